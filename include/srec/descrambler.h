@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  The soft descrambler: posterior mean and standard deviation of every feature, given what the channel says of its
+ *  scrambled byte, the keystream and the model's prior.
+ *
+ *  likelihood of the 256 ciphertext values (from 8 LLRs: two 16-entry tables, outer product; from an amplitude: a
+ *  Gaussian), rotated by the key byte, times the prior, normalised. With the prior tables doubled to 512 entries the
+ *  rotation is a pointer offset and the three sums are three 256-long dot products. */
+#ifndef SREC_DESCRAMBLER_H
+#define SREC_DESCRAMBLER_H
+
+#include <srec/model.h>
+#include <srec/modem.h>
+#include <srec/scrambler.h>
+
+SREC_BEGIN_DECLS
+
+/*! One thread at a time per handle. Independent of sessions: the scrambler of the packet's session gives the keystream. */
+typedef struct srec_descrambler srec_descrambler;
+
+/*! \p priors is copied (doubled): n_tables * 6 kB. */
+SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out);
+SREC_API void srec_descrambler_free(srec_descrambler *d);
+
+/*! \param keystream (n) of the packet; NULL if the payload was sent in clear
+ *  \param soft      (n, 8) LLRs, most significant bit first, positive for bit 0; any finite or infinite value, NaN counts as 0
+ *  \param tables    (n) prior table of each feature, < n_tables
+ *  \param[out] mean, deviation (n) in units of the normalised feature */
+SREC_API srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *tables, size_t n, float *mean, float *deviation);
+
+/*! \param soft (n, 2): received amplitude y and noise variance per real dimension (pam256: byte c is sent as (c - 127.5) * SREC_PAM256_STEP) */
+SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *tables, size_t n, float *mean, float *deviation);
+
+/*! Hard decisions, as the paper does: deviation 0. \p modulation tells what \p soft holds (srec_modem_soft_per_byte()). */
+SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, size_t n, float *mean, float *deviation);
+
+SREC_END_DECLS
+#endif /* SREC_DESCRAMBLER_H */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Packets: one slice each, decodable without the others. docs/packet-format.md draws the same tables.
+ *
+ *  A packet on the air is a frame of bytes, at most SREC_FRAME_MAX, mapped by one modulation (modem.h):
+ *
+ *      +-----------------+------------------------------+----------------------+---------+
+ *      | signal field    | header                       | payload              | padding |
+ *      | coded, repeated | coded, repeated              | uncoded, importance  | to the  |
+ *      | fixed length    | length told by signal field  | order, scrambled     | granule |
+ *      +-----------------+------------------------------+----------------------+---------+
+ *
+ *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, block interleaved; every coded bit repeated
+ *  SREC_HEADER_REPEAT(modulation) times. In a pam256 frame a coded bit is a whole byte, 54 or 201 (antipodal, Es = 1).
+ *
+ *  Signal field, before coding (24 bytes, little endian, in clear):
+ *
+ *      offset size field
+ *       0     1    version (high nibble, 1) | payload type (low nibble, 0 = features; 1..15 reserved)
+ *       1     1    modulation (low nibble) | flags (high nibble; bit 4: payload not scrambled; others 0)
+ *       2     2    header bytes H, encrypted header plus 16-byte tag
+ *       4     2    payload bytes P
+ *       6     8    session
+ *      14     8    packet number within the session, from 0
+ *      22     2    CRC-16/CCITT-FALSE over bytes 0..21: tells damage from forgery
+ *
+ *  Header: ChaCha20-Poly1305-IETF (RFC 8439), key = KDF(master, session, "srechead"), nonce = u32 0 | u64 packet,
+ *  associated data = signal field, plaintext (little endian):
+ *
+ *       0     8    model id
+ *       8     4    picture number
+ *      12     2    width
+ *      14     2    height
+ *      16     1    channels (bits 0..1) | feature format (bits 4..5)
+ *      17     3    slice
+ *      20     3    number of slices
+ *      23     3    number of patches of the slice
+ *      26     ..   rate map: adaptive range code, integers only
+ */
+#ifndef SREC_PACKET_H
+#define SREC_PACKET_H
+
+#include <srec/modem.h>
+#include <srec/slice.h>
+#include <srec/key.h>
+#include <stdbool.h>
+
+SREC_BEGIN_DECLS
+
+#define SREC_FRAME_MAX 30000u        /*!< bytes of a frame */
+#define SREC_PACKET_VERSION 1u
+#define SREC_SIGNAL_BYTES 24u
+
+/*! What the signal field says. Not authenticated until the header is. */
+typedef struct srec_signal {
+    srec_modulation modulation;
+    bool clear;                /*!< payload not scrambled */
+    uint16_t header_bytes, payload_bytes;
+    uint64_t session, packet;
+    size_t frame_bytes;        /*!< of the whole frame, padding included */
+} srec_signal;
+
+/*! A packet whose header has been authenticated. */
+typedef struct srec_packet {
+    srec_signal signal;
+    srec_slice slice;          /*!< rate_map points into the decoder until its next call */
+    const float *soft;         /*!< payload soft values in byte order (payload_bytes, soft_per_byte), in the decoder until its next call */
+} srec_packet;
+
+/*! What became of the frames offered to a decoder; each frame counts once. */
+typedef struct srec_packet_counters {
+    uint64_t accepted;
+    uint64_t damaged;          /*!< signal field or its CRC failed, or a length that cannot be */
+    uint64_t forged;           /*!< authentication failed: foreign key, forgery, or damage in the header */
+    uint64_t replayed;
+    uint64_t foreign_model;
+    uint64_t unsupported;      /*!< version or payload type of a later release */
+} srec_packet_counters;
+
+/*! Feature bytes that fit a frame when the header describes \p n_patches patches at worst: for choosing srec_slice_count()'s bounds.
+ *  0 if the header alone fills it. */
+SREC_API size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_frame_bytes);
+
+/* --- transmitter ------------------------------------------------------------------------------------------ */
+
+/*! One thread at a time per handle. */
+typedef struct srec_packet_encoder srec_packet_encoder;
+
+SREC_API srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out);
+SREC_API void srec_packet_encoder_free(srec_packet_encoder *e);
+
+/*! Make the frame of one slice.
+ *  \param packet  number of the packet: the one its payload was scrambled with; each number once per session, else SREC_ERR_ARG
+ *                 (numbers must ascend)
+ *  \param clear   payload was not scrambled
+ *  \param payload (n) scrambled feature bytes
+ *  \param[out] frame (capacity >= SREC_FRAME_MAX suffices); *n_frame is written, a multiple of the modulation's granule
+ *  \return SREC_ERR_ARG if the frame would exceed SREC_FRAME_MAX */
+SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, bool clear, const srec_slice *slice,
+                                        const uint8_t *payload, size_t n, uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error);
+
+/* --- receiver --------------------------------------------------------------------------------------------- */
+
+/*! One thread at a time per handle. Remembers the last 64 sessions and, in each, which of the newest 4096 packets it has seen. */
+typedef struct srec_packet_decoder srec_packet_decoder;
+
+/*! \param model to check rate maps and the model id against; must outlive the decoder */
+SREC_API srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out);
+SREC_API void srec_packet_decoder_free(srec_packet_decoder *d);
+
+/*! Frame bytes that hold the coded signal field under this modulation. */
+SREC_API size_t srec_packet_signal_bytes(srec_modulation m);
+
+/*! Decode the signal field. \param soft (srec_packet_signal_bytes(m), soft_per_byte)
+ *  On failure the frame is counted and nothing else of it should be offered. */
+SREC_API srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, const float *soft, srec_signal *out);
+
+/*! Decode a whole frame, signal field included. \param soft (n_bytes, soft_per_byte), n_bytes >= signal.frame_bytes
+ *  \return SREC_OK, or why the frame was dropped (SREC_ERR_CHECKSUM damaged, SREC_ERR_AUTH, SREC_ERR_REPLAY, SREC_ERR_MODEL,
+ *  SREC_ERR_VERSION, SREC_ERR_TRUNCATED); each drop is counted once. */
+SREC_API srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out);
+
+SREC_API void srec_packet_decoder_counters(const srec_packet_decoder *d, srec_packet_counters *out);
+
+SREC_END_DECLS
+#endif /* SREC_PACKET_H */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  The paper's cipher: out = (in + keystream) mod 256, keystream = ChaCha20 (RFC 8439 block function, libsodium) under the
+ *  payload key of the session, nonce = packet number (12 bytes: u32 0, u64 packet, little endian), counter from 0.
+ *  (SREC eq. 3, 9, 10; back: eq. 5)
+ *
+ *  No integrity: whoever can flip a bit on the air flips it in the plaintext. The packet header is what is authenticated. */
+#ifndef SREC_SCRAMBLER_H
+#define SREC_SCRAMBLER_H
+
+#include <srec/key.h>
+#include <stddef.h>
+
+SREC_BEGIN_DECLS
+
+/*! Holds the payload key of one session; one thread at a time per handle. */
+typedef struct srec_scrambler srec_scrambler;
+
+SREC_API srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out);
+SREC_API void srec_scrambler_free(srec_scrambler *s); /*!< wipes the key */
+
+/*! Keystream bytes offset .. offset + n - 1 of packet \p packet: random access. offset + n <= 2^38. */
+SREC_API srec_status srec_scrambler_keystream(srec_scrambler *s, uint64_t packet, uint64_t offset, uint8_t *out, size_t n);
+
+/*! out[i] = (in[i] + keystream[offset + i]) mod 256. \p out may be \p in; buffers need no alignment.
+ *  \param packet use each number once per session */
+SREC_API srec_status srec_scrambler_apply(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out, size_t n);
+
+/*! out[i] = (in[i] - keystream[offset + i]) mod 256: the hard descrambler. */
+SREC_API srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out, size_t n);
+
+SREC_END_DECLS
+#endif /* SREC_SCRAMBLER_H */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  All of libsrec, in the order a picture meets it. */
+#ifndef SREC_SREC_H
+#define SREC_SREC_H
+
+#include <srec/status.h>
+#include <srec/image.h>
+#include <srec/compute.h>
+#include <srec/model.h>
+#include <srec/encoder.h>
+#include <srec/slice.h>
+#include <srec/key.h>
+#include <srec/scrambler.h>
+#include <srec/packet.h>
+#include <srec/modem.h>
+#include <srec/channel.h>
+#include <srec/descrambler.h>
+#include <srec/decoder.h>
+#include <srec/metrics.h>
+
+#endif /* SREC_SREC_H */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  The inference engine, internal to libsrec.
+ *
+ *      safetensors.c   file -> tensors and metadata, everything checked
+ *      graph.c         JSON -> nodes; shape inference, scale and reach (halo) of every tensor
+ *      plan.c          graph + input size + backend -> primitives and buffers, made once
+ *      onednn.c        backend: oneDNN           reference.c   backend: VOLK dot products (the specification)
+ *      tiles.c         runs a plan over a large plane, tile by tile, halos included
+ *
+ *  Planes at the interface are f32, height x width x channels (hwc); what a backend uses inside is its own. */
+#ifndef SREC_NN_H
+#define SREC_NN_H
+
+#include <srec/compute.h>
+#include <srec/model.h>
+
+#define SREC_NN_MAX_PORTS 4 /* inputs or outputs of a network */
+
+/* ---- safetensors.c ---------------------------------------------------------------------------------------- */
+
+typedef enum { SREC_F32, SREC_F16, SREC_BF16, SREC_U8 } srec_dtype;
+
+typedef struct srec_tensor {
+    const char *name;
+    srec_dtype dtype;
+    unsigned rank;         /* 0 .. 8 */
+    size_t shape[8];
+    size_t count;          /* product of shape */
+    const uint8_t *data;   /* little endian, as in the file */
+} srec_tensor;
+
+typedef struct srec_safetensors srec_safetensors;
+
+srec_status srec_safetensors_parse(const void *data, size_t size, srec_safetensors **out, srec_error *error); /* copies data */
+srec_status srec_safetensors_load(const char *path, srec_safetensors **out, srec_error *error);
+void srec_safetensors_free(srec_safetensors *s);
+const srec_tensor *srec_safetensors_find(const srec_safetensors *s, const char *name);
+const char *srec_safetensors_metadata(const srec_safetensors *s, const char *key);
+const char *srec_safetensors_metadata_key(const srec_safetensors *s, size_t i);
+size_t srec_safetensors_parameters(const srec_safetensors *s);
+uint64_t srec_safetensors_id(const srec_safetensors *s); /* of the whole file, see srec_model_id() */
+/* Any float dtype to f32. \p out (count); \p in may be U8 too. */
+srec_status srec_tensor_to_f32(const srec_tensor *t, float *out);
+
+/* ---- graph.c ---------------------------------------------------------------------------------------------- */
+
+typedef struct srec_graph srec_graph; /* immutable; any thread; refers to the safetensors, which must outlive it */
+
+/* \p json: {"inputs": [{"name": "image", "channels": 3}], "outputs": ["latent"], "nodes": [...]}, docs/model-format.md */
+srec_status srec_graph_parse(const char *name, const char *json, size_t length, const srec_safetensors *tensors, srec_graph **out, srec_error *error);
+void srec_graph_free(srec_graph *g);
+unsigned srec_graph_inputs(const srec_graph *g);
+unsigned srec_graph_outputs(const srec_graph *g);
+unsigned srec_graph_input_channels(const srec_graph *g, unsigned i);
+unsigned srec_graph_output_channels(const srec_graph *g, unsigned i);
+/* Size of output i relative to the inputs (all inputs have equal size): size_out = size_in * num / den. */
+void srec_graph_output_scale(const srec_graph *g, unsigned i, unsigned *num, unsigned *den);
+/* Input sides must be a multiple of this for all strides and shuffles to come out even. */
+unsigned srec_graph_granule(const srec_graph *g);
+/* How far, in input samples, an output sample can see: halo that makes tiles exact. */
+unsigned srec_graph_reach(const srec_graph *g);
+double srec_graph_macs_per_input(const srec_graph *g); /* multiply-accumulates per input sample */
+
+/* The model's graph of that name, NULL if it has none. (model.c) */
+const srec_graph *srec_model_graph(const srec_model *m, const char *name);
+const srec_tensor *srec_model_tensor(const srec_model *m, const char *name);
+
+/* ---- plan.c, onednn.c, reference.c ------------------------------------------------------------------------- */
+
+typedef struct srec_plan srec_plan; /* one thread at a time */
+
+/* Everything is allocated here: buffers, reordered weights, primitives. */
+srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, srec_plan **out, srec_error *error);
+void srec_plan_free(srec_plan *p);
+size_t srec_plan_height(const srec_plan *p); /* of the inputs */
+size_t srec_plan_width(const srec_plan *p);
+float *srec_plan_input(srec_plan *p, unsigned i);              /* (height, width, channels): fill before a run */
+const float *srec_plan_output(const srec_plan *p, unsigned i); /* valid until the next run */
+srec_status srec_plan_run(srec_plan *p, srec_error *error);    /* no allocation */
+size_t srec_plan_bytes(const srec_plan *p);                    /* memory held */
+
+/* ---- tiles.c ----------------------------------------------------------------------------------------------- */
+
+/* Fill input i of the window (y, x, h, w), which lies within the plane: dst (h, w, channels). */
+typedef void (*srec_tile_read)(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst);
+/* Take output i of the window (y, x, h, w) in output samples; row r of it starts at src + r * stride (floats). */
+typedef void (*srec_tile_write)(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride);
+
+/* Runs one graph over planes of any size; keeps its plan while sizes repeat. One thread at a time. */
+typedef struct srec_tiler srec_tiler;
+
+/* \p pixels_per_input: pixels of the picture per input sample along a side (1 for ga, 16 for gs): converts compute->tile. */
+srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input, srec_tiler **out, srec_error *error);
+void srec_tiler_free(srec_tiler *t);
+/* height, width multiples of the granule. Calls compute->progress between tiles. */
+srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write, void *context, srec_error *error);
+/* The same over whole planes in memory, hwc. */
+srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error);
+
+#endif /* SREC_NN_H */
