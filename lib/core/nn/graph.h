@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  What a parsed graph looks like inside: for the backends. Values are numbered 0 .. n_values - 1, inputs first. */
+#ifndef SREC_NN_GRAPH_H
+#define SREC_NN_GRAPH_H
+
+#include "nn.h"
+
+typedef enum {
+    SREC_OP_CONV,
+    SREC_OP_PIXEL_SHUFFLE,
+    SREC_OP_PIXEL_UNSHUFFLE,
+    SREC_OP_RELU,
+    SREC_OP_SIGMOID,
+    SREC_OP_ADD,
+    SREC_OP_MUL,
+    SREC_OP_CONCAT
+} srec_op;
+
+typedef struct srec_value {
+    char name[64];
+    unsigned channels;
+    unsigned num, den; /* side relative to the inputs' side: num / den, reduced */
+    double reach;      /* how far a sample of this value sees, in input samples */
+    int producer;      /* node, or -1 for an input */
+    unsigned consumers; /* how many nodes read it (graph outputs not counted) */
+} srec_value;
+
+typedef struct srec_node {
+    srec_op op;
+    unsigned n_in;
+    unsigned *in;  /* values; for conv in[0] */
+    unsigned out;  /* value */
+    int add;       /* conv: value added before the ReLU, or -1 */
+    bool relu;
+    unsigned stride, pad, factor;
+    const srec_tensor *weight, *bias; /* conv; bias may be NULL */
+} srec_node;
+
+struct srec_graph {
+    char name[32];
+    unsigned n_values, n_nodes, n_inputs, n_outputs;
+    srec_value *values;
+    srec_node *nodes; /* in an order in which every value is written before it is read */
+    unsigned outputs[SREC_NN_MAX_PORTS];
+};
+
+#endif /* SREC_NN_GRAPH_H */
