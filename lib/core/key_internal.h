@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SREC_KEY_INTERNAL_H
+#define SREC_KEY_INTERNAL_H
+
+#include <srec/key.h>
+
+/* Subkeys of a session, see key.h. Wipe them with sodium_memzero() after use. */
+srec_status srec_key_derive_payload(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
+srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
+
+/* Nonce of a packet under a session's subkey: u32 0, u64 packet, little endian. */
+void srec_packet_nonce(uint64_t packet, uint8_t nonce[12]);
+
+#endif /* SREC_KEY_INTERNAL_H */

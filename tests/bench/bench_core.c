@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Speed of the core, as JSON on standard output: bench_core MODEL PICTURE.ppm
+ *
+ *  Every figure is the median of several runs of one process; figures that are compared are measured in turn
+ *  (A B A B ...), so that a machine whose speed drifts does not favour one. */
+#include <srec/srec.h>
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RUNS 7
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, size_t n)
+{
+    qsort(v, n, sizeof *v, ascending);
+    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+static void check(srec_status status, const srec_error *error, const char *what)
+{
+    if (status == SREC_OK)
+        return;
+    fprintf(stderr, "bench_core: %s: %s (%s)\n", what, srec_strerror(status), error ? error->message : "");
+    exit(1);
+}
+
+static void *get(size_t n)
+{
+    void *p = malloc(n);
+    if (!p) {
+        fprintf(stderr, "bench_core: out of memory\n");
+        exit(1);
+    }
+    return p;
+}
+
+/* Binary PPM (P6, maxval 255). */
+static srec_image read_ppm(const char *path)
+{
+    srec_image image = { .channels = 3 };
+    unsigned max = 0;
+    FILE *f = fopen(path, "rb");
+    if (!f || fscanf(f, "P6 %u %u %u", &image.width, &image.height, &max) != 3 || max != 255 || fgetc(f) == EOF) {
+        fprintf(stderr, "bench_core: %s is not a binary PPM picture\n", path);
+        exit(1);
+    }
+    image.stride = (size_t)image.width * 3;
+    image.data = get(image.stride * image.height);
+    if (fread(image.data, image.stride, image.height, f) != image.height) {
+        fprintf(stderr, "bench_core: %s is cut short\n", path);
+        exit(1);
+    }
+    fclose(f);
+    return image;
+}
+
+/* Encode and decode with one precision and thread count; prints one JSON object. */
+static void bench_codec(const srec_model *model, const srec_image *image, srec_precision precision, unsigned threads, const char *comma)
+{
+    srec_compute compute = { .precision = precision, .threads = threads };
+    srec_error error = { 0 };
+    srec_encoder *encoder;
+    srec_decoder *decoder;
+    check(srec_encoder_create(model, &compute, &encoder, &error), &error, "encoder");
+    check(srec_decoder_create(model, &compute, &decoder, &error), &error, "decoder");
+
+    double encode_s[RUNS], decode_s[RUNS];
+    srec_image received = *image;
+    received.data = get(image->stride * image->height);
+    for (int run = -1; run < RUNS; run++) { /* run -1 makes plans and buffers */
+        srec_features features;
+        double t = now();
+        check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &features, &error), &error, "encode");
+        if (run >= 0)
+            encode_s[run] = now() - t;
+
+        size_t n_patches = (size_t)features.patch_cols * features.patch_rows, n;
+        uint8_t *rate_map = get(n_patches), *bytes = get(features.n_bytes);
+        srec_slice slice;
+        check(srec_slice_extract(model, &features, 0, 1, 0, rate_map, n_patches, bytes, features.n_bytes, &slice, &n), NULL, "slice");
+        float *mean = get(n * sizeof *mean);
+        for (size_t i = 0; i < n; i++)
+            mean[i] = ((float)bytes[i] - 128.0f) / srec_model_priors(model, SREC_FEATURES_BITS)->levels;
+
+        t = now();
+        check(srec_decoder_begin(decoder, &slice, &error), &error, "begin");
+        check(srec_decoder_add(decoder, &slice, mean, NULL, n, &error), &error, "add");
+        check(srec_decoder_run(decoder, &received, NULL, &error), &error, "decode");
+        if (run >= 0)
+            decode_s[run] = now() - t;
+        free(mean);
+        free(rate_map);
+        free(bytes);
+    }
+    double psnr = 0, pixels = (double)image->width * image->height;
+    check(srec_psnr(image, &received, &psnr), NULL, "psnr");
+    static const char *const encoder_nets[] = { "ga", "ha", "hs", "fe" }, *const decoder_nets[] = { "fd", "gs" };
+    double encode_macs = 0, decode_macs = 0;
+    for (size_t i = 0; i < 4; i++)
+        encode_macs += srec_model_macs_per_pixel(model, encoder_nets[i]);
+    for (size_t i = 0; i < 2; i++)
+        decode_macs += srec_model_macs_per_pixel(model, decoder_nets[i]);
+    double e = median(encode_s, RUNS), d = median(decode_s, RUNS);
+    printf("    {\"precision\": \"%s\", \"threads\": %u, \"encode_s\": %.5f, \"encode_mpixel_per_s\": %.3f, \"encode_gflops\": %.1f,"
+           " \"decode_s\": %.5f, \"decode_mpixel_per_s\": %.3f, \"decode_gflops\": %.1f, \"psnr_db\": %.3f}%s\n",
+           precision == SREC_PRECISION_BF16 ? "bf16" : "f32", threads, e, pixels / e * 1e-6, 2e-9 * encode_macs * pixels / e, d, pixels / d * 1e-6,
+           2e-9 * decode_macs * pixels / d, psnr, comma);
+    fflush(stdout);
+    free(received.data);
+    srec_encoder_free(encoder);
+    srec_decoder_free(decoder);
+}
+
+/* Scrambler against the bare ChaCha20 it is made of, in turn. */
+static void bench_scrambler(void)
+{
+    enum { N = 1 << 20, REPEAT = 64 };
+    uint8_t *in = get(N), *out = get(N);
+    memset(in, 0x5a, N);
+    srec_key key;
+    srec_key_from_seed(&key, 1);
+    srec_scrambler *s;
+    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    unsigned char nonce[crypto_stream_chacha20_ietf_NONCEBYTES] = { 0 };
+    double ours[RUNS], bare[RUNS], ratio[RUNS];
+    for (int run = -1; run < RUNS; run++) {
+        double t0 = now();
+        for (uint64_t i = 0; i < REPEAT; i++)
+            check(srec_scrambler_apply(s, i, 0, in, out, N), NULL, "scramble");
+        double t1 = now();
+        for (unsigned i = 0; i < REPEAT; i++) {
+            nonce[4] = (unsigned char)i;
+            crypto_stream_chacha20_ietf(out, N, nonce, key.bytes);
+        }
+        double t2 = now();
+        if (run < 0)
+            continue;
+        ours[run] = (double)N * REPEAT / (t1 - t0);
+        bare[run] = (double)N * REPEAT / (t2 - t1);
+        ratio[run] = ours[run] / bare[run];
+    }
+    printf("  \"scrambler\": {\"gb_per_s\": %.3f, \"bare_chacha20_gb_per_s\": %.3f, \"share\": %.3f},\n", 1e-9 * median(ours, RUNS),
+           1e-9 * median(bare, RUNS), median(ratio, RUNS));
+    srec_scrambler_free(s);
+    free(in);
+    free(out);
+}
+
+static void bench_descrambler(const srec_model *model)
+{
+    enum { N = 200000 };
+    for (int format = 0; format < SREC_FEATURE_FORMATS; format++) {
+        const srec_priors *priors = srec_model_priors(model, (srec_feature_format)format);
+        srec_descrambler *d;
+        check(srec_descrambler_create(priors, &d), NULL, "descrambler");
+        srec_modulation m = format == SREC_FEATURES_BITS ? SREC_QPSK : SREC_PAM256;
+        size_t soft_n = srec_modem_soft_per_byte(m), symbols = srec_modem_symbols(m, N);
+        uint8_t *bytes = get(N), *keystream = get(N), *tables = get(N);
+        float *iq = get(symbols * 2 * sizeof *iq), *soft = get(N * soft_n * sizeof *soft);
+        float *mean = get(N * sizeof *mean), *deviation = get(N * sizeof *deviation);
+        srec_channel *channel;
+        srec_key key;
+        srec_scrambler *s;
+        srec_key_from_seed(&key, 2);
+        check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+        check(srec_scrambler_keystream(s, 0, 0, keystream, N), NULL, "keystream");
+        check(srec_scrambler_keystream(s, 1, 0, bytes, N), NULL, "keystream");
+        for (size_t i = 0; i < N; i++)
+            tables[i] = (uint8_t)(i % priors->n_tables);
+        check(srec_channel_create(SREC_CHANNEL_AWGN, 4.0f, 1, 1, &channel), NULL, "channel");
+        check(srec_modem_map(m, bytes, N, iq), NULL, "map");
+        check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
+        check(srec_modem_demap(m, iq, NULL, 0.398f, symbols, soft), NULL, "demap");
+        double rate[RUNS];
+        for (int run = -1; run < RUNS; run++) {
+            double t = now();
+            if (format == SREC_FEATURES_BITS)
+                check(srec_descrambler_llr(d, keystream, soft, tables, N, mean, deviation), NULL, "descramble");
+            else
+                check(srec_descrambler_amplitude(d, keystream, soft, tables, N, mean, deviation), NULL, "descramble");
+            if (run >= 0)
+                rate[run] = N / (now() - t);
+        }
+        printf("  \"descrambler_%s\": {\"features_per_s\": %.0f},\n", format == SREC_FEATURES_BITS ? "llr" : "amplitude", median(rate, RUNS));
+        srec_channel_free(channel);
+        srec_scrambler_free(s);
+        srec_descrambler_free(d);
+        free(bytes);
+        free(keystream);
+        free(tables);
+        free(iq);
+        free(soft);
+        free(mean);
+        free(deviation);
+    }
+}
+
+/* Packets of one coded picture, QPSK at 10 dB: frame making, mapping, demapping, frame reading. */
+static void bench_packets(const srec_model *model, const srec_image *image)
+{
+    srec_error error = { 0 };
+    srec_encoder *encoder;
+    srec_features f;
+    check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
+    check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
+    uint32_t n_slices = srec_slice_count(&f, 16000, 4096);
+    size_t n_patches = (size_t)f.patch_cols * f.patch_rows;
+    uint8_t *rate_map = get(n_patches), *bytes = get(f.n_bytes), *frame = get(SREC_FRAME_MAX);
+    float *iq = get(SREC_FRAME_MAX * 8 * sizeof *iq), *soft = get(SREC_FRAME_MAX * 8 * sizeof *soft);
+    srec_key key;
+    srec_key_from_seed(&key, 3);
+    double encode_rate[RUNS], decode_rate[RUNS], map_rate[RUNS], demap_rate[RUNS];
+    for (int run = -1; run < RUNS; run++) {
+        srec_packet_encoder *e;
+        srec_packet_decoder *d;
+        uint64_t session = (uint64_t)(run + 2);
+        check(srec_packet_encoder_create(&key, session, &e), NULL, "packet encoder");
+        check(srec_packet_decoder_create(&key, model, &d), NULL, "packet decoder");
+        double t_encode = 0, t_map = 0, t_demap = 0, t_decode = 0;
+        size_t total = 0, symbols_total = 0;
+        for (uint32_t i = 0; i < n_slices; i++) {
+            srec_slice slice;
+            srec_packet packet;
+            size_t n, n_frame;
+            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, f.n_bytes, &slice, &n), NULL, "slice");
+            double t0 = now();
+            check(srec_packet_encode(e, SREC_QPSK, i, false, &slice, bytes, n, frame, SREC_FRAME_MAX, &n_frame, &error), &error, "packet");
+            double t1 = now();
+            check(srec_modem_map(SREC_QPSK, frame, n_frame, iq), NULL, "map");
+            double t2 = now();
+            size_t symbols = srec_modem_symbols(SREC_QPSK, n_frame);
+            check(srec_modem_demap(SREC_QPSK, iq, NULL, 0.1f, symbols, soft), NULL, "demap");
+            double t3 = now();
+            check(srec_packet_decode(d, SREC_QPSK, soft, n_frame, &packet), NULL, "packet decode");
+            double t4 = now();
+            t_encode += t1 - t0;
+            t_map += t2 - t1;
+            t_demap += t3 - t2;
+            t_decode += t4 - t3;
+            total += n;
+            symbols_total += symbols;
+        }
+        if (run >= 0) {
+            encode_rate[run] = 1e-6 * (double)total / t_encode;
+            decode_rate[run] = 1e-6 * (double)total / t_decode;
+            map_rate[run] = 1e-6 * (double)symbols_total / t_map;
+            demap_rate[run] = 1e-6 * (double)symbols_total / t_demap;
+        }
+        srec_packet_encoder_free(e);
+        srec_packet_decoder_free(d);
+    }
+    printf("  \"packets\": {\"slices\": %u, \"encode_mb_per_s\": %.1f, \"decode_mb_per_s\": %.1f, \"map_msymbol_per_s\": %.1f, \"demap_msymbol_per_s\": %.1f},\n",
+           n_slices, median(encode_rate, RUNS), median(decode_rate, RUNS), median(map_rate, RUNS), median(demap_rate, RUNS));
+    srec_encoder_free(encoder);
+    free(rate_map);
+    free(bytes);
+    free(frame);
+    free(iq);
+    free(soft);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: bench_core MODEL PICTURE.ppm\n");
+        return 2;
+    }
+    srec_error error = { 0 };
+    srec_model *model;
+    check(srec_model_load(argv[1], &model, &error), &error, argv[1]);
+    srec_image image = read_ppm(argv[2]);
+    printf("{\n  \"picture\": [%u, %u], \"runs\": %d,\n", image.width, image.height, RUNS);
+    bench_scrambler();
+    bench_descrambler(model);
+    bench_packets(model, &image);
+    bool bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
+    printf("  \"codec\": [\n");
+    for (unsigned threads = 1; threads <= 2; threads++) {
+        bench_codec(model, &image, SREC_PRECISION_F32, threads, bf16 || threads == 1 ? "," : "");
+        if (bf16)
+            bench_codec(model, &image, SREC_PRECISION_BF16, threads, threads == 1 ? "," : "");
+    }
+    printf("  ]\n}\n");
+    free(image.data);
+    srec_model_free(model);
+    return 0;
+}
