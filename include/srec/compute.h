@@ -29,8 +29,8 @@ typedef struct srec_compute {
     srec_backend backend;
     srec_precision precision;
     unsigned threads;          /*!< 0: as many as the machine has */
-    unsigned tile;             /*!< longest side of what a network sees at once, in pixels of the picture, halo
-                                    excluded; 0: 1024. Bounds memory: a picture within one tile is run whole. */
+    unsigned tile;             /*!< longest side of what a network sees at once, in pixels of the picture, the overlap of
+                                    tiles included; 0: 1024. Bounds memory: a picture within one tile is run whole. */
     srec_progress_fn progress; /*!< may be NULL */
     void *progress_context;
 } srec_compute;

@@ -23,7 +23,7 @@ typedef struct srec_slice {
 
 /*! Smallest number of slices with which none has more than \p max_bytes feature bytes nor \p max_patches patches.
  *  \return 0 if not even one patch a slice suffices. */
-SREC_API uint32_t srec_slice_count(const srec_features *features, size_t max_bytes, size_t max_patches);
+SREC_API uint32_t srec_slice_count(const srec_model *model, const srec_features *features, size_t max_bytes, size_t max_patches);
 
 /*! Raster indices of the patches of slice \p slice of \p n_slices, ascending. Integer arithmetic only, the same on both ends:
  *  patch (row, col) is in slice (col + row * shift(n_slices)) mod n_slices, shift near n_slices / golden ratio.

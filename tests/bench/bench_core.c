@@ -220,7 +220,7 @@ static void bench_packets(const srec_model *model, const srec_image *image)
     srec_features f;
     check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
     check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
-    uint32_t n_slices = srec_slice_count(&f, 16000, 4096);
+    uint32_t n_slices = srec_slice_count(model, &f, 16000, 4096);
     size_t n_patches = (size_t)f.patch_cols * f.patch_rows;
     uint8_t *rate_map = get(n_patches), *bytes = get(f.n_bytes), *frame = get(SREC_FRAME_MAX);
     float *iq = get(SREC_FRAME_MAX * 8 * sizeof *iq), *soft = get(SREC_FRAME_MAX * 8 * sizeof *soft);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/decoder.h>
+
+#include "buffer.h"
+#include "model_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct srec_decoder {
+    const srec_model *model;
+    srec_tiler *fd, *gs;
+    /* the picture begun */
+    bool begun;
+    srec_slice picture;       /* its common fields; no rate map */
+    uint32_t cols, rows;
+    srec_buffer feature;      /* (patches, C): what the linear maps make of a patch's features */
+    srec_buffer latent;       /* (patches, C) */
+    srec_buffer received;     /* (patches) 1: its slice is there */
+    srec_buffer slices;       /* (n_slices) 1: there */
+    srec_buffer patches;      /* raster indices of a slice's patches */
+    uint64_t n_features;
+    double deviation_sum;
+};
+
+srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out, srec_error *error)
+{
+    if (!model || !model->file || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no model with networks");
+    *out = NULL;
+    srec_decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    d->model = model;
+    srec_status status = srec_tiler_create(model->nets[SREC_NET_FD], compute, model->patch, &d->fd, error);
+    if (status == SREC_OK)
+        status = srec_tiler_create(model->nets[SREC_NET_GS], compute, model->patch, &d->gs, error);
+    if (status != SREC_OK)
+        srec_decoder_free(d);
+    else
+        *out = d;
+    return status;
+}
+
+void srec_decoder_free(srec_decoder *d)
+{
+    if (!d)
+        return;
+    srec_tiler_free(d->fd);
+    srec_tiler_free(d->gs);
+    srec_buffer *buffers[] = { &d->feature, &d->latent, &d->received, &d->slices, &d->patches };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        srec_buffer_free(buffers[i]);
+    free(d);
+}
+
+/* g = W mean + D deviation + b of one patch; mean NULL: the prior (mean 0, deviation 1). */
+static void linear(const srec_linear *l, unsigned channels, const float *mean, const float *deviation, float *g)
+{
+    for (unsigned c = 0; c < channels; c++) {
+        float w = 0.0f, v = 0.0f;
+        if (mean)
+            volk_32f_x2_dot_prod_32f(&w, l->decode_weight + (size_t)c * l->k, mean, l->k);
+        if (mean && deviation)
+            volk_32f_x2_dot_prod_32f(&v, l->decode_deviation + (size_t)c * l->k, deviation, l->k);
+        for (unsigned k = 0; !mean && k < l->k; k++)
+            v += l->decode_deviation[(size_t)c * l->k + k];
+        g[c] = w + v + l->decode_bias[c];
+    }
+}
+
+srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_error *error)
+{
+    if (!d || !slice)
+        return srec_fail(error, SREC_ERR_ARG, "no slice");
+    d->begun = false;
+    if (slice->model_id != srec_model_id(d->model))
+        return srec_fail(error, SREC_ERR_MODEL, "the slice was made with another model");
+    if (slice->width < 1 || slice->height < 1 || slice->width > SREC_IMAGE_MAX_SIDE || slice->height > SREC_IMAGE_MAX_SIDE ||
+        (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS)
+        return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible picture");
+    srec_patch_grid(slice->width, slice->height, &d->cols, &d->rows);
+    const unsigned channels = d->model->channels;
+    size_t patches = (size_t)d->cols * d->rows;
+    if (slice->n_slices < 1 || slice->n_slices > patches)
+        return srec_fail(error, SREC_ERR_ARG, "%u slices for %zu patches", slice->n_slices, patches);
+    if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) || !srec_buffer_need(&d->received, patches) || !srec_buffer_need(&d->slices, slice->n_slices))
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width, slice->height);
+    memset(d->received.data, 0, patches);
+    memset(d->slices.data, 0, slice->n_slices);
+    float *feature = d->feature.data;
+    if (patches) { /* lost until it comes: the prior at the lowest step */
+        linear(&d->model->linear[0], channels, NULL, NULL, feature);
+        for (size_t p = 1; p < patches; p++)
+            memcpy(feature + p * channels, feature, channels * sizeof *feature);
+    }
+    d->picture = *slice;
+    d->picture.rate_map = NULL;
+    d->n_features = 0;
+    d->deviation_sum = 0;
+    d->begun = true;
+    return SREC_OK;
+}
+
+srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *mean, const float *deviation, size_t n, srec_error *error)
+{
+    if (!d || !d->begun || !s || !s->rate_map || (n && !mean))
+        return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no slice");
+    const srec_slice *p = &d->picture;
+    if (s->picture != p->picture || s->width != p->width || s->height != p->height || s->channels != p->channels || s->n_slices != p->n_slices ||
+        s->format != p->format || s->model_id != p->model_id || s->slice >= p->n_slices)
+        return srec_fail(error, SREC_ERR_ARG, "the slice belongs to another picture");
+    size_t count = srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, NULL, 0);
+    if (count != s->n_patches || n == 0 || n != srec_slice_bytes(d->model, s))
+        return srec_fail(error, SREC_ERR_ARG, "the slice has %u patches and %zu features where %zu patches are expected", s->n_patches, n, count);
+    if (!srec_buffer_need(&d->patches, count * sizeof(uint32_t)))
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    uint32_t *patches = d->patches.data;
+    srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, patches, count);
+    for (size_t i = 0; i < count; i++) {
+        const srec_linear *l = &d->model->linear[s->rate_map[i]];
+        linear(l, d->model->channels, mean, deviation, (float *)d->feature.data + (size_t)patches[i] * d->model->channels);
+        ((uint8_t *)d->received.data)[patches[i]] = 1;
+        mean += l->k;
+        for (unsigned k = 0; deviation && k < l->k; k++)
+            d->deviation_sum += deviation[k];
+        if (deviation)
+            deviation += l->k;
+    }
+    d->n_features += n;
+    ((uint8_t *)d->slices.data)[s->slice] = 1;
+    return SREC_OK;
+}
+
+/* Latents of lost patches: mean of the known neighbours, nearer ones (sharing a side) counting double; from the rims of holes inward.
+ * \p state (patches): 1 received, 0 lost; left as it was. */
+static void conceal(float *latent, uint8_t *state, size_t cols, size_t rows, unsigned channels)
+{
+    bool again = true;
+    for (uint8_t round = 2; again && round < 255; round++) {
+        again = false;
+        for (size_t y = 0; y < rows; y++)
+            for (size_t x = 0; x < cols; x++) {
+                size_t p = y * cols + x;
+                if (state[p])
+                    continue;
+                float *l = latent + p * channels, weight = 0.0f;
+                for (int dy = -1; dy <= 1; dy++)
+                    for (int dx = -1; dx <= 1; dx++) {
+                        size_t ny = y + (size_t)dy, nx = x + (size_t)dx; /* wraps beyond the border */
+                        if (ny >= rows || nx >= cols)
+                            continue;
+                        uint8_t s = state[ny * cols + nx];
+                        if (!s || s == round) /* unknown, or made in this round */
+                            continue;
+                        float w = dy && dx ? 1.0f : 2.0f;
+                        if (weight == 0.0f)
+                            memset(l, 0, channels * sizeof *l);
+                        weight += w;
+                        const float *n = latent + (ny * cols + nx) * channels;
+                        for (unsigned c = 0; c < channels; c++)
+                            l[c] += w * n[c];
+                    }
+                if (weight == 0.0f)
+                    continue;
+                for (unsigned c = 0; c < channels; c++)
+                    l[c] /= weight;
+                state[p] = round;
+                again = true;
+            }
+    }
+    for (size_t p = 0; p < cols * rows; p++)
+        if (state[p] != 1)
+            state[p] = 0;
+}
+
+/* The picture that gs writes. */
+typedef struct {
+    const srec_image *image;
+    const float *mean, *latent;
+    size_t cols;
+    unsigned channels;
+} synthesis;
+
+static void read_latent(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    (void)input;
+    const synthesis *s = context;
+    for (size_t r = 0; r < h; r++)
+        memcpy(dst + r * w * s->channels, s->latent + ((y + r) * s->cols + x) * s->channels, w * s->channels * sizeof *dst);
+}
+
+static uint8_t to_byte(float v) /* v in 0 .. 1 */
+{
+    v = v * 255.0f + 0.5f;
+    return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
+}
+
+static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+{
+    (void)output;
+    const synthesis *s = context;
+    const srec_image *image = s->image;
+    for (size_t r = 0; r < h && y + r < image->height; r++, src += stride) {
+        const float *p = src;
+        uint8_t *to = image->data + (y + r) * image->stride + x * image->channels;
+        for (size_t i = 0; i < w && x + i < image->width; i++, p += 3)
+            if (image->channels == 3)
+                for (unsigned c = 0; c < 3; c++)
+                    *to++ = to_byte(p[c] + s->mean[c]);
+            else
+                *to++ = to_byte((p[0] + s->mean[0] + p[1] + s->mean[1] + p[2] + s->mean[2]) / 3.0f);
+    }
+}
+
+srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_decoder_report *report, srec_error *error)
+{
+    if (!d || !d->begun || !image || !image->data)
+        return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no place for it");
+    const srec_slice *p = &d->picture;
+    if (image->width != p->width || image->height != p->height || image->channels != p->channels || image->stride < (size_t)image->width * image->channels)
+        return srec_fail(error, SREC_ERR_ARG, "the picture is %ux%u with %u channels", p->width, p->height, p->channels);
+    const unsigned channels = d->model->channels;
+    const size_t patches = (size_t)d->cols * d->rows;
+    if (!srec_buffer_need(&d->latent, patches * channels * sizeof(float)))
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", p->width, p->height);
+    srec_status status = srec_tiler_run_planes(d->fd, d->rows, d->cols, (const float *const[]){ d->feature.data }, (float *const[]){ d->latent.data }, error);
+    if (status != SREC_OK)
+        return status;
+    uint32_t there = 0, slices = 0;
+    for (size_t i = 0; i < patches; i++)
+        there += ((const uint8_t *)d->received.data)[i];
+    for (uint32_t i = 0; i < p->n_slices; i++)
+        slices += ((const uint8_t *)d->slices.data)[i];
+    if (there && there < patches)
+        conceal(d->latent.data, d->received.data, d->cols, d->rows, channels);
+    synthesis s = { image, d->model->mean, d->latent.data, d->cols, channels };
+    status = srec_tiler_run(d->gs, d->rows, d->cols, read_latent, write_picture, &s, error);
+    if (status == SREC_OK && report)
+        *report = (srec_decoder_report){ (uint32_t)patches, (uint32_t)patches - there, p->n_slices, p->n_slices - slices,
+                                         d->n_features ? (float)(d->deviation_sum / (double)d->n_features) : 1.0f };
+    return status;
+}

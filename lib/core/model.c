@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "model_internal.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const net_names[SREC_NETS] = { "ga", "ha", "hs", "fe", "fd", "gs" };
+static const char *const format_names[SREC_FEATURE_FORMATS] = { "bits", "amplitude" };
+
+#define PATCH 16u     /* what the slice and packet formats are drawn for */
+#define MULTIPLE 64u
+
+/* Memory that lives as long as the model. */
+static void *own(srec_model *m, size_t size)
+{
+    void **more = realloc(m->owned, (m->n_owned + 1) * sizeof *more);
+    if (!more)
+        return NULL;
+    m->owned = more;
+    void *p = calloc(1, size ? size : 1);
+    if (p)
+        m->owned[m->n_owned++] = p;
+    return p;
+}
+
+/* A float tensor of exactly that shape (second dimension 0: rank 1), finite, as f32. */
+static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t cols, const float **out, srec_error *error)
+{
+    const srec_tensor *t = srec_safetensors_find(m->file, name);
+    if (!t)
+        return srec_fail(error, SREC_ERR_FORMAT, "tensor %s is missing", name);
+    bool fits = cols ? t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols : t->rank == 1 && t->shape[0] == rows;
+    if (!fits || t->dtype == SREC_U8)
+        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s has the wrong shape or dtype", name);
+    float *f = own(m, t->count * sizeof *f);
+    if (!f)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    srec_tensor_to_f32(t, f);
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(f[i]))
+            return srec_fail(error, SREC_ERR_FORMAT, "tensor %s holds a value that is not finite", name);
+    *out = f;
+    return SREC_OK;
+}
+
+static srec_status take_priors(srec_model *m, srec_feature_format format, const json_t *formats, srec_error *error)
+{
+    srec_priors *p = &m->priors[format];
+    char name[64];
+    double levels = json_number_value(json_object_get(json_object_get(formats, format_names[format]), "levels"));
+    if (!(levels >= 1 && levels <= 128))
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: formats.%s.levels is not 1 .. 128", format_names[format]);
+    p->levels = (float)levels;
+    p->n_steps = m->steps;
+    p->n_positions = m->ladder[m->steps - 1];
+
+    snprintf(name, sizeof name, "prior.%s.tables", format_names[format]);
+    const srec_tensor *t = srec_safetensors_find(m->file, name);
+    if (!t || t->rank != 2 || t->shape[0] > 64)
+        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s is missing or not (1 .. 64, 256)", name);
+    p->n_tables = (unsigned)t->shape[0];
+    srec_status status = take_f32(m, name, p->n_tables, 256, &p->tables, error);
+    if (status != SREC_OK)
+        return status;
+    for (unsigned i = 0; i < p->n_tables; i++) {
+        double sum = 0;
+        for (unsigned v = 0; v < 256; v++) {
+            if (p->tables[256 * i + v] < 0)
+                return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: negative probability", name);
+            sum += p->tables[256 * i + v];
+        }
+        if (fabs(sum - 1) > 1e-3)
+            return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: row %u sums to %g, not 1", name, i, sum);
+    }
+
+    snprintf(name, sizeof name, "prior.%s.index", format_names[format]);
+    const srec_tensor *index = srec_safetensors_find(m->file, name);
+    if (!index || index->dtype != SREC_U8 || index->rank != 2 || index->shape[0] != p->n_steps || index->shape[1] != p->n_positions)
+        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s is missing or not U8 (steps, features of the longest step)", name);
+    for (size_t i = 0; i < index->count; i++)
+        if (index->data[i] >= p->n_tables)
+            return srec_fail(error, SREC_ERR_FORMAT, "tensor %s names table %u of %u", name, index->data[i], p->n_tables);
+    p->index = index->data;
+    return SREC_OK;
+}
+
+static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *error)
+{
+    const json_t *ladder = json_object_get(codec, "ladder"), *mean = json_object_get(codec, "mean");
+    if (json_integer_value(json_object_get(codec, "patch")) != PATCH || json_integer_value(json_object_get(codec, "multiple")) != MULTIPLE)
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "codec: patch must be %u and multiple %u", PATCH, MULTIPLE);
+    m->patch = PATCH;
+    m->multiple = MULTIPLE;
+    json_int_t channels = json_integer_value(json_object_get(codec, "latent_channels"));
+    if (channels < 1 || channels > 4096)
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: latent_channels is not 1 .. 4096");
+    m->channels = (unsigned)channels;
+    m->steps = json_array_size(ladder) <= SREC_LADDER_MAX_STEPS ? (unsigned)json_array_size(ladder) : 0;
+    for (unsigned i = 0; i < m->steps; i++) {
+        json_int_t k = json_integer_value(json_array_get(ladder, i));
+        if (k < 1 || k > 4096 || (i && k <= m->ladder[i - 1]))
+            return srec_fail(error, SREC_ERR_FORMAT, "codec: the ladder must ascend within 1 .. 4096");
+        m->ladder[i] = (unsigned)k;
+    }
+    if (!m->steps || json_array_size(mean) != 3)
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: ladder of 1 .. %d steps or mean of 3 values missing", SREC_LADDER_MAX_STEPS);
+    for (unsigned i = 0; i < 3; i++)
+        m->mean[i] = (float)json_number_value(json_array_get(mean, i));
+    m->entropy_floor = (float)json_number_value(json_object_get(json_object_get(codec, "entropy"), "floor"));
+    m->bits_max = (float)json_number_value(json_object_get(codec, "bits_max"));
+    m->bits_scale = (float)json_number_value(json_object_get(codec, "bits_scale"));
+    if (!(m->entropy_floor > 0 && m->entropy_floor < 100 && m->bits_max > 0 && m->bits_max < 1000 && m->bits_scale > 0 && m->bits_scale < 1000))
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: entropy.floor, bits_max or bits_scale missing or out of range");
+    for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
+        srec_status status = take_priors(m, (srec_feature_format)f, json_object_get(codec, "formats"), error);
+        if (status != SREC_OK)
+            return status;
+    }
+    return SREC_OK;
+}
+
+static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
+{
+    for (unsigned i = 0; i < SREC_NETS; i++) {
+        json_t *net = json_object_get(graphs, net_names[i]);
+        if (!net)
+            return srec_fail(error, SREC_ERR_FORMAT, "network %s is missing", net_names[i]);
+        char *text = json_dumps(net, JSON_COMPACT);
+        if (!text)
+            return srec_fail(error, SREC_ERR_FORMAT, "network %s is not an object", net_names[i]);
+        srec_status status = srec_graph_parse(net_names[i], text, strlen(text), m->file, &m->nets[i], error);
+        free(text);
+        if (status != SREC_OK)
+            return status;
+    }
+    /* what the encoder and the decoder count on */
+    const unsigned c = m->channels, z = srec_graph_output_channels(m->nets[SREC_NET_HA], 0);
+    const struct {
+        unsigned in[3], n_in, out, num, den;
+    } expect[SREC_NETS] = {
+        [SREC_NET_GA] = { { 3 }, 1, c, 1, PATCH },      [SREC_NET_HA] = { { c }, 1, z, 1, MULTIPLE / PATCH },
+        [SREC_NET_HS] = { { z }, 1, 2 * c, MULTIPLE / PATCH, 1 }, [SREC_NET_FE] = { { c, c, c }, 3, c, 1, 1 },
+        [SREC_NET_FD] = { { c }, 1, c, 1, 1 },          [SREC_NET_GS] = { { c }, 1, 3, PATCH, 1 },
+    };
+    for (unsigned i = 0; i < SREC_NETS; i++) {
+        unsigned num, den;
+        srec_graph_output_scale(m->nets[i], 0, &num, &den);
+        bool fits = srec_graph_inputs(m->nets[i]) == expect[i].n_in && srec_graph_outputs(m->nets[i]) == 1 &&
+                    srec_graph_output_channels(m->nets[i], 0) == expect[i].out && num == expect[i].num && den == expect[i].den;
+        for (unsigned k = 0; fits && k < expect[i].n_in; k++)
+            fits = srec_graph_input_channels(m->nets[i], k) == expect[i].in[k];
+        /* a plane of whole 64-pixel units must come out even at every stage */
+        unsigned unit = i == SREC_NET_GA ? MULTIPLE : i == SREC_NET_HS ? 1 : MULTIPLE / PATCH;
+        if (!fits || unit % srec_graph_granule(m->nets[i]))
+            return srec_fail(error, SREC_ERR_SHAPE, "network %s has other inputs, outputs or scale than a codec needs", net_names[i]);
+    }
+    return SREC_OK;
+}
+
+static srec_status take_linear(srec_model *m, srec_error *error)
+{
+    srec_status status = take_f32(m, "entropy.scale", m->channels, 0, &m->entropy_scale, error);
+    if (status == SREC_OK)
+        status = take_f32(m, "fe.token", m->steps, m->channels, &m->token, error);
+    for (unsigned r = 0; r < m->steps && status == SREC_OK; r++) {
+        srec_linear *l = &m->linear[r];
+        l->k = m->ladder[r];
+        const struct {
+            const char *name;
+            size_t rows, cols;
+            const float **to;
+        } parts[] = { { "fe.linear.%u.weight", l->k, m->channels, &l->encode_weight },
+                      { "fe.linear.%u.bias", l->k, 0, &l->encode_bias },
+                      { "fd.linear.%u.weight", m->channels, l->k, &l->decode_weight },
+                      { "fd.linear.%u.deviation", m->channels, l->k, &l->decode_deviation },
+                      { "fd.linear.%u.bias", m->channels, 0, &l->decode_bias } };
+        for (size_t i = 0; i < sizeof parts / sizeof *parts && status == SREC_OK; i++) {
+            char name[64];
+            snprintf(name, sizeof name, parts[i].name, r);
+            status = take_f32(m, name, parts[i].rows, parts[i].cols, parts[i].to, error);
+        }
+    }
+    return status;
+}
+
+static srec_status parse(srec_model *m, srec_error *error)
+{
+    const char *format = srec_model_metadata(m, "format"), *version = srec_model_metadata(m, "format_version"), *kind = srec_model_metadata(m, "kind");
+    const char *graph = srec_model_metadata(m, "graph"), *codec = srec_model_metadata(m, "codec");
+    if (!format || strcmp(format, "srec-model") != 0)
+        return srec_fail(error, SREC_ERR_FORMAT, "a safetensors file, but not an srec model");
+    if (!version || strcmp(version, "1") != 0)
+        return srec_fail(error, SREC_ERR_VERSION, "model format version %.16s; this library reads version 1", version ? version : "(none)");
+    if (!kind || strcmp(kind, "codec") != 0)
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; a codec is needed", kind ? kind : "(none)");
+    if (!srec_model_metadata(m, "checksum"))
+        return srec_fail(error, SREC_ERR_FORMAT, "metadata checksum is missing");
+    json_t *graphs = graph ? json_loads(graph, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *numbers = codec ? json_loads(codec, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    srec_status status = SREC_OK;
+    if (!json_is_object(graphs) || !json_is_object(numbers))
+        status = srec_fail(error, SREC_ERR_FORMAT, "metadata graph or codec is missing or not JSON");
+    if (status == SREC_OK)
+        status = parse_codec(m, numbers, error);
+    if (status == SREC_OK)
+        status = parse_nets(m, graphs, error);
+    if (status == SREC_OK)
+        status = take_linear(m, error);
+    json_decref(graphs);
+    json_decref(numbers);
+    return status;
+}
+
+static srec_status finish(srec_safetensors *file, srec_model **out, srec_error *error)
+{
+    srec_model *m = calloc(1, sizeof *m);
+    if (!m) {
+        srec_safetensors_free(file);
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    }
+    m->file = file;
+    m->id = srec_safetensors_id(file);
+    srec_status status = parse(m, error);
+    if (status != SREC_OK)
+        srec_model_free(m);
+    else
+        *out = m;
+    return status;
+}
+
+srec_status srec_model_load(const char *path, srec_model **out, srec_error *error)
+{
+    srec_error detail = { 0 };
+    if (!path || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no path");
+    *out = NULL;
+    srec_safetensors *file;
+    srec_status status = srec_safetensors_load(path, &file, &detail);
+    if (status == SREC_OK)
+        status = finish(file, out, &detail);
+    if (status != SREC_OK)
+        srec_fail(error, status, "model %.80s: %.160s", path, detail.message);
+    return status;
+}
+
+srec_status srec_model_load_memory(const void *data, size_t size, srec_model **out, srec_error *error)
+{
+    if (!out)
+        return srec_fail(error, SREC_ERR_ARG, "no place for the model");
+    *out = NULL;
+    srec_safetensors *file;
+    srec_status status = srec_safetensors_parse(data, size, &file, error);
+    return status == SREC_OK ? finish(file, out, error) : status;
+}
+
+static srec_status copy_priors(srec_model *m, srec_priors *to, const srec_priors *from)
+{
+    const unsigned n_positions = m->ladder[m->steps - 1];
+    unsigned n_tables = from ? from->n_tables : 1;
+    float *tables = own(m, n_tables * 256 * sizeof *tables);
+    uint8_t *index = own(m, (size_t)m->steps * n_positions);
+    if (!tables || !index)
+        return SREC_ERR_MEMORY;
+    if (from) {
+        memcpy(tables, from->tables, n_tables * 256 * sizeof *tables);
+        memcpy(index, from->index, (size_t)m->steps * n_positions);
+    } else
+        for (unsigned v = 0; v < 256; v++)
+            tables[v] = 1.0f / 256;
+    *to = (srec_priors){ from ? from->levels : 16.0f, n_tables, tables, m->steps, n_positions, index };
+    return SREC_OK;
+}
+
+srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const srec_priors *bits, const srec_priors *amplitude, uint64_t id, srec_model **out)
+{
+    *out = NULL;
+    if (!ladder || steps < 1 || steps > SREC_LADDER_MAX_STEPS)
+        return SREC_ERR_ARG;
+    srec_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return SREC_ERR_MEMORY;
+    m->id = id;
+    m->patch = PATCH;
+    m->multiple = MULTIPLE;
+    m->steps = steps;
+    memcpy(m->ladder, ladder, steps * sizeof *ladder);
+    if (copy_priors(m, &m->priors[SREC_FEATURES_BITS], bits) != SREC_OK || copy_priors(m, &m->priors[SREC_FEATURES_AMPLITUDE], amplitude) != SREC_OK) {
+        srec_model_free(m);
+        return SREC_ERR_MEMORY;
+    }
+    *out = m;
+    return SREC_OK;
+}
+
+void srec_model_free(srec_model *m)
+{
+    if (!m)
+        return;
+    for (unsigned i = 0; i < SREC_NETS; i++)
+        srec_graph_free(m->nets[i]);
+    for (size_t i = 0; i < m->n_owned; i++)
+        free(m->owned[i]);
+    free(m->owned);
+    srec_safetensors_free(m->file);
+    free(m);
+}
+
+uint64_t srec_model_id(const srec_model *m) { return m->id; }
+const char *srec_model_metadata(const srec_model *m, const char *key) { return m->file ? srec_safetensors_metadata(m->file, key) : NULL; }
+const char *srec_model_metadata_key(const srec_model *m, size_t i) { return m->file ? srec_safetensors_metadata_key(m->file, i) : NULL; }
+unsigned srec_model_patch(const srec_model *m) { return m->patch; }
+unsigned srec_model_ladder_steps(const srec_model *m) { return m->steps; }
+unsigned srec_model_ladder(const srec_model *m, unsigned step) { return step < m->steps ? m->ladder[step] : 0; }
+size_t srec_model_parameters(const srec_model *m) { return m->file ? srec_safetensors_parameters(m->file) : 0; }
+const srec_priors *srec_model_priors(const srec_model *m, srec_feature_format f) { return (unsigned)f < SREC_FEATURE_FORMATS ? &m->priors[f] : NULL; }
+const srec_tensor *srec_model_tensor(const srec_model *m, const char *name) { return m->file ? srec_safetensors_find(m->file, name) : NULL; }
+
+const srec_graph *srec_model_graph(const srec_model *m, const char *name)
+{
+    for (unsigned i = 0; i < SREC_NETS; i++)
+        if (strcmp(name, net_names[i]) == 0)
+            return m->nets[i];
+    return NULL;
+}
+
+double srec_model_macs_per_pixel(const srec_model *m, const char *network)
+{
+    const srec_graph *g = srec_model_graph(m, network);
+    if (!g)
+        return 0;
+    double pixels_per_input = g == m->nets[SREC_NET_GA] ? 1 : g == m->nets[SREC_NET_HS] ? MULTIPLE * MULTIPLE : PATCH * PATCH;
+    return srec_graph_macs_per_input(g) / pixels_per_input;
+}

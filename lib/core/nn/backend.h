@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Between plan.c and the backends: what a backend provides, and what it can lean on. */
+#ifndef SREC_NN_BACKEND_H
+#define SREC_NN_BACKEND_H
+
+#include "graph.h"
+
+typedef struct srec_backend_ops {
+    srec_status (*create)(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, void **state, srec_error *error);
+    void (*free)(void *state);
+    float *(*input)(void *state, unsigned i);
+    const float *(*output)(const void *state, unsigned i);
+    srec_status (*run)(void *state, srec_error *error);
+    size_t (*bytes)(const void *state);
+} srec_backend_ops;
+
+extern const srec_backend_ops srec_onednn_ops, srec_reference_ops;
+bool srec_onednn_supports(srec_precision precision);
+
+#define SREC_NN_ALIGN 64u
+
+/* Plane of a value for inputs of height x width. */
+static inline size_t srec_value_height(const srec_value *v, size_t height) { return height * v->num / v->den; }
+static inline size_t srec_value_count(const srec_value *v, size_t height, size_t width)
+{
+    return srec_value_height(v, height) * srec_value_height(v, width) * v->channels;
+}
+
+/* Place buffers of the given sizes (bytes; 0: none) in one arena so that buffers in use at the same time do not overlap.
+ * first[i] .. last[i]: steps (inclusive) during which buffer i is in use. \param[out] offset (n) multiples of SREC_NN_ALIGN
+ * \return size of the arena, or 0 if out of memory */
+size_t srec_arena_place(unsigned n, const size_t *size, const int *first, const int *last, size_t *offset);
+
+/* Steps during which each value of the graph is in use: node numbers; inputs from -1; outputs to the end. */
+void srec_graph_lifetimes(const srec_graph *g, int *first, int *last);
+
+#endif /* SREC_NN_BACKEND_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "backend.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+struct srec_plan {
+    const srec_backend_ops *ops;
+    void *state;
+    size_t height, width;
+};
+
+bool srec_compute_supports(srec_backend backend, srec_precision precision)
+{
+    if (backend == SREC_BACKEND_ONEDNN)
+        return srec_onednn_supports(precision);
+    return backend == SREC_BACKEND_REFERENCE && precision == SREC_PRECISION_F32;
+}
+
+srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, srec_plan **out, srec_error *error)
+{
+    if (!g || !compute || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no graph");
+    *out = NULL;
+    unsigned granule = srec_graph_granule(g);
+    if (!height || !width || height % granule || width % granule || height > 1u << 20 || width > 1u << 20)
+        return srec_fail(error, SREC_ERR_ARG, "network %s: %zux%zu is not a multiple of %u", g->name, width, height, granule);
+    if (!srec_compute_supports(compute->backend, compute->precision))
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "this processor or backend has no bfloat16; use f32");
+    srec_plan *p = calloc(1, sizeof *p);
+    if (!p)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    p->ops = compute->backend == SREC_BACKEND_REFERENCE ? &srec_reference_ops : &srec_onednn_ops;
+    p->height = height;
+    p->width = width;
+    srec_status status = p->ops->create(g, compute, height, width, &p->state, error);
+    if (status != SREC_OK)
+        srec_plan_free(p);
+    else
+        *out = p;
+    return status;
+}
+
+void srec_plan_free(srec_plan *p)
+{
+    if (!p)
+        return;
+    p->ops->free(p->state);
+    free(p);
+}
+
+size_t srec_plan_height(const srec_plan *p) { return p->height; }
+size_t srec_plan_width(const srec_plan *p) { return p->width; }
+float *srec_plan_input(srec_plan *p, unsigned i) { return p->ops->input(p->state, i); }
+const float *srec_plan_output(const srec_plan *p, unsigned i) { return p->ops->output(p->state, i); }
+srec_status srec_plan_run(srec_plan *p, srec_error *error) { return p->ops->run(p->state, error); }
+size_t srec_plan_bytes(const srec_plan *p) { return p->ops->bytes(p->state); }
+
+void srec_graph_lifetimes(const srec_graph *g, int *first, int *last)
+{
+    for (unsigned v = 0; v < g->n_values; v++)
+        first[v] = last[v] = g->values[v].producer;
+    for (unsigned n = 0; n < g->n_nodes; n++) {
+        for (unsigned i = 0; i < g->nodes[n].n_in; i++)
+            last[g->nodes[n].in[i]] = (int)n;
+        if (g->nodes[n].add >= 0)
+            last[g->nodes[n].add] = (int)n;
+    }
+    for (unsigned i = 0; i < g->n_outputs; i++)
+        last[g->outputs[i]] = (int)g->n_nodes;
+}
+
+size_t srec_arena_place(unsigned n, const size_t *size, const int *first, const int *last, size_t *offset)
+{
+    size_t total = SREC_NN_ALIGN;
+    bool *placed = calloc(n + 1, sizeof *placed);
+    if (!placed)
+        return 0;
+    for (unsigned round = 0; round < n; round++) {
+        unsigned next = n; /* largest first: leaves the fewest gaps */
+        for (unsigned i = 0; i < n; i++)
+            if (!placed[i] && (next == n || size[i] > size[next]))
+                next = i;
+        size_t need = (size[next] + SREC_NN_ALIGN - 1) / SREC_NN_ALIGN * SREC_NN_ALIGN, at = 0;
+        bool moved = true;
+        while (moved) { /* lowest place that no buffer in use at the same time covers */
+            moved = false;
+            for (unsigned i = 0; i < n; i++) {
+                size_t end = offset[i] + (size[i] + SREC_NN_ALIGN - 1) / SREC_NN_ALIGN * SREC_NN_ALIGN;
+                if (placed[i] && size[i] && first[i] <= last[next] && first[next] <= last[i] && offset[i] < at + need && at < end) {
+                    at = end;
+                    moved = true;
+                }
+            }
+        }
+        offset[next] = at;
+        placed[next] = true;
+        if (need && at + need > total)
+            total = at + need;
+    }
+    free(placed);
+    return total;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/slice.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <stdbool.h>
+
+static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
+
+/* Step from row to row: near n / golden ratio, so that neighbouring rows put a slice's patches far apart; prime to n, so that each
+ * column meets all slices. */
+static uint32_t shift_of(uint32_t n)
+{
+    if (n < 3)
+        return 1;
+    uint32_t golden = (uint32_t)(((uint64_t)n * 2654435769u + 0x80000000u) >> 32); /* n * 0.618034, rounded */
+    for (uint32_t d = 0; d < n; d++) {
+        if (golden + d < n && gcd(golden + d, n) == 1)
+            return golden + d;
+        if (golden > d && gcd(golden - d, n) == 1)
+            return golden - d;
+    }
+    return 1;
+}
+
+size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice, uint32_t *patches, size_t capacity)
+{
+    if (!n_slices || slice >= n_slices)
+        return 0;
+    const uint64_t shift = shift_of(n_slices);
+    size_t n = 0;
+    for (uint64_t row = 0; row < patch_rows; row++) {
+        /* col + row * shift = slice mod n_slices */
+        uint64_t col = (slice + (uint64_t)n_slices - row * shift % n_slices) % n_slices;
+        for (; col < patch_cols; col += n_slices, n++)
+            if (patches && n < capacity)
+                patches[n] = (uint32_t)(row * patch_cols + col);
+    }
+    return n;
+}
+
+uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_t max_bytes, size_t max_patches)
+{
+    if (!model || !f || !max_bytes || !max_patches)
+        return 0;
+    const size_t patches = (size_t)f->patch_cols * f->patch_rows;
+    size_t n = (f->n_bytes + max_bytes - 1) / max_bytes;
+    if (n < (patches + max_patches - 1) / max_patches)
+        n = (patches + max_patches - 1) / max_patches;
+    if (n < 1)
+        n = 1;
+    for (; n <= patches; n += 1 + n / 64) {
+        uint32_t *load = calloc(2 * n, sizeof *load); /* bytes and patches of each slice */
+        if (!load)
+            return 0;
+        const uint64_t shift = shift_of((uint32_t)n);
+        bool fits = true;
+        size_t p = 0;
+        for (uint64_t row = 0; row < f->patch_rows && fits; row++)
+            for (uint64_t col = 0, s = row * shift % n; col < f->patch_cols; col++, p++) {
+                load[2 * s] += srec_model_ladder(model, f->rate_map[p]);
+                load[2 * s + 1]++;
+                fits = fits && load[2 * s] <= max_bytes && load[2 * s + 1] <= max_patches;
+                s = s + 1 == n ? 0 : s + 1;
+            }
+        free(load);
+        if (fits)
+            return (uint32_t)n;
+    }
+    return 0;
+}
+
+srec_status srec_slice_extract(const srec_model *model, const srec_features *f, uint32_t picture, uint32_t n_slices, uint32_t slice, uint8_t *rate_map,
+                               size_t capacity_patches, uint8_t *bytes, size_t capacity_bytes, srec_slice *out, size_t *n_bytes)
+{
+    if (!model || !f || !rate_map || !bytes || !out || !n_bytes || slice >= n_slices)
+        return SREC_ERR_ARG;
+    const uint64_t shift = shift_of(n_slices);
+    const uint8_t *from = f->bytes;
+    size_t n = 0, count = 0, p = 0;
+    for (uint64_t row = 0; row < f->patch_rows; row++)
+        for (uint64_t col = 0, s = row * shift % n_slices; col < f->patch_cols; col++, p++) {
+            unsigned k = srec_model_ladder(model, f->rate_map[p]);
+            if (s == slice) {
+                if (count == capacity_patches || k > capacity_bytes - n)
+                    return SREC_ERR_ARG;
+                rate_map[count++] = f->rate_map[p];
+                memcpy(bytes + n, from, k);
+                n += k;
+            }
+            from += k;
+            s = s + 1 == n_slices ? 0 : s + 1;
+        }
+    *out = (srec_slice){ srec_model_id(model), picture, f->width, f->height, f->channels, f->format, slice, n_slices, (uint32_t)count, rate_map };
+    *n_bytes = n;
+    return SREC_OK;
+}
+
+size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < slice->n_patches; i++) {
+        unsigned k = srec_model_ladder(model, slice->rate_map[i]);
+        if (!k)
+            return 0;
+        n += k;
+    }
+    return n;
+}
+
+srec_status srec_slice_prior_tables(const srec_model *model, const srec_slice *slice, uint8_t *tables, size_t capacity)
+{
+    const srec_priors *p = srec_model_priors(model, slice->format);
+    size_t n = srec_slice_bytes(model, slice);
+    if (!p || !tables || !n || n > capacity)
+        return SREC_ERR_ARG;
+    for (uint32_t i = 0; i < slice->n_patches; i++) {
+        unsigned step = slice->rate_map[i], k = srec_model_ladder(model, step);
+        memcpy(tables, p->index + (size_t)step * p->n_positions, k);
+        tables += k;
+    }
+    return SREC_OK;
+}

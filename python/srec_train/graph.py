@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks as data (docs/model-format.md): a builder that writes graphs, and an interpreter that runs them in PyTorch."""
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+class Graph:
+    """Writes one network. Methods return the name of the tensor they made."""
+
+    def __init__(self, name, tensors, **inputs):
+        """tensors: dict that collects the weights; inputs: name = channels"""
+        self.name, self.tensors, self.nodes, self.outputs = name, tensors, [], []
+        self.inputs = [{"name": k, "channels": v} for k, v in inputs.items()]
+
+    def _node(self, op, inputs, **fields):
+        out = f"t{len(self.nodes)}"
+        self.nodes.append({"op": op, "in": inputs, "out": out, **{k: v for k, v in fields.items() if v is not None}})
+        return out
+
+    def conv(self, x, weight, bias=None, stride=1, pad=None, relu=False, add=None):
+        """weight (out, in, k, k), bias (out): arrays"""
+        key = f"{self.name}.{len(self.nodes)}"
+        self.tensors[key + ".weight"] = np.asarray(weight, np.float16)
+        if bias is not None:
+            self.tensors[key + ".bias"] = np.asarray(bias, np.float32)
+        return self._node("conv", [x], weight=key + ".weight", bias=key + ".bias" if bias is not None else None, stride=stride,
+                          pad=weight.shape[2] // 2 if pad is None else pad, relu=relu or None, add=add)
+
+    def residual(self, x, a, b):
+        """x + b(relu(a(x))); a, b: (weight, bias)"""
+        return self.conv(self.conv(x, *a, relu=True), *b, add=x)
+
+    def shuffle(self, x, factor):
+        return self._node("pixel_shuffle", [x], factor=factor)
+
+    def unshuffle(self, x, factor):
+        return self._node("pixel_unshuffle", [x], factor=factor)
+
+    def relu(self, x):
+        return self._node("relu", [x])
+
+    def add(self, a, b):
+        return self._node("add", [a, b])
+
+    def concat(self, *xs):
+        return self._node("concat", list(xs))
+
+    def output(self, x):
+        self.outputs.append(x)
+
+    def json(self):
+        return {"inputs": self.inputs, "outputs": self.outputs, "nodes": self.nodes}
+
+
+class Runner(torch.nn.Module):
+    """Runs a graph with the weights of a model file; planes are (N, C, H, W)."""
+
+    def __init__(self, graph, tensors, dtype=torch.float32):
+        super().__init__()
+        self.graph = graph
+        self.weights = {name: torch.from_numpy(np.array(tensors[name], np.float32)).to(dtype)
+                        for node in graph["nodes"] for name in (node.get("weight"), node.get("bias")) if name}
+        for name, w in self.weights.items():
+            if w.dim() == 4:
+                self.weights[name] = w.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, *inputs, keep=False):
+        """-> list of outputs, or with keep all tensors by name"""
+        v = {i["name"]: x for i, x in zip(self.graph["inputs"], inputs)}
+        for n in self.graph["nodes"]:
+            x = [v[i] for i in n["in"]]
+            if n["op"] == "conv":
+                y = F.conv2d(x[0], self.weights[n["weight"]], self.weights.get(n.get("bias")), n["stride"], n["pad"])
+                if "add" in n:
+                    y = y + v[n["add"]]
+                if n.get("relu"):
+                    y = F.relu(y)
+            elif n["op"] == "pixel_shuffle":
+                y = F.pixel_shuffle(x[0], n["factor"])
+            elif n["op"] == "pixel_unshuffle":
+                y = F.pixel_unshuffle(x[0], n["factor"])
+            elif n["op"] == "relu":
+                y = F.relu(x[0])
+            elif n["op"] == "sigmoid":
+                y = torch.sigmoid(x[0])
+            elif n["op"] == "add":
+                y = x[0] + x[1]
+            elif n["op"] == "mul":
+                y = x[0] * x[1]
+            elif n["op"] == "concat":
+                y = torch.cat(x, 1)
+            else:
+                raise ValueError(f"unknown op {n['op']}")
+            v[n["out"]] = y
+        return v if keep else [v[o] for o in self.graph["outputs"]]

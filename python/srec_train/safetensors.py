@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""safetensors files with the metadata of docs/model-format.md, NumPy in and out."""
+import hashlib
+import json
+import struct
+
+import numpy as np
+
+_DTYPES = {"F32": np.float32, "F16": np.float16, "U8": np.uint8}
+
+
+def load(path):
+    """-> (tensors {name: array}, metadata {str: str})"""
+    with open(path, "rb") as f:
+        (length,) = struct.unpack("<Q", f.read(8))
+        header = json.loads(f.read(length))
+        data = f.read()
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        tensors[name] = np.frombuffer(data[begin:end], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return tensors, metadata
+
+
+def save(path, tensors, metadata):
+    """Tensors are stored in the dtype they have (float32, float16, uint8); the checksum is added here."""
+    names = {np.dtype(v): k for k, v in _DTYPES.items()}
+    header, blobs, offset = {}, [], 0
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        blob = array.tobytes()
+        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(blob)]}
+        blobs.append(blob)
+        offset += len(blob)
+    data = b"".join(blobs)
+    checksum = hashlib.blake2b(data, digest_size=32).hexdigest()
+    header["__metadata__"] = {**metadata, "checksum": checksum}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
