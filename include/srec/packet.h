@@ -10,8 +10,8 @@
  *      | fixed length    | length told by signal field  | order, scrambled     | granule |
  *      +-----------------+------------------------------+----------------------+---------+
  *
- *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, block interleaved; every coded bit repeated
- *  SREC_HEADER_REPEAT(modulation) times. In a pam256 frame a coded bit is a whole byte, 54 or 201 (antipodal, Es = 1).
+ *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, interleaved; every coded bit sent 2 (BPSK, QPSK), 4 (16QAM),
+ *  6 (64QAM), 8 (256QAM) times. In a pam256 frame a coded bit is a whole byte, 201 for 0, 54 for 1 (antipodal, Es = 1), sent once.
  *
  *  Signal field, before coding (24 bytes, little endian, in clear):
  *

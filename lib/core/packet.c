@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/packet.h>
+
+#include "buffer.h"
+#include "convolutional.h"
+#include "key_internal.h"
+#include "ratemap.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAG crypto_aead_chacha20poly1305_ietf_ABYTES
+#define FIXED_HEADER 26u            /* plaintext before the rate map */
+#define HEADER_MAX 8192u            /* plaintext bytes at most */
+#define SESSIONS 64u
+#define WINDOW 4096u                /* packets of a session that are told apart */
+#define AMPLITUDE_ONE 54u           /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
+
+_Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "the header key is an AEAD key");
+
+/* --- coded fields: signal field and header ----------------------------------------------------------------- */
+
+static unsigned repeats(srec_modulation m)
+{
+    static const unsigned repeat[SREC_MODULATIONS] = { [SREC_BPSK] = 2, [SREC_QPSK] = 2, [SREC_16QAM] = 4, [SREC_64QAM] = 6, [SREC_256QAM] = 8, [SREC_PAM256] = 1 };
+    return (unsigned)m < SREC_MODULATIONS ? repeat[m] : 0;
+}
+
+/* Bits on the air of a coded field, and the frame bytes they fill: whole bytes of bits, or a byte each (pam256). The field is rounded
+ * up to 3 bytes so that whatever follows starts at a symbol of every modulation. */
+static size_t field_bits(srec_modulation m, size_t n_bytes) { return srec_conv_bits(n_bytes) * repeats(m); }
+
+static size_t field_bytes(srec_modulation m, size_t n_bytes)
+{
+    size_t bits = field_bits(m, n_bytes);
+    return m == SREC_PAM256 ? (bits + 1) / 2 * 2 : (bits + 23) / 24 * 3;
+}
+
+/* Copy r of the coded bits travels in a block of its own that starts a share of the code further on, so that the copies of a bit meet other
+ * positions of the constellation and other times; within a block the code is read with a stride that parts its neighbours. The stride is
+ * prime to the length (a multiple of 24): 24 k + 1 near its square root. */
+static size_t stride_of(size_t coded)
+{
+    size_t stride = 25;
+    while (stride * stride < coded)
+        stride += 24;
+    for (;; stride += 24) {
+        size_t a = stride, b = coded;
+        while (b) {
+            size_t t = a % b;
+            a = b;
+            b = t;
+        }
+        if (a == 1)
+            return stride % coded;
+    }
+}
+
+static srec_status write_field(srec_modulation m, const uint8_t *in, size_t n, uint8_t *out)
+{
+    const size_t coded = srec_conv_bits(n), bits = field_bits(m, n);
+    const unsigned repeat = repeats(m);
+    uint8_t *code = malloc(coded);
+    if (!code)
+        return SREC_ERR_MEMORY;
+    srec_conv_encode(in, n, code);
+    memset(out, 0, field_bytes(m, n));
+    size_t stride = stride_of(coded), at = 0;
+    for (unsigned r = 0, j = 0; r < repeat; r++) {
+        at = r * (coded / repeat + 1) % coded;
+        for (size_t i = 0; i < coded; i++, j++) {
+            if (m == SREC_PAM256)
+                out[j] = code[at] ? AMPLITUDE_ONE : 255 - AMPLITUDE_ONE;
+            else
+                out[j >> 3] |= (uint8_t)(code[at] << (7 - (j & 7)));
+            at = at + stride >= coded ? at + stride - coded : at + stride;
+        }
+    }
+    if (m == SREC_PAM256 && bits % 2)
+        out[bits] = 128;
+    free(code);
+    return SREC_OK;
+}
+
+/* \param soft (field_bytes(m, n), soft per byte) */
+static srec_status read_field(srec_modulation m, const float *soft, size_t n, uint8_t *out)
+{
+    const size_t coded = srec_conv_bits(n);
+    const unsigned repeat = repeats(m);
+    float *llr = calloc(coded, sizeof *llr);
+    if (!llr)
+        return SREC_ERR_MEMORY;
+    size_t stride = stride_of(coded), j = 0;
+    for (unsigned r = 0; r < repeat; r++) {
+        size_t at = r * (coded / repeat + 1) % coded;
+        for (size_t i = 0; i < coded; i++, j++) {
+            if (m == SREC_PAM256) { /* antipodal amplitudes: LLR = 2 a y / variance */
+                float l = (255.0f - 2.0f * AMPLITUDE_ONE) * SREC_PAM256_STEP * soft[2 * j] / (soft[2 * j + 1] > 1e-9f ? soft[2 * j + 1] : 1e-9f);
+                llr[at] += l;
+            } else
+                llr[at] += soft[j];
+            at = at + stride >= coded ? at + stride - coded : at + stride;
+        }
+    }
+    srec_status status = srec_conv_decode(llr, n, out);
+    free(llr);
+    return status;
+}
+
+/* --- signal field ------------------------------------------------------------------------------------------ */
+
+static void put_le(uint8_t *p, uint64_t v, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t get_le(const uint8_t *p, unsigned bytes)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+static uint16_t crc16(const uint8_t *p, size_t n) /* CRC-16/CCITT-FALSE */
+{
+    unsigned crc = 0xffff;
+    for (; n; n--) {
+        crc ^= (unsigned)*p++ << 8;
+        for (unsigned b = 0; b < 8; b++)
+            crc = crc & 0x8000 ? (crc << 1 ^ 0x1021) & 0xffff : crc << 1;
+    }
+    return (uint16_t)crc;
+}
+
+static size_t payload_bytes_on_air(srec_modulation m, size_t n)
+{
+    unsigned granule = srec_modem_byte_granule(m);
+    return (n + granule - 1) / granule * granule;
+}
+
+static size_t frame_bytes(srec_modulation m, size_t header, size_t payload)
+{
+    return field_bytes(m, SREC_SIGNAL_BYTES) + field_bytes(m, header) + payload_bytes_on_air(m, payload);
+}
+
+static void write_signal(const srec_signal *s, uint8_t out[SREC_SIGNAL_BYTES])
+{
+    out[0] = SREC_PACKET_VERSION << 4;
+    out[1] = (uint8_t)((unsigned)s->modulation | (s->clear ? 0x10 : 0));
+    put_le(out + 2, s->header_bytes, 2);
+    put_le(out + 4, s->payload_bytes, 2);
+    put_le(out + 6, s->session, 8);
+    put_le(out + 14, s->packet, 8);
+    put_le(out + 22, crc16(out, 22), 2);
+}
+
+static srec_status read_signal(srec_modulation m, const uint8_t in[SREC_SIGNAL_BYTES], srec_signal *s)
+{
+    if (get_le(in + 22, 2) != crc16(in, 22))
+        return SREC_ERR_CHECKSUM;
+    if (in[0] != SREC_PACKET_VERSION << 4 || in[1] & 0xe0)
+        return SREC_ERR_VERSION;
+    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15), .clear = in[1] & 0x10, .header_bytes = (uint16_t)get_le(in + 2, 2),
+                        .payload_bytes = (uint16_t)get_le(in + 4, 2), .session = get_le(in + 6, 8), .packet = get_le(in + 14, 8) };
+    if (s->modulation != m || s->header_bytes <= FIXED_HEADER + TAG || s->header_bytes > HEADER_MAX + TAG || s->payload_bytes == 0)
+        return SREC_ERR_CHECKSUM;
+    s->frame_bytes = frame_bytes(m, s->header_bytes, s->payload_bytes);
+    return s->frame_bytes <= SREC_FRAME_MAX ? SREC_OK : SREC_ERR_CHECKSUM;
+}
+
+size_t srec_packet_signal_bytes(srec_modulation m) { return field_bytes(m, SREC_SIGNAL_BYTES); }
+
+size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_frame_bytes)
+{
+    if ((unsigned)m >= SREC_MODULATIONS || n_patches > HEADER_MAX)
+        return 0;
+    if (max_frame_bytes > SREC_FRAME_MAX)
+        max_frame_bytes = SREC_FRAME_MAX;
+    size_t taken = frame_bytes(m, FIXED_HEADER + srec_ratemap_bound(n_patches) + TAG, srec_modem_byte_granule(m));
+    return taken < max_frame_bytes ? max_frame_bytes - taken : 0;
+}
+
+/* --- encoder ----------------------------------------------------------------------------------------------- */
+
+struct srec_packet_encoder {
+    uint8_t key[SREC_KEY_BYTES];
+    uint64_t session, next;
+};
+
+srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out)
+{
+    if (!key || !out)
+        return SREC_ERR_ARG;
+    *out = NULL;
+    srec_packet_encoder *e = calloc(1, sizeof *e);
+    if (!e)
+        return SREC_ERR_MEMORY;
+    e->session = session;
+    srec_status status = srec_key_derive_header(key, session, e->key);
+    if (status != SREC_OK)
+        srec_packet_encoder_free(e);
+    else
+        *out = e;
+    return status;
+}
+
+void srec_packet_encoder_free(srec_packet_encoder *e)
+{
+    if (!e)
+        return;
+    sodium_memzero(e, sizeof *e);
+    free(e);
+}
+
+srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, bool clear, const srec_slice *slice, const uint8_t *payload, size_t n,
+                               uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error)
+{
+    if (!e || !slice || !slice->rate_map || !payload || !frame || !n_frame || (unsigned)m >= SREC_MODULATIONS)
+        return srec_fail(error, SREC_ERR_ARG, "no slice, payload or place for the frame");
+    if (packet < e->next || packet == UINT64_MAX)
+        return srec_fail(error, SREC_ERR_ARG, "packet number %llu was used already in this session", (unsigned long long)packet);
+    if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff || !slice->width || !slice->height)
+        return srec_fail(error, SREC_ERR_ARG, "a slice of %u patches and %zu bytes does not fit a packet", slice->n_patches, n);
+
+    uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], signal_field[SREC_SIGNAL_BYTES], nonce[12];
+    put_le(plain, slice->model_id, 8);
+    put_le(plain + 8, slice->picture, 4);
+    put_le(plain + 12, slice->width, 2);
+    put_le(plain + 14, slice->height, 2);
+    plain[16] = (uint8_t)(slice->channels | (unsigned)slice->format << 4);
+    put_le(plain + 17, slice->slice, 3);
+    put_le(plain + 20, slice->n_slices, 3);
+    put_le(plain + 23, slice->n_patches, 3);
+    size_t map = srec_ratemap_encode(slice->rate_map, slice->n_patches, SREC_LADDER_MAX_STEPS, plain + FIXED_HEADER, sizeof plain - FIXED_HEADER);
+    if (!map)
+        return srec_fail(error, SREC_ERR_ARG, "the rate map of %u patches does not fit a header", slice->n_patches);
+
+    srec_signal s = { .modulation = m, .clear = clear, .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG), .payload_bytes = (uint16_t)n,
+                      .session = e->session, .packet = packet };
+    size_t total = frame_bytes(m, s.header_bytes, n);
+    if (total > SREC_FRAME_MAX || total > capacity)
+        return srec_fail(error, SREC_ERR_ARG, "a frame of %zu bytes; %u are possible: use more slices", total, SREC_FRAME_MAX);
+    write_signal(&s, signal_field);
+    srec_packet_nonce(packet, nonce);
+    unsigned long long sealed_length;
+    crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_length, plain, FIXED_HEADER + map, signal_field, sizeof signal_field, NULL, nonce, e->key);
+
+    uint8_t *at = frame;
+    srec_status status = write_field(m, signal_field, SREC_SIGNAL_BYTES, at);
+    at += field_bytes(m, SREC_SIGNAL_BYTES);
+    if (status == SREC_OK)
+        status = write_field(m, sealed, s.header_bytes, at);
+    at += field_bytes(m, s.header_bytes);
+    if (status != SREC_OK)
+        return srec_fail(error, status, "out of memory");
+    /* the payload is padded before its bits are ordered: whole groups */
+    uint8_t tail[4] = { 0 };
+    size_t granule = srec_modem_byte_granule(m), whole = n / granule * granule;
+    srec_modem_order_bytes(m, payload, at, whole);
+    if (whole < n) {
+        memcpy(tail, payload + whole, n - whole);
+        srec_modem_order_bytes(m, tail, at + whole, granule);
+    }
+    e->next = packet + 1;
+    *n_frame = total;
+    return SREC_OK;
+}
+
+/* --- decoder ----------------------------------------------------------------------------------------------- */
+
+/* Which of a session's packets have been seen: a bit for each of the newest WINDOW. */
+typedef struct {
+    uint64_t session, newest, used; /* used: when last, 0: free */
+    uint64_t seen[WINDOW / 64];
+} history;
+
+struct srec_packet_decoder {
+    srec_key key;
+    const srec_model *model;
+    srec_packet_counters counters;
+    uint64_t clock;
+    history sessions[SESSIONS];
+    srec_buffer rate_map, soft;
+};
+
+srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out)
+{
+    if (!key || !model || !out)
+        return SREC_ERR_ARG;
+    *out = NULL;
+    if (sodium_init() < 0)
+        return SREC_ERR_INTERNAL;
+    srec_packet_decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return SREC_ERR_MEMORY;
+    d->key = *key;
+    d->model = model;
+    *out = d;
+    return SREC_OK;
+}
+
+void srec_packet_decoder_free(srec_packet_decoder *d)
+{
+    if (!d)
+        return;
+    srec_buffer_free(&d->rate_map);
+    srec_buffer_free(&d->soft);
+    sodium_memzero(d, sizeof *d);
+    free(d);
+}
+
+void srec_packet_decoder_counters(const srec_packet_decoder *d, srec_packet_counters *out) { *out = d->counters; }
+
+static srec_status count(srec_packet_decoder *d, srec_status status)
+{
+    switch (status) {
+    case SREC_OK: d->counters.accepted++; break;
+    case SREC_ERR_AUTH: d->counters.forged++; break;
+    case SREC_ERR_REPLAY: d->counters.replayed++; break;
+    case SREC_ERR_MODEL: d->counters.foreign_model++; break;
+    case SREC_ERR_VERSION: d->counters.unsupported++; break;
+    default: d->counters.damaged++; break;
+    }
+    return status;
+}
+
+/* True if this authentic packet is new; remembers it. */
+static bool is_new(srec_packet_decoder *d, uint64_t session, uint64_t packet)
+{
+    history *h = NULL, *oldest = d->sessions;
+    for (unsigned i = 0; i < SESSIONS; i++) {
+        if (d->sessions[i].used && d->sessions[i].session == session)
+            h = &d->sessions[i];
+        if (d->sessions[i].used < oldest->used)
+            oldest = &d->sessions[i];
+    }
+    if (!h) {
+        h = oldest;
+        memset(h, 0, sizeof *h);
+        h->session = session;
+        h->newest = packet;
+    }
+    h->used = ++d->clock;
+    if (packet > h->newest) {
+        uint64_t ahead = packet - h->newest;
+        for (uint64_t i = 1; i <= ahead && i <= WINDOW; i++) {
+            uint64_t p = (h->newest + i) % WINDOW;
+            h->seen[p / 64] &= ~((uint64_t)1 << (p % 64));
+        }
+        h->newest = packet;
+    } else if (h->newest - packet >= WINDOW)
+        return false;
+    uint64_t bit = (uint64_t)1 << (packet % 64), *word = &h->seen[packet % WINDOW / 64];
+    bool fresh = !(*word & bit);
+    *word |= bit;
+    return fresh;
+}
+
+srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, const float *soft, srec_signal *out)
+{
+    uint8_t field[SREC_SIGNAL_BYTES];
+    if (!d || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
+        return SREC_ERR_ARG;
+    srec_status status = read_field(m, soft, sizeof field, field);
+    if (status == SREC_OK)
+        status = read_signal(m, field, out);
+    return status == SREC_OK ? status : count(d, status);
+}
+
+/* The decrypted header to a slice; everything in it is checked although it is authentic: the sender may run another release. */
+static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, size_t n, const srec_signal *signal, srec_slice *s)
+{
+    *s = (srec_slice){ .model_id = get_le(plain, 8), .picture = (uint32_t)get_le(plain + 8, 4), .width = (uint32_t)get_le(plain + 12, 2),
+                       .height = (uint32_t)get_le(plain + 14, 2), .channels = plain[16] & 3, .format = (srec_feature_format)(plain[16] >> 4 & 3),
+                       .slice = (uint32_t)get_le(plain + 17, 3), .n_slices = (uint32_t)get_le(plain + 20, 3), .n_patches = (uint32_t)get_le(plain + 23, 3) };
+    if (s->model_id != srec_model_id(d->model))
+        return SREC_ERR_MODEL;
+    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
+        s->slice >= s->n_slices || s->n_patches > HEADER_MAX)
+        return SREC_ERR_FORMAT;
+    uint32_t cols, rows;
+    srec_patch_grid(s->width, s->height, &cols, &rows);
+    if (s->n_slices > (uint64_t)cols * rows || s->n_patches != srec_slice_patches(cols, rows, s->n_slices, s->slice, NULL, 0))
+        return SREC_ERR_FORMAT;
+    if (!srec_buffer_need(&d->rate_map, s->n_patches))
+        return SREC_ERR_MEMORY;
+    s->rate_map = d->rate_map.data;
+    srec_status status = srec_ratemap_decode(plain + FIXED_HEADER, n - FIXED_HEADER, SREC_LADDER_MAX_STEPS, d->rate_map.data, s->n_patches);
+    if (status == SREC_OK && srec_slice_bytes(d->model, s) != signal->payload_bytes)
+        status = SREC_ERR_FORMAT;
+    return status;
+}
+
+static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+{
+    uint8_t field[SREC_SIGNAL_BYTES], sealed[HEADER_MAX + TAG], plain[HEADER_MAX], key[SREC_KEY_BYTES], nonce[12];
+    if (n_bytes < field_bytes(m, sizeof field))
+        return SREC_ERR_TRUNCATED;
+    srec_status status = read_field(m, soft, sizeof field, field);
+    srec_signal s;
+    if (status == SREC_OK)
+        status = read_signal(m, field, &s);
+    if (status != SREC_OK)
+        return status;
+    if (n_bytes < s.frame_bytes)
+        return SREC_ERR_TRUNCATED;
+    const unsigned per_byte = srec_modem_soft_per_byte(m);
+    soft += field_bytes(m, sizeof field) * per_byte;
+    status = read_field(m, soft, s.header_bytes, sealed);
+    if (status == SREC_OK)
+        status = srec_key_derive_header(&d->key, s.session, key);
+    if (status != SREC_OK)
+        return status;
+    srec_packet_nonce(s.packet, nonce);
+    unsigned long long length;
+    int authentic = crypto_aead_chacha20poly1305_ietf_decrypt(plain, &length, NULL, sealed, s.header_bytes, field, sizeof field, nonce, key) == 0;
+    sodium_memzero(key, sizeof key);
+    if (!authentic)
+        return SREC_ERR_AUTH;
+    if (!is_new(d, s.session, s.packet))
+        return SREC_ERR_REPLAY;
+    out->signal = s;
+    status = parse_header(d, plain, (size_t)length, &s, &out->slice);
+    if (status != SREC_OK)
+        return status;
+    soft += field_bytes(m, s.header_bytes) * per_byte;
+    size_t on_air = payload_bytes_on_air(m, s.payload_bytes);
+    if (!srec_buffer_need(&d->soft, on_air * per_byte * sizeof(float)))
+        return SREC_ERR_MEMORY;
+    out->soft = d->soft.data;
+    return srec_modem_restore_soft(m, soft, d->soft.data, on_air);
+}
+
+srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+{
+    if (!d || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
+        return SREC_ERR_ARG;
+    return count(d, decode(d, m, soft, n_bytes, out));
+}
