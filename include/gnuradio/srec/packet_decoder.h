@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef INCLUDED_GNURADIO_SREC_PACKET_DECODER_H
+#define INCLUDED_GNURADIO_SREC_PACKET_DECODER_H
+
+#include <gnuradio/sync_block.h>
+#include <gnuradio/srec/api.h>
+#include <string>
+
+namespace gr {
+namespace srec {
+
+/*!
+ * \brief Finds frames by their tags, authenticates their headers, gives out the payload's soft values.
+ *
+ * Stream in: floats. Message ports: out `out` (soft slices), out `info` (counters per frame dropped and at the end).
+ * \ingroup srec
+ */
+class GR_SREC_API packet_decoder : virtual public gr::sync_block
+{
+public:
+    typedef std::shared_ptr<packet_decoder> sptr;
+    static sptr make(const std::string& key, const std::string& model = "", const std::string& modulation = "qpsk", const std::string& len_tag_key = "packet_len");
+    virtual uint64_t accepted() const = 0;
+    virtual uint64_t dropped() const = 0;
+};
+
+} // namespace srec
+} // namespace gr
+
+#endif

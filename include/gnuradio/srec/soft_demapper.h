@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef INCLUDED_GNURADIO_SREC_SOFT_DEMAPPER_H
+#define INCLUDED_GNURADIO_SREC_SOFT_DEMAPPER_H
+
+#include <gnuradio/sync_interpolator.h>
+#include <gnuradio/srec/api.h>
+#include <string>
+
+namespace gr {
+namespace srec {
+
+/*!
+ * \brief Symbols to soft values: exact LLRs, or amplitude and noise variance (pam256).
+ *
+ * Stream in: complex symbols; optional second stream in: complex channel gain. Stream out: floats, positive LLR = bit 0.
+ *
+ * \param snr_db Es/N0; NaN = estimated from the symbols at the start of each frame
+ * \ingroup srec
+ */
+class GR_SREC_API soft_demapper : virtual public gr::sync_interpolator
+{
+public:
+    typedef std::shared_ptr<soft_demapper> sptr;
+    static sptr make(const std::string& modulation = "qpsk", float snr_db = 10.0f, const std::string& len_tag_key = "packet_len");
+    virtual void set_snr_db(float snr_db) = 0;
+    virtual float snr_db() const = 0;
+};
+
+} // namespace srec
+} // namespace gr
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  What all blocks share: parameters from text, models shared between blocks, slices and pictures as PDUs. */
+#ifndef INCLUDED_SREC_COMMON_H
+#define INCLUDED_SREC_COMMON_H
+
+#include <gnuradio/block.h>
+#include <pmt/pmt.h>
+#include <srec/srec.h>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace gr {
+namespace srec {
+
+/* Parameters; each throws std::invalid_argument or std::runtime_error with one line. */
+srec_modulation modulation_from(const std::string& name);
+srec_precision precision_from(const std::string& name);
+bool drops_newest(const std::string& policy);
+srec_key key_from(const std::string& text); /* file path, 64 hex digits, seed:N */
+
+/* $SREC_MODEL, else the installed model, else the build tree's. */
+std::string default_model();
+/* One copy of a model per process, shared by the blocks that name the same file. */
+std::shared_ptr<const srec_model> model_from(const std::string& path);
+/* throw std::runtime_error(message) unless ok */
+void require(srec_status status, const srec_error& error);
+
+/* Handles of the core that free themselves. */
+template <typename T, void (*Free)(T*)>
+struct handle_deleter {
+    void operator()(T* p) const { Free(p); }
+};
+template <typename T, void (*Free)(T*)>
+using handle = std::unique_ptr<T, handle_deleter<T, Free>>;
+
+/* A slice with the memory its rate map points to. */
+struct slice_pdu {
+    srec_slice slice;
+    std::vector<uint8_t> rate_map;
+};
+
+pmt::pmt_t slice_to_dict(const srec_slice& slice);
+/* false if a key is missing or of the wrong kind */
+bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
+
+/* PDU accessors: false unless msg is (dict . vector of that kind) */
+bool is_pdu(const pmt::pmt_t& msg);
+bool is_eof(const pmt::pmt_t& msg);
+pmt::pmt_t eof_pdu();
+pmt::pmt_t intern_key(const char* name);
+uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback = 0);
+bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback = false);
+std::string get_text(const pmt::pmt_t& dict, const char* key);
+pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value);
+inline pmt::pmt_t put_u64(const pmt::pmt_t& dict, const char* key, uint64_t v) { return put(dict, key, pmt::from_uint64(v)); }
+inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v) { return put(dict, key, pmt::from_double(v)); }
+
+/* Logs a kind of trouble once, so that a bad link does not fill the terminal. */
+class once
+{
+    std::set<std::string> d_said;
+
+public:
+    bool operator()(const std::string& kind) { return d_said.insert(kind).second; }
+};
+
+/* GNU Radio's message queues have no limit. A handler that may be slow moves what waits on its port into this queue, where the policy
+ * holds, and works from here. The end mark is never dropped. */
+class bounded_queue
+{
+    std::deque<pmt::pmt_t> d_queue;
+    const size_t d_max;
+    const bool d_drop_newest;
+
+public:
+    bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest) {}
+    /* \p msg is what the handler was called with. \return number of messages dropped */
+    size_t take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg);
+    /* next message, or a null pointer; also takes what came in the meantime */
+    pmt::pmt_t next(gr::basic_block& block, const pmt::pmt_t& port, size_t& dropped);
+    size_t size() const { return d_queue.size(); }
+};
+
+/* True while the flowgraph is being stopped: what still waits is to be dropped. */
+bool stopping();
+/* The same as a progress callback of the core. */
+bool go_on(void*, size_t, size_t);
+
+} // namespace srec
+} // namespace gr
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/descrambler.h>
+#include <atomic>
+
+namespace gr {
+namespace srec {
+
+class descrambler_impl : public descrambler
+{
+    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    std::shared_ptr<const srec_model> d_model;
+    srec_key d_key;
+    handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
+    uint64_t d_session = 0, d_dropped = 0;
+    handle<srec_scrambler, srec_scrambler_free> d_scrambler; /* of d_session */
+    std::atomic<bool> d_soft;
+    once d_once;
+
+    void drop(const std::string& why)
+    {
+        d_dropped++;
+        if (d_once(why))
+            d_logger->warn("slice dropped: {:s} (said once)", why);
+        message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
+    }
+
+    void handle_slice(const pmt::pmt_t& msg)
+    {
+        if (is_eof(msg))
+            return message_port_pub(d_out, msg);
+        slice_pdu s;
+        if (!is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+            return drop("not a soft slice PDU (dict . f32vector)");
+        const pmt::pmt_t meta = pmt::car(msg);
+        srec_modulation modulation;
+        size_t length;
+        const float* soft = pmt::f32vector_elements(pmt::cdr(msg), length);
+        const size_t n = srec_slice_bytes(d_model.get(), &s.slice);
+        if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) != SREC_OK || (unsigned)s.slice.format >= SREC_FEATURE_FORMATS || !n || length != n * srec_modem_soft_per_byte(modulation))
+            return drop("modulation, rate map and number of soft values do not fit");
+        const bool clear = get_bool(meta, "clear");
+        std::vector<uint8_t> keystream(clear ? 0 : n), tables(n);
+        if (!clear) {
+            const uint64_t session = get_u64(meta, "session");
+            if (!d_scrambler || session != d_session) {
+                srec_scrambler* raw = nullptr;
+                if (srec_scrambler_create(&d_key, session, &raw) != SREC_OK)
+                    return drop("no keystream for the session");
+                d_scrambler.reset(raw);
+                d_session = session;
+            }
+            srec_scrambler_keystream(d_scrambler.get(), get_u64(meta, "packet"), 0, keystream.data(), n);
+        }
+        srec_slice_prior_tables(d_model.get(), &s.slice, tables.data(), n);
+        std::vector<float> estimate(2 * n);
+        srec_descrambler* d = d_descrambler[s.slice.format].get();
+        const uint8_t* key = clear ? nullptr : keystream.data();
+        srec_status status;
+        if (!d_soft)
+            status = srec_descrambler_hard(d, modulation, key, soft, n, estimate.data(), estimate.data() + n);
+        else if (modulation == SREC_PAM256)
+            status = srec_descrambler_amplitude(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
+        else
+            status = srec_descrambler_llr(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
+        if (status != SREC_OK)
+            return drop(srec_strerror(status));
+        message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(2 * n, estimate)));
+    }
+
+public:
+    descrambler_impl(const std::string& key, const std::string& model, bool soft)
+        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_key(key_from(key)), d_soft(soft)
+    {
+        for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
+            srec_descrambler* d = nullptr;
+            if (srec_descrambler_create(srec_model_priors(d_model.get(), (srec_feature_format)f), &d) != SREC_OK)
+                throw std::runtime_error("no memory for the prior tables");
+            d_descrambler[f].reset(d);
+        }
+        message_port_register_in(d_in);
+        message_port_register_out(d_out);
+        message_port_register_out(d_info);
+        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
+    }
+    ~descrambler_impl() override { srec_key_wipe(&d_key); }
+    void set_soft(bool soft) override { d_soft = soft; }
+    bool soft() const override { return d_soft; }
+};
+
+descrambler::sptr descrambler::make(const std::string& key, const std::string& model, bool soft) { return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft); }
+
+} // namespace srec
+} // namespace gr

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/mapper.h>
+#include <boost/thread.hpp>
+#include <algorithm>
+
+namespace gr {
+namespace srec {
+
+class mapper_impl : public mapper
+{
+    static constexpr size_t MAX_FRAMES = 4096;
+    const pmt::pmt_t d_in = pmt::mp("pdus"), d_info = pmt::mp("info");
+    const srec_modulation d_modulation;
+    const pmt::pmt_t d_tag;
+    std::deque<pmt::pmt_t> d_frames; /* filled by the handler, which runs in the thread of work() */
+    std::vector<gr_complex> d_symbols; /* of the frame being sent */
+    size_t d_sent = 0;
+    pmt::pmt_t d_meta;
+    bool d_ended = false;
+    uint64_t d_dropped = 0, d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0;
+    once d_once;
+
+    void drop(const std::string& why)
+    {
+        d_dropped++;
+        if (d_once(why))
+            d_logger->warn("frame dropped: {:s} (said once)", why);
+        message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", d_dropped));
+    }
+
+    void handle_frame(const pmt::pmt_t& msg)
+    {
+        if (!is_eof(msg)) {
+            if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
+                return drop("not a frame PDU (dict . u8vector)");
+            if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
+                return drop("frame of a length that this modulation cannot carry: is the packet encoder set to another one?");
+            if (d_frames.size() >= MAX_FRAMES)
+                return drop("frames come faster than they are sent");
+        }
+        d_frames.push_back(msg);
+    }
+
+    /* Maps the next frame. \return false: nothing to send */
+    bool load()
+    {
+        if (d_frames.empty())
+            return false;
+        const pmt::pmt_t msg = d_frames.front();
+        d_frames.pop_front();
+        d_sent = 0;
+        d_meta = pmt::car(msg);
+        if (is_eof(msg)) {
+            d_symbols.assign(1, gr_complex(0, 0));
+            d_ended = true;
+            return true;
+        }
+        size_t length;
+        const uint8_t* bytes = pmt::u8vector_elements(pmt::cdr(msg), length);
+        d_symbols.resize(srec_modem_symbols(d_modulation, length));
+        srec_modem_map(d_modulation, bytes, length, reinterpret_cast<float*>(d_symbols.data()));
+        return true;
+    }
+
+    void frame_left()
+    {
+        const uint64_t features = get_u64(d_meta, "n_features");
+        const size_t payload = srec_modem_symbols(d_modulation, (features + srec_modem_byte_granule(d_modulation) - 1) / srec_modem_byte_granule(d_modulation) * srec_modem_byte_granule(d_modulation));
+        d_picture_symbols += d_symbols.size();
+        d_picture_header += d_symbols.size() - std::min(payload, d_symbols.size());
+        d_picture_packets++;
+        if (get_u64(d_meta, "slice") + 1 != get_u64(d_meta, "slices"))
+            return;
+        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
+        info = put_u64(info, "picture", get_u64(d_meta, "picture"));
+        info = put_u64(info, "n_symbols", d_picture_symbols);
+        info = put_u64(info, "header_symbols", d_picture_header);
+        info = put_u64(info, "packets_sent", d_picture_packets);
+        info = put_u64(info, "dropped", d_dropped);
+        message_port_pub(d_info, info);
+        d_picture_symbols = d_picture_header = d_picture_packets = 0;
+    }
+
+public:
+    mapper_impl(const std::string& modulation, const std::string& len_tag_key)
+        : gr::sync_block("mapper", gr::io_signature::make(0, 0, 0), gr::io_signature::make(1, 1, sizeof(gr_complex))), d_modulation(modulation_from(modulation)), d_tag(pmt::mp(len_tag_key))
+    {
+        message_port_register_in(d_in);
+        message_port_register_out(d_info);
+        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_frame(msg); });
+    }
+
+    int work(int noutput_items, gr_vector_const_void_star&, gr_vector_void_star& output_items) override
+    {
+        auto* out = static_cast<gr_complex*>(output_items[0]);
+        int n = 0;
+        while (n < noutput_items) {
+            if (d_sent == d_symbols.size()) {
+                if (d_ended)
+                    return n ? n : WORK_DONE;
+                if (!load())
+                    break;
+                if (d_ended)
+                    add_item_tag(0, nitems_written(0) + n, pmt::mp("srec_eof"), pmt::PMT_T);
+                else
+                    add_item_tag(0, nitems_written(0) + n, d_tag, pmt::from_long(d_symbols.size()));
+            }
+            const size_t part = std::min<size_t>(noutput_items - n, d_symbols.size() - d_sent);
+            std::copy_n(d_symbols.begin() + d_sent, part, out + n);
+            d_sent += part;
+            n += part;
+            if (d_sent == d_symbols.size() && !d_ended)
+                frame_left();
+        }
+        if (n == 0) /* messages are handled between calls: come back soon, but do not spin */
+            boost::this_thread::sleep_for(boost::chrono::milliseconds(1));
+        return n;
+    }
+};
+
+mapper::sptr mapper::make(const std::string& modulation, const std::string& len_tag_key) { return gnuradio::make_block_sptr<mapper_impl>(modulation, len_tag_key); }
+
+} // namespace srec
+} // namespace gr

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/packet_decoder.h>
+
+namespace gr {
+namespace srec {
+
+class packet_decoder_impl : public packet_decoder
+{
+    const pmt::pmt_t d_out = pmt::mp("out"), d_info = pmt::mp("info"), d_tag;
+    std::shared_ptr<const srec_model> d_model;
+    const srec_modulation d_modulation;
+    const size_t d_per_byte;
+    handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
+    std::vector<float> d_frame; /* soft values since the frame's tag */
+    size_t d_want = 0;          /* soft values that the frame, or first its signal field, has; 0: between frames */
+    bool d_signal_read = false;
+    uint64_t d_truncated = 0;
+    once d_once;
+
+    pmt::pmt_t counters(const char* event)
+    {
+        srec_packet_counters c;
+        srec_packet_decoder_counters(d_decoder.get(), &c);
+        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp(event));
+        info = put_u64(info, "accepted", c.accepted);
+        info = put_u64(info, "damaged", c.damaged);
+        info = put_u64(info, "forged", c.forged);
+        info = put_u64(info, "replayed", c.replayed);
+        info = put_u64(info, "foreign_model", c.foreign_model);
+        info = put_u64(info, "unsupported", c.unsupported);
+        return put_u64(info, "truncated", d_truncated);
+    }
+
+    void begin()
+    {
+        if (d_want) {
+            d_truncated++;
+            message_port_pub(d_info, counters("truncated"));
+        }
+        d_frame.clear();
+        d_signal_read = false;
+        d_want = srec_packet_signal_bytes(d_modulation) * d_per_byte;
+    }
+
+    void dropped(srec_status status)
+    {
+        d_want = 0;
+        const char* why = srec_strerror(status);
+        if (d_once(why))
+            d_logger->info("packet dropped: {:s} (said once; the info port counts)", why);
+        message_port_pub(d_info, counters(why));
+    }
+
+    /* d_frame holds d_want values: the signal field tells the length of the whole, then the whole is decoded */
+    void complete()
+    {
+        if (!d_signal_read) {
+            srec_signal signal;
+            srec_status status = srec_packet_read_signal(d_decoder.get(), d_modulation, d_frame.data(), &signal);
+            if (status != SREC_OK)
+                return dropped(status);
+            d_signal_read = true;
+            d_want = signal.frame_bytes * d_per_byte;
+            return;
+        }
+        srec_packet packet;
+        srec_status status = srec_packet_decode(d_decoder.get(), d_modulation, d_frame.data(), d_want / d_per_byte, &packet);
+        if (status != SREC_OK)
+            return dropped(status);
+        d_want = 0;
+        pmt::pmt_t meta = slice_to_dict(packet.slice);
+        meta = put_u64(meta, "session", packet.signal.session);
+        meta = put_u64(meta, "packet", packet.signal.packet);
+        meta = put(meta, "clear", pmt::from_bool(packet.signal.clear));
+        meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft)));
+    }
+
+public:
+    packet_decoder_impl(const std::string& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
+        : gr::sync_block("packet_decoder", gr::io_signature::make(1, 1, sizeof(float)), gr::io_signature::make(0, 0, 0)),
+          d_tag(pmt::mp(len_tag_key)),
+          d_model(model_from(model)),
+          d_modulation(modulation_from(modulation)),
+          d_per_byte(srec_modem_soft_per_byte(d_modulation))
+    {
+        srec_key k = key_from(key);
+        srec_packet_decoder* d = nullptr;
+        srec_status status = srec_packet_decoder_create(&k, d_model.get(), &d);
+        srec_key_wipe(&k);
+        if (status != SREC_OK)
+            throw std::runtime_error(srec_strerror(status));
+        d_decoder.reset(d);
+        message_port_register_out(d_out);
+        message_port_register_out(d_info);
+    }
+
+    uint64_t accepted() const override
+    {
+        srec_packet_counters c;
+        srec_packet_decoder_counters(d_decoder.get(), &c);
+        return c.accepted;
+    }
+    uint64_t dropped() const override
+    {
+        srec_packet_counters c;
+        srec_packet_decoder_counters(d_decoder.get(), &c);
+        return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported + d_truncated;
+    }
+
+    int work(int n, gr_vector_const_void_star& input_items, gr_vector_void_star&) override
+    {
+        const auto* in = static_cast<const float*>(input_items[0]);
+        std::vector<tag_t> tags;
+        get_tags_in_window(tags, 0, 0, n);
+        std::sort(tags.begin(), tags.end(), tag_t::offset_compare);
+        size_t at = 0, next = 0;
+        while (at < (size_t)n || next < tags.size()) {
+            const size_t stop = next < tags.size() ? tags[next].offset - nitems_read(0) : n;
+            while (d_want && at < stop) {
+                const size_t part = std::min(stop - at, d_want - d_frame.size());
+                d_frame.insert(d_frame.end(), in + at, in + at + part);
+                at += part;
+                if (d_frame.size() == d_want)
+                    complete();
+            }
+            at = stop;
+            if (next == tags.size())
+                break;
+            const tag_t& tag = tags[next++];
+            if (pmt::eqv(tag.key, d_tag))
+                begin();
+            else if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
+                if (d_want)
+                    begin(); /* counts the unfinished frame */
+                d_want = 0;
+                message_port_pub(d_info, counters("eof"));
+                message_port_pub(d_out, eof_pdu());
+            }
+        }
+        return n;
+    }
+};
+
+packet_decoder::sptr packet_decoder::make(const std::string& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
+{
+    return gnuradio::make_block_sptr<packet_decoder_impl>(key, model, modulation, len_tag_key);
+}
+
+} // namespace srec
+} // namespace gr

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/scrambler.h>
+#include <atomic>
+
+namespace gr {
+namespace srec {
+
+class scrambler_impl : public scrambler
+{
+    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    uint64_t d_session, d_packet = 0, d_dropped = 0;
+    handle<srec_scrambler, srec_scrambler_free> d_scrambler;
+    std::atomic<bool> d_encrypt;
+    once d_once;
+
+    void handle_slice(const pmt::pmt_t& msg)
+    {
+        if (is_eof(msg))
+            return message_port_pub(d_out, msg);
+        if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg))) {
+            d_dropped++;
+            if (d_once("kind"))
+                d_logger->warn("dropped a message that is no slice (dict . u8vector); said once");
+            return message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
+        }
+        std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
+        const bool encrypt = d_encrypt;
+        if (encrypt)
+            srec_scrambler_apply(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());
+        pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
+        meta = put_u64(meta, "packet", d_packet++);
+        meta = put(meta, "clear", pmt::from_bool(!encrypt));
+        message_port_pub(d_out, pmt::cons(meta, pmt::init_u8vector(bytes.size(), bytes)));
+    }
+
+public:
+    scrambler_impl(const std::string& key, bool encrypt, uint64_t session)
+        : gr::block("scrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_session(session), d_encrypt(encrypt)
+    {
+        srec_key k = key_from(key);
+        srec_error error{};
+        if (!d_session)
+            require(srec_session_generate(&d_session), error);
+        srec_scrambler* s = nullptr;
+        srec_status status = srec_scrambler_create(&k, d_session, &s);
+        srec_key_wipe(&k);
+        srec_fail(&error, status, "scrambler: %s", srec_strerror(status));
+        require(status, error);
+        d_scrambler.reset(s);
+        message_port_register_in(d_in);
+        message_port_register_out(d_out);
+        message_port_register_out(d_info);
+        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
+    }
+    void set_encrypt(bool encrypt) override { d_encrypt = encrypt; }
+    bool encrypt() const override { return d_encrypt; }
+    uint64_t session() const override { return d_session; }
+};
+
+scrambler::sptr scrambler::make(const std::string& key, bool encrypt, uint64_t session) { return gnuradio::make_block_sptr<scrambler_impl>(key, encrypt, session); }
+
+} // namespace srec
+} // namespace gr

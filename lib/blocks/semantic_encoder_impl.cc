@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/semantic_encoder.h>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+
+namespace gr {
+namespace srec {
+
+class semantic_encoder_impl : public semantic_encoder
+{
+    const pmt::pmt_t d_in = pmt::mp("pdus"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    std::shared_ptr<const srec_model> d_model;
+    handle<srec_encoder, srec_encoder_free> d_encoder;
+    const srec_modulation d_modulation;
+    const size_t d_frame_bytes;
+    bounded_queue d_queue;
+    std::atomic<float> d_eta;
+    uint64_t d_dropped = 0, d_pictures = 0;
+    once d_once;
+
+    void drop(const std::string& why)
+    {
+        d_dropped++;
+        if (d_once(why))
+            d_logger->warn("picture dropped: {:s} (said once)", why);
+        message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", d_dropped));
+    }
+
+    void handle_message(const pmt::pmt_t& msg)
+    {
+        size_t excess = d_queue.take(*this, d_in, msg);
+        while (pmt::pmt_t next = d_queue.next(*this, d_in, excess)) {
+            for (; excess; excess--)
+                drop("pictures come faster than they are encoded");
+            handle_picture(next);
+        }
+    }
+
+    void handle_picture(const pmt::pmt_t& msg)
+    {
+        if (is_eof(msg)) {
+            message_port_pub(d_out, msg);
+            message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("eof")), "dropped", d_dropped));
+            return;
+        }
+        if (stopping())
+            return drop("the flowgraph is stopping");
+        if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
+            return drop("not a picture PDU (dict . u8vector)");
+        const pmt::pmt_t meta = pmt::car(msg);
+        size_t length;
+        const uint8_t* pixels = pmt::u8vector_elements(pmt::cdr(msg), length);
+        srec_image image{ (uint32_t)get_u64(meta, "width"), (uint32_t)get_u64(meta, "height"), (uint8_t)get_u64(meta, "channels", 3), 0, const_cast<uint8_t*>(pixels) };
+        image.stride = (size_t)image.width * image.channels;
+        if (length == 0 || image.stride * image.height != length)
+            return drop("width, height and channels do not fit the vector");
+
+        srec_features features;
+        srec_error error{};
+        const auto start = std::chrono::steady_clock::now();
+        const srec_feature_format format = d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
+        if (srec_encoder_run(d_encoder.get(), &image, d_eta, format, &features, &error) != SREC_OK)
+            return drop(error.message);
+        const double encode_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+        /* header and payload share the frame: bound the patches first, then the bytes */
+        const size_t max_patches = d_frame_bytes / 16;
+        const size_t room = srec_packet_payload_room(d_modulation, max_patches, d_frame_bytes);
+        const uint32_t slices = room ? srec_slice_count(d_model.get(), &features, room, max_patches) : 0;
+        if (!slices)
+            return drop("frames are too short for a patch of this model");
+        const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);
+        std::vector<uint8_t> rate_map(max_patches), bytes(room);
+        for (uint32_t i = 0; i < slices; i++) {
+            srec_slice slice;
+            size_t n;
+            srec_slice_extract(d_model.get(), &features, number, slices, i, rate_map.data(), rate_map.size(), bytes.data(), bytes.size(), &slice, &n);
+            message_port_pub(d_out, pmt::cons(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data())));
+        }
+        d_pictures = number + 1;
+        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
+        info = put_u64(info, "picture", number);
+        info = put_u64(info, "n_features", features.n_bytes);
+        info = put_u64(info, "slices", slices);
+        info = put_real(info, "entropy_bits", features.entropy_bits);
+        info = put_real(info, "encode_s", encode_s);
+        info = put_real(info, "eta", d_eta);
+        info = put_u64(info, "dropped", d_dropped);
+        info = put_u64(info, "queue", d_queue.size());
+        message_port_pub(d_info, info);
+    }
+
+public:
+    semantic_encoder_impl(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy)
+        : gr::block("semantic_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)),
+          d_model(model_from(model)),
+          d_modulation(modulation_from(modulation)),
+          d_frame_bytes(frame_bytes),
+          d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
+          d_eta(eta)
+    {
+        set_eta(eta);
+        if (frame_bytes < 2000 || frame_bytes > (int)SREC_FRAME_MAX)
+            throw std::invalid_argument("frame_bytes must be 2000 .. 30000");
+        if (max_queue < 1 || threads < 0)
+            throw std::invalid_argument("max_queue must be at least 1, threads at least 0");
+        srec_compute compute{};
+        compute.precision = precision_from(precision);
+        compute.threads = threads;
+        compute.progress = go_on;
+        srec_encoder* encoder = nullptr;
+        srec_error error{};
+        require(srec_encoder_create(d_model.get(), &compute, &encoder, &error), error);
+        d_encoder.reset(encoder);
+        message_port_register_in(d_in);
+        message_port_register_out(d_out);
+        message_port_register_out(d_info);
+        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_message(msg); });
+    }
+
+    void set_eta(float eta) override
+    {
+        if (!(eta >= 0.001f && eta <= 10.0f))
+            throw std::invalid_argument("eta must be 0.001 .. 10");
+        d_eta = eta;
+    }
+    float eta() const override { return d_eta; }
+};
+
+semantic_encoder::sptr semantic_encoder::make(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy)
+{
+    return gnuradio::make_block_sptr<semantic_encoder_impl>(model, eta, modulation, frame_bytes, threads, precision, max_queue, policy);
+}
+
+} // namespace srec
+} // namespace gr

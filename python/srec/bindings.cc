@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Python bindings of the C++ blocks and of the few functions of the core that programs need. */
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "common.h"
+#include <gnuradio/srec/channel.h>
+#include <gnuradio/srec/descrambler.h>
+#include <gnuradio/srec/mapper.h>
+#include <gnuradio/srec/packet_decoder.h>
+#include <gnuradio/srec/packet_encoder.h>
+#include <gnuradio/srec/scrambler.h>
+#include <gnuradio/srec/semantic_decoder.h>
+#include <gnuradio/srec/semantic_encoder.h>
+#include <gnuradio/srec/soft_demapper.h>
+
+namespace py = pybind11;
+using namespace gr::srec;
+
+using pixels = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
+
+static srec_image as_image(const pixels& a)
+{
+    if (a.ndim() < 2 || a.ndim() > 3 || (a.ndim() == 3 && a.shape(2) != 1 && a.shape(2) != 3))
+        throw std::invalid_argument("a picture is (height, width) or (height, width, 3), uint8");
+    uint8_t channels = a.ndim() == 3 ? (uint8_t)a.shape(2) : 1;
+    return { (uint32_t)a.shape(1), (uint32_t)a.shape(0), channels, (size_t)a.shape(1) * channels, const_cast<uint8_t*>(a.data()) };
+}
+
+template <srec_status (*Metric)(const srec_image*, const srec_image*, double*)>
+static double compare(const pixels& a, const pixels& b)
+{
+    srec_image x = as_image(a), y = as_image(b);
+    double value;
+    if (Metric(&x, &y, &value) != SREC_OK)
+        throw std::invalid_argument("the pictures differ in size or are too small to compare");
+    return value;
+}
+
+static py::dict model_info(const std::string& path)
+{
+    auto model = model_from(path);
+    py::dict info, metadata, macs;
+    py::list ladder;
+    for (size_t i = 0; const char* key = srec_model_metadata_key(model.get(), i); i++)
+        metadata[key] = srec_model_metadata(model.get(), key);
+    for (unsigned i = 0; i < srec_model_ladder_steps(model.get()); i++)
+        ladder.append(srec_model_ladder(model.get(), i));
+    for (const char* net : { "ga", "ha", "hs", "fe", "fd", "gs" })
+        macs[net] = srec_model_macs_per_pixel(model.get(), net);
+    char id[17];
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)srec_model_id(model.get()));
+    info["id"] = id;
+    info["metadata"] = metadata;
+    info["ladder"] = ladder;
+    info["macs_per_pixel"] = macs;
+    info["parameters"] = srec_model_parameters(model.get());
+    return info;
+}
+
+static void key_generate(const std::string& path)
+{
+    srec_key key;
+    srec_error error{};
+    srec_status status = srec_key_generate(&key);
+    if (status == SREC_OK)
+        status = srec_key_write(&key, path.c_str(), &error);
+    srec_key_wipe(&key);
+    require(status, error);
+}
+
+PYBIND11_MODULE(srec_python, m)
+{
+    py::module::import("gnuradio.gr");
+    using py::arg;
+
+    py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(m, "semantic_encoder", "Pictures to slices of feature bytes.")
+        .def(py::init(&semantic_encoder::make), arg("model") = "", arg("eta") = 0.2f, arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
+        .def("set_eta", &semantic_encoder::set_eta, arg("eta"), "Features per bit of the entropy model, 0.001 .. 10.")
+        .def("eta", &semantic_encoder::eta);
+    py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler", "Adds the keystream modulo 256.")
+        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0)
+        .def("set_encrypt", &scrambler::set_encrypt, arg("encrypt"), "False: bytes pass in clear, and the packet says so.")
+        .def("encrypt", &scrambler::encrypt)
+        .def("session", &scrambler::session);
+    py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(m, "packet_encoder", "Slices to frames.")
+        .def(py::init(&packet_encoder::make), arg("key"), arg("modulation") = "qpsk");
+    py::class_<mapper, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<mapper>>(m, "mapper", "Frames to complex symbols, Es = 1.")
+        .def(py::init(&mapper::make), arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len");
+    py::class_<channel, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<channel>>(m, "channel", "Seeded AWGN or flat Rayleigh channel.")
+        .def(py::init(&channel::make), arg("kind") = "awgn", arg("snr_db") = 10.0f, arg("seed") = 0, arg("coherence") = 1024, arg("loss") = 0.0f, arg("len_tag_key") = "packet_len")
+        .def("set_snr_db", &channel::set_snr_db, arg("snr_db"), "Es/N0, -50 .. 100 dB.")
+        .def("snr_db", &channel::snr_db)
+        .def("set_loss", &channel::set_loss, arg("loss"), "Probability that a frame is erased, 0 .. 1.")
+        .def("loss", &channel::loss);
+    py::class_<soft_demapper, gr::sync_interpolator, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<soft_demapper>>(m, "soft_demapper", "Symbols to exact LLRs.")
+        .def(py::init(&soft_demapper::make), arg("modulation") = "qpsk", arg("snr_db") = 10.0f, arg("len_tag_key") = "packet_len")
+        .def("set_snr_db", &soft_demapper::set_snr_db, arg("snr_db"), "Es/N0 in dB; NaN = estimate per frame.")
+        .def("snr_db", &soft_demapper::snr_db);
+    py::class_<packet_decoder, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<packet_decoder>>(m, "packet_decoder", "Frames to soft slices.")
+        .def(py::init(&packet_decoder::make), arg("key"), arg("model") = "", arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
+        .def("accepted", &packet_decoder::accepted)
+        .def("dropped", &packet_decoder::dropped);
+    py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(m, "descrambler", "Soft slices to feature estimates.")
+        .def(py::init(&descrambler::make), arg("key"), arg("model") = "", arg("soft") = true)
+        .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
+        .def("soft", &descrambler::soft);
+    py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder", "Feature estimates to pictures.")
+        .def(py::init(&semantic_decoder::make), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest");
+
+    m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"), "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
+    m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"), "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
+    m.def("key_generate", &key_generate, arg("path"), "Write a new key file, mode 0600; an existing file is left alone.");
+    m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
+    m.def("default_model", &default_model, "Path of the model that \"\" stands for.");
+    m.def("version", &srec_version);
+    m.def("bits_per_symbol", [](const std::string& name) { return srec_modem_bits_per_symbol(modulation_from(name)); }, arg("modulation"));
+    m.def("supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); });
+}
