@@ -110,8 +110,7 @@ std::string get_text(const pmt::pmt_t& dict, const char* key)
     return pmt::is_symbol(v) ? pmt::symbol_to_string(v) : "";
 }
 
-bool is_pdu(const pmt::pmt_t& msg) { return pmt::is_pair(msg) && (pmt::is_dict(pmt::car(msg)) || pmt::is_null(pmt::car(msg))) && pmt::is_uniform_vector(pmt::cdr(msg)); }
-bool is_eof(const pmt::pmt_t& msg) { return is_pdu(msg) && pmt::is_dict(pmt::car(msg)) && get_bool(pmt::car(msg), "eof"); }
+bool is_eof(const pmt::pmt_t& msg) { return pmt::is_pdu(msg) && get_bool(pmt::car(msg), "eof"); }
 pmt::pmt_t eof_pdu() { return pmt::cons(put(pmt::make_dict(), "eof", pmt::PMT_T), pmt::init_u8vector(0, (const uint8_t*)"")); }
 
 pmt::pmt_t slice_to_dict(const srec_slice& s)

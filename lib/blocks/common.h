@@ -47,8 +47,7 @@ pmt::pmt_t slice_to_dict(const srec_slice& slice);
 /* false if a key is missing or of the wrong kind */
 bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 
-/* PDU accessors: false unless msg is (dict . vector of that kind) */
-bool is_pdu(const pmt::pmt_t& msg);
+/* PDU accessors beyond pmt::is_pdu() */
 bool is_eof(const pmt::pmt_t& msg);
 pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);

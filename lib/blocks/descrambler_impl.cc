@@ -32,7 +32,7 @@ class descrambler_impl : public descrambler
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a soft slice PDU (dict . f32vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         srec_modulation modulation;

@@ -34,7 +34,7 @@ class mapper_impl : public mapper
     void handle_frame(const pmt::pmt_t& msg)
     {
         if (!is_eof(msg)) {
-            if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
+            if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
                 return drop("not a frame PDU (dict . u8vector)");
             if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
                 return drop("frame of a length that this modulation cannot carry: is the packet encoder set to another one?");

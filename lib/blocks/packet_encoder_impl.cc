@@ -29,7 +29,7 @@ class packet_encoder_impl : public packet_encoder
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         if (!pmt::dict_has_key(meta, pmt::mp("session")))

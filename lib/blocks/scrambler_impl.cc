@@ -20,7 +20,7 @@ class scrambler_impl : public scrambler
     {
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
-        if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg))) {
+        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg))) {
             d_dropped++;
             if (d_once("kind"))
                 d_logger->warn("dropped a message that is no slice (dict . u8vector); said once");

@@ -80,7 +80,7 @@ class semantic_decoder_impl : public semantic_decoder
         if (stopping())
             return drop("the flowgraph is stopping");
         slice_pdu s;
-        if (!is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
             return drop("not an estimate PDU (dict . f32vector)");
         const uint64_t session = get_u64(pmt::car(msg), "session");
         srec_error error{};

@@ -49,7 +49,7 @@ class semantic_encoder_impl : public semantic_encoder
         }
         if (stopping())
             return drop("the flowgraph is stopping");
-        if (!is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
+        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
             return drop("not a picture PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         size_t length;

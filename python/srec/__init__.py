@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures as encrypted semantic features: GNU Radio blocks. See docs/blocks.md."""
+from gnuradio import gr as _gr  # noqa: F401  (base classes of the bindings)
+
+from .srec_python import *  # noqa: F401,F403
+from .image_sink import image_sink  # noqa: F401
+from .image_source import image_source  # noqa: F401
+from .receiver import receiver  # noqa: F401
+from .transmitter import transmitter  # noqa: F401
