@@ -6,7 +6,8 @@ from . import srec_python as srec
 
 
 class transmitter(gr.hier_block2):
-    """Message ports: in `pdus` (pictures), out `info` (of encoder and mapper: connect it to image_source's `next`). Stream out: symbols, Es = 1.
+    """Message ports: in `pdus` (pictures), out `info` (of the mapper: connect it to image_source's
+    `next`), out `encoder_info`. Stream out: symbols, Es = 1.
 
     Parameters as of semantic_encoder, scrambler, packet_encoder and mapper (docs/blocks.md).
     """
@@ -16,6 +17,7 @@ class transmitter(gr.hier_block2):
         gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
+        self.message_port_register_hier_out("encoder_info")
         self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision)
         self.scrambler = srec.scrambler(key, encrypt, session)
         self.packet_encoder = srec.packet_encoder(key, modulation)
@@ -25,6 +27,7 @@ class transmitter(gr.hier_block2):
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")
         self.msg_connect(self.packet_encoder, "out", self.mapper, "pdus")
         self.msg_connect(self.mapper, "info", self, "info")
+        self.msg_connect(self.encoder, "info", self, "encoder_info")
         self.connect(self.mapper, self)
 
     def set_eta(self, eta):

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a key file: 32 random bytes, readable by you only."""
+from . import Failure
+
+
+def add_arguments(parser):
+    parser.add_argument("keyfile", help="file to make; an existing one is left alone")
+
+
+def run(args):
+    from gnuradio import srec
+    try:
+        srec.key_generate(args.keyfile)
+    except RuntimeError as error:
+        raise Failure(str(error)) from None
+    print(f"{args.keyfile}: new key. Copy it to the receiver over a safe way; whoever has it can read the pictures.")
+    return 0

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send a picture through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who has not)."""
+import json
+import os
+import sys
+import threading
+import time
+
+from . import Failure, Usage
+
+MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
+PICTURE_TIMEOUT_S = 3600
+
+
+def add_arguments(parser):
+    parser.add_argument("--image", required=True, help="picture to send")
+    parser.add_argument("--out", required=True, help="folder for the results")
+    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS)
+    parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
+    parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
+    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2 needs the enhancer, which this release has not")
+    parser.add_argument("--no-sr", action="store_true", help="without super-resolution (this release has none anyway)")
+    parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
+    parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
+    parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
+    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"))
+    parser.add_argument("--coherence", type=int, default=1024, help="symbols of equal gain, rayleigh (default 1024)")
+    parser.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
+    parser.add_argument("--seed", type=int, default=1, help="of channel, losses and keys: equal seeds, equal results")
+    parser.add_argument("--key", default="", help="key file (default: made from the seed)")
+    parser.add_argument("--wrong-key", action="store_true", help="give Bob another key: he must get nothing")
+    parser.add_argument("--model", default="", help="model file (default: the installed one)")
+    parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
+    parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
+    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"))
+    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output)")
+
+
+def check(args):
+    for name, value, low, high in (("snr", args.snr, -50, 100), ("eta", args.eta, 0.001, 10), ("loss", args.loss, 0, 1),
+                                   ("seed", args.seed, 0, 2**63 - 1), ("frame-bytes", args.frame_bytes, 2000, 30000),
+                                   ("threads", args.threads, 0, 1024), ("coherence", args.coherence, 1, 2**30)):
+        if not low <= value <= high:
+            raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+    if args.scale == 2:
+        raise Usage("--scale 2 needs the super-resolution network, which this release does not have")
+    if args.protect == "uep":
+        raise Usage("--protect uep: unequal protection is not in this release")
+
+
+def collector(gr, pmt):
+    """A block that keeps the dicts it is sent on its ports; made here because the base class needs GNU Radio."""
+    class Collector(gr.basic_block):
+        def __init__(self, *ports):
+            gr.basic_block.__init__(self, "collector", None, None)
+            self.seen = {port: [] for port in ports}
+            self.changed = threading.Event()
+            for port in ports:
+                self.message_port_register_in(pmt.intern(port))
+                self.set_msg_handler(pmt.intern(port), lambda msg, port=port: self._keep(port, msg))
+
+        def _keep(self, port, msg):
+            self.seen[port].append(pmt.to_python(msg))
+            self.changed.set()
+
+        def last(self, port, event):
+            return next((d for d in reversed(self.seen[port]) if d.get("event") == event), {})
+
+    return Collector
+
+
+def flowgraph(args, key, picture):
+    """-> (top block, sinks {name: image_sink}, collector)"""
+    import pmt
+    from gnuradio import gr, srec
+
+    top = gr.top_block("srec simulate")
+    source = srec.image_source(args.image, in_flight=1)
+    bob_key = "seed:%d" % (args.seed ^ 0x5EED) if args.wrong_key else key
+    transmitter = srec.transmitter(key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
+                                   args.precision, session=args.seed + 1)
+    channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
+    fading = args.channel == "rayleigh"
+    common = dict(modulation=args.modulation, snr_db=args.snr, soft=not args.hard, model=args.model, threads=args.threads,
+                  precision=args.precision, timeout=1e6, gain_input=fading)
+    # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
+    receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
+    sinks = {name: srec.image_sink() for name in receivers}
+    info = collector(gr, pmt)("encoder", "mapper", "bob", "eve")
+    top.msg_connect(source, "pdus", transmitter, "pdus")
+    top.msg_connect(transmitter, "info", source, "next")
+    top.msg_connect(transmitter, "info", info, "mapper")
+    top.msg_connect(transmitter, "encoder_info", info, "encoder")
+    top.connect(transmitter, channel)
+    for name, receiver in receivers.items():
+        top.connect(channel, receiver)
+        if fading:
+            top.connect((channel, 1), (receiver, 1))
+        top.msg_connect(receiver, "pdus", sinks[name], "pdus")
+        top.msg_connect(receiver, "info", info, name)
+    return top, sinks, info
+
+
+def wait_for(sinks, started):
+    """Until both ends have seen the end mark; a word now and then on long work."""
+    said = time.monotonic()
+    while not all(sink.wait(0.1) for sink in sinks.values()):
+        now = time.monotonic()
+        if now - said > 5:
+            print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)
+            said = now
+        if now - started > PICTURE_TIMEOUT_S:
+            raise Failure("no end after an hour: giving up")
+
+
+def run(args):
+    check(args)
+    import numpy as np
+    from gnuradio import srec
+    from PIL import Image
+    from ..image_source import load_picture
+    from .comparison import side_by_side
+
+    try:
+        picture = load_picture(args.image)
+        os.makedirs(args.out, exist_ok=True)
+        started = time.monotonic()
+        top, sinks, info = flowgraph(args, args.key or "seed:%d" % args.seed, picture)
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}") from None
+    except (ValueError, RuntimeError) as error:
+        raise Failure(str(error)) from None
+    if not args.no_sr:
+        print("srec simulate: this release has no super-resolution network; enhanced.png is not written", file=sys.stderr)
+    top.start()
+    try:
+        wait_for(sinks, started)
+    finally:
+        top.stop()
+        top.wait()
+
+    encoder, mapper, decoder, bob = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture"), info.last("bob", "eof")
+    counters = next((d for d in reversed(info.seen["bob"]) if "forged" in d), {})
+    if not encoder:
+        raise Failure("the picture was not encoded; the log above says why")
+    received = sinks["bob"].pictures[0][0] if sinks["bob"].pictures else None
+    eve = sinks["eve"].pictures[0][0] if sinks["eve"].pictures else None
+    pixels = picture.shape[0] * picture.shape[1]
+    small = min(picture.shape[:2]) < 11
+    psnr = None if received is None else srec.psnr(picture, received)
+    result = {
+        "psnr_db": psnr, "ms_ssim": None if received is None or small else srec.ms_ssim(picture, received), "psnr_before_sr_db": psnr,
+        "eve_psnr_db": None if eve is None else srec.psnr(picture, eve),
+        "cbr": mapper.get("n_symbols", 0) / (3 * pixels), "cbr_header": mapper.get("header_symbols", 0) / (3 * pixels),
+        "n_symbols": mapper.get("n_symbols"), "n_features": encoder.get("n_features"),
+        "packets_sent": mapper.get("packets_sent"), "packets_lost": mapper.get("packets_sent", 0) - counters.get("accepted", 0),
+        "packets_forged": counters.get("forged"), "packets_damaged": counters.get("damaged"),
+        "patches": decoder.get("patches"), "patches_lost": decoder.get("patches_lost"),
+        "snr_db": args.snr, "modulation": args.modulation, "eta": args.eta, "scale": args.scale, "channel": args.channel, "seed": args.seed,
+        "encrypt": not args.no_encrypt, "soft": not args.hard, "model": srec.model_info(args.model)["id"],
+        "encode_s": encoder.get("encode_s"), "decode_s": decoder.get("decode_s"), "enhance_s": None, "mean_deviation": decoder.get("mean_deviation"),
+    }
+    Image.fromarray(picture).save(os.path.join(args.out, "sent.png"))
+    panels = [("sent", picture, "")]
+    for name, array, value in (("received", received, result["psnr_db"]), ("eve", eve, result["eve_psnr_db"])):
+        path = os.path.join(args.out, name + ".png")
+        if array is None:
+            if os.path.exists(path):
+                os.remove(path)
+            continue
+        Image.fromarray(array).save(path)
+        panels.append(("Bob, who has the key" if name == "received" else "Eve, who has not", array, f"{value:.2f} dB"))
+    caption = (f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {'in clear' if args.no_encrypt else 'encrypted'}, "
+               f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}")
+    side_by_side(panels, caption).save(os.path.join(args.out, "comparison.png"))
+    text = json.dumps(result, indent=1)
+    if args.json == "-":
+        print(text)
+    elif args.json:
+        with open(args.json, "w") as f:
+            f.write(text + "\n")
+    if received is None:
+        raise Failure(f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed authentication: is it the right key?"
+                      f" {counters.get('damaged', 0)} damaged: is the SNR too low?)")
+    if args.json != "-":
+        print(f"Bob {psnr:.2f} dB" + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "") + f", {caption}")
+        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s; pictures in {args.out}")
+    return 0
