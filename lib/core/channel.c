@@ -7,16 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
+#define GAINS 64u  /* fading gains made at a time */
 #define BATCH 512u /* complex Gaussians made at a time: 8 bytes of keystream each, 4 kB */
 
 struct srec_channel {
     srec_channel_kind kind;
     unsigned coherence;
-    float sigma;        /* noise deviation per real dimension: sqrt(N0 / 2) */
-    uint64_t position;  /* number of the next sample */
+    float sigma;       /* noise deviation per real dimension: sqrt(N0 / 2) */
+    uint64_t position; /* number of the next sample */
     uint8_t key[crypto_stream_chacha20_KEYBYTES];
-    uint64_t block;     /* fading block whose gain is held, ~0: none */
-    float gain[2];
+    uint64_t gains_first; /* fading block of the first gain held; a multiple of GAINS, ~0: none held */
+    float gain[2 * GAINS];
 };
 
 enum { STREAM_NOISE = 0, STREAM_FADING = 1 }; /* independent random streams of one seed: the nonce */
@@ -26,7 +27,7 @@ enum { STREAM_NOISE = 0, STREAM_FADING = 1 }; /* independent random streams of o
 static void gaussians(const srec_channel *c, uint64_t stream, uint64_t first, size_t n, float *out)
 {
     uint32_t random[2 * (BATCH + 8)];
-    uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = { (uint8_t)stream };
+    uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = {(uint8_t)stream};
     size_t skip = first % 8, bytes = 8 * (skip + n); /* a ChaCha20 block holds 8 samples */
     memset(random, 0, bytes);
     crypto_stream_chacha20_xor_ic((uint8_t *)random, (const uint8_t *)random, bytes, nonce, first / 8, c->key);
@@ -39,7 +40,8 @@ static void gaussians(const srec_channel *c, uint64_t stream, uint64_t first, si
     }
 }
 
-srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence, srec_channel **out)
+srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence,
+                                srec_channel **out)
 {
     if (!out || (kind != SREC_CHANNEL_AWGN && kind != SREC_CHANNEL_RAYLEIGH) || coherence < 1)
         return SREC_ERR_ARG;
@@ -51,7 +53,7 @@ srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t s
         return SREC_ERR_MEMORY;
     c->kind = kind;
     c->coherence = coherence;
-    c->block = UINT64_MAX;
+    c->gains_first = UINT64_MAX;
     for (unsigned i = 0; i < 8; i++)
         c->key[i] = (uint8_t)(seed >> (8 * i));
     if (srec_channel_set_snr(c, snr_db) != SREC_OK) {
@@ -80,15 +82,15 @@ void srec_channel_seek(srec_channel *c, uint64_t sample)
 
 static void gain_at(srec_channel *c, uint64_t sample, float gain[2])
 {
-    uint64_t block = sample / c->coherence;
-    if (block != c->block) {
-        gaussians(c, STREAM_FADING, block, 1, c->gain);
-        c->gain[0] *= 0.70710678f; /* E|gain|^2 = 1 */
-        c->gain[1] *= 0.70710678f;
-        c->block = block;
+    uint64_t block = sample / c->coherence, first = block - block % GAINS;
+    if (first != c->gains_first) {
+        gaussians(c, STREAM_FADING, first, GAINS, c->gain);
+        for (unsigned i = 0; i < 2 * GAINS; i++)
+            c->gain[i] *= 0.707106781f; /* E|gain|^2 = 1 */
+        c->gains_first = first;
     }
-    gain[0] = c->gain[0];
-    gain[1] = c->gain[1];
+    gain[0] = c->gain[2 * (block - first)];
+    gain[1] = c->gain[2 * (block - first) + 1];
 }
 
 srec_status srec_channel_apply(srec_channel *c, const float *in, float *out, float *gain_iq, size_t n)
@@ -100,7 +102,7 @@ srec_status srec_channel_apply(srec_channel *c, const float *in, float *out, flo
         size_t length = n < BATCH ? n : BATCH;
         gaussians(c, STREAM_NOISE, c->position, length, noise);
         for (size_t i = 0; i < length; i++) {
-            float g[2] = { 1.0f, 0.0f }, re = in[2 * i], im = in[2 * i + 1];
+            float g[2] = {1.0f, 0.0f}, re = in[2 * i], im = in[2 * i + 1];
             if (c->kind == SREC_CHANNEL_RAYLEIGH)
                 gain_at(c, c->position + i, g);
             out[2 * i] = g[0] * re - g[1] * im + c->sigma * noise[2 * i];
@@ -120,7 +122,7 @@ srec_status srec_channel_apply(srec_channel *c, const float *in, float *out, flo
     return SREC_OK;
 }
 
-static const char *const kind_names[] = { "awgn", "rayleigh" };
+static const char *const kind_names[] = {"awgn", "rayleigh"};
 
 srec_status srec_channel_kind_parse(const char *name, srec_channel_kind *out)
 {

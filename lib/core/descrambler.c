@@ -1,26 +1,51 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <srec/descrambler.h>
+#include "descrambler_internal.h"
+
+#include "vector_math.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <volk/volk.h>
 
 #define VALUES 256u
-#define LLR_LIMIT 40.0f  /* beyond it a bit is certain in f32 anyway */
+#define LLR_LIMIT 40.0f     /* beyond it a bit is certain in f32 anyway */
+#define VARIANCE_MIN 1e-12f /* noise variance of an amplitude; a level's own width is 1e-2 */
+#define AMPLITUDE_LIMIT 1e3f
+#define SUM_MIN 1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
+#define BATCH 32u      /* features whose exponentials are taken together */
 #define TABLE_STRIDE (3 * 2 * VALUES)
 
 struct srec_descrambler {
     float levels;
     unsigned n_tables;
-    float *tables; /* (n_tables, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte - 128) / levels */
+    float *tables; /* (n_tables, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte - 128) /
+                      levels */
 };
+
+/* A row that is a probability: finite, not negative, sum 1. */
+static bool is_distribution(const float *p)
+{
+    double sum = 0;
+    for (unsigned i = 0; i < VALUES; i++) {
+        if (!(p[i] >= 0.0f))
+            return false;
+        sum += p[i];
+    }
+    return fabs(sum - 1.0) < 1e-2;
+}
 
 srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out)
 {
-    if (!priors || !out || !priors->tables || priors->n_tables < 1 || priors->n_tables > 64 || !(priors->levels > 0.0f))
+    if (!out)
         return SREC_ERR_ARG;
     *out = NULL;
+    if (!priors || !priors->tables || priors->n_tables < 1 || priors->n_tables > 64 || !(priors->levels > 0.0f) ||
+        !isfinite(priors->levels))
+        return SREC_ERR_ARG;
+    for (unsigned t = 0; t < priors->n_tables; t++)
+        if (!is_distribution(priors->tables + (size_t)t * VALUES))
+            return SREC_ERR_ARG;
     srec_descrambler *d = calloc(1, sizeof *d);
     if (!d)
         return SREC_ERR_MEMORY;
@@ -52,25 +77,95 @@ void srec_descrambler_free(srec_descrambler *d)
     free(d);
 }
 
-/* Likelihood of the 256 ciphertext values from 8 LLRs: product over bits, as the outer product of two nibbles' tables. */
-static void likelihood_llr(const float *llr, float *likelihood)
+/* NaN says nothing: 0. */
+static float limit_llr(float llr)
 {
-    float zero[8], one[8], nibble[2][16];
-    for (unsigned b = 0; b < 8; b++) {
-        float l = llr[b];
-        l = l > LLR_LIMIT ? LLR_LIMIT : l < -LLR_LIMIT ? -LLR_LIMIT : l == l ? l : 0.0f;
-        one[b] = 1.0f / (1.0f + expf(l));
-        zero[b] = 1.0f - one[b];
-        if (l > 0.0f) { /* 1 - one loses the small side's digits otherwise */
-            float e = expf(-l);
-            zero[b] = 1.0f / (1.0f + e);
-            one[b] = e * zero[b];
-        }
+    if (!(llr == llr))
+        return 0.0f;
+    return llr > LLR_LIMIT ? LLR_LIMIT : llr < -LLR_LIMIT ? -LLR_LIMIT : llr;
+}
+
+/* Received byte value (not rounded) and 1 / (2 variance) in byte levels; a NaN says nothing: precision 0. The received
+ * value may lie far outside 0 .. 255, which is evidence for the outermost levels. */
+static void limit_amplitude(const float soft[2], float *c, float *precision)
+{
+    float y = soft[0], variance = soft[1];
+    bool usable = y == y && variance == variance;
+    y = !usable ? 0.0f : y > AMPLITUDE_LIMIT ? AMPLITUDE_LIMIT : y < -AMPLITUDE_LIMIT ? -AMPLITUDE_LIMIT : y;
+    *c = y / SREC_PAM256_STEP + 127.5f;
+    *precision =
+        usable ? SREC_PAM256_STEP * SREC_PAM256_STEP / (2.0f * (variance > VARIANCE_MIN ? variance : VARIANCE_MIN))
+               : 0.0f;
+}
+
+/* Moments of the plaintext p = (c - key) mod 256 under prior(p) exp(log_likelihood[c]). */
+static void exact(const srec_descrambler *d, const double *log_likelihood, unsigned key, unsigned table, float *mean,
+                  float *deviation)
+{
+    const float *prior = d->tables + (size_t)table * TABLE_STRIDE;
+    double weight[VALUES], best = -INFINITY, sum = 0, first = 0, second = 0;
+    for (unsigned p = 0; p < VALUES; p++) {
+        weight[p] = prior[p] > 0.0f ? log((double)prior[p]) + log_likelihood[(p + key) % VALUES] : -INFINITY;
+        if (weight[p] > best)
+            best = weight[p];
     }
+    for (unsigned p = 0; p < VALUES; p++) {
+        weight[p] = exp(weight[p] - best);
+        sum += weight[p];
+        first += weight[p] * (((double)p - 128.0) / d->levels);
+    }
+    first /= sum;
+    for (unsigned p = 0; p < VALUES; p++) {
+        double away = ((double)p - 128.0) / d->levels - first;
+        second += weight[p] * away * away;
+    }
+    *mean = (float)first;
+    *deviation = (float)sqrt(second / sum);
+}
+
+void srec_descrambler_exact_llr(const srec_descrambler *d, uint8_t key, const float llr[8], uint8_t table, float *mean,
+                                float *deviation)
+{
+    double log_likelihood[VALUES];
+    for (unsigned c = 0; c < VALUES; c++) {
+        log_likelihood[c] = 0;
+        for (unsigned b = 0; b < 8; b++)
+            if (c >> (7 - b) & 1)
+                log_likelihood[c] -= limit_llr(llr[b]); /* relative to all bits 0 */
+    }
+    exact(d, log_likelihood, key, table, mean, deviation);
+}
+
+void srec_descrambler_exact_amplitude(const srec_descrambler *d, uint8_t key, const float soft[2], uint8_t table,
+                                      float *mean, float *deviation)
+{
+    double log_likelihood[VALUES];
+    float received, precision;
+    limit_amplitude(soft, &received, &precision);
+    for (unsigned c = 0; c < VALUES; c++)
+        log_likelihood[c] = -((double)c - received) * ((double)c - received) * precision;
+    exact(d, log_likelihood, key, table, mean, deviation);
+}
+
+/* Likelihood of 0 and of 1 for n bits, the likelier of both being 1. */
+SREC_CLONES static void bit_likelihoods(const float *restrict llr, size_t n, float *restrict zero, float *restrict one)
+{
+    for (size_t i = 0; i < n; i++) {
+        float l = llr[i] == llr[i] ? llr[i] : 0.0f, size = l < 0.0f ? -l : l;
+        float e = srec_vexp(size < LLR_LIMIT ? -size : -LLR_LIMIT);
+        zero[i] = l < 0.0f ? e : 1.0f;
+        one[i] = l < 0.0f ? 1.0f : e;
+    }
+}
+
+/* Likelihood of the 256 ciphertext values: product over bits, as the outer product of two nibbles' tables. */
+SREC_CLONES static void likelihood_llr(const float *zero, const float *one, float *restrict likelihood)
+{
+    float nibble[2][16];
     for (unsigned half = 0; half < 2; half++) {
         const float *z = zero + 4 * half, *o = one + 4 * half;
-        float high[4] = { z[0] * z[1], z[0] * o[1], o[0] * z[1], o[0] * o[1] };
-        float low[4] = { z[2] * z[3], z[2] * o[3], o[2] * z[3], o[2] * o[3] };
+        float high[4] = {z[0] * z[1], z[0] * o[1], o[0] * z[1], o[0] * o[1]};
+        float low[4] = {z[2] * z[3], z[2] * o[3], o[2] * z[3], o[2] * o[3]};
         for (unsigned i = 0; i < 16; i++)
             nibble[half][i] = high[i >> 2] * low[i & 3];
     }
@@ -79,52 +174,35 @@ static void likelihood_llr(const float *llr, float *likelihood)
             likelihood[16 * i + j] = nibble[0][i] * nibble[1][j];
 }
 
-/* From an amplitude: Gaussian around it, relative to the nearest level. With q_k = exp(-(c_k - c)^2 s) and equal steps, the
- * ratio of neighbours is geometric: no exponential inside the loops. */
-static void likelihood_amplitude(float y, float variance, float *likelihood)
+/* From an amplitude: Gaussian around it, relative to the nearest level k0, since
+ * (k - c)^2 - (k0 - c)^2 = (k - k0) (k + k0 - 2 c) loses no digits when c is far away. */
+SREC_CLONES static void likelihood_amplitude(float c, float precision, float *restrict likelihood)
 {
-    float c = y / SREC_PAM256_STEP + 127.5f; /* received byte value, not rounded */
-    c = c > 0.0f ? (c < 255.0f ? c : 255.0f) : 0.0f;
-    if (y != y)
-        c = 127.5f;
-    float s = SREC_PAM256_STEP * SREC_PAM256_STEP / (2.0f * (variance > 1e-12f ? variance : 1e-12f));
-    int k0 = (int)lrintf(c);
-    float d = (float)k0 - c; /* -0.5 .. 0.5 */
-    /* exp(-s ((d + j)^2 - d^2)) = exp(-2 s d j) exp(-s j^2) */
-    float curve = expf(-2.0f * s), up = expf(-s * (2.0f * d + 1.0f)), down = expf(-s * (1.0f - 2.0f * d));
-    float l = 1.0f;
-    for (int k = k0; k < (int)VALUES; k++) {
-        likelihood[k] = l;
-        l *= up;
-        up *= curve;
-    }
-    l = 1.0f;
-    for (int k = k0; k >= 0; k--) {
-        likelihood[k] = l;
-        l *= down;
-        down *= curve;
-    }
+    float nearest = c > 0.0f ? (c < 255.0f ? floorf(c + 0.5f) : 255.0f) : 0.0f;
+    for (int k = 0; k < (int)VALUES; k++)
+        likelihood[k] = srec_vexp(-precision * (((float)k - nearest) * ((float)k + nearest - 2.0f * c)));
 }
 
-/* Posterior moments: ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on. */
-static void posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean, float *deviation)
+/* Posterior moments: ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on.
+ * \return false if the sums are too small to trust */
+static bool posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean,
+                      float *deviation)
 {
     const float *p = d->tables + (size_t)table * TABLE_STRIDE + (VALUES - key) % VALUES;
     float s0, s1, s2;
     volk_32f_x2_dot_prod_32f(&s0, likelihood, p, VALUES);
     volk_32f_x2_dot_prod_32f(&s1, likelihood, p + 2 * VALUES, VALUES);
     volk_32f_x2_dot_prod_32f(&s2, likelihood, p + 4 * VALUES, VALUES);
-    if (!(s0 > 1e-30f)) { /* prior and channel exclude each other: nothing is known */
-        *mean = 0.0f;
-        *deviation = 1.0f;
-        return;
-    }
+    if (!(s0 > SUM_MIN))
+        return false;
     float m = s1 / s0, variance = s2 / s0 - m * m;
     *mean = m;
     *deviation = variance > 0.0f ? sqrtf(variance) : 0.0f;
+    return true;
 }
 
-static srec_status check(const srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n, const float *mean, const float *deviation)
+static srec_status check(const srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n,
+                         const float *mean, const float *deviation)
 {
     if (!d || (n && (!soft || !tables || !mean || !deviation)))
         return SREC_ERR_ARG;
@@ -134,40 +212,60 @@ static srec_status check(const srec_descrambler *d, const float *soft, const uin
     return SREC_OK;
 }
 
-srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *tables, size_t n, float *mean, float *deviation)
+srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
+                                 const uint8_t *tables, size_t n, float *mean, float *deviation)
 {
     srec_status status = check(d, soft, tables, n, mean, deviation);
+    if (status != SREC_OK)
+        return status;
     _Alignas(64) float likelihood[VALUES];
-    for (size_t i = 0; status == SREC_OK && i < n; i++) {
-        likelihood_llr(soft + 8 * i, likelihood);
-        posterior(d, likelihood, tables[i], keystream ? keystream[i] : 0, mean + i, deviation + i);
+    float zero[8 * BATCH], one[8 * BATCH];
+    for (size_t i = 0; i < n; i++) {
+        size_t j = i % BATCH;
+        if (j == 0)
+            bit_likelihoods(soft + 8 * i, 8 * (n - i < BATCH ? n - i : BATCH), zero, one);
+        uint8_t key = keystream ? keystream[i] : 0;
+        likelihood_llr(zero + 8 * j, one + 8 * j, likelihood);
+        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+            srec_descrambler_exact_llr(d, key, soft + 8 * i, tables[i], mean + i, deviation + i);
     }
-    return status;
+    return SREC_OK;
 }
 
-srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *tables, size_t n, float *mean, float *deviation)
+srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft,
+                                       const uint8_t *tables, size_t n, float *mean, float *deviation)
 {
     srec_status status = check(d, soft, tables, n, mean, deviation);
+    if (status != SREC_OK)
+        return status;
     _Alignas(64) float likelihood[VALUES];
-    for (size_t i = 0; status == SREC_OK && i < n; i++) {
-        likelihood_amplitude(soft[2 * i], soft[2 * i + 1], likelihood);
-        posterior(d, likelihood, tables[i], keystream ? keystream[i] : 0, mean + i, deviation + i);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t key = keystream ? keystream[i] : 0;
+        float c, precision;
+        limit_amplitude(soft + 2 * i, &c, &precision);
+        likelihood_amplitude(c, precision, likelihood);
+        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+            srec_descrambler_exact_amplitude(d, key, soft + 2 * i, tables[i], mean + i, deviation + i);
     }
-    return status;
+    return SREC_OK;
 }
 
-srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, size_t n, float *mean, float *deviation)
+srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
+                                  const float *soft, size_t n, float *mean, float *deviation)
 {
     unsigned soft_per_byte = srec_modem_soft_per_byte(modulation);
     if (!d || !soft_per_byte || (n && (!soft || !mean || !deviation)))
         return SREC_ERR_ARG;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c;
-        srec_status status = srec_modem_decide(modulation, soft + i * soft_per_byte, 1, &c);
+    uint8_t c[VALUES];
+    for (size_t done = 0; done < n;) {
+        size_t length = n - done < sizeof c ? n - done : sizeof c;
+        srec_status status = srec_modem_decide(modulation, soft + done * soft_per_byte, length, c);
         if (status != SREC_OK)
             return status;
-        mean[i] = ((float)(uint8_t)(c - (keystream ? keystream[i] : 0)) - 128.0f) / d->levels;
-        deviation[i] = 0.0f;
+        for (size_t i = 0; i < length; i++, done++) {
+            mean[done] = ((float)(uint8_t)(c[i] - (keystream ? keystream[done] : 0)) - 128.0f) / d->levels;
+            deviation[done] = 0.0f;
+        }
     }
     return SREC_OK;
 }

@@ -1,34 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Square QAM is two independent Gray-coded amplitude axes. With m bits an axis, the levels from the left are the reflected
- * Gray code of m bits: bit 0 (sign) 0 on the positive side; magnitude bits 0 farthest out, so 16QAM is
+/* Square QAM is two independent Gray-coded amplitude axes. The axis bits are the reflected Gray code of the level
+ * counted from the right: first bit 0 on the positive side, then 0 farthest out, and so on. From the right, in units of
+ * half the distance between levels:
  *
- *      level   +3  +1  -1  -3      (times 1/sqrt(10))
- *      bits    00  01  11  10      sign, magnitude
- */
+ *      level           +15  +13  +11  +9   +7   +5   +3   +1   -1   -3   -5   -7   -9   -11  -13  -15
+ *      BPSK, QPSK                                         0    1
+ *      16QAM                                         00   01   11   10
+ *      64QAM                               000  001  011  010  110  111  101  100
+ *      256QAM          0000 0001 0011 0010 0110 0111 0101 0100 1100 1101 1111 1110 1010 1011 1001 1000
+ *
+ * The unit is 1 for BPSK, else sqrt(1/2), sqrt(1/10), sqrt(1/42), sqrt(1/170): unit mean power per symbol. */
 #include <srec/modem.h>
+
+#include "vector_math.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <volk/volk.h>
 
 #define MAX_AXIS_BITS 4
 #define MAX_LEVELS 16
+#define BLOCK 64u       /* symbols demapped together */
+#define AXIS_LIMIT 1e4f /* received values beyond are taken as this */
+#define LLR_MAX 1e30f   /* of BPSK and QPSK: keeps LLRs finite whatever N0 */
+#define N0_MIN 1e-5     /* range of the noise estimate */
+#define N0_MAX 10.0
+#define N0_SYMBOLS 4096u /* enough: its deviation is then 2 % or less at useful SNR */
 
 /* Everything that follows from a modulation, in one place. */
 typedef struct {
     const char *name;
     unsigned bits_per_symbol, soft_per_symbol, soft_per_byte, granule;
-    unsigned axis_bits;       /* bits per real dimension; BPSK uses one dimension only; 0 for pam256 */
-    unsigned group_bytes;     /* importance order works in groups of so many bytes */
+    unsigned axis_bits;   /* bits per real dimension; BPSK uses one dimension only; 0 for pam256 */
+    unsigned group_bytes; /* importance order works in groups of so many bytes */
 } format;
 
 static const format formats[SREC_MODULATIONS] = {
-    [SREC_BPSK] = { "bpsk", 1, 1, 8, 1, 1, 1 },     [SREC_QPSK] = { "qpsk", 2, 2, 8, 1, 1, 1 },
-    [SREC_16QAM] = { "16qam", 4, 4, 8, 1, 2, 1 },   [SREC_64QAM] = { "64qam", 6, 6, 8, 3, 3, 3 },
-    [SREC_256QAM] = { "256qam", 8, 8, 8, 1, 4, 1 }, [SREC_PAM256] = { "pam256", 16, 4, 2, 2, 0, 1 },
+    [SREC_BPSK] = {"bpsk", 1, 1, 8, 1, 1, 1},     [SREC_QPSK] = {"qpsk", 2, 2, 8, 1, 1, 1},
+    [SREC_16QAM] = {"16qam", 4, 4, 8, 1, 2, 1},   [SREC_64QAM] = {"64qam", 6, 6, 8, 3, 3, 3},
+    [SREC_256QAM] = {"256qam", 8, 8, 8, 1, 4, 1}, [SREC_PAM256] = {"pam256", 16, 4, 2, 2, 0, 1},
 };
 
 static const format *find(srec_modulation m) { return (unsigned)m < SREC_MODULATIONS ? &formats[m] : NULL; }
@@ -95,7 +107,7 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
         return SREC_OK;
     }
     for (size_t i = 0; i < n_symbols; i++) {
-        unsigned label[2] = { 0, 0 };
+        unsigned label[2] = {0, 0};
         for (unsigned b = 0; b < f->bits_per_symbol; b++, bit++) /* I and Q take turns: sign, sign, magnitude, ... */
             label[b & 1] = label[b & 1] << 1 | (bytes[bit >> 3] >> (7 - (bit & 7)) & 1);
         iq[2 * i] = level[label[0]];
@@ -104,81 +116,116 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
     return SREC_OK;
 }
 
-/* Exact LLRs of one axis: a received value y of unit-gain levels in noise of variance 1 / (2 * a). Metrics are relative to the
- * best level, so the sums never vanish altogether; LLRs are limited by FLT_MIN, about +-87. */
-static void axis_llr(unsigned axis_bits, const float *level, float y, float a, float *soft, unsigned stride)
+/* Half the distance between levels: the innermost positive level. */
+static float axis_unit(unsigned axis_bits, const float *level) { return level[0] / (float)((1u << axis_bits) - 1); }
+
+/* Level nearest to y. Exact ties may fall to either side. */
+static inline float nearest_level(float y, float unit, float per_unit, float outermost)
 {
-    float p[MAX_LEVELS], best = INFINITY;
-    unsigned n = 1u << axis_bits;
-    for (unsigned i = 0; i < n; i++) {
-        float d = y - level[i];
-        p[i] = d * d;
-        if (p[i] < best)
-            best = p[i];
+    float odd = 2.0f * ((0.5f * (y * per_unit + outermost) + 0x1.8p23f) - 0x1.8p23f) - outermost;
+    odd = odd < outermost ? odd : outermost;
+    return unit * (odd > -outermost ? odd : -outermost);
+}
+
+/* Exact LLRs of n received axis values y (gain 1, noise variance 1 / (2 a)): ln of the sum of exp(-a (y - level)^2)
+ * over the levels with bit 0, minus the same over those with bit 1. Exponents are relative to the nearest level,
+ * without cancellation: (y - l)^2 - (y - l0)^2 = (l - l0) (l + l0 - 2 y). They stop at -80, so LLRs saturate there.
+ * \param[out] soft (axis_bits, 2 * BLOCK) */
+SREC_CLONES static void axis_llr(unsigned axis_bits, const float *level, const float *restrict y,
+                                 const float *restrict a, size_t n, float *restrict soft)
+{
+    float nearest[2 * BLOCK], p[2 * BLOCK], sum[MAX_AXIS_BITS][2][2 * BLOCK];
+    unsigned n_levels = 1u << axis_bits;
+    float unit = axis_unit(axis_bits, level), outermost = (float)(n_levels - 1), per_unit = 1.0f / unit;
+    for (size_t i = 0; i < n; i++)
+        nearest[i] = nearest_level(y[i], unit, per_unit, outermost);
+    memset(sum, 0, axis_bits * sizeof sum[0]);
+    for (unsigned k = 0; k < n_levels; k++) {
+        float l = level[k];
+        for (size_t i = 0; i < n; i++)
+            p[i] = srec_vexp(-a[i] * ((l - nearest[i]) * (l + nearest[i] - 2.0f * y[i])));
+        for (unsigned b = 0; b < axis_bits; b++) {
+            float *restrict s = sum[b][k >> (axis_bits - 1 - b) & 1];
+            for (size_t i = 0; i < n; i++)
+                s[i] += p[i];
+        }
     }
-    for (unsigned i = 0; i < n; i++)
-        p[i] = expf(a * (best - p[i]));
-    for (unsigned b = 0; b < axis_bits; b++) {
-        float zero = 1e-38f, one = 1e-38f;
-        for (unsigned i = 0; i < n; i++)
-            if (i >> (axis_bits - 1 - b) & 1)
-                one += p[i];
-            else
-                zero += p[i];
-        soft[b * stride] = logf(zero / one);
+    for (unsigned b = 0; b < axis_bits; b++)
+        for (size_t i = 0; i < n; i++)
+            soft[b * 2 * BLOCK + i] = srec_vlog(sum[b][0][i] / sum[b][1][i]);
+}
+
+/* Symbols to unit gain: y and a = |gain|^2 / n0 per real dimension; 0 and 0 for what is not finite or has no gain. */
+SREC_CLONES static void equalise(const float *restrict iq, const float *restrict gain_iq, float n0, size_t n_symbols,
+                                 float *restrict y, float *restrict a)
+{
+    const float per_n0 = 1.0f / n0;
+    for (size_t i = 0; i < n_symbols; i++) {
+        float re = iq[2 * i], im = iq[2 * i + 1], power = 1.0f;
+        if (gain_iq) { /* y conj(gain) / |gain|^2: noise up by 1 / |gain|^2 */
+            float g = gain_iq[2 * i], h = gain_iq[2 * i + 1];
+            power = g * g + h * h;
+            float r = (re * g + im * h) / power;
+            im = (im * g - re * h) / power;
+            re = r;
+        }
+        /* x - x is 0 for finite x only */
+        int usable = (re - re == 0.0f) & (im - im == 0.0f) & (power - power == 0.0f) & (power > 1e-20f);
+        re = re > AXIS_LIMIT ? AXIS_LIMIT : re < -AXIS_LIMIT ? -AXIS_LIMIT : re;
+        im = im > AXIS_LIMIT ? AXIS_LIMIT : im < -AXIS_LIMIT ? -AXIS_LIMIT : im;
+        y[2 * i] = usable ? re : 0.0f;
+        y[2 * i + 1] = usable ? im : 0.0f;
+        a[2 * i] = a[2 * i + 1] = usable ? power * per_n0 : 0.0f;
     }
 }
 
-srec_status srec_modem_demap(srec_modulation m, const float *iq, const float *gain_iq, float n0, size_t n_symbols, float *soft)
+srec_status srec_modem_demap(srec_modulation m, const float *iq, const float *gain_iq, float n0, size_t n_symbols,
+                             float *soft)
 {
     const format *f = find(m);
     if (!f || !(n0 > 0.0f) || !isfinite(n0) || (n_symbols && (!iq || !soft)))
         return SREC_ERR_ARG;
-    float level[MAX_LEVELS] = { 0 };
+    n0 = n0 > 1e-30f ? n0 : 1e-30f;
+    float level[MAX_LEVELS] = {0}, y[2 * BLOCK], a[2 * BLOCK], planar[MAX_AXIS_BITS * 2 * BLOCK];
     if (m != SREC_PAM256)
         axis_levels(f->axis_bits, m != SREC_BPSK, level);
-    if (m == SREC_QPSK && !gain_iq) { /* both axes are antipodal: LLR = 4 a y / N0 */
-        volk_32f_s32f_multiply_32f(soft, iq, 4.0f * level[0] / n0, (unsigned)(2 * n_symbols));
-        for (size_t i = 0; i < 2 * n_symbols; i++)
-            if (!isfinite(soft[i]))
-                soft[i] = 0.0f;
-        return SREC_OK;
-    }
-    for (size_t i = 0; i < n_symbols; i++, soft += f->soft_per_symbol) {
-        float y[2] = { iq[2 * i], iq[2 * i + 1] }, power = 1.0f;
-        if (gain_iq) { /* y conj(gain) / |gain|^2: unit gain, noise up by 1 / |gain|^2 */
-            float g = gain_iq[2 * i], h = gain_iq[2 * i + 1];
-            power = g * g + h * h;
-            float re = (y[0] * g + y[1] * h) / power, im = (y[1] * g - y[0] * h) / power;
-            y[0] = re;
-            y[1] = im;
-        }
-        bool usable = isfinite(y[0]) && isfinite(y[1]) && power > 1e-20f && isfinite(power);
+    while (n_symbols) {
+        size_t n = n_symbols < BLOCK ? n_symbols : BLOCK;
+        equalise(iq, gain_iq, n0, n, y, a);
         if (m == SREC_PAM256) {
-            for (unsigned axis = 0; axis < 2; axis++) {
-                soft[2 * axis] = usable ? y[axis] : 0.0f;
-                soft[2 * axis + 1] = usable ? 0.5f * n0 / power : 1e6f; /* so noisy that it says nothing */
+            for (size_t i = 0; i < 2 * n; i++) {
+                soft[2 * i] = y[i];
+                soft[2 * i + 1] = a[i] > 0.0f ? 0.5f / a[i] : 1e6f; /* so noisy that it says nothing */
             }
-        } else if (!usable) {
-            for (unsigned b = 0; b < f->soft_per_symbol; b++)
-                soft[b] = 0.0f;
-        } else if (f->axis_bits == 1) {
-            for (unsigned b = 0; b < f->soft_per_symbol; b++)
-                soft[b] = 4.0f * level[0] * y[b] * power / n0;
+        } else if (f->axis_bits == 1) { /* antipodal: LLR = 4 level y a */
+            size_t step = m == SREC_BPSK ? 2 : 1, n_soft = n * f->soft_per_symbol;
+            for (size_t i = 0; i < n_soft; i++) {
+                float llr = 4.0f * level[0] * y[step * i] * a[step * i];
+                soft[i] = llr > LLR_MAX ? LLR_MAX : llr < -LLR_MAX ? -LLR_MAX : llr;
+            }
         } else {
-            axis_llr(f->axis_bits, level, y[0], power / n0, soft, 2);
-            axis_llr(f->axis_bits, level, y[1], power / n0, soft + 1, 2);
+            unsigned bits = f->axis_bits;
+            axis_llr(bits, level, y, a, 2 * n, planar);
+            for (size_t i = 0; i < n; i++) /* I and Q take turns */
+                for (unsigned b = 0; b < bits; b++) {
+                    soft[(i * bits + b) * 2] = planar[b * 2 * BLOCK + 2 * i];
+                    soft[(i * bits + b) * 2 + 1] = planar[b * 2 * BLOCK + 2 * i + 1];
+                }
         }
+        iq += 2 * n;
+        gain_iq = gain_iq ? gain_iq + 2 * n : NULL;
+        soft += n * f->soft_per_symbol;
+        n_symbols -= n;
     }
     return SREC_OK;
 }
 
-/* source[j]: which bit of the group (most significant bit of its first byte is 0) travels as the group's j-th bit. Transmission
- * positions sorted by protection class (axis bit), payload bits by significance; equal ones in order. */
+/* source[j]: which bit of the group (most significant bit of its first byte is 0) travels as the group's j-th bit.
+ * Transmission positions sorted by protection class (axis bit), payload bits by significance; equal ones in order. */
 static void importance_order(const format *f, unsigned source[24])
 {
     unsigned n = 8 * f->group_bytes, position[24], filled = 0;
-    for (unsigned class = 0; class < f->axis_bits; class++)
+    for (unsigned class = 0; class < f->axis_bits; class ++)
         for (unsigned j = 0; j < n; j++)
             if (j % f->bits_per_symbol / 2 == class)
                 position[filled++] = j;
@@ -247,53 +294,107 @@ srec_status srec_modem_decide(srec_modulation m, const float *soft, size_t n_byt
     return SREC_OK;
 }
 
+/* Sum of the posterior mean of |y - level|^2 over n axis values, if the noise power is n0: one step of expectation
+ * maximisation. */
+SREC_CLONES static double axis_residual(unsigned axis_bits, const float *level, const float *restrict y, size_t n,
+                                        float n0)
+{
+    float nearest[2 * BLOCK], weight[2 * BLOCK], residual[2 * BLOCK];
+    unsigned n_levels = 1u << axis_bits;
+    float unit = axis_unit(axis_bits, level), outermost = (float)(n_levels - 1), per_unit = 1.0f / unit, a = 1.0f / n0;
+    for (size_t i = 0; i < n; i++) {
+        nearest[i] = nearest_level(y[i], unit, per_unit, outermost);
+        weight[i] = residual[i] = 0.0f;
+    }
+    for (unsigned k = 0; k < n_levels; k++) {
+        float l = level[k];
+        for (size_t i = 0; i < n; i++) {
+            float excess = (l - nearest[i]) * (l + nearest[i] - 2.0f * y[i]), p = srec_vexp(-a * excess);
+            weight[i] += p;
+            residual[i] += p * excess;
+        }
+    }
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (y[i] - nearest[i]) * (y[i] - nearest[i]) + residual[i] / weight[i];
+    return sum;
+}
+
+/* ln of what a step of expectation maximisation multiplies n0 by: 0 at the maximum of the likelihood. */
+static double em_step(const format *f, const float *level, const float *iq, size_t n_symbols, double n0)
+{
+    double sum = 0;
+    size_t used = 0;
+    float y[2 * BLOCK], quadrature = 0;
+    for (size_t first = 0; first < n_symbols; first += BLOCK) {
+        size_t n = n_symbols - first < BLOCK ? n_symbols - first : BLOCK, kept = 0;
+        quadrature = 0;
+        for (size_t i = first; i < first + n; i++) {
+            float re = iq[2 * i], im = iq[2 * i + 1];
+            if (!(fabsf(re) <= AXIS_LIMIT && fabsf(im) <= AXIS_LIMIT)) /* NaN too */
+                continue;
+            used++;
+            y[kept++] = re;
+            if (f->bits_per_symbol > 1)
+                y[kept++] = im;
+            else
+                quadrature += im * im; /* BPSK's empty axis is noise alone */
+        }
+        sum += quadrature + axis_residual(f->axis_bits, level, y, kept, (float)n0);
+    }
+    return used ? log(sum / (double)used / n0) : INFINITY;
+}
+
 srec_status srec_modem_estimate_n0(srec_modulation m, const float *iq, size_t n_symbols, float *n0)
 {
     const format *f = find(m);
     if (!f || !iq || !n0 || n_symbols < 16)
         return SREC_ERR_ARG;
-    double power = 0;
-    for (size_t i = 0; i < 2 * n_symbols; i++)
-        power += (double)iq[i] * iq[i];
-    power /= (double)n_symbols;
-    double estimate = power - 1.0; /* Es = 1 */
-    if (m != SREC_PAM256) {
-        /* EM: the expected squared distance to the constellation under the posterior of the current N0. It starts from far too
-         * much noise, so that it does not stick at a small N0; BPSK's empty axis is noise alone. */
-        float level[MAX_LEVELS];
-        axis_levels(f->axis_bits, m != SREC_BPSK, level);
-        unsigned n = 1u << f->axis_bits, axes = m == SREC_BPSK ? 1 : 2;
-        size_t used = n_symbols < 4096 ? n_symbols : 4096;
-        estimate = 4.0;
-        for (unsigned iteration = 0; iteration < 60; iteration++) {
-            double sum = 0;
-            for (size_t i = 0; i < used; i++)
-                for (unsigned axis = 0; axis < 2; axis++) {
-                    float y = iq[2 * i + axis];
-                    if (axis >= axes) {
-                        sum += (double)y * y;
-                        continue;
-                    }
-                    float distance[MAX_LEVELS], best = INFINITY, weight = 0, expected = 0;
-                    for (unsigned k = 0; k < n; k++) {
-                        distance[k] = (y - level[k]) * (y - level[k]);
-                        if (distance[k] < best)
-                            best = distance[k];
-                    }
-                    for (unsigned k = 0; k < n; k++) {
-                        float p = expf((best - distance[k]) / (float)estimate);
-                        weight += p;
-                        expected += p * distance[k];
-                    }
-                    sum += expected / weight;
-                }
-            double next = sum / (double)used;
-            bool settled = fabs(next - estimate) < 1e-4 * estimate;
-            estimate = next > 1e-5 ? next : 1e-5;
-            if (settled)
-                break;
+    if (m == SREC_PAM256) { /* its levels are too close to see: second moment, Es = 1 */
+        double power = 0;
+        size_t used = 0;
+        for (size_t i = 0; i < n_symbols; i++) {
+            float re = iq[2 * i], im = iq[2 * i + 1];
+            if (!(fabsf(re) <= AXIS_LIMIT && fabsf(im) <= AXIS_LIMIT))
+                continue;
+            power += (double)re * re + (double)im * im;
+            used++;
         }
+        double estimate = used ? power / (double)used - 1.0 : N0_MAX;
+        *n0 = (float)(estimate < N0_MIN ? N0_MIN : estimate > N0_MAX ? N0_MAX : estimate);
+        return SREC_OK;
     }
-    *n0 = (float)(estimate < 1e-5 || !isfinite(estimate) ? 1e-5 : estimate > 10.0 ? 10.0 : estimate);
+    /* The fixed point of expectation maximisation. The step's sign tells on which side of it n0 is, so it is bracketed
+     * and found by false position (Illinois rule) over ln n0; plain iteration takes hundreds of steps where levels
+     * blur. */
+    float level[MAX_LEVELS];
+    axis_levels(f->axis_bits, m != SREC_BPSK, level);
+    size_t used = n_symbols < N0_SYMBOLS ? n_symbols : N0_SYMBOLS;
+    double low = log(N0_MIN), high = log(N0_MAX);
+    double at_low = em_step(f, level, iq, used, N0_MIN), at_high = em_step(f, level, iq, used, N0_MAX), x = low;
+    if (!(at_low > 0.0))
+        x = low;
+    else if (!(at_high < 0.0))
+        x = high;
+    else
+        for (unsigned iteration = 0, last = 0; iteration < 60 && high - low > 1e-4; iteration++) {
+            x = (low * at_high - high * at_low) / (at_high - at_low);
+            double at = em_step(f, level, iq, used, exp(x));
+            if (fabs(at) < 1e-6)
+                break;
+            if (at > 0.0) {
+                low = x;
+                at_low = at;
+                at_high *= last == 1 ? 0.5 : 1.0; /* same end moved twice: pull the other */
+                last = 1;
+            } else {
+                high = x;
+                at_high = at;
+                at_low *= last == 2 ? 0.5 : 1.0;
+                last = 2;
+            }
+        }
+    double estimate = exp(x);
+    *n0 = (float)(estimate < N0_MIN ? N0_MIN : estimate > N0_MAX ? N0_MAX : estimate);
     return SREC_OK;
 }
