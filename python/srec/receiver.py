@@ -14,7 +14,7 @@ class receiver(gr.hier_block2):
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
                  len_tag_key="packet_len", payload_key="", gain_input=False):
-        gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1, 2 if gain_input else 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
+        gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import threading
 import time
 
 from . import Failure, Usage
@@ -54,14 +53,19 @@ def collector(gr, pmt):
         def __init__(self, *ports):
             gr.basic_block.__init__(self, "collector", None, None)
             self.seen = {port: [] for port in ports}
-            self.changed = threading.Event()
             for port in ports:
                 self.message_port_register_in(pmt.intern(port))
-                self.set_msg_handler(pmt.intern(port), lambda msg, port=port: self._keep(port, msg))
+                self.set_msg_handler(pmt.intern(port), self._handler(port))
+
+        def _handler(self, port):
+            def keep(msg):
+                self._keep(port, msg)
+            keep.__name__ = "_keep_" + port  # GNU Radio finds handlers by name
+            setattr(self, keep.__name__, keep)
+            return keep
 
         def _keep(self, port, msg):
             self.seen[port].append(pmt.to_python(msg))
-            self.changed.set()
 
         def last(self, port, event):
             return next((d for d in reversed(self.seen[port]) if d.get("event") == event), {})
@@ -115,7 +119,6 @@ def wait_for(sinks, started):
 
 def run(args):
     check(args)
-    import numpy as np
     from gnuradio import srec
     from PIL import Image
     from ..image_source import load_picture
@@ -135,11 +138,15 @@ def run(args):
     top.start()
     try:
         wait_for(sinks, started)
+        for _ in range(50):  # the figures travel beside the pictures
+            if info.last("bob", "eof").get("dropped") is not None and any("forged" in d and d["event"] == "eof" for d in info.seen["bob"]):
+                break
+            time.sleep(0.02)
     finally:
         top.stop()
         top.wait()
 
-    encoder, mapper, decoder, bob = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture"), info.last("bob", "eof")
+    encoder, mapper, decoder = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture")
     counters = next((d for d in reversed(info.seen["bob"]) if "forged" in d), {})
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
