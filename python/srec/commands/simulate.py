@@ -90,7 +90,7 @@ def flowgraph(args, key, picture):
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
     sinks = {name: srec.image_sink() for name in receivers}
-    info = collector(gr, pmt)("encoder", "mapper", "bob", "eve")
+    info = collector(gr, pmt)("encoder", "mapper", "bob", "packets")
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(transmitter, "info", source, "next")
     top.msg_connect(transmitter, "info", info, "mapper")
@@ -101,7 +101,8 @@ def flowgraph(args, key, picture):
         if fading:
             top.connect((channel, 1), (receiver, 1))
         top.msg_connect(receiver, "pdus", sinks[name], "pdus")
-        top.msg_connect(receiver, "info", info, name)
+    top.msg_connect(receivers["bob"], "info", info, "bob")
+    top.msg_connect(receivers["bob"], "packet_info", info, "packets")
     return top, sinks, info
 
 
@@ -139,7 +140,7 @@ def run(args):
     try:
         wait_for(sinks, started)
         for _ in range(50):  # the figures travel beside the pictures
-            if info.last("bob", "eof").get("dropped") is not None and any("forged" in d and d["event"] == "eof" for d in info.seen["bob"]):
+            if info.last("bob", "eof") and info.last("packets", "eof"):
                 break
             time.sleep(0.02)
     finally:
@@ -147,7 +148,7 @@ def run(args):
         top.wait()
 
     encoder, mapper, decoder = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture")
-    counters = next((d for d in reversed(info.seen["bob"]) if "forged" in d), {})
+    counters = info.last("packets", "eof")
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
     received = sinks["bob"].pictures[0][0] if sinks["bob"].pictures else None
