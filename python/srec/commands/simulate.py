@@ -48,33 +48,26 @@ def check(args):
 
 
 def collector(gr, pmt):
-    """A block that keeps the dicts it is sent on its ports; made here because the base class needs GNU Radio."""
+    """A block that keeps the dicts of one info port; made here because the base class needs GNU Radio. One for each port: a block ends
+    as soon as any of the blocks that send it messages has ended."""
     class Collector(gr.basic_block):
-        def __init__(self, *ports):
+        def __init__(self):
             gr.basic_block.__init__(self, "collector", None, None)
-            self.seen = {port: [] for port in ports}
-            for port in ports:
-                self.message_port_register_in(pmt.intern(port))
-                self.set_msg_handler(pmt.intern(port), self._handler(port))
+            self.seen = []
+            self.message_port_register_in(pmt.intern("info"))
+            self.set_msg_handler(pmt.intern("info"), self._keep)
 
-        def _handler(self, port):
-            def keep(msg):
-                self._keep(port, msg)
-            keep.__name__ = "_keep_" + port  # GNU Radio finds handlers by name
-            setattr(self, keep.__name__, keep)
-            return keep
+        def _keep(self, msg):
+            self.seen.append(pmt.to_python(msg))
 
-        def _keep(self, port, msg):
-            self.seen[port].append(pmt.to_python(msg))
+        def last(self, event):
+            return next((d for d in reversed(self.seen) if d.get("event") == event), {})
 
-        def last(self, port, event):
-            return next((d for d in reversed(self.seen[port]) if d.get("event") == event), {})
-
-    return Collector
+    return Collector()
 
 
 def flowgraph(args, key, picture):
-    """-> (top block, sinks {name: image_sink}, collector)"""
+    """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
     import pmt
     from gnuradio import gr, srec
 
@@ -90,19 +83,19 @@ def flowgraph(args, key, picture):
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
     sinks = {name: srec.image_sink() for name in receivers}
-    info = collector(gr, pmt)("encoder", "mapper", "bob", "packets")
+    info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets")}
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(transmitter, "info", source, "next")
-    top.msg_connect(transmitter, "info", info, "mapper")
-    top.msg_connect(transmitter, "encoder_info", info, "encoder")
+    top.msg_connect(transmitter, "info", info["mapper"], "info")
+    top.msg_connect(transmitter, "encoder_info", info["encoder"], "info")
     top.connect(transmitter, channel)
     for name, receiver in receivers.items():
         top.connect(channel, receiver)
         if fading:
             top.connect((channel, 1), (receiver, 1))
         top.msg_connect(receiver, "pdus", sinks[name], "pdus")
-    top.msg_connect(receivers["bob"], "info", info, "bob")
-    top.msg_connect(receivers["bob"], "packet_info", info, "packets")
+    top.msg_connect(receivers["bob"], "info", info["bob"], "info")
+    top.msg_connect(receivers["bob"], "packet_info", info["packets"], "info")
     return top, sinks, info
 
 
@@ -140,15 +133,15 @@ def run(args):
     try:
         wait_for(sinks, started)
         for _ in range(50):  # the figures travel beside the pictures
-            if info.last("bob", "eof") and info.last("packets", "eof"):
+            if info["bob"].last("eof") and info["packets"].last("eof"):
                 break
             time.sleep(0.02)
     finally:
         top.stop()
         top.wait()
 
-    encoder, mapper, decoder = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture")
-    counters = info.last("packets", "eof")
+    encoder, mapper, decoder = info["encoder"].last("picture"), info["mapper"].last("picture"), info["bob"].last("picture")
+    counters = info["packets"].last("eof")
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
     received = sinks["bob"].pictures[0][0] if sinks["bob"].pictures else None
