@@ -5,6 +5,7 @@
 #define INCLUDED_SREC_COMMON_H
 
 #include <gnuradio/block.h>
+#include <gnuradio/srec/api.h>
 #include <pmt/pmt.h>
 #include <srec/srec.h>
 #include <deque>
@@ -17,17 +18,17 @@ namespace gr {
 namespace srec {
 
 /* Parameters; each throws std::invalid_argument or std::runtime_error with one line. */
-srec_modulation modulation_from(const std::string& name);
+GR_SREC_API srec_modulation modulation_from(const std::string& name);
 srec_precision precision_from(const std::string& name);
 bool drops_newest(const std::string& policy);
 srec_key key_from(const std::string& text); /* file path, 64 hex digits, seed:N */
 
 /* $SREC_MODEL, else the installed model, else the build tree's. */
-std::string default_model();
+GR_SREC_API std::string default_model();
 /* One copy of a model per process, shared by the blocks that name the same file. */
-std::shared_ptr<const srec_model> model_from(const std::string& path);
+GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
 /* throw std::runtime_error(message) unless ok */
-void require(srec_status status, const srec_error& error);
+GR_SREC_API void require(srec_status status, const srec_error& error);
 
 /* Handles of the core that free themselves. */
 template <typename T, void (*Free)(T*)>

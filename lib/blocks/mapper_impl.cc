@@ -3,7 +3,8 @@
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/mapper.h>
-#include <boost/thread.hpp>
+#include <chrono>
+#include <thread>
 #include <algorithm>
 
 namespace gr {
@@ -116,7 +117,7 @@ public:
                 frame_left();
         }
         if (n == 0) /* messages are handled between calls: come back soon, but do not spin */
-            boost::this_thread::sleep_for(boost::chrono::milliseconds(1));
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
         return n;
     }
 };

@@ -67,10 +67,18 @@ class semantic_encoder_impl : public semantic_encoder
             return drop(error.message);
         const double encode_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-        /* header and payload share the frame: bound the patches first, then the bytes */
-        const size_t max_patches = d_frame_bytes / 16;
-        const size_t room = srec_packet_payload_room(d_modulation, max_patches, d_frame_bytes);
-        const uint32_t slices = room ? srec_slice_count(d_model.get(), &features, room, max_patches) : 0;
+        /* header and payload share the frame: of the ways to divide it, the one with the fewest slices */
+        uint32_t slices = 0;
+        size_t max_patches = 0, room = 0;
+        for (size_t patches = 16; patches <= 4096; patches *= 2) {
+            const size_t payload = srec_packet_payload_room(d_modulation, patches, d_frame_bytes);
+            const uint32_t n = payload ? srec_slice_count(d_model.get(), &features, payload, patches) : 0;
+            if (n && (!slices || n < slices)) {
+                slices = n;
+                max_patches = patches;
+                room = payload;
+            }
+        }
         if (!slices)
             return drop("frames are too short for a patch of this model");
         const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);

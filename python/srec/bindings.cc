@@ -74,6 +74,7 @@ static void key_generate(const std::string& path)
 PYBIND11_MODULE(srec_python, m)
 {
     py::module::import("gnuradio.gr");
+    py::module::import("pmt");
     using py::arg;
 
     py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(m, "semantic_encoder", "Pictures to slices of feature bytes.")
@@ -115,6 +116,12 @@ PYBIND11_MODULE(srec_python, m)
     m.def("key_generate", &key_generate, arg("path"), "Write a new key file, mode 0600; an existing file is left alone.");
     m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
     m.def("default_model", &default_model, "Path of the model that \"\" stands for.");
+    m.def("u8vector", [](const pixels& a) { return pmt::init_u8vector(a.size(), a.data()); }, arg("array"), "uint8 array to PMT, without the detour over a list.");
+    m.def("u8array", [](const pmt::pmt_t& v) {
+        size_t n;
+        const uint8_t* p = pmt::u8vector_elements(v, n);
+        return pixels(n, p);
+    }, arg("vector"), "PMT to uint8 array.");
     m.def("version", &srec_version);
     m.def("bits_per_symbol", [](const std::string& name) { return srec_modem_bits_per_symbol(modulation_from(name)); }, arg("modulation"));
     m.def("supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); });

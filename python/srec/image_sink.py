@@ -4,10 +4,11 @@ import json
 import os
 import threading
 
-import numpy as np
 import pmt
 from gnuradio import gr
 from PIL import Image
+
+from .srec_python import u8array
 
 
 class image_sink(gr.basic_block):
@@ -40,7 +41,7 @@ class image_sink(gr.basic_block):
                 self._done.set()
                 return
             shape = (meta["height"], meta["width"]) + ((3,) if meta["channels"] == 3 else ())
-            array = np.array(pmt.u8vector_elements(pmt.cdr(msg)), np.uint8).reshape(shape)
+            array = u8array(pmt.cdr(msg)).reshape(shape)
         except Exception as error:  # whatever a stranger may send: dropped and counted
             self.dropped += 1
             self.logger.warn(f"not a picture PDU: {error}")

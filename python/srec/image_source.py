@@ -8,6 +8,8 @@ import pmt
 from gnuradio import gr
 from PIL import Image, ImageOps
 
+from .srec_python import u8vector
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MAX_SIDE = 65535
 
@@ -47,7 +49,7 @@ def picture_pdu(array, number, filename=""):
         meta = pmt.dict_add(meta, pmt.intern(key), pmt.from_uint64(value))
     if filename:
         meta = pmt.dict_add(meta, pmt.intern("filename"), pmt.intern(filename))
-    return pmt.cons(meta, pmt.init_u8vector(array.size, array.tobytes()))
+    return pmt.cons(meta, u8vector(array))
 
 
 class image_source(gr.basic_block):

@@ -6,7 +6,8 @@ from . import srec_python as srec
 
 
 class receiver(gr.hier_block2):
-    """Stream in: symbols with length tags. Message ports: out `pdus` (pictures), out `info` (of packet decoder and semantic decoder).
+    """Stream in: symbols with length tags. Message ports: out `pdus` (pictures), out `info` (of the semantic decoder), out
+    `packet_info` (of the packet decoder: counters).
 
     payload_key: another key for the descrambler than for the headers, to show what an eavesdropper sees ("" = the same).
     Other parameters as of soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
@@ -14,9 +15,10 @@ class receiver(gr.hier_block2):
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
                  len_tag_key="packet_len", payload_key="", gain_input=False):
-        gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1, 2 if gain_input else 1, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
+        gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
+        self.message_port_register_hier_out("packet_info")
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft)
@@ -28,7 +30,7 @@ class receiver(gr.hier_block2):
         self.msg_connect(self.descrambler, "out", self.decoder, "in")
         self.msg_connect(self.decoder, "pdus", self, "pdus")
         self.msg_connect(self.decoder, "info", self, "info")
-        self.msg_connect(self.packet_decoder, "info", self, "info")
+        self.msg_connect(self.packet_decoder, "info", self, "packet_info")
 
     def set_snr_db(self, snr_db):
         self.demapper.set_snr_db(snr_db)

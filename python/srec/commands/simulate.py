@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import threading
 import time
 
 from . import Failure, Usage
@@ -49,28 +48,26 @@ def check(args):
 
 
 def collector(gr, pmt):
-    """A block that keeps the dicts it is sent on its ports; made here because the base class needs GNU Radio."""
+    """A block that keeps the dicts of one info port; made here because the base class needs GNU Radio. One for each port: a block ends
+    as soon as any of the blocks that send it messages has ended."""
     class Collector(gr.basic_block):
-        def __init__(self, *ports):
+        def __init__(self):
             gr.basic_block.__init__(self, "collector", None, None)
-            self.seen = {port: [] for port in ports}
-            self.changed = threading.Event()
-            for port in ports:
-                self.message_port_register_in(pmt.intern(port))
-                self.set_msg_handler(pmt.intern(port), lambda msg, port=port: self._keep(port, msg))
+            self.seen = []
+            self.message_port_register_in(pmt.intern("info"))
+            self.set_msg_handler(pmt.intern("info"), self._keep)
 
-        def _keep(self, port, msg):
-            self.seen[port].append(pmt.to_python(msg))
-            self.changed.set()
+        def _keep(self, msg):
+            self.seen.append(pmt.to_python(msg))
 
-        def last(self, port, event):
-            return next((d for d in reversed(self.seen[port]) if d.get("event") == event), {})
+        def last(self, event):
+            return next((d for d in reversed(self.seen) if d.get("event") == event), {})
 
-    return Collector
+    return Collector()
 
 
 def flowgraph(args, key, picture):
-    """-> (top block, sinks {name: image_sink}, collector)"""
+    """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
     import pmt
     from gnuradio import gr, srec
 
@@ -86,18 +83,19 @@ def flowgraph(args, key, picture):
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
     sinks = {name: srec.image_sink() for name in receivers}
-    info = collector(gr, pmt)("encoder", "mapper", "bob", "eve")
+    info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets")}
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(transmitter, "info", source, "next")
-    top.msg_connect(transmitter, "info", info, "mapper")
-    top.msg_connect(transmitter, "encoder_info", info, "encoder")
+    top.msg_connect(transmitter, "info", info["mapper"], "info")
+    top.msg_connect(transmitter, "encoder_info", info["encoder"], "info")
     top.connect(transmitter, channel)
     for name, receiver in receivers.items():
         top.connect(channel, receiver)
         if fading:
             top.connect((channel, 1), (receiver, 1))
         top.msg_connect(receiver, "pdus", sinks[name], "pdus")
-        top.msg_connect(receiver, "info", info, name)
+    top.msg_connect(receivers["bob"], "info", info["bob"], "info")
+    top.msg_connect(receivers["bob"], "packet_info", info["packets"], "info")
     return top, sinks, info
 
 
@@ -115,7 +113,6 @@ def wait_for(sinks, started):
 
 def run(args):
     check(args)
-    import numpy as np
     from gnuradio import srec
     from PIL import Image
     from ..image_source import load_picture
@@ -135,12 +132,16 @@ def run(args):
     top.start()
     try:
         wait_for(sinks, started)
+        for _ in range(50):  # the figures travel beside the pictures
+            if info["bob"].last("eof") and info["packets"].last("eof"):
+                break
+            time.sleep(0.02)
     finally:
         top.stop()
         top.wait()
 
-    encoder, mapper, decoder, bob = info.last("encoder", "picture"), info.last("mapper", "picture"), info.last("bob", "picture"), info.last("bob", "eof")
-    counters = next((d for d in reversed(info.seen["bob"]) if "forged" in d), {})
+    encoder, mapper, decoder = info["encoder"].last("picture"), info["mapper"].last("picture"), info["bob"].last("picture")
+    counters = info["packets"].last("eof")
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
     received = sinks["bob"].pictures[0][0] if sinks["bob"].pictures else None

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The shipped model through loader, engine, encoder and decoder, against the PyTorch results in tests/golden. */
+#include <srec/srec.h>
+
+extern "C" {
+#include "../../lib/core/nn/nn.h"
+}
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <CppUTest/TestHarness.h>
+
+static const char* const MODEL = SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors";
+
+/* Largest difference from PyTorch's f32 result, relative to the golden tensor's largest magnitude. */
+static const double TOLERANCE_F32 = 2e-5, TOLERANCE_BF16 = 3e-2;
+
+static std::vector<uint8_t> test_picture(uint32_t w, uint32_t h)
+{
+    std::vector<uint8_t> p((size_t)w * h * 3);
+    for (uint32_t y = 0; y < h; y++)
+        for (uint32_t x = 0; x < w; x++)
+            for (int c = 0; c < 3; c++)
+                p[(y * (size_t)w + x) * 3 + c] = (uint8_t)(127.5 + 60 * sin(0.05 * x * (c + 1)) + 60 * cos(0.07 * y + 0.3 * c) + (x / 16 + y / 16) % 2 * 7);
+    return p;
+}
+
+TEST_GROUP(codec)
+{
+    srec_model* model = nullptr;
+    srec_error error{};
+    void setup() override
+    {
+        srec_status status = srec_model_load(MODEL, &model, &error);
+        if (status != SREC_OK)
+            FAIL(error.message);
+    }
+    void teardown() override { srec_model_free(model); }
+
+    /* encode and decode without a channel: PSNR */
+    double round_trip(const srec_compute& compute, uint32_t w, uint32_t h, uint8_t channels = 3, std::vector<uint8_t>* received = nullptr)
+    {
+        auto pixels = test_picture(w, h);
+        srec_image image{ w, h, channels, (size_t)w * channels, pixels.data() };
+        srec_encoder* e;
+        srec_decoder* d;
+        LONGS_EQUAL(SREC_OK, srec_encoder_create(model, &compute, &e, &error));
+        LONGS_EQUAL(SREC_OK, srec_decoder_create(model, &compute, &d, &error));
+        srec_features f;
+        if (srec_encoder_run(e, &image, 0.2f, SREC_FEATURES_BITS, &f, &error) != SREC_OK)
+            FAIL(error.message);
+        size_t patches = (size_t)f.patch_cols * f.patch_rows, n;
+        std::vector<uint8_t> map(patches), bytes(f.n_bytes), out(pixels.size());
+        uint32_t slices = srec_slice_count(model, &f, 4000, 4096);
+        CHECK(slices > 0);
+        srec_image to{ w, h, channels, (size_t)w * channels, out.data() };
+        for (uint32_t i = 0; i < slices; i++) {
+            srec_slice s;
+            LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, map.data(), map.size(), bytes.data(), bytes.size(), &s, &n));
+            std::vector<float> mean(n);
+            for (size_t k = 0; k < n; k++)
+                mean[k] = (bytes[k] - 128.0f) / 16;
+            if (!i)
+                LONGS_EQUAL(SREC_OK, srec_decoder_begin(d, &s, &error));
+            LONGS_EQUAL(SREC_OK, srec_decoder_add(d, &s, mean.data(), nullptr, n, &error));
+        }
+        srec_decoder_report report;
+        LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &to, &report, &error));
+        LONGS_EQUAL(0, report.patches_lost);
+        double psnr;
+        LONGS_EQUAL(SREC_OK, srec_psnr(&image, &to, &psnr));
+        srec_encoder_free(e);
+        srec_decoder_free(d);
+        if (received)
+            *received = out;
+        return psnr;
+    }
+};
+
+static void compare_golden(srec_model* model, const srec_compute& compute, double tolerance)
+{
+    srec_safetensors* golden;
+    srec_error error;
+    LONGS_EQUAL(SREC_OK, srec_safetensors_load(SREC_SOURCE_DIR "/tests/golden/networks.safetensors", &golden, &error));
+    for (const char* net : { "ga", "ha", "hs", "fe", "fd", "gs" }) {
+        const srec_graph* g = srec_model_graph(model, net);
+        srec_plan* plan = nullptr;
+        for (unsigned i = 0; i < srec_graph_inputs(g); i++) {
+            const srec_tensor* t = srec_safetensors_find(golden, (std::string(net) + ".in" + std::to_string(i)).c_str());
+            CHECK(t != nullptr);
+            if (!plan)
+                LONGS_EQUAL(SREC_OK, srec_plan_create(g, &compute, t->shape[0], t->shape[1], &plan, &error));
+            srec_tensor_to_f32(t, srec_plan_input(plan, i));
+        }
+        LONGS_EQUAL(SREC_OK, srec_plan_run(plan, &error));
+        const srec_tensor* t = srec_safetensors_find(golden, (std::string(net) + ".out").c_str());
+        std::vector<float> expected(t->count);
+        srec_tensor_to_f32(t, expected.data());
+        double worst = 0, largest = 0;
+        for (size_t i = 0; i < t->count; i++) {
+            worst = std::max(worst, fabs((double)expected[i] - srec_plan_output(plan, 0)[i]));
+            largest = std::max(largest, fabs((double)expected[i]));
+        }
+        if (!(worst <= tolerance * largest))
+            FAIL((std::string(net) + " differs from PyTorch by " + std::to_string(worst / largest)).c_str());
+        srec_plan_free(plan);
+    }
+    srec_safetensors_free(golden);
+}
+
+TEST(codec, every_network_equals_pytorch_on_both_backends)
+{
+    srec_compute compute{};
+    compare_golden(model, compute, TOLERANCE_F32);
+    compute.backend = SREC_BACKEND_REFERENCE;
+    compare_golden(model, compute, TOLERANCE_F32);
+}
+
+TEST(codec, bfloat16_stays_near)
+{
+    srec_compute compute{};
+    compute.precision = SREC_PRECISION_BF16;
+    if (srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16))
+        compare_golden(model, compute, TOLERANCE_BF16);
+    else
+        LONGS_EQUAL(SREC_OK, 0 * printf("this processor has no bfloat16: skipped\n"));
+    compute.backend = SREC_BACKEND_REFERENCE;
+    srec_plan* plan;
+    LONGS_EQUAL(SREC_ERR_UNSUPPORTED, srec_plan_create(srec_model_graph(model, "fd"), &compute, 4, 4, &plan, &error));
+}
+
+TEST(codec, tiles_leave_no_seam)
+{
+    srec_compute whole{}, tiled{};
+    tiled.tile = 384;
+    std::vector<uint8_t> a, b;
+    double pa = round_trip(whole, 640, 448, 3, &a), pb = round_trip(tiled, 640, 448, 3, &b);
+    DOUBLES_EQUAL(pa, pb, 0.01);
+    int worst = 0;
+    for (size_t i = 0; i < a.size(); i++)
+        worst = std::max(worst, abs(a[i] - b[i]));
+    CHECK(worst <= 12); /* a latent that rounds the other way changes a byte; a seam would show as an edge */
+}
+
+TEST(codec, pictures_of_any_size_and_grey_ones_pass)
+{
+    srec_compute compute{};
+    CHECK(round_trip(compute, 1, 1) > 15);
+    CHECK(round_trip(compute, 64, 1) > 15);
+    CHECK(round_trip(compute, 17, 130) > 20);
+    CHECK(round_trip(compute, 200, 100, 1) > 10); /* read as grey, the picture is nearly noise */
+    CHECK(round_trip(compute, 256, 192) > 25);
+}
+
+TEST(codec, bad_pictures_and_numbers_are_refused)
+{
+    srec_encoder* e;
+    srec_features f;
+    uint8_t pixel[3] = {};
+    srec_image image{ 0, 1, 3, 3, pixel };
+    LONGS_EQUAL(SREC_OK, srec_encoder_create(model, nullptr, &e, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_encoder_run(e, &image, 0.2f, SREC_FEATURES_BITS, &f, &error));
+    image.width = 70000;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_encoder_run(e, &image, 0.2f, SREC_FEATURES_BITS, &f, &error));
+    image.width = 1;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_encoder_run(e, &image, NAN, SREC_FEATURES_BITS, &f, &error));
+    srec_encoder_free(e);
+}
+
+TEST_GROUP(model) {};
+
+TEST(model, a_file_cut_or_damaged_anywhere_is_refused_with_a_reason)
+{
+    FILE* f = fopen(MODEL, "rb");
+    CHECK(f != nullptr);
+    fseek(f, 0, SEEK_END);
+    std::vector<uint8_t> file((size_t)ftell(f));
+    rewind(f);
+    LONGS_EQUAL(file.size(), fread(file.data(), 1, file.size(), f));
+    fclose(f);
+    srec_model* m;
+    srec_error e{};
+    for (size_t n : { (size_t)0, (size_t)7, (size_t)8, (size_t)1000, file.size() / 2, file.size() - 1 }) {
+        LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_model_load_memory(file.data(), n, &m, &e));
+        CHECK(m == nullptr && e.message[0]);
+    }
+    file[file.size() - 5] ^= 1;
+    LONGS_EQUAL(SREC_ERR_CHECKSUM, srec_model_load_memory(file.data(), file.size(), &m, &e));
+    file[20] = '!';
+    CHECK(srec_model_load_memory(file.data(), file.size(), &m, &e) != SREC_OK);
+    LONGS_EQUAL(SREC_ERR_IO, srec_model_load("/nonexistent", &m, &e));
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/channel.h>
+#include <srec/packet.h>
+
+extern "C" {
+#include "../../lib/core/model_internal.h"
+#include "../../lib/core/ratemap.h"
+}
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <set>
+#include <vector>
+
+#include <CppUTest/TestHarness.h>
+
+static const unsigned LADDER[] = { 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192 };
+
+TEST_GROUP(slice) {};
+
+TEST(slice, every_patch_is_in_one_slice_and_neighbours_are_in_others)
+{
+    for (uint32_t n : { 1u, 2u, 3u, 5u, 8u, 12u, 17u, 100u, 480u })
+        for (uint32_t cols : { 4u, 12u, 48u, 60u }) {
+            const uint32_t rows = 32;
+            if (n > cols * rows)
+                continue;
+            std::vector<int> owner(cols * rows, -1);
+            for (uint32_t s = 0; s < n; s++) {
+                std::vector<uint32_t> p(cols * rows);
+                size_t count = srec_slice_patches(cols, rows, n, s, p.data(), p.size());
+                for (size_t i = 0; i < count; i++) {
+                    LONGS_EQUAL(-1, owner[p[i]]);
+                    owner[p[i]] = (int)s;
+                }
+            }
+            for (uint32_t i = 0; i < cols * rows; i++) {
+                CHECK(owner[i] >= 0);
+                if (n > 2 && i % cols) {
+                    CHECK(owner[i] != owner[i - 1]);
+                    if (i >= cols)
+                        CHECK(owner[i] != owner[i - cols]);
+                }
+            }
+        }
+}
+
+TEST_GROUP(ratemap) {};
+
+TEST(ratemap, any_map_comes_back_and_smooth_ones_are_short)
+{
+    std::mt19937 random(1);
+    size_t smooth_bytes = 0;
+    for (unsigned trial = 0; trial < 300; trial++) {
+        const bool smooth = trial % 2;
+        std::vector<uint8_t> map(trial * 7), back(trial * 7);
+        int level = 8;
+        for (auto& m : map) {
+            level = smooth ? std::min(15, std::max(0, level + (int)(random() % 3) - 1)) : (int)(random() % 16);
+            m = (uint8_t)level;
+        }
+        std::vector<uint8_t> code(srec_ratemap_bound(map.size()));
+        size_t n = srec_ratemap_encode(map.data(), map.size(), 16, code.data(), code.size());
+        CHECK(n > 0);
+        LONGS_EQUAL(SREC_OK, srec_ratemap_decode(code.data(), n, 16, back.data(), back.size()));
+        CHECK(map == back);
+        if (trial == 299)
+            smooth_bytes = n;
+    }
+    CHECK(smooth_bytes * 8 < 2.1 * 299 * 7); /* log2(3) = 1.58 bits at best */
+}
+
+TEST(ratemap, damaged_code_never_reads_or_writes_beyond)
+{
+    std::mt19937 random(2);
+    for (unsigned trial = 0; trial < 2000; trial++) {
+        std::vector<uint8_t> code(random() % 40), map(random() % 500);
+        for (auto& c : code)
+            c = (uint8_t)random();
+        srec_ratemap_decode(code.data(), code.size(), 16, map.data(), map.size());
+        for (auto m : map)
+            CHECK(m < 16);
+    }
+}
+
+TEST_GROUP(packet)
+{
+    srec_model* model = nullptr;
+    srec_key key;
+    srec_packet_encoder* e = nullptr;
+    srec_packet_decoder* d = nullptr;
+    std::vector<uint8_t> map, payload, frame = std::vector<uint8_t>(SREC_FRAME_MAX);
+    srec_slice slice{};
+    std::mt19937 random{ 3 };
+
+    void setup() override
+    {
+        srec_model_create_bare(LADDER, 16, nullptr, nullptr, 99, &model);
+        srec_key_from_seed(&key, 1);
+        srec_packet_encoder_create(&key, 5, &e);
+        srec_packet_decoder_create(&key, model, &d);
+        uint32_t cols, rows;
+        srec_patch_grid(640, 480, &cols, &rows);
+        slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr };
+        slice.n_patches = (uint32_t)srec_slice_patches(cols, rows, 9, 2, nullptr, 0);
+        map.resize(slice.n_patches);
+        for (auto& m : map)
+            m = (uint8_t)(random() % 16);
+        slice.rate_map = map.data();
+        payload.resize(srec_slice_bytes(model, &slice));
+        for (auto& p : payload)
+            p = (uint8_t)random();
+    }
+    void teardown() override
+    {
+        srec_packet_encoder_free(e);
+        srec_packet_decoder_free(d);
+        srec_model_free(model);
+    }
+    std::vector<float> send(srec_modulation m, uint64_t packet, float snr_db, size_t& n)
+    {
+        slice.format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
+        srec_error error;
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, false, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        std::vector<float> iq(2 * srec_modem_symbols(m, n)), soft(n * srec_modem_soft_per_byte(m));
+        srec_modem_map(m, frame.data(), n, iq.data());
+        srec_channel* c;
+        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c);
+        srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2);
+        srec_channel_free(c);
+        srec_modem_demap(m, iq.data(), nullptr, powf(10, -0.1f * snr_db), iq.size() / 2, soft.data());
+        return soft;
+    }
+    srec_packet_counters counters()
+    {
+        srec_packet_counters c;
+        srec_packet_decoder_counters(d, &c);
+        return c;
+    }
+};
+
+TEST(packet, header_and_payload_come_back_with_every_modulation)
+{
+    for (int i = 0; i < SREC_MODULATIONS; i++) {
+        size_t n;
+        auto m = (srec_modulation)i;
+        auto soft = send(m, (uint64_t)i, 65, n);
+        srec_packet p;
+        LONGS_EQUAL(SREC_OK, srec_packet_decode(d, m, soft.data(), n, &p));
+        LONGS_EQUAL(slice.picture, p.slice.picture);
+        LONGS_EQUAL(slice.n_patches, p.slice.n_patches);
+        MEMCMP_EQUAL(map.data(), p.slice.rate_map, map.size());
+        std::vector<uint8_t> back(payload.size());
+        srec_modem_decide(m, p.soft, back.size(), back.data());
+        MEMCMP_EQUAL(payload.data(), back.data(), back.size());
+        CHECK(n <= SREC_FRAME_MAX);
+    }
+    LONGS_EQUAL(SREC_MODULATIONS, counters().accepted);
+}
+
+TEST(packet, headers_survive_where_payloads_are_still_useful)
+{
+    const struct {
+        srec_modulation m;
+        float snr_db;
+    } points[] = { { SREC_BPSK, -3 }, { SREC_QPSK, 0 }, { SREC_16QAM, 3 }, { SREC_PAM256, 4 } };
+    uint64_t packet = 0;
+    for (auto& p : points)
+        for (int i = 0; i < 40; i++) {
+            size_t n;
+            auto soft = send(p.m, packet++, p.snr_db, n);
+            srec_packet out;
+            srec_packet_decode(d, p.m, soft.data(), n, &out);
+        }
+    CHECK(counters().accepted >= 159); /* of 160 */
+}
+
+TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
+{
+    size_t n;
+    srec_packet p;
+    auto soft = send(SREC_QPSK, 0, 20, n);
+    LONGS_EQUAL(SREC_OK, srec_packet_decode(d, SREC_QPSK, soft.data(), n, &p));
+    LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(d, SREC_QPSK, soft.data(), n, &p));
+
+    srec_key other;
+    srec_key_from_seed(&other, 2);
+    srec_packet_decoder* stranger;
+    srec_packet_decoder_create(&other, model, &stranger);
+    LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_decode(stranger, SREC_QPSK, soft.data(), n, &p));
+    srec_packet_decoder_free(stranger);
+
+    soft = send(SREC_QPSK, 1, 20, n); /* damage beyond the code: the AEAD notices */
+    size_t field = srec_packet_signal_bytes(SREC_QPSK) * 8;
+    for (size_t i = field; i < field + 4000; i++)
+        soft[i] = -soft[i];
+    LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_decode(d, SREC_QPSK, soft.data(), n, &p));
+
+    slice.model_id = 98;
+    soft = send(SREC_QPSK, 2, 20, n);
+    LONGS_EQUAL(SREC_ERR_MODEL, srec_packet_decode(d, SREC_QPSK, soft.data(), n, &p));
+
+    std::vector<float> noise(n * 8);
+    std::normal_distribution<float> normal;
+    for (auto& v : noise)
+        v = normal(random);
+    LONGS_EQUAL(SREC_ERR_CHECKSUM, srec_packet_decode(d, SREC_QPSK, noise.data(), n, &p));
+    LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_decode(d, SREC_QPSK, soft.data(), n - 1, &p));
+
+    auto c = counters();
+    LONGS_EQUAL(1, c.accepted);
+    LONGS_EQUAL(1, c.replayed);
+    LONGS_EQUAL(1, c.forged);
+    LONGS_EQUAL(1, c.foreign_model);
+    LONGS_EQUAL(2, c.damaged);
+}
+
+TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
+{
+    size_t n;
+    srec_error error;
+    send(SREC_QPSK, 3, 20, n);
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, false, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, false, &slice, payload.data(), payload.size(), frame.data(), 100, &n, &error));
+}
