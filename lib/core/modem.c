@@ -116,15 +116,23 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
     return SREC_OK;
 }
 
-/* Half the distance between levels: the innermost positive level. */
-static float axis_unit(unsigned axis_bits, const float *level) { return level[0] / (float)((1u << axis_bits) - 1); }
-
-/* Level nearest to y. Exact ties may fall to either side. */
-static inline float nearest_level(float y, float unit, float per_unit, float outermost)
+/* Levels of an axis as odd integers, by label, and what one is worth. Integers, so that the level nearest to a received
+ * value is one of them to the last bit, however small the noise. */
+static float axis_integers(unsigned axis_bits, const float *level, float *odd)
 {
-    float odd = 2.0f * ((0.5f * (y * per_unit + outermost) + 0x1.8p23f) - 0x1.8p23f) - outermost;
-    odd = odd < outermost ? odd : outermost;
-    return unit * (odd > -outermost ? odd : -outermost);
+    unsigned n = 1u << axis_bits;
+    float unit = level[0] / (float)(n - 1);
+    for (unsigned k = 0; k < n; k++)
+        odd[k] = rintf(level[k] / unit);
+    return unit;
+}
+
+/* Odd integer nearest to y, at most outermost. Exact ties may fall to either side. */
+static inline float nearest_odd(float y, float outermost)
+{
+    y = y < outermost ? y : outermost;
+    y = y > -outermost ? y : -outermost;
+    return 2.0f * ((0.5f * (y + outermost) + 0x1.8p23f) - 0x1.8p23f) - outermost;
 }
 
 /* Exact LLRs of n received axis values y (gain 1, noise variance 1 / (2 a)): ln of the sum of exp(-a (y - level)^2)
@@ -134,16 +142,20 @@ static inline float nearest_level(float y, float unit, float per_unit, float out
 SREC_CLONES static void axis_llr(unsigned axis_bits, const float *level, const float *restrict y,
                                  const float *restrict a, size_t n, float *restrict soft)
 {
-    float nearest[2 * BLOCK], p[2 * BLOCK], sum[MAX_AXIS_BITS][2][2 * BLOCK];
+    float nearest[2 * BLOCK], twice[2 * BLOCK], scale[2 * BLOCK], p[2 * BLOCK], odd[MAX_LEVELS];
+    float sum[MAX_AXIS_BITS][2][2 * BLOCK];
     unsigned n_levels = 1u << axis_bits;
-    float unit = axis_unit(axis_bits, level), outermost = (float)(n_levels - 1), per_unit = 1.0f / unit;
-    for (size_t i = 0; i < n; i++)
-        nearest[i] = nearest_level(y[i], unit, per_unit, outermost);
+    float unit = axis_integers(axis_bits, level, odd), per_unit = 1.0f / unit, outermost = (float)(n_levels - 1);
+    for (size_t i = 0; i < n; i++) {
+        nearest[i] = nearest_odd(y[i] * per_unit, outermost);
+        twice[i] = 2.0f * (y[i] * per_unit);
+        scale[i] = -a[i] * (unit * unit);
+    }
     memset(sum, 0, axis_bits * sizeof sum[0]);
     for (unsigned k = 0; k < n_levels; k++) {
-        float l = level[k];
+        float l = odd[k];
         for (size_t i = 0; i < n; i++)
-            p[i] = srec_vexp(-a[i] * ((l - nearest[i]) * (l + nearest[i] - 2.0f * y[i])));
+            p[i] = srec_vexp(scale[i] * ((l - nearest[i]) * (l + nearest[i] - twice[i])));
         for (unsigned b = 0; b < axis_bits; b++) {
             float *restrict s = sum[b][k >> (axis_bits - 1 - b) & 1];
             for (size_t i = 0; i < n; i++)
@@ -299,25 +311,27 @@ srec_status srec_modem_decide(srec_modulation m, const float *soft, size_t n_byt
 SREC_CLONES static double axis_residual(unsigned axis_bits, const float *level, const float *restrict y, size_t n,
                                         float n0)
 {
-    float nearest[2 * BLOCK], weight[2 * BLOCK], residual[2 * BLOCK];
+    float nearest[2 * BLOCK], u[2 * BLOCK], weight[2 * BLOCK], residual[2 * BLOCK], odd[MAX_LEVELS];
     unsigned n_levels = 1u << axis_bits;
-    float unit = axis_unit(axis_bits, level), outermost = (float)(n_levels - 1), per_unit = 1.0f / unit, a = 1.0f / n0;
+    float unit = axis_integers(axis_bits, level, odd), per_unit = 1.0f / unit, outermost = (float)(n_levels - 1);
+    float scale = -(unit * unit) / n0;
     for (size_t i = 0; i < n; i++) {
-        nearest[i] = nearest_level(y[i], unit, per_unit, outermost);
+        u[i] = y[i] * per_unit;
+        nearest[i] = nearest_odd(u[i], outermost);
         weight[i] = residual[i] = 0.0f;
     }
     for (unsigned k = 0; k < n_levels; k++) {
-        float l = level[k];
+        float l = odd[k];
         for (size_t i = 0; i < n; i++) {
-            float excess = (l - nearest[i]) * (l + nearest[i] - 2.0f * y[i]), p = srec_vexp(-a * excess);
+            float excess = (l - nearest[i]) * (l + nearest[i] - 2.0f * u[i]), p = srec_vexp(scale * excess);
             weight[i] += p;
             residual[i] += p * excess;
         }
     }
     double sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += (y[i] - nearest[i]) * (y[i] - nearest[i]) + residual[i] / weight[i];
-    return sum;
+        sum += (u[i] - nearest[i]) * (u[i] - nearest[i]) + residual[i] / weight[i];
+    return sum * ((double)unit * unit);
 }
 
 /* ln of what a step of expectation maximisation multiplies n0 by: 0 at the maximum of the likelihood. */

@@ -1,92 +1,166 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/scrambler.h>
 
-#include <sodium.h>
+#include "vectors.h"
+
+#include <cmath>
 #include <cstring>
+#include <sodium.h>
 #include <vector>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <CppUTest/TestHarness.h>
+
+using bytes = std::vector<uint8_t>;
 
 TEST_GROUP(scrambler)
 {
     srec_key key;
-    srec_scrambler* s = nullptr;
+    srec_scrambler *s = nullptr;
+
     void setup() override
     {
-        srec_key_from_seed(&key, 7);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 42, &s));
+        srec_key_from_seed(&key, 1);
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &s));
     }
     void teardown() override { srec_scrambler_free(s); }
+
+    bytes keystream(uint64_t packet, uint64_t offset, size_t n)
+    {
+        bytes out(n);
+        LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(s, packet, offset, out.data(), n));
+        return out;
+    }
 };
+
+TEST(scrambler, keystream_matches_known_answers_of_chacha20)
+{
+    auto lines = read_vectors("keystream", 4);
+    LONGS_EQUAL(8, lines.size());
+    for (const vector_line &line : lines) {
+        srec_scrambler *other;
+        srec_key_from_seed(&key, line.arguments[0]);
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, line.arguments[1], &other));
+        bytes out(line.bytes.size());
+        LONGS_EQUAL(SREC_OK,
+                    srec_scrambler_keystream(other, line.arguments[2], line.arguments[3], out.data(), out.size()));
+        MEMCMP_EQUAL(line.bytes.data(), out.data(), out.size());
+        srec_scrambler_free(other);
+    }
+}
 
 TEST(scrambler, keystream_is_chacha20_under_the_payload_subkey_of_the_session)
 {
-    uint8_t sub[32], nonce[12] = { 0, 0, 0, 0, 5 }, expected[200], got[200];
-    crypto_kdf_derive_from_key(sub, sizeof sub, 42, "srecpayl", key.bytes);
-    crypto_stream_chacha20_ietf(expected, sizeof expected, nonce, sub);
-    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(s, 5, 0, got, sizeof got));
-    MEMCMP_EQUAL(expected, got, sizeof got);
+    uint8_t subkey[32], expected[200];
+    const uint8_t nonce[12] = { 0, 0, 0, 0, 5 };
+    crypto_kdf_derive_from_key(subkey, sizeof subkey, 1, "srecpayl", key.bytes);
+    crypto_stream_chacha20_ietf(expected, sizeof expected, nonce, subkey);
+    const bytes got = keystream(5, 0, sizeof expected);
+    MEMCMP_EQUAL(expected, got.data(), got.size());
 }
 
-TEST(scrambler, every_length_offset_and_alignment_comes_back)
+TEST(scrambler, every_length_and_alignment_adds_the_keystream_and_touches_nothing_else)
 {
-    std::vector<uint8_t> whole(20000), in(20001), out(20003), back(20003);
-    srec_scrambler_keystream(s, 1, 0, whole.data(), whole.size());
-    randombytes_buf_deterministic(in.data(), in.size(), key.bytes);
-    for (size_t n : { 0, 1, 2, 63, 64, 65, 127, 128, 300, 8191, 8192, 8193, 16500 })
-        for (size_t offset : { 0, 1, 63, 64, 100, 3000 }) {
-            LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 1, offset, in.data() + 1, out.data() + 3, n));
+    const bytes ks = keystream(7, 0, 20000);
+    for (uint64_t offset : { 0, 1, 63, 64, 65, 127, 8100, 8191, 8192 })
+        for (size_t n = 0; n <= 300; n++) {
+            size_t shift = n % 17;
+            bytes in(n + 32, 0x11), out(n + 64, 0xee);
             for (size_t i = 0; i < n; i++)
-                BYTES_EQUAL((uint8_t)(in[1 + i] + whole[offset + i]), out[3 + i]);
-            LONGS_EQUAL(SREC_OK, srec_scrambler_remove(s, 1, offset, out.data() + 3, out.data() + 3, n));
-            CHECK(memcmp(in.data() + 1, out.data() + 3, n) == 0);
+                in[shift + i] = (uint8_t)(i * 31 + n);
+            LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 7, offset, &in[shift], &out[shift + 1], n));
+            for (size_t i = 0; i < out.size(); i++) {
+                bool inside = i >= shift + 1 && i < shift + 1 + n;
+                size_t j = i - shift - 1;
+                uint8_t expected = inside ? (uint8_t)(in[shift + j] + ks[offset + j]) : 0xee;
+                if (out[i] != expected)
+                    BYTES_EQUAL(expected, out[i]);
+            }
         }
 }
 
-TEST(scrambler, packets_sessions_and_keys_have_streams_of_their_own)
+TEST(scrambler, removing_in_place_restores_what_was_applied_in_place)
 {
-    uint8_t a[64], b[64];
-    srec_scrambler_keystream(s, 1, 0, a, sizeof a);
-    srec_scrambler_keystream(s, 2, 0, b, sizeof b);
-    CHECK(memcmp(a, b, sizeof a) != 0);
-    srec_scrambler* other;
-    srec_scrambler_create(&key, 43, &other);
-    srec_scrambler_keystream(other, 1, 0, b, sizeof b);
-    CHECK(memcmp(a, b, sizeof a) != 0);
-    srec_scrambler_free(other);
+    for (size_t n : { 1, 64, 8191, 8192, 8193, 100003 }) {
+        bytes data(n), original;
+        for (size_t i = 0; i < n; i++)
+            data[i] = (uint8_t)(i ^ i >> 8);
+        original = data;
+        LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 3, 5, data.data(), data.data(), n));
+        const bytes ks = keystream(3, 5, n);
+        for (size_t i = 0; i < n; i++)
+            if (data[i] != (uint8_t)(original[i] + ks[i]))
+                FAIL("not the sum modulo 256");
+        LONGS_EQUAL(SREC_OK, srec_scrambler_remove(s, 3, 5, data.data(), data.data(), n));
+        CHECK(data == original);
+    }
 }
 
-TEST(scrambler, reading_past_the_counter_is_refused)
+TEST(scrambler, any_part_of_the_keystream_can_be_had_alone)
 {
-    uint8_t a[2];
-    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_keystream(s, 1, (uint64_t)1 << 38, a, 1));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_keystream(s, 1, UINT64_MAX, a, 2));
+    const bytes whole = keystream(9, 0, 40000);
+    for (size_t offset = 0; offset < 39000; offset += 997) {
+        const bytes part = keystream(9, offset, 1000);
+        MEMCMP_EQUAL(&whole[offset], part.data(), part.size());
+    }
+    const bytes wide = keystream(9, (uint64_t)1 << 33, 500), narrow = keystream(9, ((uint64_t)1 << 33) + 100, 400);
+    MEMCMP_EQUAL(&wide[100], narrow.data(), narrow.size());
 }
 
-TEST_GROUP(key) {};
-
-TEST(key, files_are_private_not_overwritten_and_of_one_size)
+TEST(scrambler, keystreams_of_other_packets_sessions_and_keys_are_unrelated)
 {
-    char folder[] = "/tmp/srec-key-XXXXXX";
-    CHECK(mkdtemp(folder) != nullptr);
-    std::string path = std::string(folder) + "/key";
-    srec_key a, b;
-    srec_error e;
-    LONGS_EQUAL(SREC_ERR_IO, srec_key_read(&a, path.c_str(), &e));
-    CHECK(strstr(e.message, "srec keygen") != nullptr);
-    srec_key_generate(&a);
-    LONGS_EQUAL(SREC_OK, srec_key_write(&a, path.c_str(), &e));
-    struct stat st;
-    stat(path.c_str(), &st);
-    LONGS_EQUAL(0600, st.st_mode & 0777);
-    LONGS_EQUAL(SREC_ERR_IO, srec_key_write(&a, path.c_str(), &e));
-    LONGS_EQUAL(SREC_OK, srec_key_read(&b, path.c_str(), &e));
-    MEMCMP_EQUAL(a.bytes, b.bytes, sizeof a.bytes);
-    CHECK(truncate(path.c_str(), 31) == 0);
-    LONGS_EQUAL(SREC_ERR_FORMAT, srec_key_read(&b, path.c_str(), &e));
-    unlink(path.c_str());
-    rmdir(folder);
+    const size_t n = 65536;
+    srec_key other_key;
+    srec_scrambler *session, *foreign;
+    srec_key_from_seed(&other_key, 2);
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 2, &session));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&other_key, 1, &foreign));
+    bytes base = keystream(0, 0, n), a = keystream(1, 0, n), b(n), c(n);
+    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(session, 0, 0, b.data(), n));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(foreign, 0, 0, c.data(), n));
+    for (const bytes *other : { &a, &b, &c }) {
+        size_t equal = 0;
+        for (size_t i = 0; i < n; i++)
+            equal += base[i] == (*other)[i];
+        DOUBLES_EQUAL(256.0, (double)equal, 3.5 * 16.0); /* n / 256 hits by chance, deviation 16 */
+    }
+    srec_scrambler_free(session);
+    srec_scrambler_free(foreign);
+}
+
+TEST(scrambler, scrambled_bytes_are_uniform_whatever_the_picture)
+{
+    const size_t n = 1 << 20;
+    bytes data(n, 128);
+    LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 4, 0, data.data(), data.data(), n));
+    double count[256] = { 0 }, chi = 0;
+    for (uint8_t v : data)
+        count[v]++;
+    for (double k : count)
+        chi += (k - n / 256.0) * (k - n / 256.0) / (n / 256.0);
+    DOUBLES_EQUAL(255.0, chi, 3.5 * std::sqrt(2 * 255.0)); /* chi squared, 255 degrees of freedom */
+}
+
+TEST(scrambler, offsets_end_where_the_block_counter_ends)
+{
+    const uint64_t limit = (uint64_t)1 << 38;
+    bytes out(300);
+    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(s, 0, limit - 300, out.data(), 300));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(s, 0, limit, out.data(), 0));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_keystream(s, 0, limit - 299, out.data(), 300));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_keystream(s, 0, UINT64_MAX, out.data(), 2));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_apply(s, 0, 0, out.data(), out.data(), SIZE_MAX));
+}
+
+TEST(scrambler, bad_arguments_are_refused)
+{
+    uint8_t byte = 0;
+    srec_scrambler *none = s;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(nullptr, 1, &none));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(&key, 1, nullptr));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_apply(nullptr, 0, 0, &byte, &byte, 1));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_apply(s, 0, 0, nullptr, &byte, 1));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_remove(s, 0, 0, &byte, nullptr, 1));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_keystream(s, 0, 0, nullptr, 1));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 0, 0, nullptr, nullptr, 0));
+    srec_scrambler_free(nullptr);
 }

@@ -1,0 +1,59 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Known answers of key.c and scrambler.c: python3 make_crypto_vectors.py > crypto_vectors.txt
+
+Written from the documents, not from the library: BLAKE2b is Python's own, ChaCha20 is RFC 8439 section 2.3 below and
+first checks itself against the RFC's example. Lines: what, decimal arguments, answer in hexadecimal."""
+import hashlib
+import struct
+
+
+def block(key, counter, nonce):
+    """64 bytes of ChaCha20 keystream (RFC 8439, 2.3)"""
+    start = list(struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<I", counter) + nonce))
+    x = start[:]
+
+    def quarter(a, b, c, d):
+        for i, j, k, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            x[i] = (x[i] + x[j]) & 0xFFFFFFFF
+            v = x[k] ^ x[i]
+            x[k] = (v << turn | v >> (32 - turn)) & 0xFFFFFFFF
+
+    for _ in range(10):
+        for i in range(4):
+            quarter(i, 4 + i, 8 + i, 12 + i)
+        for i in range(4):
+            quarter(i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4)
+    return struct.pack("<16I", *((a + b) & 0xFFFFFFFF for a, b in zip(x, start)))
+
+
+def master(seed):
+    """srec_key_from_seed(): unkeyed BLAKE2b of the seed, little endian, padded to 32 bytes"""
+    return hashlib.blake2b(struct.pack("<Q", seed) + bytes(24), digest_size=32).digest()
+
+
+def derive(seed, session, context):
+    """libsodium's crypto_kdf: keyed BLAKE2b, salt = subkey number, personalisation = context"""
+    return hashlib.blake2b(b"", digest_size=32, key=master(seed), salt=struct.pack("<Q", session) + bytes(8),
+                           person=context + bytes(8)).digest()
+
+
+def keystream(seed, session, packet, offset, n):
+    key, nonce = derive(seed, session, b"srecpayl"), bytes(4) + struct.pack("<Q", packet)
+    first = offset // 64
+    blocks = b"".join(block(key, c, nonce) for c in range(first, (offset + n + 63) // 64))
+    return blocks[offset - 64 * first:][:n]
+
+
+example = block(bytes(range(32)), 1, bytes.fromhex("000000090000004a00000000"))
+assert example.hex().startswith("10f1e7e4d13b5915500fdd1fa32071c4c7d1f4c733c068030422aa9ac3d46c4e"), "RFC 8439 2.3.2"
+
+for seed in (0, 1, 0xFEDCBA9876543210):
+    print("master", seed, master(seed).hex())
+    for session in (1, 0x0123456789ABCDEF, 2**64 - 1):
+        print("payload", seed, session, derive(seed, session, b"srecpayl").hex())
+        print("header", seed, session, derive(seed, session, b"srechead").hex())
+for seed, session, packet, offset, n in ((1, 1, 0, 0, 300), (1, 1, 1, 0, 64), (1, 2, 0, 0, 64), (2, 1, 0, 0, 64),
+                                         (3, 2**64 - 1, 2**64 - 1, 61, 70), (4, 77, 0x0102030405060708, 8190, 130),
+                                         (5, 5, 5, 2**32 - 10, 80), (6, 6, 6, 2**38 - 33, 33)):
+    print("keystream", seed, session, packet, offset, keystream(seed, session, packet, offset, n).hex())
