@@ -12,7 +12,7 @@
  *      256QAM      8            8 LLRs
  *      pam256      16 (2 bytes) 2: amplitude, noise variance     byte c -> (c - 127.5) * SREC_PAM256_STEP, one per axis
  *
- *  LLR = ln p(bit = 0) / p(bit = 1), exact (log-sum-exp, not max-log). GNU Radio's soft decoders have the opposite sign. */
+ *  LLR = ln p(bit = 0) / p(bit = 1), exact (log-sum-exp, not max-log); 16QAM and up saturate near +-80. GNU Radio's soft decoders have the opposite sign. */
 #ifndef SREC_MODEM_H
 #define SREC_MODEM_H
 
@@ -56,7 +56,8 @@ SREC_API srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, siz
  *  \param iq      (n_symbols, 2)
  *  \param gain_iq (n_symbols, 2) complex channel gain, or NULL for 1; a gain of 0 gives LLR 0
  *  \param n0      noise power per complex symbol, > 0
- *  \param[out] soft (n_symbols * soft_per_symbol) */
+ *  \param[out] soft (n_symbols * soft_per_symbol), always finite; a symbol or gain that is not finite gives LLR 0
+ *                   (pam256: amplitude 0, variance 1e6) */
 SREC_API srec_status srec_modem_demap(srec_modulation m, const float *iq, const float *gain_iq, float n0, size_t n_symbols, float *soft);
 
 /*! Importance order: a payload's bits are permuted before mapping so that the bytes' most significant bits ride on the
@@ -70,7 +71,11 @@ SREC_API srec_status srec_modem_restore_soft(srec_modulation m, const float *in,
 SREC_API srec_status srec_modem_decide(srec_modulation m, const float *soft, size_t n_bytes, uint8_t *bytes);
 
 /*! Blind noise estimate from symbols of known modulation and unit gain: maximum likelihood N0 by expectation
- *  maximisation over the constellation (pam256: second moment minus 1).
+ *  maximisation over the constellation, of the first 4096 symbols. Symbols that are not finite are left out.
+ *  Deviation from 4096 symbols: 0.1 dB, up to 0.3 dB where points blur (64QAM 10 dB, 256QAM 15 to 20 dB). From 64
+ *  symbols the same regions scatter by 1 to 2 dB and are 0.3 to 0.6 dB low in the mean.
+ *  pam256: second moment minus 1, of all symbols: no use once N0 nears 1 / sqrt(n_symbols); from 4096 symbols 0.5 dB
+ *  at 10 dB, 2 dB at 15 dB, arbitrary at 20 dB and above.
  *  \param iq (n_symbols, 2), n_symbols >= 16 \param[out] n0 clamped to 1e-5 .. 10 */
 SREC_API srec_status srec_modem_estimate_n0(srec_modulation m, const float *iq, size_t n_symbols, float *n0);
 

@@ -96,7 +96,7 @@ TEST(key, writing_leaves_an_existing_file_alone)
 
 TEST(key, a_file_of_any_other_length_is_refused_and_the_key_zeroed)
 {
-    for (size_t n : { 0, 1, 31, 33, 64, 100000 }) {
+    for (size_t n : {0, 1, 31, 33, 64, 100000}) {
         write_bytes(n);
         memset(&key, 0xaa, sizeof key);
         LONGS_EQUAL(SREC_ERR_FORMAT, srec_key_read(&key, path.c_str(), &error));
@@ -120,7 +120,8 @@ TEST(key, a_missing_file_or_a_folder_is_an_io_error_that_names_it)
 
 TEST(key, a_write_that_the_disk_refuses_is_an_io_error)
 {
-    /* /dev/full cannot be created anew, and a full disk needs privileges: the missing folder above and this stand for it */
+    /* /dev/full cannot be created anew, and a full disk needs privileges: the missing folder above and this stand for
+     * it */
     LONGS_EQUAL(SREC_ERR_IO, srec_key_write(&key, "/dev/full", &error));
     CHECK(message_has("/dev/full"));
 }
@@ -168,7 +169,7 @@ TEST(key, a_packets_nonce_is_four_zero_bytes_and_its_number_little_endian)
 {
     uint8_t nonce[12];
     srec_packet_nonce(0x0102030405060708, nonce);
-    const uint8_t expected[12] = { 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1 };
+    const uint8_t expected[12] = {0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1};
     MEMCMP_EQUAL(expected, nonce, 12);
 }
 
