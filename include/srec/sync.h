@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  The synchroniser: finds bursts (burst.h) in a stream of samples with unknown delay, carrier and clock offset, phase and level,
+ *  and gives their frame symbols ready for srec_modem_demap().
+ *
+ *  Acquisition: correlation with both chirps by FFT; at each delay the best sum of the two peaks over all carrier offsets, against a
+ *  level taken from the neighbourhood (constant false-alarm rate, no matter how strong the input). A candidate must then correlate
+ *  coherently with the whole preamble. An equaliser trained on it undoes short echoes. Tracking: timing and clock as a line over the burst, phase and frequency by a Kalman filter
+ *  from pilot block to pilot block; then complex gains smoothed over as many blocks as predict the left-out ones best. */
+#ifndef SREC_SYNC_H
+#define SREC_SYNC_H
+
+#include <srec/burst.h>
+#include <srec/modem.h>
+#include <stdint.h>
+
+SREC_BEGIN_DECLS
+
+#define SREC_SYNC_CFO_MAX 0.1f /*!< carrier offset that is searched, cycles per symbol to each side */
+
+/*! A burst as found. The symbols are valid until the handler returns. */
+typedef struct srec_burst {
+    const float *iq;      /*!< (n_symbols, 2) frame symbols, carrier phase removed: y = gain x + n with |x|^2 = 1 in the mean */
+    const float *gain_iq; /*!< (n_symbols, 2) gain of each symbol, real and positive, mean square 1 */
+    size_t n_symbols;
+    float n0;             /*!< noise power per complex symbol, estimation errors of the gain included */
+    float snr_db;         /*!< Es / N0 */
+    float cfo;            /*!< carrier offset, cycles per symbol */
+    float clock_ppm;      /*!< how much longer a symbol is than samples_per_symbol samples of the receiver, parts per million */
+    float level_db;       /*!< mean power of the burst's signal, dB relative to unit power per sample */
+    double sample;        /*!< where the first symbol of the preamble lies, samples since the first push */
+} srec_burst;
+
+typedef void (*srec_burst_handler)(void *context, const srec_burst *burst);
+
+typedef struct srec_sync_counters {
+    uint64_t candidates; /*!< above the first threshold */
+    uint64_t preambles;  /*!< of these, preambles */
+    uint64_t bursts;     /*!< of these, handed on */
+    uint64_t unreadable; /*!< signal field not decodable: no telling how long the burst is */
+    uint64_t truncated;  /*!< the stream ended within the burst */
+} srec_sync_counters;
+
+typedef struct srec_sync srec_sync; /*!< one thread at a time per handle */
+
+/*! \param modulation of the frames; their signal field (packet.h) tells how long each burst is
+ *  \param handler called from srec_sync_push() and srec_sync_flush() */
+SREC_API srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation, srec_burst_handler handler, void *context, srec_sync **out);
+SREC_API void srec_sync_free(srec_sync *s);
+
+/*! Next samples of the stream, any number. \param samples (n, 2), finite; what is not counts as 0
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
+SREC_API srec_status srec_sync_push(srec_sync *s, const float *samples, size_t n);
+
+/*! End of the stream: what is complete is handed on; the next push begins anew. */
+SREC_API srec_status srec_sync_flush(srec_sync *s);
+
+SREC_API void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out);
+
+SREC_END_DECLS
+#endif /* SREC_SYNC_H */

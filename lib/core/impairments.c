@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/impairments.h>
+
+#include <srec/channel.h>
+
+#include "buffer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TWO_PI 6.28318530717958647692
+#define TAPS 32u     /* of the interpolator: Kaiser-windowed sinc, below -80 dB up to 0.4 of the sample rate */
+#define PHASES 1024u /* between which it is interpolated linearly */
+#define ECHO_MAX 4096u
+#define PATHS 32u       /* of the fading: plane waves from all around (Clarke 1968) */
+#define FADING_STEP 32u /* samples between which the gain is interpolated linearly */
+
+struct srec_impairments {
+    srec_impairment_set set;
+    float *interpolator; /* (PHASES + 1, TAPS) */
+    float history[2 * TAPS]; /* newest last */
+    float *rays; /* (ECHO_MAX, 2) ring of samples in, NULL without second ray */
+    uint64_t n_in, n_out; /* samples so far */
+    double path[2 * PATHS]; /* of each wave: Doppler shift in cycles per sample, phase in cycles */
+    float fading[2][2];     /* gain at the last and the next multiple of FADING_STEP */
+    double phase;         /* of the carrier, rad, but for the part that is exact */
+    srec_channel *noise, *phase_steps;
+};
+
+static double bessel_i0(double x)
+{
+    double sum = 1, term = 1;
+    for (int k = 1; k < 40; k++) {
+        term *= x * x / (4.0 * k * k);
+        sum += term;
+    }
+    return sum;
+}
+
+static void make_interpolator(float *table)
+{
+    const double beta = 8.0;
+    for (unsigned p = 0; p <= PHASES; p++) {
+        double sum = 0;
+        float *tap = table + p * TAPS;
+        for (unsigned j = 0; j < TAPS; j++) { /* value at `p / PHASES` after sample TAPS / 2 - 1 */
+            const double x = (double)j - (TAPS / 2 - 1) - (double)p / PHASES, edge = x / (TAPS / 2);
+            const double window = fabs(edge) < 1 ? bessel_i0(beta * sqrt(1 - edge * edge)) / bessel_i0(beta) : 0;
+            tap[j] = (float)(window * (fabs(x) < 1e-12 ? 1 : sin(0.5 * TWO_PI * x) / (0.5 * TWO_PI * x)));
+            sum += (double)tap[j];
+        }
+        for (unsigned j = 0; j < TAPS; j++)
+            tap[j] = (float)((double)tap[j] / sum);
+    }
+}
+
+static void gain_at(const srec_impairments *s, uint64_t sample, float gain[2])
+{
+    double re = 0, im = 0;
+    for (unsigned k = 0; k < PATHS; k++) {
+        const double cycles = s->path[2 * k] * (double)sample + s->path[2 * k + 1], angle = TWO_PI * (cycles - floor(cycles));
+        re += cos(angle);
+        im += sin(angle);
+    }
+    gain[0] = (float)(re / sqrt(PATHS));
+    gain[1] = (float)(im / sqrt(PATHS));
+}
+
+/* Waves from all around, at random angles and phases. */
+static void make_fading(srec_impairments *s, uint64_t seed)
+{
+    uint64_t state = seed ^ 0x9e3779b97f4a7c15u;
+    for (unsigned k = 0; k < 2 * PATHS; k++) {
+        uint64_t z = state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        const double random = (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+        s->path[k] = k % 2 ? random : (double)s->set.doppler * cos(TWO_PI * ((k / 2) + random) / PATHS);
+    }
+    gain_at(s, 0, s->fading[1]);
+}
+
+static bool within(float v, float low, float high) { return v >= low && v <= high; }
+
+srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out)
+{
+    if (!set || !out || set->echo_delay > ECHO_MAX || !within(set->echo_db, -60, 0) || !isfinite(set->echo_phase) || !within(set->doppler, 0, 1e-3f) || !within(set->clock_ppm, -1000, 1000) ||
+        !within(set->delay, 0, 1) || !within(set->cfo, -0.5f, 0.5f) || (set->phase_noise != 0 && !within(set->phase_noise, 1e-10f, 10)) || !within(set->gain_db, -200, 200) ||
+        (set->noise_power != 0 && !within(set->noise_power, 1e-10f, 1e5f)) || !within(set->iq_gain_db, -60, 60) || !isfinite(set->iq_phase) || !isfinite(set->dc_re) ||
+        !isfinite(set->dc_im) || !(set->clip >= 0) || set->bits > 16)
+        return SREC_ERR_ARG;
+    *out = NULL;
+    srec_impairments *s = calloc(1, sizeof *s);
+    if (!s)
+        return SREC_ERR_MEMORY;
+    s->set = *set;
+    s->interpolator = volk_malloc((PHASES + 1) * TAPS * sizeof(float), 64);
+    if (set->echo_delay)
+        s->rays = calloc(2 * ECHO_MAX, sizeof *s->rays);
+    srec_status status = s->interpolator && (s->rays || !set->echo_delay) ? SREC_OK : SREC_ERR_MEMORY;
+    if (status == SREC_OK)
+        status = srec_channel_create(SREC_CHANNEL_AWGN, set->noise_power > 0 ? -10 * log10f(set->noise_power) : 0, 2 * seed, 1, &s->noise);
+    if (status == SREC_OK)
+        status = srec_channel_create(SREC_CHANNEL_AWGN, set->phase_noise > 0 ? -10 * log10f(2 * set->phase_noise) : 0, 2 * seed + 1, 1, &s->phase_steps);
+    if (status != SREC_OK) {
+        srec_impairments_free(s);
+        return status;
+    }
+    make_interpolator(s->interpolator);
+    make_fading(s, seed);
+    *out = s;
+    return SREC_OK;
+}
+
+void srec_impairments_free(srec_impairments *s)
+{
+    if (!s)
+        return;
+    volk_free(s->interpolator);
+    free(s->rays);
+    srec_channel_free(s->noise);
+    srec_channel_free(s->phase_steps);
+    free(s);
+}
+
+size_t srec_impairments_room(size_t n) { return n + n / 900 + 2; }
+
+/* The stream with its echo and fading, one sample further. */
+static void shift_in(srec_impairments *s, const float in[2])
+{
+    float re = in[0], im = in[1];
+    if (s->rays) {
+        float *now = s->rays + 2 * (s->n_in % ECHO_MAX);
+        const float *then = s->rays + 2 * ((s->n_in + ECHO_MAX - s->set.echo_delay % ECHO_MAX) % ECHO_MAX);
+        const float echo_re = s->n_in >= s->set.echo_delay ? then[0] : 0, echo_im = s->n_in >= s->set.echo_delay ? then[1] : 0;
+        const float a = powf(10, 0.05f * s->set.echo_db), c = a * cosf(s->set.echo_phase), d = a * sinf(s->set.echo_phase);
+        now[0] = in[0];
+        now[1] = in[1];
+        re += c * echo_re - d * echo_im;
+        im += c * echo_im + d * echo_re;
+    }
+    if (s->set.doppler > 0) {
+        const unsigned at = (unsigned)(s->n_in % FADING_STEP);
+        if (at == 0) {
+            memcpy(s->fading[0], s->fading[1], sizeof s->fading[0]);
+            gain_at(s, s->n_in + FADING_STEP, s->fading[1]);
+        }
+        const float x = (float)at / FADING_STEP, c = s->fading[0][0] + x * (s->fading[1][0] - s->fading[0][0]), d = s->fading[0][1] + x * (s->fading[1][1] - s->fading[0][1]);
+        const float turned = c * re - d * im;
+        im = c * im + d * re;
+        re = turned;
+    }
+    memmove(s->history, s->history + 2, (2 * TAPS - 2) * sizeof(float));
+    s->history[2 * TAPS - 2] = re;
+    s->history[2 * TAPS - 1] = im;
+    s->n_in++;
+}
+
+static float limit(float v, float clip) { return v > clip ? clip : v < -clip ? -clip : v; }
+
+static float quantise(float v, unsigned bits)
+{
+    const float half = (float)(1u << (bits - 1));
+    const float level = floorf(v * half);
+    return (limit(level + 0.5f, half - 0.5f)) / half;
+}
+
+/* Carrier offset, phase noise and gain on samples out, of which the first is number \p first. */
+static void rotate(srec_impairments *s, float *out, size_t n, uint64_t first)
+{
+    const srec_impairment_set *set = &s->set;
+    const double gain = pow(10, 0.05 * (double)set->gain_db);
+    for (size_t i = 0; i < n; i++) {
+        float step[2] = { 0, 0 };
+        if (set->phase_noise > 0)
+            srec_channel_apply(s->phase_steps, step, step, NULL, 1);
+        s->phase += (double)step[0];
+        const double cycles = (double)set->cfo * (double)(first + i), angle = TWO_PI * (cycles - floor(cycles)) + s->phase;
+        const float c = (float)(gain * cos(angle)), d = (float)(gain * sin(angle)), re = out[2 * i], im = out[2 * i + 1];
+        out[2 * i] = c * re - d * im;
+        out[2 * i + 1] = c * im + d * re;
+    }
+}
+
+/* What the receiver's front end does. */
+static void convert(const srec_impairment_set *set, float *out, size_t n)
+{
+    const float gain = powf(10, 0.05f * set->iq_gain_db), c = gain * cosf(set->iq_phase), d = gain * sinf(set->iq_phase);
+    for (size_t i = 0; i < n; i++) {
+        float re = out[2 * i], im = c * out[2 * i + 1] + d * re + set->dc_im;
+        re += set->dc_re;
+        if (set->clip > 0) {
+            re = limit(re, set->clip);
+            im = limit(im, set->clip);
+        }
+        out[2 * i] = set->bits ? quantise(re, set->bits) : re;
+        out[2 * i + 1] = set->bits ? quantise(im, set->bits) : im;
+    }
+}
+
+srec_status srec_impairments_apply(srec_impairments *s, const float *in, size_t n, float *out, size_t *n_out)
+{
+    if (!s || (n && (!in || !out)) || !n_out)
+        return SREC_ERR_ARG;
+    const double pitch = 1.0 / (1.0 + 1e-6 * (double)s->set.clock_ppm); /* samples in per sample out */
+    size_t made = 0;
+    for (size_t i = 0; i < n; i++) {
+        shift_in(s, in + 2 * i);
+        /* samples out that lie between the middle two of the history */
+        for (;;) {
+            const double at = (double)s->set.delay + pitch * (double)s->n_out, x = at - (double)(s->n_in - 1) + TAPS / 2; /* 0 .. 1: between them */
+            if (x >= 1)
+                break;
+            const double fine = (x < 0 ? 0 : x) * PHASES;
+            const unsigned p = (unsigned)fine;
+            const float f = (float)(fine - p), *t0 = s->interpolator + p * TAPS, *t1 = p < PHASES ? t0 + TAPS : t0;
+            float re = 0, im = 0;
+            for (unsigned j = 0; j < TAPS; j++) {
+                const float tap = t0[j] + f * (t1[j] - t0[j]);
+                re += tap * s->history[2 * j];
+                im += tap * s->history[2 * j + 1];
+            }
+            out[2 * made] = re;
+            out[2 * made + 1] = im;
+            made++;
+            s->n_out++;
+        }
+    }
+    rotate(s, out, made, s->n_out - made);
+    if (s->set.noise_power > 0)
+        srec_channel_apply(s->noise, out, out, NULL, made);
+    convert(&s->set, out, made);
+    *n_out = made;
+    return SREC_OK;
+}
