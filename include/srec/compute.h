@@ -28,7 +28,7 @@ typedef bool (*srec_progress_fn)(void *context, size_t done, size_t total);
 typedef struct srec_compute {
     srec_backend backend;
     srec_precision precision;
-    unsigned threads;          /*!< 0: as many as the machine has */
+    unsigned threads;          /*!< 0: as many as the machine has; more than it has are not used */
     unsigned tile;             /*!< longest side of what a network sees at once, in pixels of the picture, the overlap of
                                     tiles included; 0: 1024. Bounds memory: a picture within one tile is run whole. */
     srec_progress_fn progress; /*!< may be NULL */

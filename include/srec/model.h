@@ -14,7 +14,8 @@ SREC_BEGIN_DECLS
 /*! Read-only after loading: encoders, decoders and descramblers of any thread share one. It must outlive them. */
 typedef struct srec_model srec_model;
 
-/*! How a normalised feature s becomes a byte: clamp(round(128 + levels * s), 0, 255). The channel decides which
+/*! How a normalised feature s becomes a byte: clamp(round(128 + levels * s), 0, 255), or of a bounded feature (s pressed
+ *  through bound * tanh(s / bound) first; estimates are of the pressed value). The channel decides which
  *  format serves it: few levels where the byte travels as bits, many where it travels as an amplitude. */
 typedef enum srec_feature_format {
     SREC_FEATURES_BITS = 0,      /*!< BPSK .. 256QAM */

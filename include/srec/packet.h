@@ -10,14 +10,14 @@
  *      | fixed length    | length told by signal field  | order, scrambled     | granule |
  *      +-----------------+------------------------------+----------------------+---------+
  *
- *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, interleaved; every coded bit sent 2 (BPSK, QPSK), 4 (16QAM),
+ *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, energy dispersal, interleaved; every coded bit sent 2 (BPSK, QPSK), 4 (16QAM),
  *  6 (64QAM), 8 (256QAM) times. In a pam256 frame a coded bit is a whole byte, 201 for 0, 54 for 1 (antipodal, Es = 1), sent once.
  *
  *  Signal field, before coding (24 bytes, little endian, in clear):
  *
  *      offset size field
  *       0     1    version (high nibble, 1) | payload type (low nibble, 0 = features; 1..15 reserved)
- *       1     1    modulation (low nibble) | flags (high nibble; bit 4: payload not scrambled; others 0)
+ *       1     1    modulation (low nibble) | cipher of the payload (bits 4..5: 0 add, 1 none, 2 xor) | bits 6..7: 0
  *       2     2    header bytes H, encrypted header plus 16-byte tag
  *       4     2    payload bytes P
  *       6     8    session
@@ -41,20 +41,20 @@
 #define SREC_PACKET_H
 
 #include <srec/modem.h>
+#include <srec/scrambler.h>
 #include <srec/slice.h>
-#include <srec/key.h>
-#include <stdbool.h>
 
 SREC_BEGIN_DECLS
 
 #define SREC_FRAME_MAX 30000u        /*!< bytes of a frame */
 #define SREC_PACKET_VERSION 1u
 #define SREC_SIGNAL_BYTES 24u
+#define SREC_SLICE_LEAST_PATCHES 16u /*!< of a slice, when its header's room is reckoned */
 
 /*! What the signal field says. Not authenticated until the header is. */
 typedef struct srec_signal {
     srec_modulation modulation;
-    bool clear;                /*!< payload not scrambled */
+    srec_cipher cipher;        /*!< of the payload */
     uint16_t header_bytes, payload_bytes;
     uint64_t session, packet;
     size_t frame_bytes;        /*!< of the whole frame, padding included */
@@ -81,6 +81,11 @@ typedef struct srec_packet_counters {
  *  0 if the header alone fills it. */
 SREC_API size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_frame_bytes);
 
+/*! How to cut a picture: of the ways to share a frame between header and payload, the one with the fewest slices.
+ *  \param[out] max_patches, max_bytes  most patches and feature bytes of a slice: room for srec_slice_extract()
+ *  \return number of slices; 0 if the frames are too short for a patch of this model */
+SREC_API uint32_t srec_packet_slices(const srec_model *model, const srec_features *features, srec_modulation m, size_t max_frame_bytes, size_t *max_patches, size_t *max_bytes);
+
 /* --- transmitter ------------------------------------------------------------------------------------------ */
 
 /*! One thread at a time per handle. */
@@ -92,11 +97,11 @@ SREC_API void srec_packet_encoder_free(srec_packet_encoder *e);
 /*! Make the frame of one slice.
  *  \param packet  number of the packet: the one its payload was scrambled with; each number once per session, else SREC_ERR_ARG
  *                 (numbers must ascend)
- *  \param clear   payload was not scrambled
+ *  \param cipher  what the payload has been through; SREC_CIPHER_XOR not with pam256
  *  \param payload (n) scrambled feature bytes
  *  \param[out] frame (capacity >= SREC_FRAME_MAX suffices); *n_frame is written, a multiple of the modulation's granule
  *  \return SREC_ERR_ARG if the frame would exceed SREC_FRAME_MAX */
-SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, bool clear, const srec_slice *slice,
+SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher, const srec_slice *slice,
                                         const uint8_t *payload, size_t n, uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error);
 
 /* --- receiver --------------------------------------------------------------------------------------------- */
@@ -110,6 +115,10 @@ SREC_API void srec_packet_decoder_free(srec_packet_decoder *d);
 
 /*! Frame bytes that hold the coded signal field under this modulation. */
 SREC_API size_t srec_packet_signal_bytes(srec_modulation m);
+
+/*! Decode a signal field for its lengths alone: nothing is counted, nothing authenticated. \param soft as below
+ *  \return SREC_OK, SREC_ERR_CHECKSUM, SREC_ERR_VERSION */
+SREC_API srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out);
 
 /*! Decode the signal field. \param soft (srec_packet_signal_bytes(m), soft_per_byte)
  *  On failure the frame is counted and nothing else of it should be offered. */

@@ -21,12 +21,13 @@ typedef struct srec_slice {
     const uint8_t *rate_map;   /*!< n_patches ladder steps, in the slice's patch order */
 } srec_slice;
 
-/*! Smallest number of slices with which none has more than \p max_bytes feature bytes nor \p max_patches patches.
+/*! Smallest number of slices (to 2 %) with which none is empty and none has more than \p max_bytes feature bytes nor \p max_patches patches.
  *  \return 0 if not even one patch a slice suffices. */
 SREC_API uint32_t srec_slice_count(const srec_model *model, const srec_features *features, size_t max_bytes, size_t max_patches);
 
 /*! Raster indices of the patches of slice \p slice of \p n_slices, ascending. Integer arithmetic only, the same on both ends:
- *  patch (row, col) is in slice (col + row * shift(n_slices)) mod n_slices, shift near n_slices / golden ratio.
+ *  patch (row, col) is in slice (col + row * shift(n_slices)) mod n_slices, shift near n_slices / golden ratio;
+ *  with as many slices as patches, shift = patch_cols.
  *  \param[out] patches room for \p capacity indices; may be NULL to count.
  *  \return number of patches of the slice (whatever the capacity). */
 SREC_API size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice, uint32_t *patches, size_t capacity);

@@ -15,8 +15,14 @@
 #include <srec/packet.h>
 #include <srec/modem.h>
 #include <srec/channel.h>
+#include <srec/impairments.h>
+#include <srec/level.h>
+#include <srec/burst.h>
+#include <srec/sync.h>
 #include <srec/descrambler.h>
 #include <srec/decoder.h>
+#include <srec/enhancer.h>
 #include <srec/metrics.h>
+#include <srec/resize.h>
 
 #endif /* SREC_SREC_H */

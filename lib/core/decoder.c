@@ -18,6 +18,7 @@ struct srec_decoder {
     srec_buffer feature;      /* (patches, C): what the linear maps make of a patch's features */
     srec_buffer latent;       /* (patches, C) */
     srec_buffer received;     /* (patches) 1: its slice is there */
+    srec_buffer deviation;    /* (patches) as srec_decoder_deviation() says */
     srec_buffer slices;       /* (n_slices) 1: there */
     srec_buffer patches;      /* raster indices of a slice's patches */
     uint64_t n_features;
@@ -26,9 +27,10 @@ struct srec_decoder {
 
 srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!model || !model->file || !out)
         return srec_fail(error, SREC_ERR_ARG, "no model with networks");
-    *out = NULL;
     srec_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
@@ -49,7 +51,7 @@ void srec_decoder_free(srec_decoder *d)
         return;
     srec_tiler_free(d->fd);
     srec_tiler_free(d->gs);
-    srec_buffer *buffers[] = { &d->feature, &d->latent, &d->received, &d->slices, &d->patches };
+    srec_buffer *buffers[] = { &d->feature, &d->latent, &d->received, &d->deviation, &d->slices, &d->patches };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         srec_buffer_free(buffers[i]);
     free(d);
@@ -85,13 +87,16 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     size_t patches = (size_t)d->cols * d->rows;
     if (slice->n_slices < 1 || slice->n_slices > patches)
         return srec_fail(error, SREC_ERR_ARG, "%u slices for %zu patches", slice->n_slices, patches);
-    if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) || !srec_buffer_need(&d->received, patches) || !srec_buffer_need(&d->slices, slice->n_slices))
+    if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) || !srec_buffer_need(&d->received, patches) ||
+        !srec_buffer_need(&d->deviation, patches * sizeof(float)) || !srec_buffer_need(&d->slices, slice->n_slices))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width, slice->height);
     memset(d->received.data, 0, patches);
     memset(d->slices.data, 0, slice->n_slices);
+    for (size_t p = 0; p < patches; p++)
+        ((float *)d->deviation.data)[p] = 1.0f;
     float *feature = d->feature.data;
     if (patches) { /* lost until it comes: the prior at the lowest step */
-        linear(&d->model->linear[0], channels, NULL, NULL, feature);
+        linear(&d->model->mapping[slice->format].linear[0], channels, NULL, NULL, feature);
         for (size_t p = 1; p < patches; p++)
             memcpy(feature + p * channels, feature, channels * sizeof *feature);
     }
@@ -119,12 +124,15 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
     uint32_t *patches = d->patches.data;
     srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, patches, count);
     for (size_t i = 0; i < count; i++) {
-        const srec_linear *l = &d->model->linear[s->rate_map[i]];
+        const srec_linear *l = &d->model->mapping[s->format].linear[s->rate_map[i]];
         linear(l, d->model->channels, mean, deviation, (float *)d->feature.data + (size_t)patches[i] * d->model->channels);
         ((uint8_t *)d->received.data)[patches[i]] = 1;
         mean += l->k;
+        double sum = 0;
         for (unsigned k = 0; deviation && k < l->k; k++)
-            d->deviation_sum += deviation[k];
+            sum += deviation[k];
+        d->deviation_sum += sum;
+        ((float *)d->deviation.data)[patches[i]] = deviation ? (float)(sum / l->k) : -1.0f;
         if (deviation)
             deviation += l->k;
     }
@@ -242,3 +250,5 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
                                          d->n_features ? (float)(d->deviation_sum / (double)d->n_features) : 1.0f };
     return status;
 }
+
+const float *srec_decoder_deviation(const srec_decoder *d) { return d && d->begun ? d->deviation.data : NULL; }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Of a whole picture only the latents, their bits and the bytes are kept. What is larger (the parameters of the entropy model) or can
+ * be made on the way (tokens, features) exists for one tile at a time: that bounds the memory of large pictures. */
 #include <srec/encoder.h>
 
 #include "buffer.h"
 #include "model_internal.h"
+#include "vector_math.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +15,7 @@
 struct srec_encoder {
     const srec_model *model;
     srec_tiler *ga, *ha, *hs, *fe;
-    srec_buffer latent, hyper, params, bits, rate_map, bytes;
+    srec_buffer latent, hyper, bits, rate_map, place, bytes;
 };
 
 void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *rows)
@@ -23,9 +26,10 @@ void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *
 
 srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!model || !model->file || !out)
         return srec_fail(error, SREC_ERR_ARG, "no model with networks");
-    *out = NULL;
     srec_encoder *e = calloc(1, sizeof *e);
     if (!e)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
@@ -52,7 +56,7 @@ void srec_encoder_free(srec_encoder *e)
     srec_tiler_free(e->ha);
     srec_tiler_free(e->hs);
     srec_tiler_free(e->fe);
-    srec_buffer *buffers[] = { &e->latent, &e->hyper, &e->params, &e->bits, &e->rate_map, &e->bytes };
+    srec_buffer *buffers[] = { &e->latent, &e->hyper, &e->bits, &e->rate_map, &e->place, &e->bytes };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         srec_buffer_free(buffers[i]);
     free(e);
@@ -96,33 +100,133 @@ static void write_latent(void *context, unsigned output, size_t y, size_t x, siz
         memcpy(a->latent + ((y + r) * a->cols + x) * a->channels, src + r * stride, w * a->channels * sizeof *src);
 }
 
-/* Phi(b) - Phi(a), a <= b, both on the side where nothing cancels: the entropy model's bits only need a few digits. */
-static float normal_between(float a, float b) { return 0.5f * (erfcf(a * 0.70710678f) - erfcf(b * 0.70710678f)); }
-
-static float softplus(float x) { return x > 20.0f ? x : log1pf(expf(x)); }
-
-/* Bits of every latent (SREC's rate control, NTSCC): returns their sum. \p params (patches, 2C) from hs; \p bits (patches, C) for fe */
-static double latent_bits(const srec_model *m, const float *latent, const float *params, size_t patches, float eta, float *bits, uint8_t *rate_map)
+/* erfc(x) within 2e-7 of its value (Press et al., Numerical Recipes, 6.2): exp of a polynomial, so loops of it vectorise. */
+static inline float complementary_error(float x)
 {
-    const unsigned c_count = m->channels;
-    double total = 0;
-    for (size_t p = 0; p < patches; p++) {
-        float sum = 0;
-        for (unsigned c = 0; c < c_count; c++) {
-            float q = m->entropy_scale[c], v = fabsf(rintf(latent[p * c_count + c] * q) - params[p * 2 * c_count + c] * q);
-            float sigma = softplus(params[p * 2 * c_count + c_count + c]) * q + m->entropy_floor;
-            float probability = normal_between((v - 0.5f) / sigma, (v + 0.5f) / sigma);
-            float b = -log2f(probability > 1e-9f ? probability : 1e-9f);
-            sum += b;
-            bits[p * c_count + c] = (b < m->bits_max ? b : m->bits_max) * m->bits_scale;
-        }
-        total += sum;
-        unsigned step = 0;
-        while (step + 1 < m->steps && (float)m->ladder[step] < eta * sum)
-            step++;
-        rate_map[p] = (uint8_t)step;
+    const float z = fabsf(x), t = 1.0f / (1.0f + 0.5f * z);
+    float p = 0.17087277f;
+    p = p * t - 0.82215223f;
+    p = p * t + 1.48851587f;
+    p = p * t - 1.13520398f;
+    p = p * t + 0.27886807f;
+    p = p * t - 0.18628806f;
+    p = p * t + 0.09678418f;
+    p = p * t + 0.37409196f;
+    p = p * t + 1.00002368f;
+    p = p * t - 1.26551223f;
+    const float tail = t * srec_vexp(p - z * z);
+    return x < 0.0f ? 2.0f - tail : tail;
+}
+
+/* Bits of a patch's latents by the entropy model; the encoder's own business, so a few digits do. \param params (2, n): mean and raw deviation
+ * \param[out] bits (n)  \return their sum */
+SREC_CLONES static float latent_bits(const float *restrict latent, const float *restrict params, const float *restrict scale, float floor_, size_t n,
+                                     float *restrict bits)
+{
+    for (size_t c = 0; c < n; c++) {
+        const float q = scale[c], y = latent[c] * q, v = fabsf(((y + 0x1.8p23f) - 0x1.8p23f) - params[c] * q); /* y to the nearest integer */
+        const float x = params[n + c], soft = srec_vlog(1.0f + srec_vexp(x < 20.0f ? x : 20.0f)); /* softplus */
+        const float sigma = (x < 20.0f ? soft : x) * q + floor_, unit = 0.70710678f / sigma;
+        /* Phi((v + 0.5) / sigma) - Phi((v - 0.5) / sigma), on the side where nothing cancels */
+        const float p = 0.5f * (complementary_error((v - 0.5f) * unit) - complementary_error((v + 0.5f) * unit));
+        bits[c] = -1.44269504f * srec_vlog(p > 1e-9f ? p : 1e-9f);
     }
-    return total;
+    float sum = 0;
+    for (size_t c = 0; c < n; c++)
+        sum += bits[c];
+    return sum;
+}
+
+/* What hs's parameters make of the latents. */
+typedef struct {
+    const srec_model *model;
+    const float *hyper;  /* (patches / 16, Z) */
+    const float *latent; /* (patches, C) */
+    size_t cols;         /* patches */
+    float eta;
+    float *bits;         /* (patches, C), for fe */
+    uint8_t *rate_map;   /* (patches) */
+    double total;        /* bits of the picture */
+} entropy;
+
+/* Bits of every latent of the window (SREC's rate control, NTSCC) and the ladder step that follows. \p src: rows of (w, 2C) parameters */
+static void write_bits(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+{
+    (void)output;
+    entropy *e = context;
+    const srec_model *m = e->model;
+    const unsigned c_count = m->channels;
+    for (size_t i = 0; i < h * w; i++) {
+        const size_t p = (y + i / w) * e->cols + x + i % w;
+        const float *params = src + i / w * stride + i % w * 2 * c_count, *latent = e->latent + p * c_count;
+        float *bits = e->bits + p * c_count;
+        const float sum = latent_bits(latent, params, m->entropy_scale, m->entropy_floor, c_count, bits);
+        for (unsigned c = 0; c < c_count; c++)
+            bits[c] = (bits[c] < m->bits_max ? bits[c] : m->bits_max) * m->bits_scale;
+        e->total += sum;
+        unsigned step = 0;
+        while (step + 1 < m->steps && (float)m->ladder[step] < e->eta * sum)
+            step++;
+        e->rate_map[p] = (uint8_t)step;
+    }
+}
+
+static void read_hyper(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    (void)input;
+    const entropy *e = context;
+    const size_t z = srec_graph_input_channels(e->model->nets[SREC_NET_HS], 0), cols = e->cols / 4;
+    for (size_t r = 0; r < h; r++)
+        memcpy(dst + r * w * z, e->hyper + ((y + r) * cols + x) * z, w * z * sizeof *dst);
+}
+
+/* Latents, bits and tokens as fe reads them, and the bytes its features become. */
+typedef struct {
+    const srec_model *model;
+    const float *latent, *bits; /* (patches, C) */
+    const uint8_t *rate_map;
+    size_t cols;
+    const srec_mapping *mapping;
+    float levels;
+    const size_t *place;        /* (patches) where a patch's bytes begin */
+    uint8_t *bytes;
+} packing;
+
+static void read_features(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    const packing *k = context;
+    const size_t c_count = k->model->channels;
+    for (size_t r = 0; r < h; r++, dst += w * c_count) {
+        const size_t p = (y + r) * k->cols + x;
+        if (input < 2)
+            memcpy(dst, (input ? k->bits : k->latent) + p * c_count, w * c_count * sizeof *dst);
+        else
+            for (size_t i = 0; i < w; i++)
+                memcpy(dst + i * c_count, k->mapping->token + k->rate_map[p + i] * c_count, c_count * sizeof *dst);
+    }
+}
+
+static void write_bytes(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+{
+    (void)output;
+    const packing *k = context;
+    const unsigned c_count = k->model->channels;
+    const float bound = k->mapping->bound;
+    for (size_t i = 0; i < h * w; i++) {
+        const size_t p = (y + i / w) * k->cols + x + i % w;
+        const float *feature = src + i / w * stride + i % w * c_count;
+        const srec_linear *l = &k->mapping->linear[k->rate_map[p]];
+        uint8_t *byte = k->bytes + k->place[p];
+        for (unsigned n = 0; n < l->k; n++) {
+            float s;
+            volk_32f_x2_dot_prod_32f(&s, feature, l->encode_weight + (size_t)n * c_count, c_count);
+            s += l->encode_bias[n];
+            if (bound > 0)
+                s = bound * tanhf(s / bound);
+            const float v = rintf(128.0f + k->levels * s);
+            *byte++ = (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
+        }
+    }
 }
 
 static srec_status check(const srec_encoder *e, const srec_image *image, float eta, srec_feature_format format, const srec_features *out, srec_error *error)
@@ -150,10 +254,10 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
     uint32_t cols, rows;
     srec_patch_grid(image->width, image->height, &cols, &rows);
     const size_t patches = (size_t)cols * rows, hypers = patches / 16, plane = patches * c_count * sizeof(float);
-    if (!srec_buffer_need(&e->latent, plane) || !srec_buffer_need(&e->hyper, hypers * z * sizeof(float)) || !srec_buffer_need(&e->params, 2 * plane) ||
-        !srec_buffer_need(&e->bits, plane) || !srec_buffer_need(&e->rate_map, patches))
+    if (!srec_buffer_need(&e->latent, plane) || !srec_buffer_need(&e->hyper, hypers * z * sizeof(float)) || !srec_buffer_need(&e->bits, plane) ||
+        !srec_buffer_need(&e->rate_map, patches) || !srec_buffer_need(&e->place, patches * sizeof(size_t)))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for the latents of a picture of %ux%u pixels", image->width, image->height);
-    float *latent = e->latent.data, *hyper = e->hyper.data, *params = e->params.data, *bits = e->bits.data;
+    float *latent = e->latent.data, *hyper = e->hyper.data;
     uint8_t *rate_map = e->rate_map.data;
 
     analysis a = { image, m->mean, latent, cols, c_count };
@@ -162,36 +266,22 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
         status = srec_tiler_run_planes(e->ha, rows, cols, (const float *const[]){ latent }, (float *const[]){ hyper }, error);
     for (size_t i = 0; status == SREC_OK && i < hypers * z; i++)
         hyper[i] = rintf(hyper[i]);
+    entropy b = { m, hyper, latent, cols, eta, e->bits.data, rate_map, 0 };
     if (status == SREC_OK)
-        status = srec_tiler_run_planes(e->hs, rows / 4, cols / 4, (const float *const[]){ hyper }, (float *const[]){ params }, error);
+        status = srec_tiler_run(e->hs, rows / 4, cols / 4, read_hyper, write_bits, &b, error);
     if (status != SREC_OK)
         return status;
-    double total = latent_bits(m, latent, params, patches, eta, bits, rate_map);
 
-    /* the plane of parameters is free again: tokens and features go there */
-    float *token = params, *feature = params + patches * c_count;
-    size_t n_bytes = 0;
+    size_t n_bytes = 0, *place = e->place.data;
     for (size_t p = 0; p < patches; p++) {
-        memcpy(token + p * c_count, m->token + (size_t)rate_map[p] * c_count, c_count * sizeof *token);
+        place[p] = n_bytes;
         n_bytes += m->ladder[rate_map[p]];
     }
     if (!srec_buffer_need(&e->bytes, n_bytes))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for %zu feature bytes", n_bytes);
-    status = srec_tiler_run_planes(e->fe, rows, cols, (const float *const[]){ latent, bits, token }, (float *const[]){ feature }, error);
-    if (status != SREC_OK)
-        return status;
-
-    uint8_t *byte = e->bytes.data;
-    const float levels = m->priors[format].levels;
-    for (size_t p = 0; p < patches; p++) {
-        const srec_linear *l = &m->linear[rate_map[p]];
-        for (unsigned k = 0; k < l->k; k++) {
-            float s;
-            volk_32f_x2_dot_prod_32f(&s, feature + p * c_count, l->encode_weight + (size_t)k * c_count, c_count);
-            float v = rintf(128.0f + levels * (s + l->encode_bias[k]));
-            *byte++ = (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
-        }
-    }
-    *out = (srec_features){ image->width, image->height, image->channels, format, cols, rows, rate_map, e->bytes.data, n_bytes, (float)total };
-    return SREC_OK;
+    packing k = { m, latent, e->bits.data, rate_map, cols, &m->mapping[format], m->priors[format].levels, place, e->bytes.data };
+    status = srec_tiler_run(e->fe, rows, cols, read_features, write_bytes, &k, error);
+    if (status == SREC_OK)
+        *out = (srec_features){ image->width, image->height, image->channels, format, cols, rows, rate_map, e->bytes.data, n_bytes, (float)b.total };
+    return status;
 }

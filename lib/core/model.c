@@ -54,6 +54,10 @@ static srec_status take_priors(srec_model *m, srec_feature_format format, const 
     if (!(levels >= 1 && levels <= 128))
         return srec_fail(error, SREC_ERR_FORMAT, "codec: formats.%s.levels is not 1 .. 128", format_names[format]);
     p->levels = (float)levels;
+    const json_t *bound = json_object_get(json_object_get(formats, format_names[format]), "bound");
+    if (bound && !(json_number_value(bound) >= 0 && json_number_value(bound) <= 100))
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: formats.%s.bound is not 0 .. 100", format_names[format]);
+    m->mapping[format].bound = (float)json_number_value(bound);
     p->n_steps = m->steps;
     p->n_positions = m->ladder[m->steps - 1];
 
@@ -107,13 +111,19 @@ static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *e
     }
     if (!m->steps || json_array_size(mean) != 3)
         return srec_fail(error, SREC_ERR_FORMAT, "codec: ladder of 1 .. %d steps or mean of 3 values missing", SREC_LADDER_MAX_STEPS);
-    for (unsigned i = 0; i < 3; i++)
-        m->mean[i] = (float)json_number_value(json_array_get(mean, i));
-    m->entropy_floor = (float)json_number_value(json_object_get(json_object_get(codec, "entropy"), "floor"));
-    m->bits_max = (float)json_number_value(json_object_get(codec, "bits_max"));
-    m->bits_scale = (float)json_number_value(json_object_get(codec, "bits_scale"));
-    if (!(m->entropy_floor > 0 && m->entropy_floor < 100 && m->bits_max > 0 && m->bits_max < 1000 && m->bits_scale > 0 && m->bits_scale < 1000))
+    for (unsigned i = 0; i < 3; i++) {
+        const json_t *value = json_array_get(mean, i);
+        if (!json_is_number(value) || !(json_number_value(value) >= 0 && json_number_value(value) <= 1))
+            return srec_fail(error, SREC_ERR_FORMAT, "codec: mean is not within 0 .. 1");
+        m->mean[i] = (float)json_number_value(value);
+    }
+    const double entropy_floor = json_number_value(json_object_get(json_object_get(codec, "entropy"), "floor"));
+    const double bits_max = json_number_value(json_object_get(codec, "bits_max")), bits_scale = json_number_value(json_object_get(codec, "bits_scale"));
+    if (!(entropy_floor >= 1e-6 && entropy_floor < 100 && bits_max >= 1e-6 && bits_max < 1000 && bits_scale >= 1e-6 && bits_scale < 1000))
         return srec_fail(error, SREC_ERR_FORMAT, "codec: entropy.floor, bits_max or bits_scale missing or out of range");
+    m->entropy_floor = (float)entropy_floor;
+    m->bits_max = (float)bits_max;
+    m->bits_scale = (float)bits_scale;
     for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
         srec_status status = take_priors(m, (srec_feature_format)f, json_object_get(codec, "formats"), error);
         if (status != SREC_OK)
@@ -160,47 +170,69 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
     return SREC_OK;
 }
 
-static srec_status take_linear(srec_model *m, srec_error *error)
+/* Tokens and linear maps; \p prefix before their names, "" for those of bits. */
+static srec_status take_mapping(srec_model *m, const char *prefix, srec_mapping *to, srec_error *error)
 {
-    srec_status status = take_f32(m, "entropy.scale", m->channels, 0, &m->entropy_scale, error);
-    if (status == SREC_OK)
-        status = take_f32(m, "fe.token", m->steps, m->channels, &m->token, error);
+    char name[64];
+    snprintf(name, sizeof name, "%sfe.token", prefix);
+    srec_status status = take_f32(m, name, m->steps, m->channels, &to->token, error);
     for (unsigned r = 0; r < m->steps && status == SREC_OK; r++) {
-        srec_linear *l = &m->linear[r];
+        srec_linear *l = &to->linear[r];
         l->k = m->ladder[r];
         const struct {
             const char *name;
             size_t rows, cols;
             const float **to;
-        } parts[] = { { "fe.linear.%u.weight", l->k, m->channels, &l->encode_weight },
-                      { "fe.linear.%u.bias", l->k, 0, &l->encode_bias },
-                      { "fd.linear.%u.weight", m->channels, l->k, &l->decode_weight },
-                      { "fd.linear.%u.deviation", m->channels, l->k, &l->decode_deviation },
-                      { "fd.linear.%u.bias", m->channels, 0, &l->decode_bias } };
+        } parts[] = { { "%sfe.linear.%u.weight", l->k, m->channels, &l->encode_weight },
+                      { "%sfe.linear.%u.bias", l->k, 0, &l->encode_bias },
+                      { "%sfd.linear.%u.weight", m->channels, l->k, &l->decode_weight },
+                      { "%sfd.linear.%u.deviation", m->channels, l->k, &l->decode_deviation },
+                      { "%sfd.linear.%u.bias", m->channels, 0, &l->decode_bias } };
         for (size_t i = 0; i < sizeof parts / sizeof *parts && status == SREC_OK; i++) {
-            char name[64];
-            snprintf(name, sizeof name, parts[i].name, r);
+            snprintf(name, sizeof name, parts[i].name, prefix, r);
             status = take_f32(m, name, parts[i].rows, parts[i].cols, parts[i].to, error);
         }
     }
     return status;
 }
 
-static srec_status parse(srec_model *m, srec_error *error)
+/* Amplitudes have tokens and maps of their own, or share those of bits. */
+static srec_status take_mappings(srec_model *m, srec_error *error)
 {
-    const char *format = srec_model_metadata(m, "format"), *version = srec_model_metadata(m, "format_version"), *kind = srec_model_metadata(m, "kind");
-    const char *graph = srec_model_metadata(m, "graph"), *codec = srec_model_metadata(m, "codec");
+    srec_mapping *bits = &m->mapping[SREC_FEATURES_BITS], *amplitude = &m->mapping[SREC_FEATURES_AMPLITUDE];
+    srec_status status = take_mapping(m, "", bits, error);
+    if (status != SREC_OK)
+        return status;
+    if (srec_safetensors_find(m->file, "amplitude.fe.token"))
+        return take_mapping(m, "amplitude.", amplitude, error);
+    amplitude->token = bits->token;
+    memcpy(amplitude->linear, bits->linear, sizeof bits->linear);
+    return SREC_OK;
+}
+
+srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error)
+{
+    const char *format = srec_safetensors_metadata(file, "format"), *version = srec_safetensors_metadata(file, "format_version");
+    const char *is = srec_safetensors_metadata(file, "kind");
     if (!format || strcmp(format, "srec-model") != 0)
         return srec_fail(error, SREC_ERR_FORMAT, "a safetensors file, but not an srec model");
     if (!version || strcmp(version, "1") != 0)
         return srec_fail(error, SREC_ERR_VERSION, "model format version %.16s; this library reads version 1", version ? version : "(none)");
-    if (!kind || strcmp(kind, "codec") != 0)
-        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; a codec is needed", kind ? kind : "(none)");
-    if (!srec_model_metadata(m, "checksum"))
+    if (!is || strcmp(is, kind) != 0)
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; %s %s is needed", is ? is : "(none)", *kind == 'e' ? "an" : "a", kind);
+    if (!srec_safetensors_metadata(file, "checksum"))
         return srec_fail(error, SREC_ERR_FORMAT, "metadata checksum is missing");
+    return SREC_OK;
+}
+
+static srec_status parse(srec_model *m, srec_error *error)
+{
+    srec_status status = srec_model_check(m->file, "codec", error);
+    if (status != SREC_OK)
+        return status;
+    const char *graph = srec_model_metadata(m, "graph"), *codec = srec_model_metadata(m, "codec");
     json_t *graphs = graph ? json_loads(graph, JSON_REJECT_DUPLICATES, NULL) : NULL;
     json_t *numbers = codec ? json_loads(codec, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    srec_status status = SREC_OK;
     if (!json_is_object(graphs) || !json_is_object(numbers))
         status = srec_fail(error, SREC_ERR_FORMAT, "metadata graph or codec is missing or not JSON");
     if (status == SREC_OK)
@@ -208,7 +240,9 @@ static srec_status parse(srec_model *m, srec_error *error)
     if (status == SREC_OK)
         status = parse_nets(m, graphs, error);
     if (status == SREC_OK)
-        status = take_linear(m, error);
+        status = take_f32(m, "entropy.scale", m->channels, 0, &m->entropy_scale, error);
+    if (status == SREC_OK)
+        status = take_mappings(m, error);
     json_decref(graphs);
     json_decref(numbers);
     return status;

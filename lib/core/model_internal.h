@@ -13,6 +13,13 @@ typedef struct srec_linear {
     const float *decode_weight, *decode_deviation, *decode_bias;   /* (C, k), (C, k), (C) */
 } srec_linear;
 
+/* How features of one format are made and undone. */
+typedef struct srec_mapping {
+    float bound;                             /* of a feature's tanh, in units of the feature; 0: no bound */
+    const float *token;                      /* (steps, C) */
+    srec_linear linear[SREC_LADDER_MAX_STEPS];
+} srec_mapping;
+
 enum { SREC_NET_GA, SREC_NET_HA, SREC_NET_HS, SREC_NET_FE, SREC_NET_FD, SREC_NET_GS, SREC_NETS };
 
 struct srec_model {
@@ -25,11 +32,13 @@ struct srec_model {
     srec_priors priors[SREC_FEATURE_FORMATS];
     srec_graph *nets[SREC_NETS];
     const float *entropy_scale;              /* (C) */
-    const float *token;                      /* (steps, C) */
-    srec_linear linear[SREC_LADDER_MAX_STEPS];
+    srec_mapping mapping[SREC_FEATURE_FORMATS];
     void **owned;                            /* memory behind the pointers above */
     size_t n_owned;
 };
+
+/* Is it a model file of a version this library reads, and of that kind? */
+srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error);
 
 /* A model of ladder and priors only, for tests and fuzzing: packets and slices work, networks do not. Copies everything;
  * a NULL prior becomes one uniform table. */

@@ -57,6 +57,16 @@ static size_t stride_of(size_t coded)
     }
 }
 
+/* Energy dispersal: much of a signal field is zero, which would put most of its symbols on few points. The coded bits are inverted by the
+ * sequence of x^15 + x^14 + 1 started from 100101010000000 (ETSI EN 300 429). */
+#define DISPERSAL_START 0x00a9u
+static unsigned disperse(unsigned *state)
+{
+    unsigned bit = (*state >> 13 ^ *state >> 14) & 1;
+    *state = (*state << 1 | bit) & 0x7fff;
+    return bit;
+}
+
 static srec_status write_field(srec_modulation m, const uint8_t *in, size_t n, uint8_t *out)
 {
     const size_t coded = srec_conv_bits(n), bits = field_bits(m, n);
@@ -65,6 +75,8 @@ static srec_status write_field(srec_modulation m, const uint8_t *in, size_t n, u
     if (!code)
         return SREC_ERR_MEMORY;
     srec_conv_encode(in, n, code);
+    for (unsigned i = 0, state = DISPERSAL_START; i < coded; i++)
+        code[i] ^= (uint8_t)disperse(&state);
     memset(out, 0, field_bytes(m, n));
     size_t stride = stride_of(coded), at = 0;
     for (unsigned r = 0, j = 0; r < repeat; r++) {
@@ -103,6 +115,9 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
             at = at + stride >= coded ? at + stride - coded : at + stride;
         }
     }
+    for (unsigned i = 0, state = DISPERSAL_START; i < coded; i++)
+        if (disperse(&state))
+            llr[i] = -llr[i];
     srec_status status = srec_conv_decode(llr, n, out);
     free(llr);
     return status;
@@ -149,7 +164,7 @@ static size_t frame_bytes(srec_modulation m, size_t header, size_t payload)
 static void write_signal(const srec_signal *s, uint8_t out[SREC_SIGNAL_BYTES])
 {
     out[0] = SREC_PACKET_VERSION << 4;
-    out[1] = (uint8_t)((unsigned)s->modulation | (s->clear ? 0x10 : 0));
+    out[1] = (uint8_t)((unsigned)s->modulation | (unsigned)s->cipher << 4);
     put_le(out + 2, s->header_bytes, 2);
     put_le(out + 4, s->payload_bytes, 2);
     put_le(out + 6, s->session, 8);
@@ -161,9 +176,9 @@ static srec_status read_signal(srec_modulation m, const uint8_t in[SREC_SIGNAL_B
 {
     if (get_le(in + 22, 2) != crc16(in, 22))
         return SREC_ERR_CHECKSUM;
-    if (in[0] != SREC_PACKET_VERSION << 4 || in[1] & 0xe0)
+    if (in[0] != SREC_PACKET_VERSION << 4 || in[1] & 0xc0 || in[1] >> 4 >= SREC_CIPHERS)
         return SREC_ERR_VERSION;
-    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15), .clear = in[1] & 0x10, .header_bytes = (uint16_t)get_le(in + 2, 2),
+    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15), .cipher = (srec_cipher)(in[1] >> 4), .header_bytes = (uint16_t)get_le(in + 2, 2),
                         .payload_bytes = (uint16_t)get_le(in + 4, 2), .session = get_le(in + 6, 8), .packet = get_le(in + 14, 8) };
     if (s->modulation != m || s->header_bytes <= FIXED_HEADER + TAG || s->header_bytes > HEADER_MAX + TAG || s->payload_bytes == 0)
         return SREC_ERR_CHECKSUM;
@@ -181,6 +196,23 @@ size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_
         max_frame_bytes = SREC_FRAME_MAX;
     size_t taken = frame_bytes(m, FIXED_HEADER + srec_ratemap_bound(n_patches) + TAG, srec_modem_byte_granule(m));
     return taken < max_frame_bytes ? max_frame_bytes - taken : 0;
+}
+
+uint32_t srec_packet_slices(const srec_model *model, const srec_features *features, srec_modulation m, size_t max_frame_bytes, size_t *max_patches, size_t *max_bytes)
+{
+    uint32_t slices = 0;
+    if (!model || !features || !max_patches || !max_bytes)
+        return 0;
+    for (size_t patches = SREC_SLICE_LEAST_PATCHES; patches <= 4096; patches *= 2) {
+        const size_t payload = srec_packet_payload_room(m, patches, max_frame_bytes);
+        const uint32_t n = payload ? srec_slice_count(model, features, payload, patches) : 0;
+        if (n && (!slices || n < slices)) {
+            slices = n;
+            *max_patches = patches;
+            *max_bytes = payload;
+        }
+    }
+    return slices;
 }
 
 /* --- encoder ----------------------------------------------------------------------------------------------- */
@@ -215,15 +247,24 @@ void srec_packet_encoder_free(srec_packet_encoder *e)
     free(e);
 }
 
-srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, bool clear, const srec_slice *slice, const uint8_t *payload, size_t n,
+srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher, const srec_slice *slice, const uint8_t *payload, size_t n,
                                uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error)
 {
     if (!e || !slice || !slice->rate_map || !payload || !frame || !n_frame || (unsigned)m >= SREC_MODULATIONS)
         return srec_fail(error, SREC_ERR_ARG, "no slice, payload or place for the frame");
+    if ((unsigned)cipher >= SREC_CIPHERS || (cipher == SREC_CIPHER_XOR && m == SREC_PAM256))
+        return srec_fail(error, SREC_ERR_ARG, "cipher %s does not go with pam256: bits can be flipped, amplitudes only added to",
+                         (unsigned)cipher < SREC_CIPHERS ? srec_cipher_name(cipher) : "unknown");
     if (packet < e->next || packet == UINT64_MAX)
         return srec_fail(error, SREC_ERR_ARG, "packet number %llu was used already in this session", (unsigned long long)packet);
-    if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff || !slice->width || !slice->height)
+    if (slice->slice >= slice->n_slices || (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS)
+        return srec_fail(error, SREC_ERR_ARG, "a slice %u of %u, of %u channels: impossible", slice->slice, slice->n_slices, slice->channels);
+    if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff || !slice->width || !slice->height || slice->width > 0xffff || slice->height > 0xffff)
         return srec_fail(error, SREC_ERR_ARG, "a slice of %u patches and %zu bytes does not fit a packet", slice->n_patches, n);
+
+    for (uint32_t i = 0; i < slice->n_patches; i++)
+        if (slice->rate_map[i] >= SREC_LADDER_MAX_STEPS)
+            return srec_fail(error, SREC_ERR_ARG, "step %u in a rate map; %d is the last one possible", slice->rate_map[i], SREC_LADDER_MAX_STEPS - 1);
 
     uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], signal_field[SREC_SIGNAL_BYTES], nonce[12];
     put_le(plain, slice->model_id, 8);
@@ -238,7 +279,7 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
     if (!map)
         return srec_fail(error, SREC_ERR_ARG, "the rate map of %u patches does not fit a header", slice->n_patches);
 
-    srec_signal s = { .modulation = m, .clear = clear, .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG), .payload_bytes = (uint16_t)n,
+    srec_signal s = { .modulation = m, .cipher = cipher, .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG), .payload_bytes = (uint16_t)n,
                       .session = e->session, .packet = packet };
     size_t total = frame_bytes(m, s.header_bytes, n);
     if (total > SREC_FRAME_MAX || total > capacity)
@@ -359,15 +400,21 @@ static bool is_new(srec_packet_decoder *d, uint64_t session, uint64_t packet)
     return fresh;
 }
 
-srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, const float *soft, srec_signal *out)
+srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out)
 {
     uint8_t field[SREC_SIGNAL_BYTES];
-    if (!d || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
+    if (!soft || !out || (unsigned)m >= SREC_MODULATIONS)
         return SREC_ERR_ARG;
     srec_status status = read_field(m, soft, sizeof field, field);
-    if (status == SREC_OK)
-        status = read_signal(m, field, out);
-    return status == SREC_OK ? status : count(d, status);
+    return status == SREC_OK ? read_signal(m, field, out) : status;
+}
+
+srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, const float *soft, srec_signal *out)
+{
+    if (!d)
+        return SREC_ERR_ARG;
+    srec_status status = srec_signal_read(m, soft, out);
+    return status == SREC_OK || status == SREC_ERR_ARG ? status : count(d, status);
 }
 
 /* The decrypted header to a slice; everything in it is checked although it is authentic: the sender may run another release. */

@@ -108,6 +108,8 @@ srec_status srec_ratemap_decode(const uint8_t *in, size_t size, unsigned n_steps
     size_t at = 0;
     unsigned before = n_steps / 2;
     start(contexts, n_steps);
+    /* However far behind the decoder reads, it reads zeros: the encoder drops every one at the end, all of them for a flat map of
+     * the lowest step. That the code is whole is the packet's checksum and key to tell. */
     for (unsigned i = 0; i < 4; i++, at++)
         code = code << 8 | (at < size ? in[at] : 0);
     for (size_t i = 0; i < n; i++) {
@@ -125,8 +127,6 @@ srec_status srec_ratemap_decode(const uint8_t *in, size_t size, unsigned n_steps
             code = code << 8 | (at < size ? in[at] : 0);
             at++;
         }
-        if (at > size + 5)
-            return SREC_ERR_FORMAT;
         adapt(c, n_steps, s);
         steps[i] = (uint8_t)s;
         before = s;

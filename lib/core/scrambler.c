@@ -16,6 +16,23 @@ struct srec_scrambler {
     uint8_t keystream[CHUNK];
 };
 
+static const char *const cipher_names[SREC_CIPHERS] = {"add", "none", "xor"};
+
+const char *srec_cipher_name(srec_cipher cipher)
+{
+    return (unsigned)cipher < SREC_CIPHERS ? cipher_names[cipher] : NULL;
+}
+
+srec_status srec_cipher_parse(const char *name, srec_cipher *out)
+{
+    for (unsigned i = 0; name && out && i < SREC_CIPHERS; i++)
+        if (strcmp(name, cipher_names[i]) == 0) {
+            *out = (srec_cipher)i;
+            return SREC_OK;
+        }
+    return SREC_ERR_ARG;
+}
+
 _Static_assert(SREC_KEY_BYTES == crypto_stream_chacha20_ietf_KEYBYTES, "the payload key is a ChaCha20 key");
 
 srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out)
@@ -69,6 +86,12 @@ static void subtract(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t 
         out[i] = (uint8_t)(in[i] - ks[i]);
 }
 
+static void exclusive_or(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = in[i] ^ ks[i];
+}
+
 static void copy(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
 {
     (void)in;
@@ -111,4 +134,30 @@ srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, uint64_t o
                                   size_t n)
 {
     return run(s, packet, offset, in, out, n, subtract);
+}
+
+srec_status srec_scrambler_xor(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out,
+                               size_t n)
+{
+    return run(s, packet, offset, in, out, n, exclusive_or);
+}
+
+srec_status srec_scrambler_xor_llr(srec_scrambler *s, uint64_t packet, uint64_t offset, const float *in, float *out,
+                                   size_t n)
+{
+    uint8_t ks[512];
+    if (!s || (n && (!in || !out)) || !in_range(offset, n))
+        return SREC_ERR_ARG;
+    for (size_t done = 0; done < n;) {
+        size_t length = n - done < sizeof ks ? n - done : sizeof ks;
+        srec_status status = run(s, packet, offset + done, ks, ks, length, copy);
+        if (status != SREC_OK)
+            return status;
+        for (size_t i = 0; i < 8 * length; i++) {
+            float llr = in[8 * done + i];
+            out[8 * done + i] = ks[i >> 3] >> (7 - (i & 7)) & 1 ? -llr : llr;
+        }
+        done += length;
+    }
+    return SREC_OK;
 }

@@ -8,11 +8,13 @@
 static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
 
 /* Step from row to row: near n / golden ratio, so that neighbouring rows put a slice's patches far apart; prime to n, so that each
- * column meets all slices. */
-static uint32_t shift_of(uint32_t n)
+ * column meets all slices. With as many slices as patches, the row length: each slice is one patch. */
+static uint32_t shift_of(uint32_t n, uint32_t patch_cols, uint32_t patch_rows)
 {
     if (n < 3)
         return 1;
+    if (n == (uint64_t)patch_cols * patch_rows)
+        return patch_cols;
     uint32_t golden = (uint32_t)(((uint64_t)n * 2654435769u + 0x80000000u) >> 32); /* n * 0.618034, rounded */
     for (uint32_t d = 0; d < n; d++) {
         if (golden + d < n && gcd(golden + d, n) == 1)
@@ -27,7 +29,7 @@ size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_s
 {
     if (!n_slices || slice >= n_slices)
         return 0;
-    const uint64_t shift = shift_of(n_slices);
+    const uint64_t shift = shift_of(n_slices, patch_cols, patch_rows);
     size_t n = 0;
     for (uint64_t row = 0; row < patch_rows; row++) {
         /* col + row * shift = slice mod n_slices */
@@ -49,11 +51,13 @@ uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_
         n = (patches + max_patches - 1) / max_patches;
     if (n < 1)
         n = 1;
-    for (; n <= patches; n += 1 + n / 64) {
+    for (;; n += 1 + n / 64) {
+        if (n > patches) /* a patch each is the last resort */
+            n = patches;
         uint32_t *load = calloc(2 * n, sizeof *load); /* bytes and patches of each slice */
         if (!load)
             return 0;
-        const uint64_t shift = shift_of((uint32_t)n);
+        const uint64_t shift = shift_of((uint32_t)n, f->patch_cols, f->patch_rows);
         bool fits = true;
         size_t p = 0;
         for (uint64_t row = 0; row < f->patch_rows && fits; row++)
@@ -63,11 +67,14 @@ uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_
                 fits = fits && load[2 * s] <= max_bytes && load[2 * s + 1] <= max_patches;
                 s = s + 1 == n ? 0 : s + 1;
             }
+        for (size_t s = 0; s < n && fits; s++)
+            fits = load[2 * s + 1] > 0;
         free(load);
         if (fits)
             return (uint32_t)n;
+        if (n == patches)
+            return 0;
     }
-    return 0;
 }
 
 srec_status srec_slice_extract(const srec_model *model, const srec_features *f, uint32_t picture, uint32_t n_slices, uint32_t slice, uint8_t *rate_map,
@@ -75,7 +82,7 @@ srec_status srec_slice_extract(const srec_model *model, const srec_features *f, 
 {
     if (!model || !f || !rate_map || !bytes || !out || !n_bytes || slice >= n_slices)
         return SREC_ERR_ARG;
-    const uint64_t shift = shift_of(n_slices);
+    const uint64_t shift = shift_of(n_slices, f->patch_cols, f->patch_rows);
     const uint8_t *from = f->bytes;
     size_t n = 0, count = 0, p = 0;
     for (uint64_t row = 0; row < f->patch_rows; row++)

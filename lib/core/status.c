@@ -34,6 +34,9 @@ srec_status srec_fail(srec_error *error, srec_status status, const char *format,
         error->status = status;
         vsnprintf(error->message, sizeof error->message, format, args);
         va_end(args);
+        for (char *c = error->message; *c; c++) /* names out of files may hold anything: one line it stays */
+            if ((unsigned char)*c < ' ' || *c == 127)
+                *c = '?';
     }
     return status;
 }

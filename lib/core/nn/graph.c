@@ -2,14 +2,14 @@
 #include "graph.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NODES_MAX 4096u
 #define CHANNELS_MAX 65536u
 #define FACTOR_MAX 64u
-#define INPUTS_MAX 64u /* of one node */
+#define GRANULE_MAX 65536u
+#define HALO_MAX 65536u
 
 static const char *const op_names[] = { "conv", "pixel_shuffle", "pixel_unshuffle", "relu", "sigmoid", "add", "mul", "concat" };
 
@@ -69,9 +69,6 @@ static bool rescale(srec_value *v, unsigned up, unsigned down)
     return true;
 }
 
-/* A sample of a value covers den / num input samples. */
-static double pitch(const srec_value *v) { return (double)v->den / v->num; }
-
 static srec_status parse_conv(parser *p, const json_t *json, srec_node *n, const char *out_name, srec_value *in, srec_value *out)
 {
     const char *graph = p->g->name;
@@ -85,6 +82,8 @@ static srec_status parse_conv(parser *p, const json_t *json, srec_node *n, const
         return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: weight %s does not fit an input of %u channels", graph, out_name, weight, in->channels);
     if (n->bias && (n->bias->rank != 1 || n->bias->shape[0] != s[0]))
         return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: bias %s does not fit weight %s", graph, out_name, bias, weight);
+    if (!srec_tensor_finite(n->weight) || (n->bias && !srec_tensor_finite(n->bias)))
+        return srec_fail(p->error, SREC_ERR_FORMAT, "network %s, %s: weight or bias holds a value that is not finite", graph, out_name);
     unsigned kernel = (unsigned)s[2];
     if (!as_unsigned(json, "stride", 1, FACTOR_MAX, 1, &n->stride) || !as_unsigned(json, "pad", 0, FACTOR_MAX, 0, &n->pad))
         return srec_fail(p->error, SREC_ERR_FORMAT, "network %s, %s: bad stride or pad", graph, out_name);
@@ -93,8 +92,6 @@ static srec_status parse_conv(parser *p, const json_t *json, srec_node *n, const
         return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: kernel %u, stride %u, pad %u do not divide the plane", graph, out_name, kernel, n->stride, n->pad);
     n->relu = json_is_true(json_object_get(json, "relu"));
     out->channels = (unsigned)s[0];
-    unsigned back = n->pad, ahead = kernel - 1 - (n->pad < kernel ? n->pad : kernel - 1);
-    out->reach = in->reach + (back > ahead ? back : ahead) * pitch(in);
     if (!rescale(out, 1, n->stride))
         return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: absurd scale", graph, out_name);
     const json_t *add = json_object_get(json, "add");
@@ -106,8 +103,6 @@ static srec_status parse_conv(parser *p, const json_t *json, srec_node *n, const
         if (a->channels != out->channels || a->num != out->num || a->den != out->den)
             return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: adds %s, which has another shape", graph, out_name, a->name);
         a->consumers++;
-        if (a->reach > out->reach)
-            out->reach = a->reach;
     }
     return SREC_OK;
 }
@@ -124,7 +119,7 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
     n->op = (srec_op)kind;
     n->add = -1;
     const json_t *in = json_object_get(json, "in");
-    n->n_in = json_is_array(in) && json_array_size(in) <= INPUTS_MAX ? (unsigned)json_array_size(in) : 0;
+    n->n_in = json_is_array(in) && json_array_size(in) <= SREC_NN_MAX_NODE_INPUTS ? (unsigned)json_array_size(in) : 0;
     bool pair = n->op == SREC_OP_ADD || n->op == SREC_OP_MUL;
     if (n->n_in < 1 || (pair && n->n_in != 2) || (!pair && n->op != SREC_OP_CONCAT && n->n_in != 1))
         return srec_fail(p->error, SREC_ERR_FORMAT, "network %s: %s has the wrong number of inputs", g->name, op);
@@ -148,7 +143,6 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
     out->num = first->num;
     out->den = first->den;
     out->channels = first->channels;
-    out->reach = first->reach;
     out->producer = (int)g->n_nodes;
     if (n->op == SREC_OP_CONV)
         return parse_conv(p, json, n, out_name, first, out);
@@ -163,7 +157,6 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
         } else {
             ok = (unsigned long long)first->channels * area <= CHANNELS_MAX && rescale(out, 1, n->factor);
             out->channels = first->channels * area;
-            out->reach = first->reach + (n->factor - 1) * pitch(first);
         }
         return ok ? SREC_OK : srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: factor %u does not fit", g->name, out_name, n->factor);
     }
@@ -173,11 +166,77 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
             return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: %s has another shape", g->name, out_name, v->name);
         if (n->op == SREC_OP_CONCAT)
             out->channels += v->channels;
-        if (v->reach > out->reach)
-            out->reach = v->reach;
     }
     if (out->channels > CHANNELS_MAX)
         return srec_fail(p->error, SREC_ERR_SHAPE, "network %s, %s: too many channels", g->name, out_name);
+    return SREC_OK;
+}
+
+static srec_status find_granule(parser *p)
+{
+    srec_graph *g = p->g;
+    unsigned long long granule = 1;
+    for (unsigned i = 0; i < g->n_values; i++) {
+        const unsigned den = g->values[i].den;
+        granule = granule / gcd((unsigned)granule, den) * den;
+        if (granule > GRANULE_MAX)
+            return srec_fail(p->error, SREC_ERR_SHAPE, "network %s: its strides come out even only for sides beyond %u", g->name, GRANULE_MAX);
+    }
+    g->granule = (unsigned)granule;
+    return SREC_OK;
+}
+
+static long long floor_div(long long a, long long b) { return a / b - (a % b < 0); }
+
+/* Along one side (both are alike): which samples of every value does an output depend on that begins, and which does one that ends, at
+ * sample 0? Backwards through the nodes; the far ends, in input samples, are the halo. */
+static srec_status find_halo(parser *p)
+{
+    srec_graph *g = p->g;
+    long long *from = calloc(2 * (size_t)g->n_values, sizeof *from), *to = from + g->n_values; /* first sample, and one past the last */
+    bool *needed = calloc(g->n_values, sizeof *needed);
+    long long halo = 0;
+    if (!from || !needed) {
+        free(from);
+        free(needed);
+        return srec_fail(p->error, SREC_ERR_MEMORY, "out of memory");
+    }
+    for (unsigned i = 0; i < g->n_outputs; i++)
+        needed[g->outputs[i]] = true;
+    for (unsigned v = g->n_values; v-- > 0 && halo <= HALO_MAX;) {
+        const srec_value *value = &g->values[v];
+        if (!needed[v])
+            continue;
+        /* the value's own ends count too: a stride may skip samples that its input has */
+        const long long before = -floor_div(from[v] * value->den, value->num), after = -floor_div(-to[v] * value->den, value->num);
+        halo = before > halo ? before : halo;
+        halo = after > halo ? after : halo;
+        if (value->producer < 0)
+            continue;
+        const srec_node *node = &g->nodes[value->producer];
+        for (unsigned i = 0; i < node->n_in + (node->add >= 0); i++) {
+            const unsigned in = i < node->n_in ? node->in[i] : (unsigned)node->add;
+            long long first = from[v], end = to[v];
+            if (node->op == SREC_OP_CONV && i < node->n_in) {
+                first = first * node->stride - node->pad;
+                end = (end - 1) * node->stride - node->pad + (long long)node->weight->shape[2];
+            } else if (node->op == SREC_OP_PIXEL_SHUFFLE) {
+                first = floor_div(first, node->factor);
+                end = -floor_div(-end, node->factor);
+            } else if (node->op == SREC_OP_PIXEL_UNSHUFFLE) {
+                first *= node->factor;
+                end *= node->factor;
+            }
+            from[in] = needed[in] && from[in] < first ? from[in] : first;
+            to[in] = needed[in] && to[in] > end ? to[in] : end;
+            needed[in] = true;
+        }
+    }
+    free(from);
+    free(needed);
+    if (halo > HALO_MAX)
+        return srec_fail(p->error, SREC_ERR_SHAPE, "network %s: an output sees farther than %u samples", g->name, HALO_MAX);
+    g->halo = (unsigned)((halo + g->granule - 1) / g->granule * g->granule);
     return SREC_OK;
 }
 
@@ -214,7 +273,8 @@ static srec_status parse(parser *p, const json_t *root)
             return srec_fail(p->error, SREC_ERR_FORMAT, "network %s: output %zu is not written by any node", g->name, i);
         g->outputs[g->n_outputs++] = (unsigned)v;
     }
-    return SREC_OK;
+    srec_status status = find_granule(p);
+    return status == SREC_OK ? find_halo(p) : status;
 }
 
 srec_status srec_graph_parse(const char *name, const char *json, size_t length, const srec_safetensors *tensors, srec_graph **out, srec_error *error)
@@ -264,26 +324,8 @@ void srec_graph_output_scale(const srec_graph *g, unsigned i, unsigned *num, uns
     *den = g->values[g->outputs[i]].den;
 }
 
-unsigned srec_graph_granule(const srec_graph *g)
-{
-    unsigned long long granule = 1;
-    for (unsigned i = 0; i < g->n_values; i++) {
-        unsigned den = g->values[i].den;
-        granule = granule / gcd((unsigned)granule, den) * den;
-        if (granule > 1u << 16)
-            return 1u << 16;
-    }
-    return (unsigned)granule;
-}
-
-unsigned srec_graph_reach(const srec_graph *g)
-{
-    double reach = 0;
-    for (unsigned i = 0; i < g->n_outputs; i++)
-        if (g->values[g->outputs[i]].reach > reach)
-            reach = g->values[g->outputs[i]].reach;
-    return (unsigned)ceil(reach);
-}
+unsigned srec_graph_granule(const srec_graph *g) { return g->granule; }
+unsigned srec_graph_halo(const srec_graph *g) { return g->halo; }
 
 double srec_graph_macs_per_input(const srec_graph *g)
 {

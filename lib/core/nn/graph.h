@@ -6,6 +6,8 @@
 
 #include "nn.h"
 
+#define SREC_NN_MAX_NODE_INPUTS 64u
+
 typedef enum {
     SREC_OP_CONV,
     SREC_OP_PIXEL_SHUFFLE,
@@ -21,7 +23,6 @@ typedef struct srec_value {
     char name[64];
     unsigned channels;
     unsigned num, den; /* side relative to the inputs' side: num / den, reduced */
-    double reach;      /* how far a sample of this value sees, in input samples */
     int producer;      /* node, or -1 for an input */
     unsigned consumers; /* how many nodes read it (graph outputs not counted) */
 } srec_value;
@@ -40,6 +41,7 @@ typedef struct srec_node {
 struct srec_graph {
     char name[32];
     unsigned n_values, n_nodes, n_inputs, n_outputs;
+    unsigned granule, halo;
     srec_value *values;
     srec_node *nodes; /* in an order in which every value is written before it is read */
     unsigned outputs[SREC_NN_MAX_PORTS];

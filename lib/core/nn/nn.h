@@ -3,7 +3,7 @@
  *  The inference engine, internal to libsrec.
  *
  *      safetensors.c   file -> tensors and metadata, everything checked
- *      graph.c         JSON -> nodes; shape inference, scale and reach (halo) of every tensor
+ *      graph.c         JSON -> nodes; shape inference, scale of every tensor, halo
  *      plan.c          graph + input size + backend -> primitives and buffers, made once
  *      onednn.c        backend: oneDNN           reference.c   backend: VOLK dot products (the specification)
  *      tiles.c         runs a plan over a large plane, tile by tile, halos included
@@ -40,6 +40,7 @@ const char *srec_safetensors_metadata(const srec_safetensors *s, const char *key
 const char *srec_safetensors_metadata_key(const srec_safetensors *s, size_t i);
 size_t srec_safetensors_parameters(const srec_safetensors *s);
 uint64_t srec_safetensors_id(const srec_safetensors *s); /* of the whole file, see srec_model_id() */
+bool srec_tensor_finite(const srec_tensor *t); /* no infinity, no NaN */
 /* Any float dtype to f32. \p out (count); \p in may be U8 too. */
 srec_status srec_tensor_to_f32(const srec_tensor *t, float *out);
 
@@ -58,8 +59,9 @@ unsigned srec_graph_output_channels(const srec_graph *g, unsigned i);
 void srec_graph_output_scale(const srec_graph *g, unsigned i, unsigned *num, unsigned *den);
 /* Input sides must be a multiple of this for all strides and shuffles to come out even. */
 unsigned srec_graph_granule(const srec_graph *g);
-/* How far, in input samples, an output sample can see: halo that makes tiles exact. */
-unsigned srec_graph_reach(const srec_graph *g);
+/* What a window must have, in input samples, around the part of it whose outputs count, for these to be those of the whole plane.
+ * Holds for parts that begin and end at multiples of the granule; a multiple of the granule itself. */
+unsigned srec_graph_halo(const srec_graph *g);
 double srec_graph_macs_per_input(const srec_graph *g); /* multiply-accumulates per input sample */
 
 /* The model's graph of that name, NULL if it has none. (model.c) */
@@ -93,7 +95,9 @@ typedef struct srec_tiler srec_tiler;
 /* \p pixels_per_input: pixels of the picture per input sample along a side (1 for ga, 16 for gs): converts compute->tile. */
 srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input, srec_tiler **out, srec_error *error);
 void srec_tiler_free(srec_tiler *t);
-/* height, width multiples of the granule. Calls compute->progress between tiles. */
+/* Less overlap than the network's halo, a multiple of the granule: seams of the size of what lies beyond. */
+void srec_tiler_set_halo(srec_tiler *t, unsigned halo);
+/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles. */
 srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write, void *context, srec_error *error);
 /* The same over whole planes in memory, hwc. */
 srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error);

@@ -5,6 +5,10 @@
  *  Activations are nhwc, which is what the library's own choice (`any`) comes to on AVX-512 machines and keeps pixel shuffles cheap;
  *  weights are reordered once into the layout the library chooses. A convolution does bias, residual sum and ReLU in one pass.
  *
+ *  The residual sum is the library's `sum` post-op, which adds to what the destination holds, and not `binary_add`, which version 2.6.3
+ *  computes wrongly in its gemm convolutions (chosen for odd channel counts). Where the added tensor is read for the last time the
+ *  destination takes over its buffer, so nothing is copied and nothing more is read.
+ *
  *  Pixel shuffles: PyTorch orders the shuffled channels (c, dy, dx). Where a convolution alone writes or reads them, its weights are
  *  permuted to (dy, dx, c) when the plan is made, and the shuffle copies whole runs of c instead of single samples. */
 #include "backend.h"
@@ -18,8 +22,10 @@
 
 typedef struct {
     dnnl_primitive_t primitive; /* NULL: a shuffle */
-    dnnl_exec_arg_t args[SREC_NN_MAX_PORTS + 8];
+    dnnl_exec_arg_t args[SREC_NN_MAX_NODE_INPUTS + 2]; /* the most a concat has: sources, destination, scratch; a convolution has 5 */
     int n_args;
+    dnnl_primitive_t before; /* conv: copies the added tensor where the sum is to come; NULL: it is there already */
+    dnnl_exec_arg_t before_args[2];
     dnnl_memory_t weights, bias, scratch; /* owned */
 } step;
 
@@ -39,6 +45,7 @@ typedef struct {
     dnnl_stream_t stream;
     dnnl_data_type_t *type;    /* (n_values) */
     unsigned *permuted;        /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph */
+    unsigned *shared;          /* (n_values) the value whose buffer it lives in: itself, or what was added to it */
     size_t *offset;            /* (n_values) in the arena */
     dnnl_memory_t *memory;     /* (n_values) */
     step *steps;               /* (n_nodes) */
@@ -75,25 +82,25 @@ static bool is_output(const srec_graph *g, unsigned value)
     return false;
 }
 
-/* Types: all bf16 in a bf16 plan, but what a convolution or a sum writes to an output is f32, also where it is merely shuffled before
- * it leaves. An output that stays bf16 is converted at the end of the run. */
+/* Types: all bf16 in a bf16 plan, but what a convolution or a sum writes to an output that is not read again is f32, also where it is
+ * merely shuffled before it leaves. Any other output is converted at the end of the run. */
 static void choose_types(onednn *o)
 {
     const srec_graph *g = o->g;
     for (unsigned v = 0; v < g->n_values; v++)
-        o->type[v] = is_output(g, v) ? dnnl_f32 : o->compute;
-    for (unsigned n = g->n_nodes; n-- > 0;) {
-        const srec_node *node = &g->nodes[n];
-        bool moves = node->op == SREC_OP_PIXEL_SHUFFLE || node->op == SREC_OP_PIXEL_UNSHUFFLE;
-        if (node->op == SREC_OP_RELU || node->op == SREC_OP_SIGMOID)
-            o->type[node->out] = o->type[node->in[0]];
-        if (!moves)
+        o->type[v] = o->compute;
+    for (unsigned i = 0; i < g->n_outputs; i++) {
+        const unsigned v = g->outputs[i];
+        const srec_node *node = &g->nodes[g->values[v].producer];
+        if (g->values[v].consumers)
+            continue;
+        if (node->op == SREC_OP_CONV || node->op == SREC_OP_ADD || node->op == SREC_OP_MUL)
+            o->type[v] = dnnl_f32;
+        if (node->op != SREC_OP_PIXEL_SHUFFLE && node->op != SREC_OP_PIXEL_UNSHUFFLE)
             continue;
         const srec_value *in = &g->values[node->in[0]];
-        if (o->type[node->out] == dnnl_f32 && in->consumers == 1 && in->producer >= 0 && g->nodes[in->producer].op == SREC_OP_CONV)
-            o->type[node->in[0]] = dnnl_f32;
-        else if (o->type[node->out] != o->type[node->in[0]]) /* a copy cannot convert */
-            o->type[node->out] = o->type[node->in[0]];
+        if (in->consumers == 1 && in->producer >= 0 && g->nodes[in->producer].op == SREC_OP_CONV && !is_output(g, node->in[0]))
+            o->type[v] = o->type[node->in[0]] = dnnl_f32;
     }
 }
 
@@ -219,11 +226,26 @@ static srec_status finish_primitive(onednn *o, step *s, dnnl_primitive_desc_t pd
     return status == dnnl_success ? SREC_OK : SREC_ERR_INTERNAL;
 }
 
+/* Before the step: value \p from into the buffer of \p to. */
+static srec_status make_copy(onednn *o, step *s, unsigned from, unsigned to)
+{
+    dnnl_memory_desc_t a, b;
+    dnnl_primitive_desc_t pd;
+    describe(o, from, &a);
+    describe(o, to, &b);
+    TRY(dnnl_reorder_primitive_desc_create(&pd, &a, o->engine, &b, o->engine, NULL));
+    dnnl_status_t status = dnnl_primitive_create(&s->before, pd);
+    dnnl_primitive_desc_destroy(pd);
+    s->before_args[0] = (dnnl_exec_arg_t){ DNNL_ARG_FROM, o->memory[from] };
+    s->before_args[1] = (dnnl_exec_arg_t){ DNNL_ARG_TO, o->memory[to] };
+    return status == dnnl_success ? SREC_OK : SREC_ERR_INTERNAL;
+}
+
 static srec_status make_conv(onednn *o, unsigned n, dnnl_primitive_attr_t attr)
 {
     const srec_node *node = &o->g->nodes[n];
     step *s = &o->steps[n];
-    dnnl_memory_desc_t src, dst, add, weights, bias;
+    dnnl_memory_desc_t src, dst, weights, bias;
     describe(o, node->in[0], &src);
     describe(o, node->out, &dst);
     const size_t *shape = node->weight->shape;
@@ -237,10 +259,8 @@ static srec_status make_conv(onednn *o, unsigned n, dnnl_primitive_attr_t attr)
     dnnl_post_ops_t post;
     TRY(dnnl_post_ops_create(&post));
     dnnl_status_t status = dnnl_success;
-    if (node->add >= 0) {
-        describe(o, (unsigned)node->add, &add);
-        status = dnnl_post_ops_append_binary(post, dnnl_binary_add, &add);
-    }
+    if (node->add >= 0)
+        status = dnnl_post_ops_append_sum(post, 1.0f);
     if (status == dnnl_success && node->relu)
         status = dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
     if (status == dnnl_success)
@@ -264,18 +284,14 @@ static srec_status make_conv(onednn *o, unsigned n, dnnl_primitive_attr_t attr)
     argument(s, DNNL_ARG_WEIGHTS, s->weights);
     argument(s, DNNL_ARG_BIAS, s->bias);
     argument(s, DNNL_ARG_DST, o->memory[node->out]);
-    if (node->add >= 0)
-        argument(s, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, o->memory[node->add]);
-    return SREC_OK;
+    return node->add >= 0 && o->shared[node->out] == node->out ? make_copy(o, s, (unsigned)node->add, node->out) : SREC_OK;
 }
 
 static srec_status make_concat(onednn *o, unsigned n, dnnl_primitive_attr_t attr)
 {
     const srec_node *node = &o->g->nodes[n];
     step *s = &o->steps[n];
-    if (node->n_in > SREC_NN_MAX_PORTS + 5)
-        return SREC_ERR_UNSUPPORTED;
-    dnnl_memory_desc_t src[SREC_NN_MAX_PORTS + 5], dst;
+    dnnl_memory_desc_t src[SREC_NN_MAX_NODE_INPUTS], dst;
     for (unsigned i = 0; i < node->n_in; i++) {
         describe(o, node->in[i], &src[i]);
         argument(s, DNNL_ARG_MULTIPLE_SRC + (int)i, o->memory[node->in[i]]);
@@ -320,6 +336,8 @@ static void onednn_free(void *state)
     for (unsigned n = 0; o->steps && n < o->g->n_nodes; n++) {
         if (o->steps[n].primitive)
             dnnl_primitive_destroy(o->steps[n].primitive);
+        if (o->steps[n].before)
+            dnnl_primitive_destroy(o->steps[n].before);
         if (o->steps[n].weights)
             dnnl_memory_destroy(o->steps[n].weights);
         if (o->steps[n].bias)
@@ -346,12 +364,34 @@ static void onednn_free(void *state)
         dnnl_engine_destroy(o->engine);
     free(o->type);
     free(o->permuted);
+    free(o->shared);
     free(o->offset);
     free(o->memory);
     free(o->steps);
     volk_free(o->arena);
     volk_free(o->scratch);
     free(o);
+}
+
+/* A convolution's result takes over the buffer of what is added to it, where nobody reads that afterwards. \p last: as
+ * srec_graph_lifetimes() gives it; a buffer that is taken over lives as long as its heir. */
+static void share_buffers(onednn *o, int *last)
+{
+    const srec_graph *g = o->g;
+    for (unsigned v = 0; v < g->n_values; v++)
+        o->shared[v] = v;
+    for (unsigned n = 0; n < g->n_nodes; n++) {
+        const srec_node *node = &g->nodes[n];
+        if (node->op != SREC_OP_CONV || node->add < 0)
+            continue;
+        const unsigned add = (unsigned)node->add;
+        if (last[add] != (int)n || add == node->in[0] || o->type[add] != o->type[node->out])
+            continue;
+        o->shared[node->out] = o->shared[add];
+    }
+    for (unsigned v = 0; v < g->n_values; v++)
+        if (last[v] > last[o->shared[v]])
+            last[o->shared[v]] = last[v];
 }
 
 /* Buffers of all values in one arena. */
@@ -363,9 +403,10 @@ static srec_status make_buffers(onednn *o)
     srec_status status = SREC_ERR_MEMORY;
     if (!size || !life)
         goto done;
-    for (unsigned v = 0; v < g->n_values; v++)
-        size[v] = srec_value_count(&g->values[v], o->height, o->width) * element(o->type[v]);
     srec_graph_lifetimes(g, life, life + g->n_values);
+    share_buffers(o, life + g->n_values);
+    for (unsigned v = 0; v < g->n_values; v++)
+        size[v] = o->shared[v] == v ? srec_value_count(&g->values[v], o->height, o->width) * element(o->type[v]) : 0;
     o->arena_bytes = srec_arena_place(g->n_values, size, life, life + g->n_values, o->offset);
     if (!o->arena_bytes || !(o->arena = volk_malloc(o->arena_bytes, SREC_NN_ALIGN)))
         goto done;
@@ -373,6 +414,7 @@ static srec_status make_buffers(onednn *o)
     for (unsigned v = 0; v < g->n_values && status == SREC_OK; v++) {
         dnnl_memory_desc_t md;
         describe(o, v, &md);
+        o->offset[v] = o->offset[o->shared[v]];
         if (dnnl_memory_create(&o->memory[v], &md, o->engine, o->arena + o->offset[v]) != dnnl_success)
             status = SREC_ERR_INTERNAL;
     }
@@ -459,15 +501,17 @@ static srec_status onednn_create(const srec_graph *g, const srec_compute *comput
     o->g = g;
     o->height = height;
     o->width = width;
-    o->threads = compute->threads ? (int)compute->threads : omp_get_num_procs();
+    const int most = omp_get_num_procs();
+    o->threads = compute->threads && compute->threads < (unsigned)most ? (int)compute->threads : most;
     o->compute = compute->precision == SREC_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
     o->type = calloc(g->n_values, sizeof *o->type);
     o->permuted = calloc(g->n_values, sizeof *o->permuted);
+    o->shared = calloc(g->n_values, sizeof *o->shared);
     o->offset = calloc(g->n_values, sizeof *o->offset);
     o->memory = calloc(g->n_values, sizeof *o->memory);
     o->steps = calloc(g->n_nodes, sizeof *o->steps);
     srec_status status = SREC_ERR_MEMORY;
-    if (o->type && o->permuted && o->offset && o->memory && o->steps) {
+    if (o->type && o->permuted && o->shared && o->offset && o->memory && o->steps) {
         int before = omp_get_max_threads(); /* the library divides the work when a primitive is made */
         omp_set_num_threads(o->threads);
         status = build(o);
@@ -519,6 +563,8 @@ static srec_status run_steps(onednn *o)
         if (convert(o, &o->in[i], i, true) != SREC_OK)
             return SREC_ERR_INTERNAL;
     for (unsigned n = 0; n < o->g->n_nodes; n++) {
+        if (o->steps[n].before)
+            TRY(dnnl_primitive_execute(o->steps[n].before, o->stream, 2, o->steps[n].before_args));
         if (o->steps[n].primitive)
             TRY(dnnl_primitive_execute(o->steps[n].primitive, o->stream, o->steps[n].n_args, o->steps[n].args));
         else

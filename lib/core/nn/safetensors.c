@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HEADER_MAX ((size_t)4 << 20)
+#define FILE_MAX_BYTES ((uint64_t)1 << 32)
 #define TENSORS_MAX 4096u
 #define NAME_MAX_BYTES 200u
 
@@ -58,6 +60,11 @@ static srec_status parse_tensor(const char *name, const json_t *entry, const uin
         return srec_fail(error, SREC_ERR_UNSUPPORTED, "tensor %s: dtype %.16s is not one of F32 F16 BF16 U8", name, json_string_value(dtype));
     t->name = name;
     t->dtype = (srec_dtype)kind;
+    size_t begin, end;
+    if (!as_size(json_array_get(offsets, 0), &begin) || !as_size(json_array_get(offsets, 1), &end) || begin > end)
+        return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: bad data_offsets", name);
+    if (end > data_size)
+        return srec_fail(error, SREC_ERR_TRUNCATED, "tensor %s ends %zu bytes beyond the end of the file: the file is cut short", name, end - data_size);
     if (json_array_size(shape) > 8)
         return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: more than 8 dimensions", name);
     t->rank = (unsigned)json_array_size(shape);
@@ -69,11 +76,6 @@ static srec_status parse_tensor(const char *name, const json_t *entry, const uin
             return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: larger than the file", name);
         t->count *= t->shape[i];
     }
-    size_t begin, end;
-    if (!as_size(json_array_get(offsets, 0), &begin) || !as_size(json_array_get(offsets, 1), &end) || begin > end)
-        return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: bad data_offsets", name);
-    if (end > data_size)
-        return srec_fail(error, SREC_ERR_TRUNCATED, "tensor %s ends %zu bytes beyond the end of the file: the file is cut short", name, end - data_size);
     if (end - begin != t->count * dtypes[kind].size)
         return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: %zu bytes, its shape needs %zu", name, end - begin, t->count * dtypes[kind].size);
     t->data = data + begin;
@@ -204,15 +206,17 @@ srec_status srec_safetensors_load(const char *path, srec_safetensors **out, srec
     if (!s)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     FILE *f = fopen(path, "rb");
-    long size = -1;
-    if (f && fseek(f, 0, SEEK_END) == 0)
-        size = ftell(f);
+    struct stat about;
+    const bool open = f && fstat(fileno(f), &about) == 0;
+    const size_t size = open && about.st_size > 0 ? (size_t)about.st_size : 0;
     srec_status status = SREC_OK;
-    if (!f || size < 0 || fseek(f, 0, SEEK_SET) != 0)
+    if (!open)
         status = srec_fail(error, SREC_ERR_IO, "cannot open: %s", strerror(errno));
-    else if ((uint64_t)size > (uint64_t)1 << 32 || !(s->file = malloc(size ? (size_t)size : 1)))
-        status = srec_fail(error, SREC_ERR_MEMORY, "no memory for a file of %ld bytes", size);
-    else if (fread(s->file, 1, (size_t)size, f) != (size_t)size)
+    else if (!S_ISREG(about.st_mode))
+        status = srec_fail(error, SREC_ERR_IO, "not a file (a folder or device)");
+    else if (size > FILE_MAX_BYTES || !(s->file = malloc(size ? size : 1)))
+        status = srec_fail(error, SREC_ERR_MEMORY, "no memory for a file of %zu bytes", size);
+    else if (fread(s->file, 1, size, f) != size)
         status = srec_fail(error, SREC_ERR_IO, "cannot read");
     if (f)
         fclose(f);
@@ -220,7 +224,7 @@ srec_status srec_safetensors_load(const char *path, srec_safetensors **out, srec
         srec_safetensors_free(s);
         return status;
     }
-    s->size = (size_t)size;
+    s->size = size;
     return finish(s, out, error);
 }
 
@@ -277,6 +281,18 @@ static float from_half(uint16_t h)
         return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
     float f = (float)fraction * 0x1p-24f; /* subnormal: exact in f32 */
     return sign ? -f : f;
+}
+
+bool srec_tensor_finite(const srec_tensor *t)
+{
+    const unsigned mask = t->dtype == SREC_F16 ? 0x7c00 : 0x7f80; /* all ones: infinity or NaN; the upper half tells of F32 too */
+    const size_t size = dtypes[t->dtype].size;
+    for (size_t i = 0; t->dtype != SREC_U8 && i < t->count; i++) {
+        const uint8_t *top = t->data + (i + 1) * size - 2;
+        if (((top[0] | (unsigned)top[1] << 8) & mask) == mask)
+            return false;
+    }
+    return true;
 }
 
 srec_status srec_tensor_to_f32(const srec_tensor *t, float *out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's reach on either side and are moved
- *  inward at the far border, so zero padding happens only where the plane really ends and the result is that of a single run. */
+ *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's halo on either side and are moved
+ *  inward at the far border, so zero padding happens only where the plane really ends and the result is that of a single run. All
+ *  windows begin and end at multiples of the granule, so strides and shuffles fall on the same samples in each. */
 #include "nn.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct srec_tiler {
     const srec_graph *g;
     srec_compute compute;
+    unsigned pixels_per_input;
     size_t side;      /* longest side of a window, input samples */
     size_t halo;
     srec_plan *plan;  /* of the last run's window size */
@@ -28,14 +30,20 @@ srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, 
     t->g = g;
     if (compute)
         t->compute = *compute;
-    size_t granule = srec_graph_granule(g);
-    t->halo = (srec_graph_reach(g) + granule - 1) / granule * granule;
-    t->side = (t->compute.tile ? t->compute.tile : DEFAULT_TILE) / pixels_per_input / granule * granule;
-    size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule); /* a third of the window at least is new */
-    if (t->side < least)
-        t->side = least;
+    t->pixels_per_input = pixels_per_input;
+    srec_tiler_set_halo(t, srec_graph_halo(g));
     *out = t;
     return SREC_OK;
+}
+
+void srec_tiler_set_halo(srec_tiler *t, unsigned halo)
+{
+    const size_t granule = srec_graph_granule(t->g);
+    t->halo = halo;
+    t->side = (t->compute.tile ? t->compute.tile : DEFAULT_TILE) / t->pixels_per_input / granule * granule;
+    const size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule); /* a third of the window at least is new */
+    if (t->side < least)
+        t->side = least;
 }
 
 void srec_tiler_free(srec_tiler *t)
@@ -46,7 +54,15 @@ void srec_tiler_free(srec_tiler *t)
     free(t);
 }
 
-static size_t window_of(const srec_tiler *t, size_t size) { return size < t->side ? size : t->side; }
+/* Side of the windows along a side of the plane, \p t->side at most: as small as the number of windows allows. */
+static size_t window_of(const srec_tiler *t, size_t size)
+{
+    if (size <= t->side)
+        return size;
+    const size_t granule = srec_graph_granule(t->g), inner = size - 2 * t->halo, most = t->side - 2 * t->halo;
+    const size_t n = (inner + most - 1) / most, fresh = (inner + n - 1) / n;
+    return (fresh + granule - 1) / granule * granule + 2 * t->halo;
+}
 
 static size_t windows(const srec_tiler *t, size_t size)
 {
@@ -67,6 +83,9 @@ srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile
 {
     if (!t || !read || !write || !height || !width)
         return srec_fail(error, SREC_ERR_ARG, "no plane");
+    const unsigned granule = srec_graph_granule(t->g);
+    if (height % granule || width % granule)
+        return srec_fail(error, SREC_ERR_ARG, "a plane of %zux%zu samples; its sides must be multiples of %u", width, height, granule);
     size_t h = window_of(t, height), w = window_of(t, width);
     if (!t->plan || srec_plan_height(t->plan) != h || srec_plan_width(t->plan) != w) {
         srec_plan_free(t->plan);
@@ -125,6 +144,8 @@ static void write_plane(void *context, unsigned output, size_t y, size_t x, size
 
 srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error)
 {
+    if (!t || !inputs || !outputs)
+        return srec_fail(error, SREC_ERR_ARG, "no planes");
     planes p = { t, width, inputs, outputs };
     return srec_tiler_run(t, height, width, read_plane, write_plane, &p, error);
 }

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <srec/encoder.h>
+#include <srec/enhancer.h>
+
+#include "model_internal.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TILE 768u /* pixels of the result: see enhancer.h */
+#define PATCH 16u
+#define MARGIN_MAX 64u
+#define DEVIATION_PLANES 2u
+
+struct srec_enhancer_model {
+    srec_safetensors *file;
+    srec_graph *graph;
+    unsigned scale, margin, halo; /* margin and halo in input samples */
+    float mean[3];
+};
+
+struct srec_enhancer {
+    const srec_enhancer_model *model;
+    srec_tiler *tiler;
+};
+
+/* ---- model file --------------------------------------------------------------------------------------------- */
+
+static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, srec_error *error)
+{
+    const json_t *scale = json_object_get(numbers, "scale"), *margin = json_object_get(numbers, "margin"),
+                 *mean = json_object_get(numbers, "mean");
+    if (!json_is_integer(scale) || json_integer_value(scale) < 1 || json_integer_value(scale) > 2)
+        return srec_fail(error, SREC_ERR_FORMAT, "enhancer: scale must be 1 or 2");
+    if (margin &&
+        (!json_is_integer(margin) || json_integer_value(margin) < 0 || json_integer_value(margin) > MARGIN_MAX))
+        return srec_fail(error, SREC_ERR_FORMAT, "enhancer: margin is not 0 .. %u", MARGIN_MAX);
+    m->scale = (unsigned)json_integer_value(scale);
+    m->margin = (unsigned)json_integer_value(margin);
+    for (unsigned i = 0; i < 3; i++) {
+        const json_t *value = json_array_get(mean, i);
+        if (json_array_size(mean) != 3 || !json_is_number(value) ||
+            !(json_number_value(value) >= 0 && json_number_value(value) <= 1))
+            return srec_fail(error, SREC_ERR_FORMAT, "enhancer: mean of 3 values within 0 .. 1 is missing");
+        m->mean[i] = (float)json_number_value(value);
+    }
+    return SREC_OK;
+}
+
+static srec_status parse_graph(srec_enhancer_model *m, json_t *graph, const json_t *halo, srec_error *error)
+{
+    char *text = json_dumps(graph, JSON_COMPACT);
+    if (!text)
+        return srec_fail(error, SREC_ERR_FORMAT, "network enhancer is missing or not an object");
+    srec_status status = srec_graph_parse("enhancer", text, strlen(text), m->file, &m->graph, error);
+    free(text);
+    if (status != SREC_OK)
+        return status;
+    unsigned num, den;
+    srec_graph_output_scale(m->graph, 0, &num, &den);
+    if (srec_graph_inputs(m->graph) != 2 || srec_graph_outputs(m->graph) != 1 ||
+        srec_graph_input_channels(m->graph, 0) != 3 || srec_graph_input_channels(m->graph, 1) != DEVIATION_PLANES ||
+        srec_graph_output_channels(m->graph, 0) != 3 || num != m->scale || den != 1)
+        return srec_fail(error, SREC_ERR_SHAPE,
+                         "network enhancer has other inputs, outputs or scale than an enhancer needs");
+    const unsigned granule = srec_graph_granule(m->graph), exact = srec_graph_halo(m->graph);
+    if (granule > 256) /* a 1x1 picture is padded to it */
+        return srec_fail(error, SREC_ERR_SHAPE, "network enhancer takes only multiples of %u pixels; 256 is the most",
+                         granule);
+    m->halo = exact;
+    if (halo) {
+        if (!json_is_integer(halo) || json_integer_value(halo) < 0 || json_integer_value(halo) > exact ||
+            json_integer_value(halo) % granule)
+            return srec_fail(error, SREC_ERR_FORMAT, "enhancer: halo is not a multiple of %u within 0 .. %u", granule,
+                             exact);
+        m->halo = (unsigned)json_integer_value(halo);
+    }
+    return SREC_OK;
+}
+
+static srec_status finish(srec_safetensors *file, srec_enhancer_model **out, srec_error *error)
+{
+    srec_enhancer_model *m = calloc(1, sizeof *m);
+    if (!m) {
+        srec_safetensors_free(file);
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    }
+    m->file = file;
+    srec_status status = srec_model_check(file, "enhancer", error);
+    const char *graph = srec_safetensors_metadata(file, "graph"),
+               *numbers = srec_safetensors_metadata(file, "enhancer");
+    json_t *graphs = status == SREC_OK && graph ? json_loads(graph, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *values = status == SREC_OK && numbers ? json_loads(numbers, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (status == SREC_OK && (!json_is_object(graphs) || !json_is_object(values)))
+        status = srec_fail(error, SREC_ERR_FORMAT, "metadata graph or enhancer is missing or not JSON");
+    if (status == SREC_OK)
+        status = parse_numbers(m, values, error);
+    if (status == SREC_OK)
+        status = parse_graph(m, json_object_get(graphs, "enhancer"), json_object_get(values, "halo"), error);
+    json_decref(graphs);
+    json_decref(values);
+    if (status != SREC_OK)
+        srec_enhancer_model_free(m);
+    else
+        *out = m;
+    return status;
+}
+
+srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error)
+{
+    srec_error detail = {0};
+    if (!path || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no path");
+    *out = NULL;
+    srec_safetensors *file;
+    srec_status status = srec_safetensors_load(path, &file, &detail);
+    if (status == SREC_OK)
+        status = finish(file, out, &detail);
+    if (status != SREC_OK)
+        srec_fail(error, status, "model %.80s: %.160s", path, detail.message);
+    return status;
+}
+
+srec_status srec_enhancer_model_load_memory(const void *data, size_t size, srec_enhancer_model **out, srec_error *error)
+{
+    if (!out)
+        return srec_fail(error, SREC_ERR_ARG, "no place for the model");
+    *out = NULL;
+    srec_safetensors *file;
+    srec_status status = srec_safetensors_parse(data, size, &file, error);
+    return status == SREC_OK ? finish(file, out, error) : status;
+}
+
+void srec_enhancer_model_free(srec_enhancer_model *m)
+{
+    if (!m)
+        return;
+    srec_graph_free(m->graph);
+    srec_safetensors_free(m->file);
+    free(m);
+}
+
+unsigned srec_enhancer_model_scale(const srec_enhancer_model *m) { return m->scale; }
+uint64_t srec_enhancer_model_id(const srec_enhancer_model *m) { return srec_safetensors_id(m->file); }
+const char *srec_enhancer_model_metadata(const srec_enhancer_model *m, const char *key)
+{
+    return srec_safetensors_metadata(m->file, key);
+}
+const char *srec_enhancer_model_metadata_key(const srec_enhancer_model *m, size_t i)
+{
+    return srec_safetensors_metadata_key(m->file, i);
+}
+size_t srec_enhancer_model_parameters(const srec_enhancer_model *m) { return srec_safetensors_parameters(m->file); }
+
+double srec_enhancer_model_macs_per_pixel(const srec_enhancer_model *m)
+{
+    return srec_graph_macs_per_input(m->graph) / (m->scale * m->scale);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------ */
+
+srec_status srec_enhancer_create(const srec_enhancer_model *model, const srec_compute *compute, srec_enhancer **out,
+                                 srec_error *error)
+{
+    if (out)
+        *out = NULL;
+    if (!model || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no model");
+    srec_enhancer *e = calloc(1, sizeof *e);
+    if (!e)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    e->model = model;
+    srec_compute settings = compute ? *compute : (srec_compute){0};
+    settings.tile = (settings.tile ? settings.tile : DEFAULT_TILE) / model->scale; /* the tiler counts input samples */
+    if (!settings.tile)
+        settings.tile = 1;
+    srec_status status = srec_tiler_create(model->graph, &settings, 1, &e->tiler, error);
+    if (status == SREC_OK)
+        srec_tiler_set_halo(e->tiler, model->halo);
+    if (status != SREC_OK)
+        srec_enhancer_free(e);
+    else
+        *out = e;
+    return status;
+}
+
+void srec_enhancer_free(srec_enhancer *e)
+{
+    if (!e)
+        return;
+    srec_tiler_free(e->tiler);
+    free(e);
+}
+
+/* What the network reads and writes: positions on its plane are those of the picture plus the margin. */
+typedef struct {
+    const srec_enhancer_model *model;
+    const srec_image *in, *out;
+    const float *deviation;
+    float everywhere;
+    size_t cols; /* patches */
+} job;
+
+/* Pixel of a picture's side at position i of the plane: edges are replicated. */
+static size_t pixel(const job *j, size_t i, size_t size)
+{
+    return i < j->model->margin ? 0 : i - j->model->margin < size ? i - j->model->margin : size - 1;
+}
+
+static void read_image(const job *j, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    float table[3][256];
+    for (unsigned c = 0; c < 3; c++)
+        for (unsigned v = 0; v < 256; v++)
+            table[c][v] = (float)v / 255.0f - j->model->mean[c];
+    for (size_t r = 0; r < h; r++) {
+        const uint8_t *row = j->in->data + pixel(j, y + r, j->in->height) * j->in->stride;
+        for (size_t i = 0; i < w; i++, dst += 3) {
+            const uint8_t *p = row + pixel(j, x + i, j->in->width) * j->in->channels;
+            for (unsigned c = 0; c < 3; c++)
+                dst[c] = table[c][p[j->in->channels == 3 ? c : 0]];
+        }
+    }
+}
+
+static void read_deviation(const job *j, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    for (size_t r = 0; r < h; r++) {
+        const size_t row = pixel(j, y + r, j->in->height) / PATCH * j->cols;
+        for (size_t i = 0; i < w; i++, dst += DEVIATION_PLANES) {
+            const float d = j->deviation ? j->deviation[row + pixel(j, x + i, j->in->width) / PATCH] : j->everywhere;
+            const bool known = d >= 0.0f; /* false for NaN */
+            dst[0] = known ? (d < 1.0f ? d : 1.0f) : 0.0f;
+            dst[1] = known ? 0.0f : 1.0f;
+        }
+    }
+}
+
+static void read_plane(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+{
+    (input ? read_deviation : read_image)(context, y, x, h, w, dst);
+}
+
+static uint8_t to_byte(float v) /* v in 0 .. 1 */
+{
+    v = v * 255.0f + 0.5f;
+    return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
+}
+
+static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                          size_t stride)
+{
+    (void)output;
+    const job *j = context;
+    const float *mean = j->model->mean;
+    const srec_image *out = j->out;
+    const size_t margin = (size_t)j->model->margin * j->model->scale;
+    for (size_t r = 0; r < h; r++, src += stride) {
+        if (y + r < margin || y + r - margin >= out->height)
+            continue;
+        uint8_t *row = out->data + (y + r - margin) * out->stride;
+        const float *p = src;
+        for (size_t i = 0; i < w; i++, p += 3) {
+            if (x + i < margin || x + i - margin >= out->width)
+                continue;
+            uint8_t *to = row + (x + i - margin) * out->channels;
+            if (out->channels == 3)
+                for (unsigned c = 0; c < 3; c++)
+                    to[c] = to_byte(p[c] + mean[c]);
+            else
+                *to = to_byte((p[0] + mean[0] + p[1] + mean[1] + p[2] + mean[2]) / 3.0f);
+        }
+    }
+}
+
+static bool valid(const srec_image *i)
+{
+    return i && i->data && i->width >= 1 && i->height >= 1 && i->width <= SREC_IMAGE_MAX_SIDE &&
+           i->height <= SREC_IMAGE_MAX_SIDE && (i->channels == 1 || i->channels == 3) &&
+           i->stride >= (size_t)i->width * i->channels;
+}
+
+/* A side of the result is scale times the picture's, or one less. */
+static bool side_fits(unsigned scale, uint32_t in, uint32_t out)
+{
+    return out <= scale * in && (out + scale - 1) / scale == in;
+}
+
+srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const float *deviation, float everywhere,
+                              const srec_image *out, srec_error *error)
+{
+    if (!e || !valid(in) || !valid(out))
+        return srec_fail(error, SREC_ERR_ARG,
+                         "no enhancer, or pictures that are none: sides of 1 to %u, 1 or 3 channels",
+                         SREC_IMAGE_MAX_SIDE);
+    const srec_enhancer_model *m = e->model;
+    if (in->channels != out->channels || !side_fits(m->scale, in->width, out->width) ||
+        !side_fits(m->scale, in->height, out->height))
+        return srec_fail(error, SREC_ERR_ARG, "a picture of %ux%u pixels does not become one of %ux%u at scale %u",
+                         in->width, in->height, out->width, out->height, m->scale);
+    uint32_t cols, rows;
+    srec_patch_grid(in->width, in->height, &cols, &rows);
+    const size_t granule = srec_graph_granule(m->graph);
+    const size_t height = (in->height + 2 * m->margin + granule - 1) / granule * granule,
+                 width = (in->width + 2 * m->margin + granule - 1) / granule * granule;
+    job j = {m, in, out, deviation, everywhere, cols};
+    return srec_tiler_run(e->tiler, height, width, read_plane, write_picture, &j, error);
+}
