@@ -3,8 +3,11 @@
 
 #include <boost/thread.hpp>
 #include <sodium.h>
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -50,10 +53,12 @@ srec_key key_from(const std::string& text)
     srec_error error{};
     size_t length = 0;
     if (text.rfind("seed:", 0) == 0) {
+        const char* digits = text.c_str() + 5;
         char* end;
-        unsigned long long seed = std::strtoull(text.c_str() + 5, &end, 10);
-        if (end == text.c_str() + 5 || *end)
-            throw std::invalid_argument("key '" + text + "': seed: must be followed by a number");
+        errno = 0;
+        unsigned long long seed = std::strtoull(digits, &end, 10);
+        if (*digits < '0' || *digits > '9' || *end || errno == ERANGE) /* strtoull() alone takes signs and blanks, and saturates */
+            throw std::invalid_argument("key '" + text + "': seed: must be followed by a number, 0 .. 2^64 - 1");
         srec_key_from_seed(&key, seed);
     } else if (text.size() == 2 * SREC_KEY_BYTES && sodium_hex2bin(key.bytes, sizeof key.bytes, text.data(), text.size(), nullptr, &length, nullptr) == 0 && length == SREC_KEY_BYTES) {
     } else
@@ -71,20 +76,41 @@ std::string default_model()
     return SREC_INSTALLED_MODEL;
 }
 
-std::shared_ptr<const srec_model> model_from(const std::string& path)
+template <typename Model, srec_status (*Load)(const char*, Model**, srec_error*), void (*Free)(Model*)>
+static std::shared_ptr<const Model> shared_model(const std::string& file)
 {
     static std::mutex mutex;
-    static std::map<std::string, std::weak_ptr<const srec_model>> loaded;
-    const std::string file = path.empty() ? default_model() : path;
+    static std::map<std::string, std::weak_ptr<const Model>> loaded;
     std::lock_guard<std::mutex> lock(mutex);
     if (auto model = loaded[file].lock())
         return model;
-    srec_model* raw = nullptr;
+    Model* raw = nullptr;
     srec_error error{};
-    require(srec_model_load(file.c_str(), &raw, &error), error);
-    std::shared_ptr<const srec_model> model(raw, [](const srec_model* m) { srec_model_free(const_cast<srec_model*>(m)); });
+    require(Load(file.c_str(), &raw, &error), error);
+    std::shared_ptr<const Model> model(raw, [](const Model* m) { Free(const_cast<Model*>(m)); });
     loaded[file] = model;
     return model;
+}
+
+std::shared_ptr<const srec_model> model_from(const std::string& path)
+{
+    return shared_model<srec_model, srec_model_load, srec_model_free>(path.empty() ? default_model() : path);
+}
+
+std::string default_enhancer(int scale)
+{
+    if (const char* path = std::getenv("SREC_ENHANCER"))
+        return path;
+    const char* const places[2][2] = { { SREC_INSTALLED_ENHANCER_X1, SREC_BUILD_ENHANCER_X1 }, { SREC_INSTALLED_ENHANCER_X2, SREC_BUILD_ENHANCER_X2 } };
+    for (const char* path : places[scale == 2])
+        if (std::ifstream(path).good())
+            return path;
+    return places[scale == 2][0];
+}
+
+std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path)
+{
+    return shared_model<srec_enhancer_model, srec_enhancer_model_load, srec_enhancer_model_free>(path);
 }
 
 pmt::pmt_t intern_key(const char* name) { return pmt::intern(name); }
@@ -96,6 +122,12 @@ uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback)
     if (pmt::is_uint64(v))
         return pmt::to_uint64(v);
     return pmt::is_integer(v) && pmt::to_long(v) >= 0 ? (uint64_t)pmt::to_long(v) : fallback;
+}
+
+bool has_number(const pmt::pmt_t& dict, const char* key)
+{
+    pmt::pmt_t v = pmt::dict_ref(dict, pmt::intern(key), pmt::PMT_NIL);
+    return pmt::is_uint64(v) || (pmt::is_integer(v) && pmt::to_long(v) >= 0);
 }
 
 bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback)
@@ -112,6 +144,13 @@ std::string get_text(const pmt::pmt_t& dict, const char* key)
 
 bool is_eof(const pmt::pmt_t& msg) { return pmt::is_pdu(msg) && get_bool(pmt::car(msg), "eof"); }
 pmt::pmt_t eof_pdu() { return pmt::cons(put(pmt::make_dict(), "eof", pmt::PMT_T), pmt::init_u8vector(0, (const uint8_t*)"")); }
+
+pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg)
+{
+    pmt::pmt_t info = put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", dropped);
+    const pmt::pmt_t meta = pmt::is_pair(msg) ? pmt::car(msg) : pmt::PMT_NIL;
+    return pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp("picture")) ? put_u64(info, "picture", get_u64(meta, "picture")) : info;
+}
 
 pmt::pmt_t slice_to_dict(const srec_slice& s)
 {
@@ -130,36 +169,52 @@ pmt::pmt_t slice_to_dict(const srec_slice& s)
 bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
 {
     pmt::pmt_t map = pmt::dict_ref(d, pmt::intern("rate_map"), pmt::PMT_NIL);
-    if (!pmt::is_u8vector(map) || !pmt::dict_has_key(d, pmt::intern("model")) || get_u64(d, "slices") == 0)
+    if (!pmt::is_u8vector(map))
         return false;
+    bool good = true;
+    auto number = [&](const char* key, uint64_t least, uint64_t most) {
+        const bool there = has_number(d, key);
+        const uint64_t v = there ? get_u64(d, key) : 0;
+        good = good && there && v >= least && v <= most;
+        return v;
+    };
+    srec_slice& s = out.slice;
     out.rate_map = pmt::u8vector_elements(map);
-    out.slice = { get_u64(d, "model"), (uint32_t)get_u64(d, "picture"), (uint32_t)get_u64(d, "width"), (uint32_t)get_u64(d, "height"), (uint8_t)get_u64(d, "channels"),
-                  (srec_feature_format)get_u64(d, "format"), (uint32_t)get_u64(d, "slice"), (uint32_t)get_u64(d, "slices"), (uint32_t)out.rate_map.size(), out.rate_map.data() };
-    return true;
+    s.model_id = number("model", 0, UINT64_MAX);
+    s.picture = (uint32_t)number("picture", 0, UINT32_MAX);
+    s.width = (uint32_t)number("width", 1, SREC_IMAGE_MAX_SIDE);
+    s.height = (uint32_t)number("height", 1, SREC_IMAGE_MAX_SIDE);
+    s.channels = (uint8_t)number("channels", 1, 3);
+    s.format = (srec_feature_format)number("format", 0, SREC_FEATURE_FORMATS - 1);
+    s.slice = (uint32_t)number("slice", 0, UINT32_MAX);
+    s.n_slices = (uint32_t)number("slices", 1, UINT32_MAX);
+    s.n_patches = (uint32_t)out.rate_map.size();
+    s.rate_map = out.rate_map.data();
+    return good && s.channels != 2 && s.slice < s.n_slices;
 }
 
-size_t bounded_queue::take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg)
+void bounded_queue::take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped)
 {
-    size_t dropped = 0;
     for (; msg; msg = block.delete_head_nowait(port)) {
         d_queue.push_back(msg);
-        for (size_t i = d_drop_newest ? d_queue.size() - 1 : 0; d_queue.size() > d_max && i < d_queue.size(); d_drop_newest ? i-- : i++)
-            if (!is_eof(d_queue[i])) {
-                d_queue.erase(d_queue.begin() + i);
-                dropped++;
-                break;
-            }
+        if (is_eof(msg) || ++d_waiting <= d_max)
+            continue;
+        auto victim = d_drop_newest ? std::prev(d_queue.end()) : std::find_if_not(d_queue.begin(), d_queue.end(), is_eof);
+        dropped.push_back(*victim);
+        d_queue.erase(victim); /* the newest is the message just come: not an end mark */
+        d_waiting--;
     }
-    return dropped;
 }
 
-pmt::pmt_t bounded_queue::next(gr::basic_block& block, const pmt::pmt_t& port, size_t& dropped)
+pmt::pmt_t bounded_queue::next(gr::basic_block& block, const pmt::pmt_t& port, std::vector<pmt::pmt_t>& dropped)
 {
-    dropped += take(block, port, block.delete_head_nowait(port));
+    take(block, port, block.delete_head_nowait(port), dropped);
     if (d_queue.empty())
         return nullptr;
     pmt::pmt_t msg = d_queue.front();
     d_queue.pop_front();
+    if (!is_eof(msg))
+        d_waiting--;
     return msg;
 }
 

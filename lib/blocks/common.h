@@ -8,6 +8,7 @@
 #include <gnuradio/srec/api.h>
 #include <pmt/pmt.h>
 #include <srec/srec.h>
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <set>
@@ -27,6 +28,9 @@ srec_key key_from(const std::string& text); /* file path, 64 hex digits, seed:N 
 GR_SREC_API std::string default_model();
 /* One copy of a model per process, shared by the blocks that name the same file. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
+/* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's; where it would be installed if there is none. */
+GR_SREC_API std::string default_enhancer(int scale);
+GR_SREC_API std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path);
 /* throw std::runtime_error(message) unless ok */
 GR_SREC_API void require(srec_status status, const srec_error& error);
 
@@ -45,7 +49,7 @@ struct slice_pdu {
 };
 
 pmt::pmt_t slice_to_dict(const srec_slice& slice);
-/* false if a key is missing or of the wrong kind */
+/* false if a key is missing, of the wrong kind or out of range */
 bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 
 /* PDU accessors beyond pmt::is_pdu() */
@@ -53,36 +57,45 @@ bool is_eof(const pmt::pmt_t& msg);
 pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);
 uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback = 0);
+bool has_number(const pmt::pmt_t& dict, const char* key); /* not negative */
 bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback = false);
 std::string get_text(const pmt::pmt_t& dict, const char* key);
 pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value);
 inline pmt::pmt_t put_u64(const pmt::pmt_t& dict, const char* key, uint64_t v) { return put(dict, key, pmt::from_uint64(v)); }
 inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v) { return put(dict, key, pmt::from_double(v)); }
 
-/* Logs a kind of trouble once, so that a bad link does not fill the terminal. */
+/* What the info port says of a dropped message: its picture too if it names one, so that image_source need not wait for that. */
+pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg);
+
+/* Logs a kind of trouble once, so that a bad link does not fill the terminal. Lines that differ in their numbers only are one kind. */
 class once
 {
     std::set<std::string> d_said;
 
 public:
-    bool operator()(const std::string& kind) { return d_said.insert(kind).second; }
+    bool operator()(std::string kind)
+    {
+        kind.erase(std::remove_if(kind.begin(), kind.end(), [](char c) { return c >= '0' && c <= '9'; }), kind.end());
+        return d_said.insert(kind).second;
+    }
 };
 
 /* GNU Radio's message queues have no limit. A handler that may be slow moves what waits on its port into this queue, where the policy
- * holds, and works from here. The end mark is never dropped. */
+ * holds, and works from here. The end mark is never dropped and takes no place. */
 class bounded_queue
 {
     std::deque<pmt::pmt_t> d_queue;
+    size_t d_waiting = 0; /* of d_queue, end marks left out */
     const size_t d_max;
     const bool d_drop_newest;
 
 public:
     bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest) {}
-    /* \p msg is what the handler was called with. \return number of messages dropped */
-    size_t take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg);
+    /* \p msg is what the handler was called with. What the policy drops is appended to \p dropped. */
+    void take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped);
     /* next message, or a null pointer; also takes what came in the meantime */
-    pmt::pmt_t next(gr::basic_block& block, const pmt::pmt_t& port, size_t& dropped);
-    size_t size() const { return d_queue.size(); }
+    pmt::pmt_t next(gr::basic_block& block, const pmt::pmt_t& port, std::vector<pmt::pmt_t>& dropped);
+    size_t size() const { return d_waiting; }
 };
 
 /* True while the flowgraph is being stopped: what still waits is to be dropped. */

@@ -41,9 +41,16 @@ class descrambler_impl : public descrambler
         const size_t n = srec_slice_bytes(d_model.get(), &s.slice);
         if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) != SREC_OK || (unsigned)s.slice.format >= SREC_FEATURE_FORMATS || !n || length != n * srec_modem_soft_per_byte(modulation))
             return drop("modulation, rate map and number of soft values do not fit");
-        const bool clear = get_bool(meta, "clear");
-        std::vector<uint8_t> keystream(clear ? 0 : n), tables(n);
-        if (!clear) {
+        if (s.slice.model_id != srec_model_id(d_model.get()))
+            return drop("made with another model: its priors are not known here");
+        srec_cipher cipher;
+        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK || (cipher == SREC_CIPHER_XOR && modulation == SREC_PAM256))
+            return drop("no cipher, or one that does not go with the modulation");
+        if (cipher != SREC_CIPHER_NONE && (!has_number(meta, "session") || !has_number(meta, "packet")))
+            return drop("no session or packet number, so no keystream");
+        std::vector<uint8_t> keystream(cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
+        std::vector<float> flipped;
+        if (cipher != SREC_CIPHER_NONE) {
             const uint64_t session = get_u64(meta, "session");
             if (!d_scrambler || session != d_session) {
                 srec_scrambler* raw = nullptr;
@@ -52,12 +59,19 @@ class descrambler_impl : public descrambler
                 d_scrambler.reset(raw);
                 d_session = session;
             }
-            srec_scrambler_keystream(d_scrambler.get(), get_u64(meta, "packet"), 0, keystream.data(), n);
+            const uint64_t packet = get_u64(meta, "packet");
+            if (cipher == SREC_CIPHER_ADD)
+                srec_scrambler_keystream(d_scrambler.get(), packet, 0, keystream.data(), n);
+            else { /* from here on as if sent in clear */
+                flipped.resize(length);
+                srec_scrambler_xor_llr(d_scrambler.get(), packet, 0, soft, flipped.data(), n);
+                soft = flipped.data();
+            }
         }
         srec_slice_prior_tables(d_model.get(), &s.slice, tables.data(), n);
         std::vector<float> estimate(2 * n);
         srec_descrambler* d = d_descrambler[s.slice.format].get();
-        const uint8_t* key = clear ? nullptr : keystream.data();
+        const uint8_t* key = cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr;
         srec_status status;
         if (!d_soft)
             status = srec_descrambler_hard(d, modulation, key, soft, n, estimate.data(), estimate.data() + n);
@@ -67,7 +81,8 @@ class descrambler_impl : public descrambler
             status = srec_descrambler_llr(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
-        message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(2 * n, estimate)));
+        /* deviations of 0 that mean nothing: the decoder is told */
+        message_port_pub(d_out, pmt::cons(d_soft ? meta : put(meta, "soft", pmt::PMT_F), pmt::init_f32vector(2 * n, estimate)));
     }
 
 public:

@@ -24,23 +24,29 @@ class mapper_impl : public mapper
     uint64_t d_dropped = 0, d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0;
     once d_once;
 
-    void drop(const std::string& why)
+    static bool is_last(const pmt::pmt_t& meta) { return get_u64(meta, "slice") + 1 == get_u64(meta, "slices"); }
+
+    void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
     {
         d_dropped++;
         if (d_once(why))
             d_logger->warn("frame dropped: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", d_dropped));
+        message_port_pub(d_info, dropped_info(d_dropped, msg));
     }
 
     void handle_frame(const pmt::pmt_t& msg)
     {
         if (!is_eof(msg)) {
             if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
-                return drop("not a frame PDU (dict . u8vector)");
+                return drop("not a frame PDU (dict . u8vector)", msg);
             if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
-                return drop("frame of a length that this modulation cannot carry: is the packet encoder set to another one?");
-            if (d_frames.size() >= MAX_FRAMES)
-                return drop("frames come faster than they are sent");
+                return drop("frame of a length that this modulation cannot carry: is the packet encoder set to another one?", msg);
+            const std::string made_for = get_text(pmt::car(msg), "modulation");
+            if (!made_for.empty() && made_for != srec_modulation_name(d_modulation))
+                return drop("made for " + made_for + ", but this mapper is set to " + srec_modulation_name(d_modulation), msg);
+            /* a picture's last frame reports the picture, and sources wait for that: it finds room when others do not */
+            if (d_frames.size() >= (is_last(pmt::car(msg)) ? 2 : 1) * MAX_FRAMES)
+                return drop("frames come faster than they are sent", msg);
         }
         d_frames.push_back(msg);
     }
@@ -73,7 +79,7 @@ class mapper_impl : public mapper
         d_picture_symbols += d_symbols.size();
         d_picture_header += d_symbols.size() - std::min(payload, d_symbols.size());
         d_picture_packets++;
-        if (get_u64(d_meta, "slice") + 1 != get_u64(d_meta, "slices"))
+        if (!is_last(d_meta))
             return;
         pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
         info = put_u64(info, "picture", get_u64(d_meta, "picture"));

@@ -16,29 +16,24 @@ class packet_decoder_impl : public packet_decoder
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
     std::vector<float> d_frame; /* soft values since the frame's tag */
     size_t d_want = 0;          /* soft values that the frame, or first its signal field, has; 0: between frames */
+    pmt::pmt_t d_burst = pmt::PMT_NIL; /* what burst_sync says of the frame */
     bool d_signal_read = false;
     uint64_t d_truncated = 0;
     once d_once;
 
-    pmt::pmt_t counters(const char* event)
+    pmt::pmt_t report(const char* event)
     {
-        srec_packet_counters c;
-        srec_packet_decoder_counters(d_decoder.get(), &c);
         pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp(event));
-        info = put_u64(info, "accepted", c.accepted);
-        info = put_u64(info, "damaged", c.damaged);
-        info = put_u64(info, "forged", c.forged);
-        info = put_u64(info, "replayed", c.replayed);
-        info = put_u64(info, "foreign_model", c.foreign_model);
-        info = put_u64(info, "unsupported", c.unsupported);
-        return put_u64(info, "truncated", d_truncated);
+        for (const auto& [key, value] : counters())
+            info = put_u64(info, key.c_str(), value);
+        return info;
     }
 
     void begin()
     {
         if (d_want) {
             d_truncated++;
-            message_port_pub(d_info, counters("truncated"));
+            message_port_pub(d_info, report("truncated"));
         }
         d_frame.clear();
         d_signal_read = false;
@@ -51,7 +46,7 @@ class packet_decoder_impl : public packet_decoder
         const char* why = srec_strerror(status);
         if (d_once(why))
             d_logger->info("packet dropped: {:s} (said once; the info port counts)", why);
-        message_port_pub(d_info, counters(why));
+        message_port_pub(d_info, report(why));
     }
 
     /* d_frame holds d_want values: the signal field tells the length of the whole, then the whole is decoded */
@@ -74,8 +69,10 @@ class packet_decoder_impl : public packet_decoder
         pmt::pmt_t meta = slice_to_dict(packet.slice);
         meta = put_u64(meta, "session", packet.signal.session);
         meta = put_u64(meta, "packet", packet.signal.packet);
-        meta = put(meta, "clear", pmt::from_bool(packet.signal.clear));
+        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(packet.signal.cipher)));
         meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        if (pmt::is_dict(d_burst) && !pmt::is_null(d_burst))
+            meta = put(meta, "burst", d_burst);
         message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft)));
     }
 
@@ -98,6 +95,13 @@ public:
         message_port_register_out(d_info);
     }
 
+    std::map<std::string, uint64_t> counters() const override
+    {
+        srec_packet_counters c;
+        srec_packet_decoder_counters(d_decoder.get(), &c);
+        return { { "accepted", c.accepted }, { "damaged", c.damaged }, { "forged", c.forged }, { "replayed", c.replayed },
+                 { "foreign_model", c.foreign_model }, { "unsupported", c.unsupported }, { "truncated", d_truncated } };
+    }
     uint64_t accepted() const override
     {
         srec_packet_counters c;
@@ -131,13 +135,15 @@ public:
             if (next == tags.size())
                 break;
             const tag_t& tag = tags[next++];
-            if (pmt::eqv(tag.key, d_tag))
+            if (pmt::eqv(tag.key, d_tag)) {
                 begin();
-            else if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
+                const auto burst = std::find_if(tags.begin(), tags.end(), [&](const tag_t& t) { return t.offset == tag.offset && pmt::eqv(t.key, pmt::mp("burst")); });
+                d_burst = burst == tags.end() ? pmt::PMT_NIL : burst->value;
+            } else if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
                 if (d_want)
                     begin(); /* counts the unfinished frame */
                 d_want = 0;
-                message_port_pub(d_info, counters("eof"));
+                message_port_pub(d_info, report("eof"));
                 message_port_pub(d_out, eof_pdu());
             }
         }

@@ -3,17 +3,20 @@
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_encoder.h>
+#include <map>
 
 namespace gr {
 namespace srec {
 
 class packet_encoder_impl : public packet_encoder
 {
+    static constexpr size_t MAX_SESSIONS = 1024; /* a scrambler has one */
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     srec_key d_key;
-    uint64_t d_session = 0, d_dropped = 0;
-    handle<srec_packet_encoder, srec_packet_encoder_free> d_encoder; /* of d_session */
+    uint64_t d_dropped = 0;
+    /* One for each session, for good: it knows which packet numbers were used, so that no (key, nonce) pair repeats when sessions take turns. */
+    std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
     once d_once;
 
     void drop(const std::string& why)
@@ -32,21 +35,26 @@ class packet_encoder_impl : public packet_encoder
         if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
-        if (!pmt::dict_has_key(meta, pmt::mp("session")))
-            return drop("no session: put a scrambler before the packet encoder");
+        if (!has_number(meta, "session") || !has_number(meta, "packet"))
+            return drop("no session or packet number: put a scrambler before the packet encoder");
+        srec_cipher cipher;
+        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK)
+            return drop("no cipher: put a scrambler before the packet encoder");
         const uint64_t session = get_u64(meta, "session");
-        if (!d_encoder || session != d_session) {
+        auto& encoder = d_encoders[session];
+        if (!encoder) {
             srec_packet_encoder* e = nullptr;
-            if (srec_packet_encoder_create(&d_key, session, &e) != SREC_OK)
-                return drop("no packet encoder for the session");
-            d_encoder.reset(e);
-            d_session = session;
+            if (d_encoders.size() > MAX_SESSIONS || srec_packet_encoder_create(&d_key, session, &e) != SREC_OK) {
+                d_encoders.erase(session);
+                return drop("no packet encoder for the session: too many sessions, or no memory");
+            }
+            encoder.reset(e);
         }
         size_t length, n_frame;
         const uint8_t* payload = pmt::u8vector_elements(pmt::cdr(msg), length);
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        if (srec_packet_encode(d_encoder.get(), d_modulation, get_u64(meta, "packet"), get_bool(meta, "clear"), &s.slice, payload, length, frame.data(), frame.size(), &n_frame, &error) != SREC_OK)
+        if (srec_packet_encode(encoder.get(), d_modulation, get_u64(meta, "packet"), cipher, &s.slice, payload, length, frame.data(), frame.size(), &n_frame, &error) != SREC_OK)
             return drop(error.message);
         pmt::pmt_t out = put(pmt::make_dict(), "modulation", pmt::mp(srec_modulation_name(d_modulation)));
         for (const char* key : { "session", "packet", "picture", "slice", "slices" })

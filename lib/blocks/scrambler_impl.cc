@@ -14,6 +14,7 @@ class scrambler_impl : public scrambler
     uint64_t d_session, d_packet = 0, d_dropped = 0;
     handle<srec_scrambler, srec_scrambler_free> d_scrambler;
     std::atomic<bool> d_encrypt;
+    std::atomic<srec_cipher> d_cipher;
     once d_once;
 
     void handle_slice(const pmt::pmt_t& msg)
@@ -27,19 +28,20 @@ class scrambler_impl : public scrambler
             return message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
         }
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
-        const bool encrypt = d_encrypt;
-        if (encrypt)
-            srec_scrambler_apply(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());
+        const srec_cipher cipher = d_encrypt ? d_cipher.load() : SREC_CIPHER_NONE;
+        if (cipher != SREC_CIPHER_NONE)
+            (cipher == SREC_CIPHER_XOR ? srec_scrambler_xor : srec_scrambler_apply)(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());
         pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
         meta = put_u64(meta, "packet", d_packet++);
-        meta = put(meta, "clear", pmt::from_bool(!encrypt));
+        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));
         message_port_pub(d_out, pmt::cons(meta, pmt::init_u8vector(bytes.size(), bytes)));
     }
 
 public:
-    scrambler_impl(const std::string& key, bool encrypt, uint64_t session)
+    scrambler_impl(const std::string& key, bool encrypt, uint64_t session, const std::string& cipher)
         : gr::block("scrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_session(session), d_encrypt(encrypt)
     {
+        set_cipher(cipher);
         srec_key k = key_from(key);
         srec_error error{};
         if (!d_session)
@@ -57,10 +59,18 @@ public:
     }
     void set_encrypt(bool encrypt) override { d_encrypt = encrypt; }
     bool encrypt() const override { return d_encrypt; }
+    void set_cipher(const std::string& name) override
+    {
+        srec_cipher cipher;
+        if (srec_cipher_parse(name.c_str(), &cipher) != SREC_OK || cipher == SREC_CIPHER_NONE)
+            throw std::invalid_argument("cipher must be add or xor, not " + name);
+        d_cipher = cipher;
+    }
+    std::string cipher() const override { return srec_cipher_name(d_cipher); }
     uint64_t session() const override { return d_session; }
 };
 
-scrambler::sptr scrambler::make(const std::string& key, bool encrypt, uint64_t session) { return gnuradio::make_block_sptr<scrambler_impl>(key, encrypt, session); }
+scrambler::sptr scrambler::make(const std::string& key, bool encrypt, uint64_t session, const std::string& cipher) { return gnuradio::make_block_sptr<scrambler_impl>(key, encrypt, session, cipher); }
 
 } // namespace srec
 } // namespace gr

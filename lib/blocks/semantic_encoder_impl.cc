@@ -3,6 +3,7 @@
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/semantic_encoder.h>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -18,24 +19,36 @@ class semantic_encoder_impl : public semantic_encoder
     const srec_modulation d_modulation;
     const size_t d_frame_bytes;
     bounded_queue d_queue;
+    const int d_scale;
+    std::vector<uint8_t> d_half; /* the half-size picture */
     std::atomic<float> d_eta;
     uint64_t d_dropped = 0, d_pictures = 0;
     once d_once;
 
-    void drop(const std::string& why)
+    /* Bytes of a frame with the header of the smallest slice considered and four patches of the longest ladder step: with fewer, a picture
+     * full of such patches may have no division into slices, since those are not all of the same number of patches. */
+    int shortest_frame() const
+    {
+        const size_t header = SREC_FRAME_MAX - srec_packet_payload_room(d_modulation, SREC_SLICE_LEAST_PATCHES, SREC_FRAME_MAX);
+        return (int)(header + 4 * srec_model_ladder(d_model.get(), srec_model_ladder_steps(d_model.get()) - 1));
+    }
+
+    void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
     {
         d_dropped++;
         if (d_once(why))
             d_logger->warn("picture dropped: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", d_dropped));
+        message_port_pub(d_info, dropped_info(d_dropped, msg));
     }
 
     void handle_message(const pmt::pmt_t& msg)
     {
-        size_t excess = d_queue.take(*this, d_in, msg);
+        std::vector<pmt::pmt_t> excess;
+        d_queue.take(*this, d_in, msg, excess);
         while (pmt::pmt_t next = d_queue.next(*this, d_in, excess)) {
-            for (; excess; excess--)
-                drop("pictures come faster than they are encoded");
+            for (const auto& e : excess)
+                drop("pictures come faster than they are encoded", e);
+            excess.clear();
             handle_picture(next);
         }
     }
@@ -48,39 +61,40 @@ class semantic_encoder_impl : public semantic_encoder
             return;
         }
         if (stopping())
-            return drop("the flowgraph is stopping");
+            return drop("the flowgraph is stopping", msg);
         if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
-            return drop("not a picture PDU (dict . u8vector)");
+            return drop("not a picture PDU (dict . u8vector)", msg);
         const pmt::pmt_t meta = pmt::car(msg);
         size_t length;
         const uint8_t* pixels = pmt::u8vector_elements(pmt::cdr(msg), length);
+        if (get_u64(meta, "width") > SREC_IMAGE_MAX_SIDE || get_u64(meta, "height") > SREC_IMAGE_MAX_SIDE || get_u64(meta, "channels", 3) > 3 || get_u64(meta, "picture") > UINT32_MAX)
+            return drop("width, height, channels or picture number out of range", msg);
         srec_image image{ (uint32_t)get_u64(meta, "width"), (uint32_t)get_u64(meta, "height"), (uint8_t)get_u64(meta, "channels", 3), 0, const_cast<uint8_t*>(pixels) };
         image.stride = (size_t)image.width * image.channels;
         if (length == 0 || image.stride * image.height != length)
-            return drop("width, height and channels do not fit the vector");
+            return drop("width, height and channels do not fit the vector", msg);
 
         srec_features features;
         srec_error error{};
         const auto start = std::chrono::steady_clock::now();
+        if (d_scale == 2) {
+            srec_image half{ (image.width + 1) / 2, (image.height + 1) / 2, image.channels, 0, nullptr };
+            half.stride = (size_t)half.width * half.channels;
+            d_half.resize(half.stride * half.height);
+            half.data = d_half.data();
+            if (srec_image_halve(&image, &half) != SREC_OK)
+                return drop("the picture cannot be halved", msg);
+            image = half;
+        }
         const srec_feature_format format = d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         if (srec_encoder_run(d_encoder.get(), &image, d_eta, format, &features, &error) != SREC_OK)
-            return drop(error.message);
+            return drop(error.message, msg);
         const double encode_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-        /* header and payload share the frame: of the ways to divide it, the one with the fewest slices */
-        uint32_t slices = 0;
-        size_t max_patches = 0, room = 0;
-        for (size_t patches = 16; patches <= 4096; patches *= 2) {
-            const size_t payload = srec_packet_payload_room(d_modulation, patches, d_frame_bytes);
-            const uint32_t n = payload ? srec_slice_count(d_model.get(), &features, payload, patches) : 0;
-            if (n && (!slices || n < slices)) {
-                slices = n;
-                max_patches = patches;
-                room = payload;
-            }
-        }
+        size_t max_patches, room;
+        const uint32_t slices = srec_packet_slices(d_model.get(), &features, d_modulation, d_frame_bytes, &max_patches, &room);
         if (!slices)
-            return drop("frames are too short for a patch of this model");
+            return drop("frames are too short for a patch of this model", msg);
         const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);
         std::vector<uint8_t> rate_map(max_patches), bytes(room);
         for (uint32_t i = 0; i < slices; i++) {
@@ -103,17 +117,21 @@ class semantic_encoder_impl : public semantic_encoder
     }
 
 public:
-    semantic_encoder_impl(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy)
+    semantic_encoder_impl(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy, int scale)
         : gr::block("semantic_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)),
           d_model(model_from(model)),
           d_modulation(modulation_from(modulation)),
           d_frame_bytes(frame_bytes),
           d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
+          d_scale(scale),
           d_eta(eta)
     {
+        if (scale != 1 && scale != 2)
+            throw std::invalid_argument("scale must be 1 or 2");
         set_eta(eta);
-        if (frame_bytes < 2000 || frame_bytes > (int)SREC_FRAME_MAX)
-            throw std::invalid_argument("frame_bytes must be 2000 .. 30000");
+        const int least = std::max(2000, shortest_frame());
+        if (frame_bytes < least || frame_bytes > (int)SREC_FRAME_MAX)
+            throw std::invalid_argument("frame_bytes must be " + std::to_string(least) + " .. " + std::to_string(SREC_FRAME_MAX) + " for " + srec_modulation_name(d_modulation));
         if (max_queue < 1 || threads < 0)
             throw std::invalid_argument("max_queue must be at least 1, threads at least 0");
         srec_compute compute{};
@@ -139,9 +157,9 @@ public:
     float eta() const override { return d_eta; }
 };
 
-semantic_encoder::sptr semantic_encoder::make(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy)
+semantic_encoder::sptr semantic_encoder::make(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy, int scale)
 {
-    return gnuradio::make_block_sptr<semantic_encoder_impl>(model, eta, modulation, frame_bytes, threads, precision, max_queue, policy);
+    return gnuradio::make_block_sptr<semantic_encoder_impl>(model, eta, modulation, frame_bytes, threads, precision, max_queue, policy, scale);
 }
 
 } // namespace srec

@@ -4,6 +4,7 @@
 
 #include <gnuradio/sync_block.h>
 #include <gnuradio/srec/api.h>
+#include <map>
 #include <string>
 
 namespace gr {
@@ -22,6 +23,7 @@ public:
     static sptr make(const std::string& key, const std::string& model = "", const std::string& modulation = "qpsk", const std::string& len_tag_key = "packet_len");
     virtual uint64_t accepted() const = 0;
     virtual uint64_t dropped() const = 0;
+    virtual std::map<std::string, uint64_t> counters() const = 0;
 };
 
 } // namespace srec

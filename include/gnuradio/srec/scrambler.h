@@ -10,12 +10,13 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Adds the keystream of (session, packet) to a slice's bytes, modulo 256.
+ * \brief Joins the keystream of (session, packet) with a slice's bytes.
  *
- * Message ports: in `in` (slices), out `out` (slices with session, packet, clear), out `info`.
+ * Message ports: in `in` (slices), out `out` (slices with session, packet, cipher), out `info`.
  *
  * \param key     key file, 64 hex digits, or seed:N (tests only)
  * \param encrypt false: bytes pass unchanged and the packet says so
+ * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in soft decoding, not for pam256
  * \param session 0 = random, as it must be on the air
  * \ingroup srec
  */
@@ -23,9 +24,11 @@ class GR_SREC_API scrambler : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<scrambler> sptr;
-    static sptr make(const std::string& key, bool encrypt = true, uint64_t session = 0);
+    static sptr make(const std::string& key, bool encrypt = true, uint64_t session = 0, const std::string& cipher = "add");
     virtual void set_encrypt(bool encrypt) = 0;
     virtual bool encrypt() const = 0;
+    virtual void set_cipher(const std::string& cipher) = 0; /*!< from the next slice on; throws std::invalid_argument */
+    virtual std::string cipher() const = 0;
     virtual uint64_t session() const = 0;
 };
 

@@ -14,7 +14,9 @@ namespace srec {
  *
  * Stream in: complex symbols; optional second stream in: complex channel gain. Stream out: floats, positive LLR = bit 0.
  *
- * \param snr_db Es/N0; NaN = estimated from the symbols at the start of each frame
+ * \param snr_db Es/N0, -50 .. 100 dB; NaN = estimated from the first 1024 symbols of each frame, or all if the length tag says that
+ *               it is shorter, as they come in: until 16 are there, the estimate of the frame before holds (at first 10 dB). A
+ *               gain input is taken into account.
  * \ingroup srec
  */
 class GR_SREC_API soft_demapper : virtual public gr::sync_interpolator

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef INCLUDED_GNURADIO_SREC_BURST_SYNC_H
+#define INCLUDED_GNURADIO_SREC_BURST_SYNC_H
+
+#include <gnuradio/block.h>
+#include <gnuradio/srec/api.h>
+#include <map>
+#include <string>
+
+namespace gr {
+namespace srec {
+
+/*!
+ * \brief Finds bursts in samples and gives their symbols: delay, carrier, clock, phase and level are found out (docs/waveform.md).
+ *
+ * Stream in: samples. Streams out: frame symbols of unit power, and (optional) the gain of each. Tags on the first symbol of each frame:
+ * len_tag_key (symbols), `n0` (noise power per symbol, which soft_demapper takes if its snr_db is NaN) and, on the first port, `burst` (dict:
+ * snr_db, cfo in cycles per symbol, clock_ppm, level_db, sample), which packet_decoder puts into the slice's metadata. Message port out `info`:
+ * a dict per burst (event = burst; the same and n_symbols) with the counters candidates, preambles, bursts, unreadable and truncated.
+ *
+ * \param modulation of the frames
+ * \param samples_per_symbol, rolloff  as the sender has them
+ * \ingroup srec
+ */
+class GR_SREC_API burst_sync : virtual public gr::block
+{
+public:
+    typedef std::shared_ptr<burst_sync> sptr;
+    static sptr make(const std::string& modulation = "qpsk", int samples_per_symbol = 4, float rolloff = 0.25f, const std::string& len_tag_key = "packet_len");
+    virtual uint64_t bursts() const = 0;
+    virtual std::map<std::string, uint64_t> counters() const = 0;
+};
+
+} // namespace srec
+} // namespace gr
+
+#endif

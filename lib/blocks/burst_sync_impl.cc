@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "common.h"
+
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/burst_sync.h>
+#include <algorithm>
+#include <atomic>
+
+namespace gr {
+namespace srec {
+
+class burst_sync_impl : public burst_sync
+{
+    struct frame {
+        std::vector<gr_complex> symbols, gains;
+        float n0;
+        pmt::pmt_t figures; /* SNR, offsets, level */
+        bool eof;
+    };
+    const pmt::pmt_t d_tag, d_info = pmt::mp("info");
+    handle<srec_sync, srec_sync_free> d_sync;
+    std::deque<frame> d_frames; /* waiting to go out: at most what one call's samples hold */
+    size_t d_sent = 0;          /* symbols of the first one already out */
+    bool d_ended = false;
+    std::atomic<uint64_t> d_bursts{ 0 };
+
+    static void handler(void* self, const srec_burst* b) { static_cast<burst_sync_impl*>(self)->take(b); }
+
+    void take(const srec_burst* b)
+    {
+        const auto* iq = reinterpret_cast<const gr_complex*>(b->iq);
+        const auto* gain = reinterpret_cast<const gr_complex*>(b->gain_iq);
+        d_bursts++;
+        const pmt::pmt_t figures = figures_of(*b, pmt::make_dict());
+        d_frames.push_back({ { iq, iq + b->n_symbols }, { gain, gain + b->n_symbols }, b->n0, figures, false });
+        pmt::pmt_t info = figures_of(*b, put(counters_dict(), "event", pmt::mp("burst")));
+        message_port_pub(d_info, put_u64(info, "n_symbols", b->n_symbols));
+    }
+
+    static pmt::pmt_t figures_of(const srec_burst& b, pmt::pmt_t d)
+    {
+        d = put_real(d, "snr_db", b.snr_db);
+        d = put_real(d, "cfo", b.cfo);
+        d = put_real(d, "clock_ppm", b.clock_ppm);
+        d = put_real(d, "level_db", b.level_db);
+        return put_real(d, "sample", b.sample);
+    }
+
+    pmt::pmt_t counters_dict() const
+    {
+        pmt::pmt_t d = pmt::make_dict();
+        for (const auto& [key, value] : counters())
+            d = put_u64(d, key.c_str(), value);
+        return d;
+    }
+
+    void push(const gr_complex* in, size_t n)
+    {
+        if (srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n) != SREC_OK)
+            throw std::runtime_error("out of memory");
+    }
+
+public:
+    burst_sync_impl(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key)
+        : gr::block("burst_sync", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 2, sizeof(gr_complex))), d_tag(pmt::mp(len_tag_key))
+    {
+        const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
+        srec_sync* s = nullptr;
+        if (srec_sync_create(&w, modulation_from(modulation), handler, this, &s) != SREC_OK)
+            throw std::invalid_argument("samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
+        d_sync.reset(s);
+        message_port_register_out(d_info);
+        set_tag_propagation_policy(TPP_DONT);
+    }
+    uint64_t bursts() const override { return d_bursts; }
+    std::map<std::string, uint64_t> counters() const override
+    {
+        srec_sync_counters c;
+        srec_sync_get_counters(d_sync.get(), &c);
+        return { { "candidates", c.candidates }, { "preambles", c.preambles }, { "bursts", c.bursts }, { "unreadable", c.unreadable }, { "truncated", c.truncated } };
+    }
+
+    void forecast(int, gr_vector_int& required) override { required[0] = d_frames.empty() ? 1 : 0; }
+
+    int general_work(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    {
+        if (d_frames.empty()) {
+            if (d_ended)
+                return WORK_DONE;
+            const auto* in = static_cast<const gr_complex*>(input_items[0]);
+            const size_t n = ninput_items[0];
+            std::vector<tag_t> tags;
+            get_tags_in_window(tags, 0, 0, n, pmt::mp("srec_eof"));
+            if (tags.empty())
+                push(in, n);
+            else {
+                push(in, tags[0].offset - nitems_read(0));
+                srec_sync_flush(d_sync.get());
+                message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("eof")));
+                d_frames.push_back({ { gr_complex(0, 0) }, { gr_complex(0, 0) }, 1.0f, pmt::PMT_NIL, true });
+                d_ended = true;
+            }
+            consume(0, n);
+            if (d_frames.empty())
+                return 0;
+        }
+        const frame& f = d_frames.front();
+        if (d_sent == 0) {
+            /* on the first port alone: the demapper passes the tags of both on */
+            if (f.eof)
+                add_item_tag(0, nitems_written(0), pmt::mp("srec_eof"), pmt::PMT_T);
+            else {
+                add_item_tag(0, nitems_written(0), d_tag, pmt::from_long(f.symbols.size()));
+                add_item_tag(0, nitems_written(0), pmt::mp("n0"), pmt::from_double(f.n0));
+                add_item_tag(0, nitems_written(0), pmt::mp("burst"), f.figures);
+            }
+        }
+        const size_t part = std::min<size_t>(noutput_items, f.symbols.size() - d_sent);
+        std::copy_n(f.symbols.begin() + d_sent, part, static_cast<gr_complex*>(output_items[0]));
+        if (output_items.size() > 1)
+            std::copy_n(f.gains.begin() + d_sent, part, static_cast<gr_complex*>(output_items[1]));
+        d_sent += part;
+        if (d_sent == f.symbols.size()) {
+            d_frames.pop_front();
+            d_sent = 0;
+        }
+        return part;
+    }
+};
+
+burst_sync::sptr burst_sync::make(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key)
+{
+    return gnuradio::make_block_sptr<burst_sync_impl>(modulation, samples_per_symbol, rolloff, len_tag_key);
+}
+
+} // namespace srec
+} // namespace gr
