@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The block descrambler: posterior mean and deviation by Bayes' rule, hard decisions, keys, sessions, bad input."""
+import numpy as np
+from gnuradio import gr_unittest, srec
+
+from qa_common import (BAD_SLICE_KEYS, KEY, LADDER, MODEL_ID, MODULATIONS, NOT_A_PDU, OTHER_KEY, PAM_STEP, BlockCase, captured_log, data_of,
+                       keystream, meta_of, model_priors, pdu, slice_pdu, soft_values, with_meta)
+
+
+def soft_slice(modulation="qpsk", soft=None, **fields):
+    """A scrambled slice as the packet decoder gives it out, without error unless soft values are given. -> (PDU, plain bytes)"""
+    fields = {"steps": 6, "fmt": int(modulation == "pam256"), **fields}
+    msg, plain = slice_pdu(**fields)
+    meta = meta_of(msg)
+    key = np.zeros(plain.size, np.uint8) if meta["cipher"] == "none" else keystream(1, meta["session"], meta["packet"], plain.size)
+    if soft is None:
+        soft = soft_values(modulation, plain + key)
+    return pdu({**meta, "modulation": modulation}, np.asarray(soft, np.float32)), plain
+
+
+def posterior(log_likelihood, key, meta):
+    """Bayes' rule over the 256 values of a byte. \\param log_likelihood (n, 256) of the scrambled byte -> means, deviations"""
+    levels, tables, index = model_priors(meta["format"])
+    prior = tables[np.concatenate([index[step, :LADDER[step]] for step in meta["rate_map"]])]
+    plain = np.arange(256)
+    weight = np.log(np.maximum(prior, 1e-300)) + np.stack([row[(plain + k) % 256] for row, k in zip(log_likelihood, key.astype(int))])
+    p = np.exp(weight - weight.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    value = (plain - 128) / levels
+    mean = p @ value
+    return mean, np.sqrt(np.maximum(p @ value**2 - mean**2, 0))
+
+
+class qa_descrambler(BlockCase):
+    def run_block(self, messages, key=KEY, soft=True, block=None):
+        return self.through(block or srec.descrambler(key, "", soft), messages)
+
+    def split(self, msg):
+        data = data_of(msg)
+        return data[:data.size // 2], data[data.size // 2:]
+
+    def test_mean_and_deviation_of_llrs_are_those_of_bayes_rule(self):
+        rng = np.random.default_rng(13)
+        for scale in (0.5, 3.0, 12.0):
+            msg, plain = soft_slice("16qam")
+            llr = rng.normal(0, scale, (plain.size, 8))
+            (out,), _ = self.run_block([soft_slice("16qam", soft=llr.ravel())[0]])
+            one = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(float)
+            likelihood = -np.logaddexp(0, -llr) @ (1 - one).T - np.logaddexp(0, llr) @ one.T
+            mean, deviation = posterior(likelihood, keystream(1, 1, 0, plain.size), meta_of(msg))
+            got = self.split(out)
+            np.testing.assert_allclose(got[0], mean, atol=2e-3)
+            np.testing.assert_allclose(got[1], deviation, atol=5e-3)
+
+    def test_mean_and_deviation_of_amplitudes_are_those_of_bayes_rule(self):
+        rng = np.random.default_rng(14)
+        msg, plain = soft_slice("pam256")
+        amplitude, variance = rng.normal(0, 0.7, plain.size), rng.uniform(0.01, 0.3, plain.size)
+        (out,), _ = self.run_block([soft_slice("pam256", soft=np.stack([amplitude, variance], 1).ravel())[0]])
+        likelihood = -(amplitude[:, None] - (np.arange(256) - 127.5) * PAM_STEP) ** 2 / (2 * variance[:, None])
+        mean, deviation = posterior(likelihood, keystream(1, 1, 0, plain.size), meta_of(msg))
+        got = self.split(out)
+        np.testing.assert_allclose(got[0], mean, atol=2e-3)
+        np.testing.assert_allclose(got[1], deviation, atol=5e-3)
+
+    def test_hard_decisions_undo_the_scrambler_for_every_modulation(self):
+        for modulation in MODULATIONS:
+            msg, plain = soft_slice(modulation)
+            (out,), _ = self.run_block([msg], soft=False)
+            mean, deviation = self.split(out)
+            np.testing.assert_allclose(mean, (plain.astype(float) - 128) / model_priors(modulation == "pam256")[0], atol=1e-6, err_msg=modulation)
+            np.testing.assert_array_equal(deviation, 0)
+
+    def test_certain_bits_give_the_sent_value_with_no_deviation(self):
+        levels = model_priors(0)[0]
+        msg, plain = soft_slice()
+        (out,), _ = self.run_block([msg])
+        mean, deviation = self.split(out)
+        likely = np.abs(plain.astype(float) - 128) < 1.5 * levels  # where no prior can outweigh LLRs of 20
+        self.assertGreater(likely.sum(), 20)
+        np.testing.assert_allclose(mean[likely], (plain[likely].astype(float) - 128) / levels, atol=2e-2)
+        self.assertLess(deviation[likely].max(), 0.1)
+
+    def test_undoes_the_scrambler_block(self):
+        msg, plain = slice_pdu()
+        for encrypt in (True, False):
+            (scrambled,), _ = self.through(srec.scrambler(KEY, encrypt), [msg])
+            received = pdu({**meta_of(scrambled), "modulation": "bpsk"}, soft_values("bpsk", data_of(scrambled)))
+            (out,), _ = self.run_block([received], soft=False)
+            np.testing.assert_allclose(self.split(out)[0], (plain.astype(float) - 128) / 16, atol=1e-6)
+
+    def test_metadata_pass(self):
+        msg, plain = soft_slice()
+        (out,), _ = self.run_block([msg])
+        sent, got = meta_of(msg), meta_of(out)
+        np.testing.assert_array_equal(sent.pop("rate_map"), got.pop("rate_map"))
+        self.assertEqual(sent, got)
+        self.assertEqual(data_of(out).size, 2 * plain.size)
+
+    def test_packets_and_sessions_in_any_order_have_their_own_keystream(self):
+        order = ((1, 1), (1, 0), (2, 0), (1, 0), (1, 1))
+        sent = [soft_slice(session=s, packet=p, steps=2) for s, p in order]
+        out, _ = self.run_block([m for m, _ in sent], soft=False)
+        for msg, (_, plain) in zip(out, sent):
+            np.testing.assert_allclose(self.split(msg)[0], (plain.astype(float) - 128) / 16, atol=1e-6)
+
+    def test_wrong_key_gives_nothing_of_the_features(self):
+        msg, plain = soft_slice()
+        value = (plain.astype(float) - 128) / 16
+        hard = self.split(self.run_block([msg], OTHER_KEY, False)[0][0])[0]
+        self.assertLess(abs(np.corrcoef(hard, value)[0, 1]), 4 / np.sqrt(plain.size))
+        soft = self.split(self.run_block([msg], OTHER_KEY, True)[0][0])[0]
+        self.assertLess(abs(np.corrcoef(soft, value)[0, 1]), 4 / np.sqrt(plain.size))
+
+    def test_clear_payload_needs_no_key(self):
+        msg, plain = soft_slice(cipher="none")
+        (out,), _ = self.run_block([msg], OTHER_KEY, False)
+        np.testing.assert_allclose(self.split(out)[0], (plain.astype(float) - 128) / 16, atol=1e-6)
+
+    def test_exclusive_or_gives_what_clear_gives_for_the_same_noise(self):
+        rng = np.random.default_rng(15)
+        clear, plain = soft_slice(cipher="none", soft=rng.normal(0, 3, 8 * soft_slice()[1].size))
+        flip = 1 - 2.0 * np.unpackbits(keystream(1, 1, 0, plain.size))
+        xor, _ = soft_slice(cipher="xor", soft=data_of(clear) * flip)
+        (first,), _ = self.run_block([clear])
+        (second,), _ = self.run_block([xor])
+        np.testing.assert_allclose(data_of(second), data_of(first), atol=1e-6)
+        out, info = self.run_block([soft_slice("pam256", cipher="xor")[0], soft_slice(cipher="rot13")[0]])
+        self.assertEqual(len(out), 0)
+        self.assertEqual([i["dropped"] for i in info], [1, 2])
+
+    def test_set_soft_works_at_run_time(self):
+        block = srec.descrambler(KEY)
+        self.assertTrue(block.soft())
+        soft = self.split(self.run_block([soft_slice()[0]], block=block)[0][0])
+        block.set_soft(False)
+        self.assertFalse(block.soft())
+        hard = self.split(self.run_block([soft_slice()[0]], block=block)[0][0])
+        np.testing.assert_array_equal(hard[1], 0)
+        self.assertGreater(soft[1].max(), 0)
+
+    def test_without_information_the_prior_remains(self):
+        msg, plain = soft_slice()
+        mean, deviation = posterior(np.zeros((plain.size, 256)), keystream(1, 1, 0, plain.size), meta_of(msg))
+        for nothing in (0.0, np.nan):
+            got = self.split(self.run_block([soft_slice(soft=np.full(8 * plain.size, nothing))[0]])[0][0])
+            np.testing.assert_allclose(got[0], mean, atol=2e-3)
+            np.testing.assert_allclose(got[1], deviation, atol=5e-3)
+
+    def test_infinite_soft_values_give_finite_estimates(self):
+        _, plain = soft_slice()
+        for soft in (np.full(8 * plain.size, np.inf), np.tile([np.inf, -np.inf, np.nan, 0], 2 * plain.size)):
+            self.assertTrue(np.isfinite(data_of(self.run_block([soft_slice(soft=soft)[0]])[0][0])).all())
+
+    def test_bad_messages_are_dropped_counted_and_warned_of_once_per_kind(self):
+        good, plain = soft_slice()
+        soft = data_of(good).astype(np.float32)
+        no_slice = [*NOT_A_PDU, *(with_meta(good, **change) for change in BAD_SLICE_KEYS), pdu(meta_of(good), plain)]
+        no_fit = [pdu(meta_of(good), soft[:-1]), pdu(meta_of(good), soft[:0]), with_meta(good, modulation="pam256"), with_meta(good, modulation=None),
+                  with_meta(good, modulation="8psk"), with_meta(good, rate_map=np.full(16, 16)), with_meta(good, rate_map=np.zeros(0))]
+        no_number = [with_meta(good, session=None), with_meta(good, packet=None), with_meta(good, session="one")]
+        foreign = [with_meta(good, model=MODEL_ID ^ 1)] * 2
+        bad = [*no_slice, *no_fit, *no_number, *foreign]
+        with captured_log() as log:
+            out, info = self.run_block([*bad, good])
+        self.assertEqual(len(out), 1)
+        self.assertEqual([i["dropped"] for i in info], list(range(1, len(bad) + 1)))
+        self.assertEqual(log.count("dropped"), 4, log.text)
+
+    def test_constructor_says_what_is_wrong(self):
+        self.assert_refused(["/no/such/key"], srec.descrambler, "/no/such/key")
+        self.assert_refused(["/no/such/model"], srec.descrambler, KEY, "/no/such/model")
+
+    def test_stops_promptly_with_hundreds_of_slices_waiting(self):
+        msg, _ = slice_pdu()
+        full = pdu({**meta_of(msg), "rate_map": np.full(16, 15), "modulation": "qpsk"}, np.ones(16 * 192 * 8, np.float32))
+        self.assert_stops_under_load(srec.descrambler(KEY), [full] * 800, "in")
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_descrambler)

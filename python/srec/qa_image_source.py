@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""image_source: what it reads, what releases the next picture, and that a folder ends by itself whatever the encoder drops."""
+import importlib
+import os
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr, gr_unittest, srec
+from PIL import Image
+
+from qa_common import HANG, stops
+
+
+def release(event="picture", **values):
+    d = pmt.dict_add(pmt.make_dict(), pmt.intern("event"), pmt.intern(event))
+    for key, value in values.items():
+        d = pmt.dict_add(d, pmt.intern(key), pmt.from_uint64(value))
+    return d
+
+
+class spoiler(gr.basic_block):
+    """Passes pictures on; those of the numbers named claim another width than they have."""
+
+    def __init__(self, numbers):
+        gr.basic_block.__init__(self, "spoiler", None, None)
+        self.numbers = numbers
+        self.message_port_register_in(pmt.intern("in"))
+        self.message_port_register_out(pmt.intern("out"))
+        self.set_msg_handler(pmt.intern("in"), self._spoil)
+
+    def _spoil(self, msg):
+        meta = pmt.car(msg)
+        number = pmt.dict_ref(meta, pmt.intern("picture"), pmt.PMT_NIL)
+        if not pmt.is_null(number) and pmt.to_uint64(number) in self.numbers:
+            meta = pmt.dict_add(meta, pmt.intern("width"), pmt.from_uint64(7))
+        self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(msg)))
+
+
+class qa_image_source(gr_unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory()
+        self.folder = self.temp.name
+
+    def tearDown(self):
+        self.temp.cleanup()
+
+    def save(self, name, value=100, shape=(48, 64, 3), dtype=np.uint8, **options):
+        path = os.path.join(self.folder, name)
+        Image.fromarray(np.full(shape, value, dtype)).save(path, **options)
+        return path
+
+    def until(self, condition, seconds=HANG):
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.005)
+        return condition()
+
+    def start(self, source):
+        top, debug = gr.top_block(), blocks.message_debug(False)
+        top.msg_connect(source, "pdus", debug, "store")
+        top.start()
+        self.addCleanup(lambda: (top.stop(), top.wait()))
+        return top, debug
+
+    def names(self, debug):
+        metas = [pmt.to_python(pmt.car(debug.get_message(i))) for i in range(debug.num_messages())]
+        return ["end" if m.get("eof") else os.path.basename(m["filename"]) for m in metas]
+
+    def send(self, source, message):
+        source.to_basic_block()._post(pmt.intern("next"), message)
+
+    def exactly(self, debug, n):
+        """n PDUs come, and no more of them"""
+        self.assertTrue(self.until(lambda: debug.num_messages() >= n))
+        time.sleep(0.1)
+        self.assertEqual(debug.num_messages(), n)
+
+    def test_a_folder_is_sent_in_order_and_ends(self):
+        for name in ("b.png", "a.jpg", "c.PGM"):
+            self.save(name, shape=(48, 64))
+        open(os.path.join(self.folder, "notes.txt"), "w").close()
+        source = srec.image_source(self.folder, in_flight=9)
+        _, debug = self.start(source)
+        self.exactly(debug, 4)
+        self.assertEqual(self.names(debug), ["a.jpg", "b.png", "c.PGM", "end"])
+
+    def test_pictures_wait_for_those_before_them(self):
+        files = [self.save(f"{i}.png") for i in range(6)]
+        source = srec.image_source(files, in_flight=2)
+        _, debug = self.start(source)
+        self.exactly(debug, 2)
+        for number, expect in ((0, 3), (0, 3), (77, 3), (1, 4)):  # each counts once, strangers not at all
+            self.send(source, release(picture=number))
+            self.exactly(debug, expect)
+        self.send(source, release("dropped", picture=2))
+        self.exactly(debug, 5)
+        self.send(source, release("picture", picture=3, n_features=5))  # only encoded
+        self.send(source, release("eof", picture=3))
+        self.send(source, pmt.intern("picture"))
+        self.exactly(debug, 5)
+        self.send(source, release())  # without number: the oldest
+        self.exactly(debug, 7)
+
+    def test_a_picture_the_encoder_refuses_does_not_stall_the_folder(self):
+        for i in range(3):
+            self.save(f"{i}.png", 60 * i)
+        for refused in ({0}, {1}, {2}, {0, 1, 2}):
+            self.assertEqual(self.through_link(srec.image_source(self.folder, in_flight=1), spoiler(refused)), (sorted({0, 1, 2} - refused), sorted(refused)))
+
+    def test_every_picture_is_reported_encoded_or_dropped_when_the_queue_is_full(self):
+        for i in range(12):
+            self.save(f"{i:02d}.png", 20 * i, (256, 256, 3))
+        for policy in ("drop_oldest", "drop_newest"):
+            encoded, dropped = self.through_link(srec.image_source(self.folder, in_flight=6), spoiler(set()), max_queue=1, policy=policy)
+            self.assertTrue(encoded and dropped)
+            self.assertEqual(sorted(encoded + dropped), list(range(12)))
+
+    def through_link(self, source, between, **options):
+        """source -> between -> encoder ... mapper; ends by itself or fails. -> (numbers encoded, numbers dropped)"""
+        top, debug = gr.top_block(), blocks.message_debug(False)
+        encoder, scrambler = srec.semantic_encoder(threads=1, **options), srec.scrambler("seed:1")
+        packets, mapper = srec.packet_encoder("seed:1"), srec.mapper()
+        top.msg_connect(source, "pdus", between, "in")
+        top.msg_connect(between, "out", encoder, "pdus")
+        top.msg_connect(encoder, "out", scrambler, "in")
+        top.msg_connect(scrambler, "out", packets, "in")
+        top.msg_connect(packets, "out", mapper, "pdus")
+        top.msg_connect(mapper, "info", source, "next")
+        top.msg_connect(encoder, "info", source, "next")
+        top.msg_connect(encoder, "info", debug, "store")
+        sink = blocks.null_sink(gr.sizeof_gr_complex)
+        top.connect(mapper, sink)
+        top.start()
+        end = threading.Thread(target=top.wait)  # returns once the end mark has left the mapper
+        end.start()
+        end.join(60)
+        ended = not end.is_alive()
+        top.stop()
+        end.join()
+        self.assertTrue(ended, "the folder did not end")
+        infos = [pmt.to_python(debug.get_message(i)) for i in range(debug.num_messages())]
+        return [i["picture"] for i in infos if i["event"] == "picture"], sorted(i["picture"] for i in infos if i["event"] == "dropped")
+
+    def ended(self, source):
+        return not source._thread.is_alive()
+
+    def test_repeat_starts_over_until_told_otherwise(self):
+        self.save("a.png")
+        self.save("b.png")
+        source = srec.image_source(self.folder, repeat=True, interval=0.01)
+        _, debug = self.start(source)
+        self.assertTrue(self.until(lambda: debug.num_messages() > 5))
+        source.set_repeat(False)
+        self.assertTrue(self.until(lambda: self.names(debug)[-1] == "end"))
+        self.assertEqual(self.names(debug)[:5], ["a.png", "b.png", "a.png", "b.png", "a.png"])
+
+    def test_path_and_pictures_in_flight_change_while_running(self):
+        first, second = self.save("a.png"), self.save("b.png")
+        source = srec.image_source(first, repeat=True, in_flight=1)
+        _, debug = self.start(source)
+        self.exactly(debug, 1)
+        source.set_path(second)
+        source.set_in_flight(4)
+        self.exactly(debug, 4)
+        self.assertEqual(self.names(debug)[2:], ["b.png", "b.png"])
+        with self.assertRaises(ValueError):
+            source.set_path(self.folder + "/none")
+
+    def test_interval_paces_and_stop_is_prompt(self):
+        source = srec.image_source([self.save("a.png"), self.save("b.png")], interval=1000)
+        top, debug = self.start(source)
+        self.exactly(debug, 1)
+        self.assertTrue(stops(top))
+        self.assertTrue(self.until(lambda: self.ended(source)))
+
+    def test_a_flowgraph_runs_again_from_the_first_picture(self):
+        source = srec.image_source([self.save("a.png"), self.save("b.png")], in_flight=1)
+        top, debug = self.start(source)
+        self.exactly(debug, 1)
+        top.stop()
+        top.wait()
+        top.start()
+        self.exactly(debug, 2)
+        self.assertEqual(self.names(debug), ["a.png", "a.png"])
+
+    def test_unreadable_files_of_a_folder_are_skipped_and_counted(self):
+        self.save("b.png")
+        for name, content in (("a.png", b""), ("c.png", b"no picture")):
+            with open(os.path.join(self.folder, name), "wb") as f:
+                f.write(content)
+        source = srec.image_source(self.folder)
+        _, debug = self.start(source)
+        self.exactly(debug, 2)
+        self.assertEqual((self.names(debug), source.skipped), (["b.png", "end"], 2))
+
+    def test_every_kind_of_picture_becomes_grey_or_rgb_bytes(self):
+        y = np.arange(256, dtype=np.uint16).reshape(16, 16)
+        Image.fromarray(y * 257).save(os.path.join(self.folder, "16bit.png"))
+        self.save("clear.png", (10, 20, 30, 0), (4, 5, 4))
+        self.save("grey.png", 7, (4, 5))
+        Image.new("1", (5, 4), 1).save(os.path.join(self.folder, "bit.png"))
+        Image.new("P", (5, 4), 3).save(os.path.join(self.folder, "palette.png"))
+        Image.new("CMYK", (5, 4)).save(os.path.join(self.folder, "cmyk.jpg"))
+        load = importlib.import_module("gnuradio.srec.image_source").load_picture
+        np.testing.assert_array_equal(load(os.path.join(self.folder, "16bit.png")), y)
+        for name, shape, value in (("clear.png", (4, 5, 3), 255), ("grey.png", (4, 5), 7), ("bit.png", (4, 5), 255)):
+            np.testing.assert_array_equal(load(os.path.join(self.folder, name)), np.full(shape, value), name)
+        for name in ("palette.png", "cmyk.jpg"):
+            self.assertEqual(load(os.path.join(self.folder, name)).shape, (4, 5, 3), name)
+
+    def test_nothing_to_send_is_refused_with_its_name(self):
+        empty = os.path.join(self.folder, "empty.png")
+        open(empty, "w").close()
+        folder = tempfile.mkdtemp(dir=self.folder)
+        for path, word in (("", "no picture"), ([], "no picture"), (empty, "empty.png: the file is empty"), ("/none.png", "/none.png"), (folder, folder)):
+            with self.assertRaisesRegex(ValueError, word):
+                srec.image_source(path)
+        good = self.save("good.png")
+        for arguments in ({"in_flight": 0}, {"interval": -1}, {"interval": float("nan")}):
+            with self.assertRaises(ValueError, msg=str(arguments)):
+                srec.image_source(good, **arguments)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_image_source)

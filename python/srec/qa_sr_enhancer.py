@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue and policy, bad input."""
+import os
+
+import numpy as np
+import pmt
+from gnuradio import gr, gr_unittest, srec
+
+from qa_common import (END, MODEL, NOT_A_PDU, ROOT, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture, post,
+                       wait_for, with_meta)
+
+MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
+
+
+def with_deviation(msg, values):
+    return pmt.cons(pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(len(values), [float(v) for v in values])), pmt.cdr(msg))
+
+
+def pixels(msg):
+    m = meta_of(msg)
+    return data_of(msg).astype(np.uint8).reshape(m["height"], m["width"], m["channels"])
+
+
+class qa_sr_enhancer(BlockCase):
+    def enhance(self, messages, scale=1, block=None, **parameters):
+        """-> (pictures, infos)"""
+        return self.through(block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "in", "pdus")
+
+    def test_pictures_of_any_size_come_out_scaled_with_their_figures(self):
+        for scale in (1, 2):
+            for width, height, channels in ((64, 48, 3), (1, 1, 3), (33, 70, 1)):
+                msg, array = picture(5, width, height, channels)
+                (out,), info = self.enhance([with_meta(msg, mean_deviation=0.25)], scale)
+                m = meta_of(out)
+                self.assertEqual((m["picture"], m["width"], m["height"], m["channels"]), (5, scale * width, scale * height, channels))
+                self.assertEqual((m["scale"], m["enhanced"]), (scale, True))
+                self.assertGreater(m["enhance_s"], 0)
+                self.assertEqual([i["event"] for i in info], ["picture", "eof"])
+                self.assertEqual({**m, "event": "picture", "dropped": 0, "queue": 0}, info[0])
+                whole = np.repeat(np.repeat(array, scale, 0), scale, 1).astype(float)
+                difference = np.abs(pixels(out) - whole)
+                self.assertGreater(difference.max(), 1, "not the same picture")
+                self.assertLess(difference.mean(), 30, "not another one")
+
+    def test_bypass_passes_pictures_and_changes_while_running(self):
+        msg, array = picture(0, 50, 30)
+        block = srec.sr_enhancer(MODELS[1], bypass=True, threads=1)
+        self.assertTrue(block.bypass())
+        (out,), info = self.enhance([msg], block=block)
+        np.testing.assert_array_equal(pixels(out), array)
+        self.assertEqual((meta_of(out)["enhanced"], info[0]["enhanced"]), (False, False))
+        block.set_bypass(False)
+        (out,), _ = self.enhance([msg], block=block)
+        self.assertTrue(meta_of(out)["enhanced"])
+        self.assertFalse(np.array_equal(pixels(out), array))
+        (out,), _ = self.enhance([msg], 2, bypass=True)
+        np.testing.assert_array_equal(pixels(out), srec.image_double(array))
+
+    def test_deviations_are_heard_by_patch_or_for_the_whole_picture(self):
+        msg, _ = picture(0, 64, 64)
+        patches = with_deviation(msg, [0.75] * 16)
+        sent = [with_meta(msg, mean_deviation=0.75), patches, with_deviation(msg, [0.0] * 16), msg, with_deviation(msg, [-1] * 16)]
+        (a, b, c, d, e), _ = self.enhance(sent, max_queue=9)
+        np.testing.assert_array_equal(pixels(a), pixels(b))
+        self.assertFalse(np.array_equal(pixels(b), pixels(c)))
+        np.testing.assert_array_equal(pixels(d), pixels(e), "without a word it is not known")
+        self.assertFalse(np.array_equal(pixels(c), pixels(d)))
+        self.assertNotIn("deviation", meta_of(b))
+        (f,), _ = self.enhance([with_deviation(with_meta(msg, mean_deviation=0.75), [0.0] * 3)])  # of the wrong number: not heard
+        np.testing.assert_array_equal(pixels(f), pixels(a))
+
+    def test_two_pictures_in_a_row_and_the_flowgraph_again(self):
+        msg, _ = picture(0)
+        block = srec.sr_enhancer(MODELS[1], threads=1)
+        for _ in range(2):
+            out, info = self.enhance([msg, with_meta(msg, picture=1)], block=block)
+            self.assertEqual([meta_of(m)["picture"] for m in out], [0, 1])
+            np.testing.assert_array_equal(data_of(out[0]), data_of(out[1]))
+
+    def test_bad_messages_are_dropped_counted_and_warned_of_once_per_kind(self):
+        good, array = picture(3)
+        empty = np.zeros(0, np.uint8)
+        changes = ({"width": None}, {"width": 0}, {"width": 63}, {"height": 2**40}, {"channels": 2}, {"channels": 1}, {"width": "wide"})
+        bad = [*NOT_A_PDU, pdu(meta_of(good), np.zeros(8, np.float32)), *(with_meta(good, **c) for c in changes), pdu(meta_of(good), empty)]
+        with captured_log() as log:
+            out, info = self.enhance([*bad, good], max_queue=99)
+        self.assertEqual([meta_of(m)["picture"] for m in out], [3])
+        self.assertEqual([(i["event"], i["dropped"]) for i in info[:len(bad)]], [("dropped", n + 1) for n in range(len(bad))])
+        self.assertEqual(info[-1]["dropped"], len(bad))
+        self.assertEqual(log.count("dropped"), 3, log.text)
+        too_wide = pdu({"width": 40000, "height": 1, "channels": 1}, np.zeros(40000, np.uint8))
+        out, info = self.enhance([too_wide], 2)
+        self.assertEqual((out, info[-1]["dropped"]), ([], 1))
+
+    def test_deviations_that_are_not_finite_crash_nothing(self):
+        msg, _ = picture()
+        out, _ = self.enhance([with_deviation(msg, [value] * 16) for value in (np.nan, np.inf, -np.inf, 1e30)], max_queue=9)
+        self.assertEqual(len(out), 4)
+
+    def test_queue_policies_keep_what_they_say_and_count_the_rest(self):
+        msg, _ = picture()
+        for policy, numbers in (("drop_oldest", [8, 9]), ("drop_newest", [0, 1])):
+            block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=2, policy=policy)
+            tb = gr.top_block()
+            out, info = Collector(tb, block, "pdus"), Collector(tb, block, "info")
+            post(block, "in", *[with_meta(msg, picture=n) for n in range(10)], END)
+            with captured_log() as log:
+                tb.start()
+                wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
+                wait_for(lambda: info.last().get("event") == "eof", "the last report")
+                tb.stop()
+                tb.wait()
+            self.assertEqual(log.count("dropped"), 1, log.text)
+            self.assertEqual(([meta_of(m)["picture"] for m in out.messages()[:-1]], info.last()["dropped"]), (numbers, 8))
+
+    def test_stops_promptly_with_pictures_waiting(self):
+        large, _ = picture(0, 1024, 1024)
+        block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=300)
+        self.assert_stops_under_load(block, [with_meta(large, picture=n) for n in range(100)], "in")
+
+    def test_constructor_says_what_is_wrong(self):
+        make = srec.sr_enhancer
+        self.assert_refused(["/no/such/model"], make, "/no/such/model")
+        self.assert_refused(["kind codec", "enhancer is needed"], make, MODEL)
+        self.assert_refused(["scale 2", "scale 1"], make, MODELS[2], 1)
+        self.assert_refused(["scale"], make, MODELS[1], 3)
+        self.assert_refused(["threads"], make, MODELS[1], threads=-1)
+        self.assert_refused(["max_queue"], make, MODELS[1], max_queue=0)
+        self.assert_refused(["fp8", "f32", "bf16"], make, MODELS[1], precision="fp8")
+        self.assert_refused(["drop_all", "drop_oldest", "drop_newest"], make, MODELS[1], policy="drop_all")
+
+    def test_the_environment_names_the_default(self):
+        was = os.environ.get("SREC_ENHANCER")
+        os.environ["SREC_ENHANCER"] = MODELS[2]
+        try:
+            self.assertEqual(srec.default_enhancer(1), MODELS[2])
+            msg, _ = picture()
+            (out,), _ = self.through(srec.sr_enhancer(scale=2, threads=1), [msg], "in", "pdus")
+            self.assertEqual(meta_of(out)["width"], 128)
+        finally:
+            del os.environ["SREC_ENHANCER"]
+            if was is not None:
+                os.environ["SREC_ENHANCER"] = was
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_sr_enhancer)
