@@ -6,8 +6,12 @@
 #include <pybind11/stl.h>
 
 #include "common.h"
+#include <gnuradio/srec/burst_shaper.h>
+#include <gnuradio/srec/burst_sync.h>
 #include <gnuradio/srec/channel.h>
 #include <gnuradio/srec/descrambler.h>
+#include <gnuradio/srec/impairments.h>
+#include <gnuradio/srec/level_meter.h>
 #include <gnuradio/srec/mapper.h>
 #include <gnuradio/srec/packet_decoder.h>
 #include <gnuradio/srec/packet_encoder.h>
@@ -15,6 +19,7 @@
 #include <gnuradio/srec/semantic_decoder.h>
 #include <gnuradio/srec/semantic_encoder.h>
 #include <gnuradio/srec/soft_demapper.h>
+#include <gnuradio/srec/sr_enhancer.h>
 
 namespace py = pybind11;
 using namespace gr::srec;
@@ -60,6 +65,48 @@ static py::dict model_info(const std::string& path)
     return info;
 }
 
+static py::dict enhancer_info(const std::string& path)
+{
+    auto model = enhancer_from(path);
+    py::dict info, metadata;
+    for (size_t i = 0; const char* key = srec_enhancer_model_metadata_key(model.get(), i); i++)
+        metadata[key] = srec_enhancer_model_metadata(model.get(), key);
+    char id[17];
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)srec_enhancer_model_id(model.get()));
+    info["id"] = id;
+    info["metadata"] = metadata;
+    info["scale"] = srec_enhancer_model_scale(model.get());
+    info["macs_per_pixel"] = srec_enhancer_model_macs_per_pixel(model.get());
+    info["parameters"] = srec_enhancer_model_parameters(model.get());
+    return info;
+}
+
+/* A picture of the given size, of as many dimensions as \p like. */
+static pixels like(const pixels& a, py::ssize_t height, py::ssize_t width)
+{
+    return a.ndim() == 3 ? pixels(std::vector<py::ssize_t>{ height, width, a.shape(2) }) : pixels(std::vector<py::ssize_t>{ height, width });
+}
+
+static pixels image_double(const pixels& a)
+{
+    const srec_image in = as_image(a);
+    pixels result = like(a, 2 * a.shape(0), 2 * a.shape(1));
+    const srec_image out = as_image(result);
+    if (srec_image_double(&in, &out) != SREC_OK)
+        throw std::invalid_argument("a picture of this size cannot be doubled");
+    return result;
+}
+
+static pixels image_halve(const pixels& a)
+{
+    const srec_image in = as_image(a);
+    pixels result = like(a, (a.shape(0) + 1) / 2, (a.shape(1) + 1) / 2);
+    const srec_image out = as_image(result);
+    if (srec_image_halve(&in, &out) != SREC_OK)
+        throw std::invalid_argument("a picture of this size cannot be halved");
+    return result;
+}
+
 static void key_generate(const std::string& path)
 {
     srec_key key;
@@ -78,13 +125,15 @@ PYBIND11_MODULE(srec_python, m)
     using py::arg;
 
     py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(m, "semantic_encoder", "Pictures to slices of feature bytes.")
-        .def(py::init(&semantic_encoder::make), arg("model") = "", arg("eta") = 0.2f, arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
+        .def(py::init(&semantic_encoder::make), arg("model") = "", arg("eta") = 0.2f, arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
         .def("set_eta", &semantic_encoder::set_eta, arg("eta"), "Features per bit of the entropy model, 0.001 .. 10.")
         .def("eta", &semantic_encoder::eta);
-    py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler", "Adds the keystream modulo 256.")
-        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0)
+    py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler", "Joins keystream and feature bytes.")
+        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0, arg("cipher") = "add")
         .def("set_encrypt", &scrambler::set_encrypt, arg("encrypt"), "False: bytes pass in clear, and the packet says so.")
         .def("encrypt", &scrambler::encrypt)
+        .def("set_cipher", &scrambler::set_cipher, arg("cipher"), "add (modulo 256) or xor, from the next slice on.")
+        .def("cipher", &scrambler::cipher)
         .def("session", &scrambler::session);
     py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(m, "packet_encoder", "Slices to frames.")
         .def(py::init(&packet_encoder::make), arg("key"), arg("modulation") = "qpsk");
@@ -96,6 +145,19 @@ PYBIND11_MODULE(srec_python, m)
         .def("snr_db", &channel::snr_db)
         .def("set_loss", &channel::set_loss, arg("loss"), "Probability that a frame is erased, 0 .. 1.")
         .def("loss", &channel::loss);
+    py::class_<burst_shaper, gr::block, gr::basic_block, std::shared_ptr<burst_shaper>>(m, "burst_shaper", "Frames of symbols to bursts of samples.")
+        .def(py::init(&burst_shaper::make), arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f, arg("amplitude") = 1.0f, arg("idle") = 0, arg("len_tag_key") = "packet_len", arg("tail") = 0)
+        .def("set_amplitude", &burst_shaper::set_amplitude, arg("amplitude"), "Root mean square of the samples of the next bursts.")
+        .def("amplitude", &burst_shaper::amplitude);
+    py::class_<burst_sync, gr::block, gr::basic_block, std::shared_ptr<burst_sync>>(m, "burst_sync", "Bursts of samples to frames of symbols.")
+        .def(py::init(&burst_sync::make), arg("modulation") = "qpsk", arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f, arg("len_tag_key") = "packet_len")
+        .def("bursts", &burst_sync::bursts)
+        .def("counters", &burst_sync::counters, "candidates, preambles, bursts, unreadable, truncated so far.");
+    py::class_<impairments, gr::block, gr::basic_block, std::shared_ptr<impairments>>(m, "impairments", "What radios and the air do to samples.")
+        .def(py::init(&impairments::make), arg("noise_power") = 0.0f, arg("cfo") = 0.0f, arg("clock_ppm") = 0.0f, arg("delay") = 0.0, arg("gain_db") = 0.0f, arg("phase_noise") = 0.0f, arg("doppler") = 0.0f, arg("echo_delay") = 0, arg("echo_db") = 0.0f, arg("echo_phase") = 0.0f, arg("iq_gain_db") = 0.0f, arg("iq_phase") = 0.0f, arg("dc_re") = 0.0f, arg("dc_im") = 0.0f, arg("clip") = 0.0f, arg("bits") = 0, arg("seed") = 0);
+    py::class_<level_meter, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<level_meter>>(m, "level_meter", "Mean power, peak and clipped samples of a stream.")
+        .def(py::init(&level_meter::make), arg("full_scale") = 1.0f, arg("period") = 0)
+        .def("read", &level_meter::read, "dict since the call before: level_db, peak_db, clipped (share of the samples), samples.");
     py::class_<soft_demapper, gr::sync_interpolator, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<soft_demapper>>(m, "soft_demapper", "Symbols to exact LLRs.")
         .def(py::init(&soft_demapper::make), arg("modulation") = "qpsk", arg("snr_db") = 10.0f, arg("len_tag_key") = "packet_len")
         .def("set_snr_db", &soft_demapper::set_snr_db, arg("snr_db"), "Es/N0 in dB; NaN = estimate per frame.")
@@ -103,19 +165,31 @@ PYBIND11_MODULE(srec_python, m)
     py::class_<packet_decoder, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<packet_decoder>>(m, "packet_decoder", "Frames to soft slices.")
         .def(py::init(&packet_decoder::make), arg("key"), arg("model") = "", arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
         .def("accepted", &packet_decoder::accepted)
-        .def("dropped", &packet_decoder::dropped);
+        .def("dropped", &packet_decoder::dropped)
+        .def("counters", &packet_decoder::counters, "accepted, damaged, forged, replayed, foreign_model, unsupported, truncated so far.");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(m, "descrambler", "Soft slices to feature estimates.")
         .def(py::init(&descrambler::make), arg("key"), arg("model") = "", arg("soft") = true)
         .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
         .def("soft", &descrambler::soft);
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder", "Feature estimates to pictures.")
-        .def(py::init(&semantic_decoder::make), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest");
+        .def(py::init(&semantic_decoder::make), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f)
+        .def("set_progress", &semantic_decoder::set_progress, arg("progress"), "Least seconds between pictures so far; 0 = none.")
+        .def("progress", &semantic_decoder::progress);
+
+    py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(m, "sr_enhancer", "Super-resolution of received pictures.")
+        .def(py::init(&sr_enhancer::make), arg("model") = "", arg("scale") = 1, arg("bypass") = false, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
+        .def("set_bypass", &sr_enhancer::set_bypass, arg("bypass"), "True: pictures pass as they are (scale 2: doubled by cubic interpolation).")
+        .def("bypass", &sr_enhancer::bypass);
 
     m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"), "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"), "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
     m.def("key_generate", &key_generate, arg("path"), "Write a new key file, mode 0600; an existing file is left alone.");
     m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
     m.def("default_model", &default_model, "Path of the model that \"\" stands for.");
+    m.def("enhancer_info", &enhancer_info, arg("path"), "What an enhancer's model file says of itself.");
+    m.def("default_enhancer", &default_enhancer, arg("scale") = 1, "Path of the enhancer that \"\" stands for; there may be none.");
+    m.def("image_double", &image_double, arg("picture"), "uint8 picture to one of twice the size, by cubic interpolation.");
+    m.def("image_halve", &image_halve, arg("picture"), "uint8 picture to what scale 2 sends of it.");
     m.def("u8vector", [](const pixels& a) { return pmt::init_u8vector(a.size(), a.data()); }, arg("array"), "uint8 array to PMT, without the detour over a list.");
     m.def("u8array", [](const pmt::pmt_t& v) {
         size_t n;

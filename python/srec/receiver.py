@@ -1,39 +1,83 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Complex symbols in, pictures out: the receiver in one block."""
+import pmt
 from gnuradio import gr
 
 from . import srec_python as srec
+from .metadata import to_pmt
 
 
 class receiver(gr.hier_block2):
-    """Stream in: symbols with length tags. Message ports: out `pdus` (pictures), out `info` (of the semantic decoder), out
-    `packet_info` (of the packet decoder: counters).
+    """Stream in: symbols with length tags, or with samples_per_symbol above 0 samples as a radio gives them.
+    Message ports: out `pdus` (pictures), out `received` (pictures before super-resolution), out `info` (of the semantic
+    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is one),
+    out `progress` (pictures so far, with progress above 0).
 
+    enhancer: "" = none; "installed" = $SREC_ENHANCER or the installed model of that scale; else a model file. With one, `pdus` gives enhanced
+    pictures, `received` those before, and `enhancer_info` tells of each. scale: the transmitter's; matters to the enhancer only. bypass: see set_bypass().
     payload_key: another key for the descrambler than for the headers, to show what an eavesdropper sees ("" = the same).
-    Other parameters as of soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
+    Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
     """
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
-                 len_tag_key="packet_len", payload_key="", gain_input=False):
+                 len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=0, rolloff=0.25,
+                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=1, bypass=False):
+        if samples_per_symbol and gain_input:
+            raise ValueError("gain_input is for symbols: the synchroniser finds the gains itself")
         gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("packet_info")
+        self.message_port_register_hier_out("progress")
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft)
-        self.decoder = srec.semantic_decoder(model, timeout, threads, precision)
-        self.connect(self, self.demapper, self.packet_decoder)
+        self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress)
+        self.message_port_register_hier_out("burst_info")
+        self.connect(self.demapper, self.packet_decoder)
+        if samples_per_symbol:  # its noise estimates come as tags
+            self.demapper.set_snr_db(float("nan"))
+            self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key)
+            self.connect(self, self.sync, self.demapper)
+            self.connect((self.sync, 1), (self.demapper, 1))
+            self.msg_connect(self.sync, "info", self, "burst_info")
+        else:
+            self.sync = None
+            self.connect(self, self.demapper)
         if gain_input:
             self.connect((self, 1), (self.demapper, 1))
         self.msg_connect(self.packet_decoder, "out", self.descrambler, "in")
         self.msg_connect(self.descrambler, "out", self.decoder, "in")
-        self.msg_connect(self.decoder, "pdus", self, "pdus")
+        self.message_port_register_hier_out("received")
+        self.msg_connect(self.decoder, "pdus", self, "received")
+        self.msg_connect(self.decoder, "progress", self, "progress")
+        if enhancer:
+            self.message_port_register_hier_out("enhancer_info")
+            self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision)
+            self.msg_connect(self.decoder, "pdus", self.enhancer, "in")
+            self.msg_connect(self.enhancer, "pdus", self, "pdus")
+            self.msg_connect(self.enhancer, "info", self, "enhancer_info")
+        else:
+            self.enhancer = None
+            self.msg_connect(self.decoder, "pdus", self, "pdus")
         self.msg_connect(self.decoder, "info", self, "info")
         self.msg_connect(self.packet_decoder, "info", self, "packet_info")
 
     def set_snr_db(self, snr_db):
-        self.demapper.set_snr_db(snr_db)
+        if not self.sync:
+            self.demapper.set_snr_db(snr_db)
+
+    def set_bypass(self, bypass):
+        """True: pictures pass the enhancer as they are (scale 2: doubled by cubic interpolation)."""
+        if self.enhancer:
+            self.enhancer.set_bypass(bypass)
+
+    def finish(self):
+        """The picture being received is given out with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
+        self.descrambler.to_basic_block()._post(pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
 
     def set_soft(self, soft):
         self.descrambler.set_soft(soft)
+
+    def set_progress(self, progress):
+        self.decoder.set_progress(progress)

@@ -6,20 +6,21 @@ from . import srec_python as srec
 
 
 class transmitter(gr.hier_block2):
-    """Message ports: in `pdus` (pictures), out `info` (of the mapper: connect it to image_source's
-    `next`), out `encoder_info`. Stream out: symbols, Es = 1.
+    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: symbols, Es = 1, or with
+    samples_per_symbol above 0 bursts of samples for a radio. Connect both info ports to image_source's `next`: one tells
+    of pictures sent, the other of pictures that the encoder drops.
 
-    Parameters as of semantic_encoder, scrambler, packet_encoder and mapper (docs/blocks.md).
+    Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper (docs/blocks.md).
     """
 
     def __init__(self, key, modulation="qpsk", eta=0.2, encrypt=True, model="", frame_bytes=16000, threads=0, precision="f32",
-                 session=0, len_tag_key="packet_len"):
+                 session=0, len_tag_key="packet_len", cipher="add", samples_per_symbol=0, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
         gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("encoder_info")
-        self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision)
-        self.scrambler = srec.scrambler(key, encrypt, session)
+        self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision, scale=scale)
+        self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)
         self.msg_connect(self, "pdus", self.encoder, "pdus")
@@ -28,13 +29,25 @@ class transmitter(gr.hier_block2):
         self.msg_connect(self.packet_encoder, "out", self.mapper, "pdus")
         self.msg_connect(self.mapper, "info", self, "info")
         self.msg_connect(self.encoder, "info", self, "encoder_info")
-        self.connect(self.mapper, self)
+        if samples_per_symbol:
+            self.shaper = srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail)
+            self.connect(self.mapper, self.shaper, self)
+        else:
+            self.shaper = None
+            self.connect(self.mapper, self)
 
     def set_eta(self, eta):
         self.encoder.set_eta(eta)
 
     def set_encrypt(self, encrypt):
         self.scrambler.set_encrypt(encrypt)
+
+    def set_cipher(self, cipher):
+        self.scrambler.set_cipher(cipher)
+
+    def set_amplitude(self, amplitude):
+        if self.shaper:
+            self.shaper.set_amplitude(amplitude)
 
     def session(self):
         return self.scrambler.session()

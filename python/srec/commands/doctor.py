@@ -1,15 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find what keeps gr-srec from working, and name the cure."""
-import ctypes.util
+# Imports nothing of gr-srec or GNU Radio at the top: it must run where those do not.
 import glob
 import importlib
 import os
 import subprocess
 import sys
 
+HERE = os.path.dirname(os.path.realpath(__file__))
+SITE = os.path.abspath(os.path.join(HERE, "..", "..", ".."))  # what must be on sys.path for gnuradio.srec
+
 
 def add_arguments(parser):
     pass
+
+
+def beside(folder):
+    """-> the folder of that name in the prefix that this file is installed in, or "" """
+    above = SITE
+    while above != os.path.dirname(above):
+        above = os.path.dirname(above)
+        path = os.path.join(above, folder)
+        if os.path.isdir(path):
+            return path
+    return ""
 
 
 def check_python():
@@ -17,10 +31,12 @@ def check_python():
         importlib.import_module("gnuradio.gr")
         return True, f"Python {sys.version.split()[0]} ({sys.executable}) has GNU Radio"
     except ImportError as error:
-        for other in ("/usr/bin/python3", "/usr/local/bin/python3"):
-            if os.path.exists(other) and subprocess.run([other, "-c", "import gnuradio.gr"], capture_output=True).returncode == 0:
-                return False, f"{sys.executable} has no GNU Radio ({error}), but {other} has: run `{other} $(command -v srec)`, or put its folder first on PATH"
-        return False, f"no Python here has GNU Radio ({error}): apt install gnuradio"
+        why = str(error).splitlines()[0]
+    for other in ("/usr/bin/python3", "/usr/local/bin/python3"):
+        if os.path.exists(other) and subprocess.run([other, "-c", "import gnuradio.gr"], capture_output=True).returncode == 0:
+            cure = f"run `{other} {os.path.abspath(sys.argv[0])}`, or put its folder first on PATH"
+            return False, f"{sys.executable} has no GNU Radio ({why}), but {other} has: {cure}"
+    return False, f"no Python here has GNU Radio ({why}): apt install gnuradio"
 
 
 def check_module():
@@ -28,38 +44,60 @@ def check_module():
         module = importlib.import_module("gnuradio.srec")
         return True, f"gnuradio.srec {module.version()} from {os.path.dirname(module.__file__)}"
     except ImportError as error:
-        text = str(error)
-        if ".so" in text and "cannot open" in text:
-            return False, f"{text}: run `sudo ldconfig` after installing (or set LD_LIBRARY_PATH to the prefix's lib folder)"
-        return False, f"gnuradio.srec does not import ({text}): install gr-srec into /usr/local, or add its site folder to PYTHONPATH"
+        why = str(error).splitlines()[0]
+    if ".so" in why and "cannot open" in why:
+        libraries = [f for f in (beside("lib"), *glob.glob(os.path.join(beside("lib"), "*-linux-gnu"))) if glob.glob(os.path.join(f, "libgnuradio-srec.so*"))]
+        return False, f"{why}: run `sudo ldconfig` once after installing" + (f", or set LD_LIBRARY_PATH={libraries[0]}" if libraries else "")
+    if "undefined symbol" in why or "unknown base type" in why:
+        return False, f"{why}: gr-srec was built for another GNU Radio or pybind11: delete its build folder, build and install it again"
+    return False, f"gnuradio.srec does not import ({why}): set PYTHONPATH={SITE}, or install gr-srec with its default prefix /usr/local"
 
 
 def check_double():
-    found = sorted({os.path.realpath(f) for folder in ("/usr/lib/*", "/usr/local/lib", "/usr/local/lib/*", "/opt/*/lib")
-                    for f in glob.glob(os.path.join(folder, "libgnuradio-runtime.so.*"))})
+    folders = ["/usr/lib/*", "/usr/lib", "/usr/local/lib", "/usr/local/lib/*", "/opt/*/lib", os.path.join(sys.prefix, "lib")]
+    folders += [f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f]
+    if os.environ.get("CONDA_PREFIX"):
+        folders.append(os.path.join(os.environ["CONDA_PREFIX"], "lib"))
+    found = {os.path.realpath(f) for folder in folders for f in glob.glob(os.path.join(folder, "libgnuradio-runtime.so.*"))}
+    try:  # and those that this program has loaded by now
+        with open("/proc/self/maps") as maps:
+            found |= {line.split(None, 5)[5].strip() for line in maps if "/libgnuradio-runtime.so" in line}
+    except OSError:
+        pass
     if len(found) > 1:
-        return False, f"{len(found)} GNU Radio libraries ({', '.join(found)}): remove one, or build gr-srec with the one you run"
-    return True, f"one GNU Radio library ({found[0] if found else ctypes.util.find_library('gnuradio-runtime')})"
+        return False, (f"{len(found)} GNU Radio libraries ({', '.join(sorted(found))}): remove all but one; then delete gr-srec's build folder, "
+                       "build and install it again")
+    if not found:
+        return False, "no GNU Radio library (libgnuradio-runtime) in the usual folders: apt install gnuradio"
+    return True, f"one GNU Radio library ({found.pop()})"
 
 
 def check_blocks():
-    folders = os.environ.get("GRC_BLOCKS_PATH", "").split(":") + ["/usr/share/gnuradio/grc/blocks", "/usr/local/share/gnuradio/grc/blocks"]
-    for folder in folders:
+    """Looks where GNU Radio Companion looks."""
+    folders = [os.environ.get("GRC_BLOCKS_PATH", "")]
+    try:
+        preferences = importlib.import_module("gnuradio.gr").prefs()
+        folders += [preferences.get_string("grc", key, "") for key in ("local_blocks_path", "global_blocks_path")]
+    except ImportError:
+        folders += ["/usr/share/gnuradio/grc/blocks", "/usr/local/share/gnuradio/grc/blocks"]
+    for folder in ":".join(folders).split(":"):
+        folder = os.path.expanduser(os.path.expandvars(folder))
         if folder and os.path.exists(os.path.join(folder, "srec_transmitter.block.yml")):
             return True, f"GNU Radio Companion finds the blocks in {folder}"
-    return False, "GNU Radio Companion does not find the blocks: set GRC_BLOCKS_PATH to the prefix's share/gnuradio/grc/blocks"
+    there = beside("share/gnuradio/grc/blocks") or "the prefix's share/gnuradio/grc/blocks"
+    return False, f"GNU Radio Companion does not find the blocks: set GRC_BLOCKS_PATH={there}, or local_blocks_path in section [grc] of ~/.gnuradio/config.conf"
 
 
 def check_model():
     try:
         module = importlib.import_module("gnuradio.srec")
     except ImportError:
-        return False, "the model cannot be checked without gnuradio.srec"
+        return False, "the model cannot be checked without gnuradio.srec: mend that first"
     path = module.default_model()
     try:
         return True, f"model {module.model_info(path)['metadata'].get('name', '?')} ({path})"
     except RuntimeError as error:
-        return False, f"{error}: reinstall gr-srec, or set SREC_MODEL to a model file"
+        return False, f"{error}: set SREC_MODEL to a model file, or unset it and reinstall gr-srec"
 
 
 def run(_args):

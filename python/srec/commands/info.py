@@ -1,29 +1,108 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say what a model file is."""
+"""Say what a file of gr-srec is."""
+import json
 import os
+import struct
 
 from . import Failure
 
+KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta); this release writes no packet files"
+
 
 def add_arguments(parser):
-    parser.add_argument("file", nargs="?", default="", help="a model file (default: the installed model)")
+    parser.add_argument("file", nargs="?", default="", help="a model file or a recording (default: the installed model)")
 
 
-def run(args):
+def kind_of(path):
+    """-> "model", "key" or "other", by the first bytes: a safetensors file begins with its header's length and a brace. Raises OSError."""
+    with open(path, "rb") as f:
+        start = f.read(9)
+        f.seek(0, os.SEEK_END)
+        size = f.tell()
+    return "model" if len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**32 else "key" if size == 32 else "other"
+
+
+def is_enhancer(path):
+    """Does the header of a model file say so? What is wrong with it, the loader will say."""
+    try:
+        with open(path, "rb") as f:
+            (length,) = struct.unpack("<Q", f.read(8))
+            return json.loads(f.read(min(length, 2**22)))["__metadata__"]["kind"] == "enhancer"
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return False
+
+
+def show_metadata(metadata):
+    """What the file says of itself but its structure; the card, a text of several lines, last."""
+    for key, value in sorted(metadata.items()):
+        if key not in ("graph", "codec", "enhancer", "checksum", "card"):
+            print(f"  {key:15s} {value}")
+    for line in metadata.get("card", "").splitlines():
+        print(f"  | {line}")
+
+
+def enhancer(path):
     from gnuradio import srec
-    path = args.file or srec.default_model()
-    if not os.path.isfile(path):
-        raise Failure(f"{path}: no such file")
+    try:
+        info = srec.enhancer_info(path)
+    except RuntimeError as error:
+        raise Failure(str(error)) from None
+    print(f"{path}: srec enhancer, id {info['id']}, {info['parameters'] / 1e6:.3g} million parameters")
+    print(f"  {'scale':15s} {info['scale']}")
+    print(f"  {'enhancer':15s} {info['macs_per_pixel'] / 1e3:.1f} kMAC per pixel")
+    show_metadata(info["metadata"])
+    return 0
+
+
+def model(path):
+    from gnuradio import srec
     try:
         info = srec.model_info(path)
     except RuntimeError as error:
         raise Failure(str(error)) from None
     print(f"{path}: srec model, id {info['id']}, {info['parameters'] / 1e6:.1f} million parameters")
-    for key, value in sorted(info["metadata"].items()):
-        if key not in ("graph", "codec", "checksum"):
-            print(f"  {key:15s} {value}")
     print(f"  {'ladder':15s} {' '.join(map(str, info['ladder']))} features a patch")
     macs = info["macs_per_pixel"]
     print(f"  {'encoder':15s} {sum(macs[n] for n in ('ga', 'ha', 'hs', 'fe')) / 1e3:.1f} kMAC per pixel")
     print(f"  {'decoder':15s} {sum(macs[n] for n in ('fd', 'gs')) / 1e3:.1f} kMAC per pixel")
+    show_metadata(info["metadata"])
     return 0
+
+
+def recording(path):
+    from .. import sigmf
+    try:
+        told = sigmf.Recording(path)
+    except sigmf.Fault as error:
+        raise Failure(str(error)) from None
+    cut = ", the last one not whole" if told.cut else ""
+    print(f"{told.meta}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut}, {told.n_samples / told.rate:.3f} s")
+    if told.frequency is not None:
+        print(f"  {'frequency':18s} {told.frequency / 1e6:.9g} MHz")
+    captures = told.metadata.get("captures") or [{}]
+    others = ((key, told.metadata["global"].get("core:" + key)) for key in ("recorder", "description", "author"))
+    for name, value in (("begun", captures[0].get("core:datetime")), *others):
+        if value is not None:
+            print(f"  {name:18s} {' '.join(str(value).split())[:100]}")
+    for key, value in told.srec.items():
+        print(f"  {key:18s} {f'{value:.9g}' if isinstance(value, float) else ' '.join(str(value).split())[:60]}")
+    if not told.srec:
+        print("  made by another program: nothing is said of gr-srec's waveform")
+    return 0
+
+
+def run(args):
+    from gnuradio import srec
+    from .. import sigmf
+    path = args.file or srec.default_model()
+    if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):
+        return recording(path)
+    try:
+        kind = kind_of(path)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    if kind == "model":
+        return enhancer(path) if is_enhancer(path) else model(path)
+    if os.path.getsize(path) == 0:
+        raise Failure(f"{path}: the file is empty; {KINDS}")
+    raise Failure(f"{path}: {'perhaps a key file: those hold nothing to tell' if kind == 'key' else 'no file of gr-srec'}; {KINDS}")

@@ -9,20 +9,23 @@ from . import Failure, Usage
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PICTURE_TIMEOUT_S = 3600
+BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
 
 
 def add_arguments(parser):
     parser.add_argument("--image", required=True, help="picture to send")
     parser.add_argument("--out", required=True, help="folder for the results")
-    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS)
+    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="(default qpsk)")
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2 needs the enhancer, which this release has not")
-    parser.add_argument("--no-sr", action="store_true", help="without super-resolution (this release has none anyway)")
+    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the half-size picture, a quarter of the symbols (default 1)")
+    parser.add_argument("--no-sr", action="store_true", help="without super-resolution")
+    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed one of that scale)")
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
+    parser.add_argument("--cipher", default="add", choices=("add", "xor"), help="add: modulo 256, the paper's (default); xor: costs soft decoding nothing")
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
     parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
-    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"))
+    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="(default awgn)")
     parser.add_argument("--coherence", type=int, default=1024, help="symbols of equal gain, rayleigh (default 1024)")
     parser.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
     parser.add_argument("--seed", type=int, default=1, help="of channel, losses and keys: equal seeds, equal results")
@@ -31,7 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--model", default="", help="model file (default: the installed one)")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
     parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
-    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"))
+    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"), help="bf16 needs a processor that has it (default f32)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output)")
 
 
@@ -41,10 +44,20 @@ def check(args):
                                    ("threads", args.threads, 0, 1024), ("coherence", args.coherence, 1, 2**30)):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-    if args.scale == 2:
-        raise Usage("--scale 2 needs the super-resolution network, which this release does not have")
+    if args.cipher == "xor" and args.modulation == "pam256":
+        raise Usage("--cipher xor does not go with pam256: an amplitude can only be added to")
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
+
+
+def check_memory(path):
+    from ..image_source import picture_size
+    from .memory import available
+    width, height = picture_size(path)
+    need, free = width * height * BYTES_PER_PIXEL, available()
+    if free is not None and need > free:
+        raise Failure(f"{path}: {width}x{height} pixels take about {need / 1e9:.1f} GB of memory to simulate, and {free / 1e9:.1f} GB are free: "
+                      "send a smaller picture")
 
 
 def collector(gr, pmt):
@@ -66,7 +79,36 @@ def collector(gr, pmt):
     return Collector()
 
 
-def flowgraph(args, key, picture):
+def find_enhancer(args):
+    """-> path of the super-resolution model to use, "" for none"""
+    from gnuradio import srec
+    if args.no_sr:
+        return ""
+    path = args.enhancer or srec.default_enhancer(args.scale)
+    named = args.enhancer or os.environ.get("SREC_ENHANCER")
+    if not named and not os.path.exists(path):
+        print(f"srec simulate: no super-resolution model is installed ({path}); enhanced.png is not written", file=sys.stderr)
+        return ""
+    try:
+        scale = srec.enhancer_info(path)["scale"]
+    except RuntimeError as error:
+        raise Failure(str(error)) from None
+    if scale != args.scale:
+        raise Failure(f"model {path} is an enhancer of scale {scale}, and --scale is {args.scale}: name another one by --enhancer, or take --no-sr")
+    return path
+
+
+def at_full_size(received, args, picture):
+    """A received picture, at the size of the one sent: with scale 2 doubled if no enhancer did it, and cut where the sent one's sides are odd."""
+    from gnuradio import srec
+    if received is None:
+        return None
+    if received.shape[:2] != picture.shape[:2] and received.shape[0] <= picture.shape[0] and received.shape[1] <= picture.shape[1]:
+        received = srec.image_double(received)
+    return received[:picture.shape[0], :picture.shape[1]]
+
+
+def flowgraph(args, key, picture, enhancer):
     """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
     import pmt
     from gnuradio import gr, srec
@@ -75,17 +117,18 @@ def flowgraph(args, key, picture):
     source = srec.image_source(args.image, in_flight=1)
     bob_key = "seed:%d" % (args.seed ^ 0x5EED) if args.wrong_key else key
     transmitter = srec.transmitter(key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                   args.precision, session=args.seed + 1)
+                                   args.precision, session=args.seed + 1, cipher=args.cipher, scale=args.scale)
     channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
     fading = args.channel == "rayleigh"
     common = dict(modulation=args.modulation, snr_db=args.snr, soft=not args.hard, model=args.model, threads=args.threads,
-                  precision=args.precision, timeout=1e6, gain_input=fading)
+                  precision=args.precision, timeout=1e6, gain_input=fading, enhancer=enhancer, scale=args.scale)
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
-    sinks = {name: srec.image_sink() for name in receivers}
-    info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets")}
+    sinks = {name: srec.image_sink() for name in (*receivers, "before")}
+    info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(transmitter, "info", source, "next")
+    top.msg_connect(transmitter, "encoder_info", source, "next")
     top.msg_connect(transmitter, "info", info["mapper"], "info")
     top.msg_connect(transmitter, "encoder_info", info["encoder"], "info")
     top.connect(transmitter, channel)
@@ -94,8 +137,12 @@ def flowgraph(args, key, picture):
         if fading:
             top.connect((channel, 1), (receiver, 1))
         top.msg_connect(receiver, "pdus", sinks[name], "pdus")
+    top.msg_connect(receivers["bob"], "received", sinks["before"], "pdus")
+    if enhancer:
+        top.msg_connect(receivers["bob"], "enhancer_info", info["enhancer"], "info")
     top.msg_connect(receivers["bob"], "info", info["bob"], "info")
     top.msg_connect(receivers["bob"], "packet_info", info["packets"], "info")
+    top.kept = source, transmitter, receivers  # GNU Radio keeps no Python block alive
     return top, sinks, info
 
 
@@ -118,22 +165,22 @@ def run(args):
     from ..image_source import load_picture
     from .comparison import side_by_side
 
+    enhancer = find_enhancer(args)
     try:
+        check_memory(args.image)
         picture = load_picture(args.image)
         os.makedirs(args.out, exist_ok=True)
         started = time.monotonic()
-        top, sinks, info = flowgraph(args, args.key or "seed:%d" % args.seed, picture)
+        top, sinks, info = flowgraph(args, args.key or "seed:%d" % args.seed, picture, enhancer)
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
-    if not args.no_sr:
-        print("srec simulate: this release has no super-resolution network; enhanced.png is not written", file=sys.stderr)
     top.start()
     try:
         wait_for(sinks, started)
         for _ in range(50):  # the figures travel beside the pictures
-            if info["bob"].last("eof") and info["packets"].last("eof"):
+            if info["bob"].last("eof") and info["packets"].last("eof") and (not enhancer or info["enhancer"].last("eof")):
                 break
             time.sleep(0.02)
     finally:
@@ -144,13 +191,14 @@ def run(args):
     counters = info["packets"].last("eof")
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
-    received = sinks["bob"].pictures[0][0] if sinks["bob"].pictures else None
-    eve = sinks["eve"].pictures[0][0] if sinks["eve"].pictures else None
+    got = {name: at_full_size(sink.pictures[0][0] if sink.pictures else None, args, picture) for name, sink in sinks.items()}
+    received, final, eve = got["before"], got["bob"], got["eve"]
     pixels = picture.shape[0] * picture.shape[1]
     small = min(picture.shape[:2]) < 11
-    psnr = None if received is None else srec.psnr(picture, received)
+    before = None if received is None else srec.psnr(picture, received)
+    psnr = None if final is None else srec.psnr(picture, final)
     result = {
-        "psnr_db": psnr, "ms_ssim": None if received is None or small else srec.ms_ssim(picture, received), "psnr_before_sr_db": psnr,
+        "psnr_db": psnr, "ms_ssim": None if final is None or small else srec.ms_ssim(picture, final), "psnr_before_sr_db": before,
         "eve_psnr_db": None if eve is None else srec.psnr(picture, eve),
         "cbr": mapper.get("n_symbols", 0) / (3 * pixels), "cbr_header": mapper.get("header_symbols", 0) / (3 * pixels),
         "n_symbols": mapper.get("n_symbols"), "n_features": encoder.get("n_features"),
@@ -158,20 +206,23 @@ def run(args):
         "packets_forged": counters.get("forged"), "packets_damaged": counters.get("damaged"),
         "patches": decoder.get("patches"), "patches_lost": decoder.get("patches_lost"),
         "snr_db": args.snr, "modulation": args.modulation, "eta": args.eta, "scale": args.scale, "channel": args.channel, "seed": args.seed,
-        "encrypt": not args.no_encrypt, "soft": not args.hard, "model": srec.model_info(args.model)["id"],
-        "encode_s": encoder.get("encode_s"), "decode_s": decoder.get("decode_s"), "enhance_s": None, "mean_deviation": decoder.get("mean_deviation"),
+        "encrypt": not args.no_encrypt, "cipher": "none" if args.no_encrypt else args.cipher, "soft": not args.hard, "model": srec.model_info(args.model)["id"],
+        "encode_s": encoder.get("encode_s"), "decode_s": decoder.get("decode_s"), "enhance_s": info["enhancer"].last("picture").get("enhance_s"),
+        "enhancer": srec.enhancer_info(enhancer)["id"] if enhancer else None, "mean_deviation": decoder.get("mean_deviation"),
     }
     Image.fromarray(picture).save(os.path.join(args.out, "sent.png"))
     panels = [("sent", picture, "")]
-    for name, array, value in (("received", received, result["psnr_db"]), ("eve", eve, result["eve_psnr_db"])):
+    words = {"received": "Bob, who has the key", "enhanced": "Bob, with super-resolution", "eve": "Eve, who has not"}
+    for name, array, value in (("received", received, before), ("enhanced", final if enhancer else None, psnr), ("eve", eve, result["eve_psnr_db"])):
         path = os.path.join(args.out, name + ".png")
         if array is None:
             if os.path.exists(path):
                 os.remove(path)
             continue
         Image.fromarray(array).save(path)
-        panels.append(("Bob, who has the key" if name == "received" else "Eve, who has not", array, f"{value:.2f} dB"))
-    caption = (f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {'in clear' if args.no_encrypt else 'encrypted'}, "
+        panels.append((words[name], array, f"{value:.2f} dB"))
+    secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
+    caption = (f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
                f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}")
     side_by_side(panels, caption).save(os.path.join(args.out, "comparison.png"))
     text = json.dumps(result, indent=1)
@@ -180,10 +231,12 @@ def run(args):
     elif args.json:
         with open(args.json, "w") as f:
             f.write(text + "\n")
-    if received is None:
+    if final is None:
         raise Failure(f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed authentication: is it the right key?"
                       f" {counters.get('damaged', 0)} damaged: is the SNR too low?)")
     if args.json != "-":
-        print(f"Bob {psnr:.2f} dB" + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "") + f", {caption}")
-        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s; pictures in {args.out}")
+        sr = f" ({before:.2f} before super-resolution)" if enhancer else ""
+        enhance = f", enhance {result['enhance_s']:.2f} s" if enhancer else ""
+        print(f"Bob {psnr:.2f} dB{sr}" + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "") + f", {caption}")
+        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in {args.out}")
     return 0

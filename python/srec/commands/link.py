@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `srec send` and `srec receive` share: options, the end of a run, figures as text."""
+import json
+import math
+import os
+import signal
+import sys
+import threading
+
+from . import Failure, Usage
+
+MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
+DATATYPES = ("cf32_le", "ci16_le", "cu8")
+STOP_S = 30  # what a flowgraph may take to stop
+
+
+def add_link_arguments(parser):
+    parser.add_argument("--key", required=True, help="key file, as made by srec keygen")
+    parser.add_argument("--device", required=True, help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe")
+    parser.add_argument("--modulation", choices=MODULATIONS, help="(default: the recording's, else qpsk)")
+    parser.add_argument("--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)")
+    parser.add_argument("--rolloff", type=float, help="of the pulse, 0.1 to 1 (default: the recording's, else 0.25)")
+    parser.add_argument("--rate", type=float, metavar="SPS", help="samples per second (default: the recording's, else 1e6)")
+    parser.add_argument("--format", choices=DATATYPES, help="samples of files and pipes (default cf32_le)")
+    parser.add_argument("--frequency", type=float, metavar="HZ", help="carrier of the radio; recordings note it")
+    parser.add_argument("--gain", type=float, metavar="DB", help="of the radio (default: the driver's)")
+    parser.add_argument("--antenna", metavar="NAME", help="of the radio (default: the driver's)")
+    parser.add_argument("--bandwidth", type=float, metavar="HZ", help="of the radio's filter (default: the driver's)")
+    parser.add_argument("--model", default="", help="model file (default: the installed one)")
+    parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures of the run there ('-': standard output)")
+    parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS", help="between lines of the level meter on standard error, 0: none (default 5)")
+
+
+def add_impairment_arguments(parser):
+    parser.add_argument("--snr", type=float, metavar="DB", help="simulate noise: Es/N0 (default: none)")
+    parser.add_argument("--cfo", type=float, default=0.0, metavar="HZ", help="simulate a carrier offset")
+    parser.add_argument("--ppm", type=float, default=0.0, help="simulate a clock offset, parts per million")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SAMPLES", help="simulate silence before the first burst; fractions too")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated noise (default 1)")
+
+
+def check_link(args, kind):
+    """Ranges of the shared options, where one is given. Raises Usage."""
+    for name, value, low, high in (("sps", args.sps, 2, 16), ("rolloff", args.rolloff, 0.1, 1), ("rate", args.rate, 1, 1e10),
+                                   ("frequency", args.frequency, 0, 1e12), ("gain", args.gain, -200, 200), ("bandwidth", args.bandwidth, 0, 1e10),
+                                   ("threads", args.threads, 0, 1024), ("status", args.status, 0, 1e6)):
+        if value is not None and not low <= value <= high:
+            raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+    if kind in ("uhd", "soapy"):
+        if args.frequency is None:
+            raise Usage("--frequency is missing: which carrier, in Hz?")
+    else:
+        for name in ("gain", "antenna", "bandwidth"):
+            if getattr(args, name) is not None:
+                raise Usage(f"--{name} is for radios (uhd:, soapy:)")
+
+
+def check_impairments(args):
+    for name, value, low, high in (("snr", args.snr, -20, 80), ("ppm", args.ppm, -1000, 1000), ("delay", args.delay, 0, 1e9),
+                                   ("seed", args.seed, 0, 2**63 - 1), ("level", args.level, -80, 20)):
+        if value is not None and not low <= value <= high:
+            raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+
+
+def check_cfo(args):
+    if not -0.5 <= args.cfo / args.rate <= 0.5:
+        raise Usage(f"--cfo {args.cfo:g}: at {args.rate:g} samples/s it may be {-args.rate / 2:g} .. {args.rate / 2:g}")
+
+
+def impaired(args):
+    return args.snr is not None or args.cfo != 0 or args.ppm != 0 or args.delay != 0
+
+
+def impairments(args):
+    """-> block, for bursts of level args.level"""
+    from gnuradio import srec
+    noise = 0.0 if args.snr is None else args.sps * 10 ** (0.1 * (args.level - args.snr))
+    if noise and noise < 1e-10:
+        raise Usage(f"--snr {args.snr:g} at --level {args.level:g}: so little noise cannot be simulated; leave --snr out")
+    return srec.impairments(noise_power=noise, cfo=args.cfo / args.rate, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly. A second signal ends it at once."""
+
+    def __init__(self):
+        self.event, self._old = threading.Event(), {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._old[number] = signal.signal(number, self._handle)
+        return self
+
+    def _handle(self, number, frame):
+        if self.event.is_set():
+            os._exit(128 + number)
+        self.event.set()
+
+    def __exit__(self, *_):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def __bool__(self):
+        return self.event.is_set()
+
+
+class Run:
+    """A flowgraph while used as a context: started, and stopped at the end whatever happens."""
+
+    def __init__(self, top):
+        self._top = top
+        self._waiter = threading.Thread(target=top.wait, daemon=True)
+
+    def __enter__(self):
+        self._top.start()
+        self._waiter.start()
+        return self
+
+    def ended(self, timeout=0.0):
+        """-> True once the flowgraph has ended by itself"""
+        self._waiter.join(timeout)
+        return not self._waiter.is_alive()
+
+    def __exit__(self, *_):
+        self._top.stop()
+        self._waiter.join(STOP_S)
+        if self._waiter.is_alive():
+            raise Failure(f"the flowgraph did not stop within {STOP_S} s: a device hangs")
+
+
+def take_stdout():
+    """Standard output for samples or figures alone: whatever else is printed, by drivers too, goes to standard error. -> file descriptor"""
+    sys.stdout.flush()
+    fd = os.dup(1)
+    os.dup2(2, 1)
+    return fd
+
+
+def write_json(path, figures, stdout):
+    """stdout: file descriptor that '-' stands for. Raises OSError."""
+    with os.fdopen(os.dup(stdout), "w") if path == "-" else open(path, "w", encoding="utf-8") as f:
+        f.write(json.dumps(figures, indent=1) + "\n")
+
+
+def decibel(value):
+    return "-inf" if value is None or not math.isfinite(value) else f"{value:.1f}"
+
+
+def number(value, digits=3):
+    """For JSON, which knows no infinity"""
+    return None if value is None or not math.isfinite(value) else round(value, digits)
+
+
+def meter_line(level):
+    """Figures of level_meter.read() -> text"""
+    if not level["samples"]:
+        return "no samples"
+    text = f"level {decibel(level['level_db'])} dBFS, peak {decibel(level['peak_db'])} dBFS"
+    return text + (f", CLIPPED {100 * level['clipped']:.3g} %" if level["clipped"] else ", not clipped")
+
+
+class Levels:
+    """Figures of a level meter over the whole run."""
+
+    def __init__(self, meter):
+        self._meter, self._n, self._energy, self._peak, self._clipped = meter, 0.0, 0.0, 0.0, 0.0
+
+    def read(self):
+        """-> what came since the call before"""
+        level = self._meter.read()
+        n = level["samples"]
+        if n:
+            self._n += n
+            self._energy += n * 10 ** (0.1 * level["level_db"])
+            self._peak = max(self._peak, 10 ** (0.05 * level["peak_db"]))
+            self._clipped += n * level["clipped"]
+        return level
+
+    def figures(self):
+        self.read()
+        mean = self._energy / self._n if self._n else 0
+        return {"samples": int(self._n), "mean_dbfs": number(10 * math.log10(mean)) if mean else None,
+                "peak_dbfs": number(20 * math.log10(self._peak)) if self._peak else None, "clipped": self._clipped / self._n if self._n else 0.0}

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Received pictures in a window, as their packets arrive."""
+import collections
+import dataclasses
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from .image_source import load_picture
+from .metadata import picture_array, to_dict
+from .originals import Originals
+from .ports import add_ports
+
+PANELS = {"sent": "Sent", "bob": "Bob, who has the key", "eve": "Eve, who has not"}
+REFUSED = ("damaged", "forged", "foreign_model", "unsupported", "truncated")  # counters of packet_decoder
+
+
+def application():
+    """-> the program's QApplication, made if there is none. Raises RuntimeError with one line if PyQt5 or a display is missing: Qt itself would
+    end the program."""
+    try:
+        from PyQt5 import QtWidgets
+    except ImportError:
+        raise RuntimeError("a window needs PyQt5: apt install python3-pyqt5") from None
+    if QtWidgets.QApplication.instance():
+        return QtWidgets.QApplication.instance()
+    platform = os.environ.get("QT_QPA_PLATFORM", "")
+    if platform.split(":")[0] not in ("offscreen", "minimal"):
+        if not platform and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+            raise RuntimeError("no display for a window: neither DISPLAY nor WAYLAND_DISPLAY is set (QT_QPA_PLATFORM=offscreen runs without)")
+        trial = subprocess.run([sys.executable, "-c", "from PyQt5.QtWidgets import QApplication; QApplication([])"], capture_output=True, check=False)
+        if trial.returncode:
+            raise RuntimeError(f"no window can be opened on display '{os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')}': is it there, "
+                               "and may this user use it?")
+    return QtWidgets.QApplication(sys.argv[:1])
+
+
+@dataclasses.dataclass
+class _Panel:
+    """What one panel shows."""
+    array: np.ndarray = None
+    part: float = 1.0  # of the picture's packets
+    caption: str = ""
+
+
+class image_view(gr.hier_block2):
+    """A window with the picture as it arrives: Bob's, Eve's beside it from her first picture on, and the one sent where that is known.
+
+    Message ports, all in: `bob` and `eve` (pictures, and pictures so far, of a receiver's `pdus` and `progress`), `original` (pictures as they are
+    sent: for PSNR, and latency if they have `time`), `info` (dicts of a receiver's `burst_info` for SNR and `packet_info` for refused packets).
+
+    title: above the pictures; snr_db: to show where neither burst_info nor the pictures tell it, NaN = unknown; original: file of the picture
+    sent, if that is not known from the port. Raises RuntimeError without PyQt5 or a QApplication (`application()` makes one), ValueError if
+    the file is unreadable.
+    Made, shown and grabbed in the thread of Qt; messages may come from any. If they come faster than Qt draws, only the newest is drawn.
+    """
+
+    def __init__(self, title="", snr_db=float("nan"), original=""):
+        gr.hier_block2.__init__(self, "srec_image_view", gr.io_signature(0, 0, 0), gr.io_signature(0, 0, 0))
+        try:
+            from PyQt5 import QtWidgets
+        except ImportError:
+            raise RuntimeError("image_view needs PyQt5: apt install python3-pyqt5") from None
+        from . import image_view_widget
+        if QtWidgets.QApplication.instance() is None:
+            raise RuntimeError("image_view needs a QApplication: make one first")
+        self._reference = load_picture(original) if original else None
+        self._lock = threading.Lock()  # guards what follows
+        self._panels = {name: _Panel() for name in PANELS}
+        self._originals = Originals()
+        self._told = False  # Qt knows of a change and has not drawn it yet
+        self._snr_db = snr_db
+        self._refused = 0
+        self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest pictures
+        self._number = None  # of Bob's latest picture, with its session
+        self.pictures = self.missed = self.packets = self.packets_lost = self.dropped = self.partials = 0
+        self._widget = image_view_widget.View(title, PANELS)
+        self._pixels = image_view_widget.pixels
+        self._changed = image_view_widget.Changed(self._widget)  # ends with the window, and then draws no more
+        self._changed.signal.connect(self._draw)
+        if self._reference is not None:
+            self._panels["sent"] = _Panel(self._reference, 1.0, os.path.basename(original))
+        self._ports = add_ports(self, {"bob": self._bob, "eve": self._eve, "original": self._original, "info": self._info})
+        self._draw()
+
+    def qwidget(self):
+        """-> the QWidget to put into a layout, or to show()"""
+        return self._widget
+
+    def grab(self):
+        """-> uint8 array (height, width, 3) of the window. In the thread of Qt."""
+        self._draw()
+        return self._pixels(self._widget)
+
+    def set_snr_db(self, snr_db):
+        with self._lock:
+            self._snr_db = snr_db
+        self._tell()
+
+    def captions(self):
+        """-> {panel: caption}, and under "status" the line of figures"""
+        with self._lock:
+            return {**{name: panel.caption for name, panel in self._panels.items()}, "status": self._status()}
+
+    def parts(self):
+        """-> {panel: part of its picture's packets that has come, 0 .. 1; 1 of a whole picture, 0 before the first}"""
+        with self._lock:
+            return {name: panel.part if panel.array is not None else 0.0 for name, panel in self._panels.items()}
+
+    # --- threads of the blocks
+
+    def _tell(self):
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            try:
+                self._changed.signal.emit()
+            except RuntimeError:  # the window is gone
+                pass
+
+    def _picture(self, msg):
+        """-> (metadata, array), or None for the end mark and what is no picture"""
+        try:
+            meta = to_dict(pmt.car(msg))
+            return None if meta.get("eof") is True else (meta, picture_array(meta, pmt.cdr(msg)), meta["picture"])[:2]
+        except Exception:  # whatever a stranger may send
+            with self._lock:
+                self.dropped += 1
+            self._tell()
+            return None
+
+    def _received(self, name, msg):
+        found = self._picture(msg)
+        if found is None:
+            return
+        meta, array = found
+        known = self._originals.figures(meta, array, self._reference)
+        with self._lock:
+            slices = meta.get("slices", 0)
+            there = slices - meta.get("slices_lost", 0)
+            words = [f"picture {meta['picture']}"]
+            if meta.get("partial") or there < slices:
+                words.append(f"{there} of {slices} packets")
+            if "psnr_db" in known:
+                words.append(f"{known['psnr_db']:.1f} dB")
+            if "latency_s" in known:
+                words.append(f"{1e3 * known['latency_s']:.0f} ms")
+            self._panels[name] = _Panel(array, there / slices if meta.get("partial") and slices else 1.0, ", ".join(words))
+            if name == "bob":
+                self._snr_db = meta.get("snr_db", self._snr_db)
+                self._count(meta, slices, there)
+        self._tell()
+
+    def _count(self, meta, slices, there):
+        if meta.get("partial"):
+            self.partials += 1
+            return
+        number = meta.get("session"), meta["picture"]
+        if self._number and number[0] == self._number[0] and number[1] > self._number[1]:
+            self.missed += number[1] - self._number[1] - 1
+        self._number = number
+        self.pictures += 1
+        self.packets += there
+        self.packets_lost += slices - there
+        self._arrivals.append(time.monotonic())
+
+    def _bob(self, msg):
+        self._received("bob", msg)
+
+    def _eve(self, msg):
+        self._received("eve", msg)
+
+    def _original(self, msg):
+        found = self._picture(msg)
+        if found is None:
+            return
+        meta, array = found
+        self._originals.add(meta, array)
+        with self._lock:
+            self._panels["sent"] = _Panel(array, 1.0, f"picture {meta['picture']}")
+        self._tell()
+
+    def _info(self, msg):
+        try:
+            meta = to_dict(msg)
+        except Exception:
+            return
+        with self._lock:
+            snr_db = meta.get("snr_db")
+            if isinstance(snr_db, float):
+                self._snr_db = snr_db
+            counts = [meta[key] for key in REFUSED if isinstance(meta.get(key), int)]
+            if "accepted" in meta:  # packet_decoder's, not the synchroniser's counter of the same name
+                self._refused = sum(counts)
+        self._tell()
+
+    # --- thread of Qt
+
+    def _status(self):
+        words = [] if math.isnan(self._snr_db) else [f"SNR {self._snr_db:.1f} dB"]
+        words.append(f"pictures {self.pictures}, missed {self.missed}")
+        words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {self._refused}")
+        seconds = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0
+        if seconds:
+            words.append(f"{(len(self._arrivals) - 1) / seconds:.1f} pictures/s")
+        if self._originals.frames_dropped:
+            words.append(f"frames left out {self._originals.frames_dropped}")
+        return "   ".join(words)
+
+    def _draw(self):
+        with self._lock:
+            self._told = False
+            states, status = dict(self._panels), self._status()
+        self._widget.show_states(states, status)

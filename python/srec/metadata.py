@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metadata between PMT and Python. GNU Radio's pmt.to_pmt() takes no integer from 2^63 on, and session numbers are 64-bit unsigned."""
+import pmt
+
+from .srec_python import u8array
+
+
+def to_pmt(values):
+    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the C++ blocks have them.
+    Raises TypeError or OverflowError for anything else."""
+    result = pmt.make_dict()
+    for key, value in values.items():
+        if value is None:
+            item = pmt.PMT_NIL
+        elif isinstance(value, bool):
+            item = pmt.from_bool(value)
+        elif isinstance(value, int):
+            if not -2**63 <= value < 2**64:
+                raise OverflowError(f"{key}: {value} does not fit 64 bits")
+            item = pmt.from_uint64(value) if value >= 0 else pmt.from_long(value)
+        elif isinstance(value, float):
+            item = pmt.from_double(value)
+        elif isinstance(value, str):
+            item = pmt.intern(value)
+        else:
+            raise TypeError(f"{key}: {type(value).__name__} has no place in metadata")
+        result = pmt.dict_add(result, pmt.intern(key), item)
+    return result
+
+
+def _plain(item):
+    try:
+        value = pmt.to_python(item)
+    except (RuntimeError, TypeError, ValueError):
+        return str(item)
+    if pmt.is_uniform_vector(item):
+        return value.tolist()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(item)
+
+
+def to_dict(metadata):
+    """PMT dict -> dict of text to what JSON can hold: numbers, text, lists of numbers; of other values the printed form.
+    Raises TypeError if it is no dict."""
+    if not pmt.is_dict(metadata):
+        raise TypeError("not a metadata dict")
+    items = pmt.dict_items(metadata)  # the latest first
+    pairs = (pmt.nth(i, items) for i in reversed(range(pmt.length(items))))
+    return {pmt.symbol_to_string(pmt.car(p)) if pmt.is_symbol(pmt.car(p)) else str(pmt.car(p)): _plain(pmt.cdr(p)) for p in pairs}
+
+
+def picture_array(meta, vector):
+    """metadata of a picture PDU as dict, and its vector -> uint8 array (height, width) or (height, width, 3).
+    Raises KeyError, TypeError or ValueError."""
+    width, height, channels = meta["width"], meta["height"], meta["channels"]
+    if channels not in (1, 3) or not width or not height:
+        raise ValueError(f"{width}x{height} pixels of {channels} channels")
+    return u8array(vector).reshape((height, width, 3) if channels == 3 else (height, width))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures a second, latency and PSNR of a link whose both ends are in one program."""
+import collections
+import statistics
+import time
+
+import pmt
+from gnuradio import gr
+
+from .metadata import picture_array, to_dict, to_pmt
+from .originals import Originals
+from .ports import add_ports
+
+
+class picture_meter(gr.hier_block2):
+    """Message ports: in `original` (pictures as they are sent, with `time` in their metadata), in `pdus` (received ones), out `pdus` (the same with
+    `latency_s` and `psnr_db` in the metadata where known), out `info` (each picture's figures and the counter `dropped` of messages that were no
+    pictures; at the end mark those of the whole run).
+
+    report: seconds between lines on standard output, and one at the end; 0 = none. Raises ValueError if it is negative or not a number.
+    Latency: seconds from `time` of the picture sent until the one received of the same number is here. Medians are of the latest 1000 pictures.
+    `figures()` may be called from any thread.
+    """
+
+    def __init__(self, report=0.0):
+        gr.hier_block2.__init__(self, "srec_picture_meter", gr.io_signature(0, 0, 0), gr.io_signature(0, 0, 0))
+        if not 0 <= report < float("inf"):
+            raise ValueError("report must be 0 (never) or more seconds")
+        self._report = report
+        self._originals = Originals()
+        self._latest = collections.deque(maxlen=1000)  # (seconds of latency or None, PSNR or None)
+        self._first = self._last = self._reported = None  # time.monotonic() of arrivals and of the latest line
+        self._begin = None  # number of the first picture sent, or else received
+        self._max_latency = None
+        self.pictures = self.lost = self.dropped = 0
+        self._ports = add_ports(self, {"pdus": self._received, "original": self._sent}, {"pdus": ("pdus", "info")})
+
+    def figures(self):
+        """-> dict: pictures received, lost (their numbers are missing), dropped messages, frames_dropped by the source; rate_hz; median and largest
+        latency_s; median PSNR. None where nothing is known."""
+        latencies, psnrs = ([row[i] for row in list(self._latest) if row[i] is not None] for i in (0, 1))
+        seconds = self._last - self._first if self.pictures > 1 else 0
+        return {"pictures": self.pictures, "lost": self.lost, "dropped": self.dropped, "frames_dropped": self._originals.frames_dropped,
+                "rate_hz": (self.pictures - 1) / seconds if seconds else None,
+                "latency_median_s": statistics.median(latencies) if latencies else None, "latency_max_s": self._max_latency,
+                "psnr_median_db": statistics.median(psnrs) if psnrs else None}
+
+    def _sent(self, msg):
+        try:
+            meta = to_dict(pmt.car(msg))
+            if meta.get("eof") is not True:
+                self._originals.add(meta, picture_array(meta, pmt.cdr(msg)))
+        except Exception:  # whatever a stranger may send
+            self.dropped += 1
+
+    def _received(self, msg):
+        try:
+            meta = to_dict(pmt.car(msg))
+            if meta.get("eof") is True:
+                return self._end(msg)
+            known = self._originals.figures(meta, picture_array(meta, pmt.cdr(msg)))
+        except Exception:
+            self.dropped += 1
+            return
+        self._last = time.monotonic()
+        self._first = self._first or self._last
+        self.pictures += 1
+        self._count_lost(meta["picture"])
+        self._latest.append((known.get("latency_s"), known.get("psnr_db")))
+        if "latency_s" in known:
+            self._max_latency = max(self._max_latency or 0.0, known["latency_s"])
+        info = pmt.dict_update(pmt.car(msg), to_pmt(known))
+        self._ports["pdus"].message_port_pub(pmt.intern("pdus"), pmt.cons(info, pmt.cdr(msg)))
+        self._info({"event": "picture", "picture": meta["picture"], "pictures": self.pictures, "lost": self.lost, "dropped": self.dropped, **known})
+        if self._report and self._last - (self._reported or self._first) >= self._report:
+            self._reported = self._last
+            self._line()
+
+    def _count_lost(self, number):
+        """number: of a picture that should be here by now, as all before it"""
+        if self._begin is None:
+            self._begin = number if self._originals.first is None else self._originals.first
+        self.lost = max(0, number + 1 - self._begin - self.pictures)
+
+    def _end(self, msg):
+        if self._originals.last is not None:
+            self._count_lost(self._originals.last)
+        self._ports["pdus"].message_port_pub(pmt.intern("pdus"), msg)
+        self._info({"event": "eof", **self.figures()})
+        if self._report:
+            self._line()
+
+    def _line(self):
+        f = self.figures()
+        parts = [f"{f['pictures']} pictures"]
+        if f["rate_hz"] is not None:
+            parts.append(f"{f['rate_hz']:.1f} a second")
+        if f["latency_median_s"] is not None:
+            parts.append(f"latency {1e3 * f['latency_median_s']:.0f} ms, at most {1e3 * f['latency_max_s']:.0f} ms")
+        if f["psnr_median_db"] is not None:
+            parts.append(f"PSNR {f['psnr_median_db']:.1f} dB")
+        print("; ".join([*parts, f"lost {f['lost']}", f"frames dropped at the source {f['frames_dropped']}"]), flush=True)
+
+    def _info(self, values):
+        self._ports["pdus"].message_port_pub(pmt.intern("info"), to_pmt(values))

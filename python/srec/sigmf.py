@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version 1.0). One channel,
+three datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio."""
+import datetime
+import json
+import math
+import os
+
+import numpy as np
+
+VERSION = "1.0.0"
+META, DATA = ".sigmf-meta", ".sigmf-data"
+META_MAX = 64 << 20  # bytes of metadata that are read
+# NumPy type, offset and scale: sample = (stored - offset) / scale
+DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 32768.0), "cu8": ("u1", 127.5, 127.5)}
+SREC_KEYS = {"model": str, "modulation": str, "samples_per_symbol": int, "rolloff": float, "symbol_rate": float, "level_dbfs": float,
+             "cipher": str, "eta": float, "snr_db": float, "cfo_hz": float, "clock_ppm": float, "delay": float, "seed": int}
+
+
+class Fault(ValueError):
+    """A recording that is none, or none that can be used: one line."""
+
+
+def bytes_per_sample(datatype):
+    return 2 * np.dtype(DATATYPES[datatype][0]).itemsize
+
+
+def to_samples(data, datatype):
+    """bytes of whole samples -> complex64 array; full scale is 1"""
+    kind, offset, scale = DATATYPES[datatype]
+    values = np.frombuffer(data, kind)
+    if datatype == "cf32_le":
+        return values.astype(np.float32, copy=False).view(np.complex64)
+    return ((values.astype(np.float32) - np.float32(offset)) / np.float32(scale)).view(np.complex64)
+
+
+def to_bytes(samples, datatype):
+    """complex64 array -> bytes; what exceeds full scale is limited to it (cf32_le: kept)"""
+    kind, offset, scale = DATATYPES[datatype]
+    values = np.ascontiguousarray(samples, np.complex64).view(np.float32)
+    if datatype == "cf32_le":
+        return values.astype(kind, copy=False).tobytes()
+    limits = np.iinfo(kind)
+    return np.clip(np.rint(values * np.float32(scale) + np.float32(offset)), limits.min, limits.max).astype(kind).tobytes()
+
+
+def paths(path):
+    """NAME, NAME.sigmf-meta, NAME.sigmf-data or NAME.sigmf -> (meta path, data path)"""
+    for ending in (META, DATA, ".sigmf"):
+        if path.endswith(ending):
+            path = path[:-len(ending)]
+            break
+    return path + META, path + DATA
+
+
+def is_recording(path):
+    return any(path.endswith(e) for e in (META, DATA)) or os.path.exists(paths(path)[0])
+
+
+class Recording:
+    """meta, data: paths; datatype; rate in Hz; frequency in Hz or None; n_samples; srec: dict, the namespace without its prefix; metadata: all"""
+
+    def __init__(self, path):
+        """Reads and checks the metadata. Raises Fault."""
+        self.meta, self.data = paths(path)
+        self.metadata = _load(self.meta)
+        top = self.metadata.get("global")
+        if not isinstance(top, dict):
+            raise Fault(f"{self.meta}: no SigMF metadata: the object \"global\" is missing")
+        self.datatype = top.get("core:datatype")
+        if not isinstance(self.datatype, str) or self.datatype not in DATATYPES:
+            raise Fault(f"{self.meta}: datatype {str(self.datatype)[:40]!r} is none of {', '.join(DATATYPES)}")
+        self.rate = _number(self.meta, top, "core:sample_rate")
+        if self.rate is None or self.rate <= 0:
+            raise Fault(f"{self.meta}: core:sample_rate is missing or not above 0")
+        if top.get("core:num_channels", 1) != 1:
+            raise Fault(f"{self.meta}: {str(top['core:num_channels'])[:20]} channels; only recordings of one can be read")
+        captures = self.metadata.get("captures", [])
+        if not isinstance(captures, list) or not all(isinstance(c, dict) for c in captures):
+            raise Fault(f"{self.meta}: \"captures\" is not a list of objects")
+        if any(c.get("core:header_bytes") for c in captures):
+            raise Fault(f"{self.meta}: the data have header bytes between the samples, which cannot be read")
+        self.frequency = _number(self.meta, captures[0], "core:frequency") if captures else None
+        self.srec = {key: self._own(top, key, kind) for key, kind in SREC_KEYS.items() if "srec:" + key in top}
+        try:
+            size = os.path.getsize(self.data)
+        except OSError as error:
+            raise Fault(f"{self.data}: {error.strerror}") from None
+        self.n_samples, rest = divmod(size, bytes_per_sample(self.datatype))
+        self.cut = rest != 0  # the last sample is not whole
+        if not self.n_samples:
+            raise Fault(f"{self.data}: there is no sample in it")
+
+    def _own(self, top, key, kind):
+        value = top["srec:" + key]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is float and not math.isfinite(value)):
+            raise Fault(f"{self.meta}: srec:{key} is {str(value)[:40]!r}, which cannot be")
+        return value
+
+
+def _number(path, where, key):
+    value = where.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise Fault(f"{path}: {key} is {str(value)[:40]!r}, not a number")
+    return float(value)
+
+
+def _load(path):
+    try:
+        with open(path, "rb") as f:
+            text = f.read(META_MAX + 1)
+    except OSError as error:
+        raise Fault(f"{path}: {error.strerror}") from None
+    if len(text) > META_MAX:
+        raise Fault(f"{path}: more than {META_MAX >> 20} MB of metadata")
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Fault(f"{path}: not JSON: {str(error).splitlines()[0][:80]}") from None
+    if not isinstance(metadata, dict):
+        raise Fault(f"{path}: no SigMF metadata: not a JSON object")
+    return metadata
+
+
+def write_meta(path, datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
+    """Writes NAME.sigmf-meta, at once or not at all. Raises OSError. srec: dict with SREC_KEYS."""
+    meta, _ = paths(path)
+    top = {"core:datatype": datatype, "core:sample_rate": rate, "core:version": VERSION, "core:recorder": recorder,
+           "core:extensions": [{"name": "srec", "version": "0.1.0", "optional": True}]}
+    if description:
+        top["core:description"] = description
+    top.update({"srec:" + key: SREC_KEYS[key](value) for key, value in (srec or {}).items() if value is not None})
+    capture = {"core:sample_start": 0, "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    if frequency is not None:
+        capture["core:frequency"] = frequency
+    with open(meta + ".tmp", "w", encoding="utf-8") as f:
+        json.dump({"global": top, "captures": [capture], "annotations": []}, f, indent=1)
+        f.write("\n")
+    os.replace(meta + ".tmp", meta)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Experiments as TOML files; docs/experiments/README.md describes the keys."""
+import os
+import shutil
+import tomllib
+
+from ..commands import Failure, Usage
+
+MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
+# scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
+SCHEMES = {"ntscc-clear": (False, True, False), "ntscc-encrypted": (True, True, False), "eavesdropper": (True, False, True), "srec": (True, True, True)}
+DECISIONS = ("hard", "soft")
+CODECS = ("jpeg", "webp", "hevc")
+CODES = ("ideal", "ccsds")
+PLOTS = ("snr", "eta", "cbr")
+
+REQUIRED = object()
+
+
+def _fail(what):
+    raise Usage(what)
+
+
+def _one(value, kind, name, where):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        _fail(f"{where}: {name} must be {'a number' if kind in (int, float) else 'text'}, not {value!r}")
+    return value
+
+
+def _several(value, kind, name, where):
+    """A value, a list of values, or for numbers {from, to, step}."""
+    if isinstance(value, dict) and kind is float:
+        if set(value) != {"from", "to", "step"}:
+            _fail(f"{where}: {name} needs the keys from, to and step")
+        low, high, step = (_one(value[k], float, f"{name}.{k}", where) for k in ("from", "to", "step"))
+        if step <= 0 or high < low or (high - low) / step > 10000:
+            _fail(f"{where}: {name}: step must be above 0, to not below from, and not more than 10000 values")
+        return [round(low + i * step, 9) for i in range(int((high - low) / step + 1e-9) + 1)]
+    values = [_one(v, kind, name, where) for v in (value if isinstance(value, list) else [value])]
+    if not values or len(set(values)) != len(values):
+        _fail(f"{where}: {name} is empty, or names a value twice")
+    return values
+
+
+def _table(table, where, keys):
+    """keys {name: (kind, default)}; several values where kind is a list of one kind. -> dict with all keys."""
+    if not isinstance(table, dict):
+        _fail(f"{where}: a table is needed here")
+    unknown = sorted(set(table) - set(keys))
+    if unknown:
+        _fail(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(keys)}")
+    out = {}
+    for name, (kind, default) in keys.items():
+        if name not in table:
+            if default is REQUIRED:
+                _fail(f"{where}: the key '{name}' is missing")
+            out[name] = default
+        elif isinstance(kind, list):
+            out[name] = _several(table[name], kind[0], name, where)
+        elif kind in (dict, list):
+            out[name] = table[name]
+            if not isinstance(out[name], kind):
+                _fail(f"{where}: {name} must be a table")
+        else:
+            out[name] = _one(table[name], kind, name, where)
+    return out
+
+
+def _within(values, low, high, name, where):
+    for value in values:
+        if not low <= value <= high:
+            _fail(f"{where}: {name} {value:g} is not within {low:g} .. {high:g}")
+
+
+def _known(values, choices, name, where):
+    for value in values:
+        if value not in choices:
+            _fail(f"{where}: unknown {name} '{value}'; known are {', '.join(choices)}")
+
+
+class Experiment:
+    """What a TOML file asks for. Raises Usage with one line on anything it does not understand.
+
+    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); references: dicts with codec, code, model (label);
+    models: {label: path, "" = the installed one}; enhancers: {label: path}; published: dicts with name, cbr, psnr_db, snr_db (None: any), note.
+    """
+
+    def __init__(self, path, models=()):
+        try:
+            with open(path, "rb") as f:
+                raw = tomllib.load(f)
+        except OSError as error:
+            raise Failure(f"{path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Usage(f"{path}: no valid TOML: {error}") from None
+        top = _table(raw, path, {
+            "experiment": (str, REQUIRED), "title": (str, ""), "plot": (str, "snr"), "modulation": ([str], REQUIRED), "snr_db": ([float], REQUIRED),
+            "eta": ([float], [0.2]), "scale": ([int], [1]), "trials": (int, 1), "crop": ([int], []), "channel": (str, "awgn"), "coherence": (int, 1024),
+            "models": (dict, {"default": ""}), "enhancers": (dict, {}), "scheme": (list, []),
+            "reference": (list, []), "published": (list, []), "gains": (dict, None), "grid": (dict, None)})
+        self.path, self.name, self.title, self.plot = path, top["experiment"], top["title"] or top["experiment"], top["plot"]
+        self.modulations, self.snrs, self.etas, self.scales = top["modulation"], top["snr_db"], top["eta"], top["scale"]
+        self.trials, self.channel, self.coherence = top["trials"], top["channel"], top["coherence"]
+        _known([self.plot], PLOTS, "plot", path)
+        _known(self.modulations, MODULATIONS, "modulation", path)
+        _known([self.channel], ("awgn", "rayleigh"), "channel", path)
+        _within(self.snrs, -50, 100, "snr_db", path)
+        _within(self.etas, 0.001, 10, "eta", path)
+        _within([self.trials], 1, 100000, "trials", path)
+        _within([self.coherence], 1, 2**30, "coherence", path)
+        _known(self.scales, (1, 2), "scale", path)
+        self.crop = tuple(top["crop"])
+        if self.crop and (len(self.crop) != 2 or min(self.crop) < 16):
+            _fail(f"{path}: crop must be [width, height], at least 16 each")
+        given = dict(models)
+        self.models, self.enhancers = self._files("models", top["models"], given), self._files("enhancers", top["enhancers"], given)
+        for label in given:
+            if label not in self.models and label not in self.enhancers:
+                _fail(f"--model {label}=...: {path} has no model '{label}'; it has {', '.join([*self.models, *self.enhancers])}")
+        if not self.models:
+            _fail(f"{path}: [models] is empty")
+        first = next(iter(self.models))
+        self.schemes = self._schemes(top["scheme"], first)
+        self.references = self._references(top["reference"], first)
+        if not self.schemes:
+            _fail(f"{path}: no [[scheme]]: name at least one of {', '.join(SCHEMES)}")
+        keys = {"name": (str, REQUIRED), "cbr": ([float], REQUIRED), "psnr_db": ([float], REQUIRED), "snr_db": (float, None), "note": (str, "")}
+        self.published = [_table(t, f"{path}: published", keys) for t in top["published"]]
+        for p in self.published:
+            if len(p["cbr"]) != len(p["psnr_db"]):
+                _fail(f"{path}: published '{p['name']}': cbr and psnr_db must be of equal length")
+        self.gains = self._gains(top["gains"])
+        self.grid = top["grid"] and _table(top["grid"], f"{path}: grid", {
+            "picture": (str, REQUIRED), "snr_db": ([float], self.snrs), "eta": ([float], self.etas[:1]), "modulation": ([str], self.modulations)})
+        if self.grid:
+            _known(self.grid["modulation"], MODULATIONS, "modulation", f"{path}: grid")
+            _within(self.grid["snr_db"], -50, 100, "snr_db", f"{path}: grid")
+            _within(self.grid["eta"], 0.001, 10, "eta", f"{path}: grid")
+
+    def _files(self, name, table, given):
+        """[models] or [enhancers], with what the command line says instead."""
+        files = {}
+        for label, file in table.items():
+            _one(file, str, f"{name}.{label}", self.path)
+            files[label] = file and os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
+            if label in given:
+                files[label] = os.path.abspath(given[label])
+            if name == "enhancers" and not files[label]:
+                _fail(f"{self.path}: enhancers.{label} is empty: name a file")
+        return files
+
+    def _schemes(self, tables, first):
+        schemes = []
+        for t in tables:
+            where = f"{self.path}: scheme"
+            t = _table(t, where, {"name": (str, REQUIRED), "decisions": ([str], ["soft"]), "cipher": (str, "add"), "model": (str, first),
+                                  "enhancer": ([str], [])})
+            _known([t["name"]], SCHEMES, "scheme", self.path)
+            _known(t["decisions"], DECISIONS, "decisions", where)
+            _known([t["cipher"]], ("add", "xor"), "cipher", where)
+            _known([t["model"]], self.models, "model", where)
+            _known(t["enhancer"], self.enhancers, "enhancer", where)
+            if t["enhancer"] and not SCHEMES[t["name"]][2]:
+                _fail(f"{where}: {t['name']} has no super-resolution, so no enhancer")
+            cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
+            if cipher == "xor" and "pam256" in self.modulations:
+                _fail(f"{where}: cipher xor does not go with pam256: an amplitude can only be added to")
+            schemes += [dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"]) for d in t["decisions"]]
+        if any(schemes.count(s) > 1 for s in schemes):
+            _fail(f"{self.path}: the same scheme twice")
+        return schemes
+
+    def _references(self, tables, first):
+        references = []
+        for t in tables:
+            where = f"{self.path}: reference"
+            t = _table(t, where, {"codec": ([str], REQUIRED), "code": ([str], ["ideal"]), "model": (str, first)})
+            _known(t["codec"], CODECS, "codec", where)
+            _known(t["code"], CODES, "code", where)
+            _known([t["model"]], self.models, "model", where)
+            references += [dict(codec=codec, code=code, model=t["model"]) for codec in t["codec"] for code in t["code"]]
+        if any(references.count(r) > 1 for r in references):
+            _fail(f"{self.path}: the same reference twice")
+        if references and self.channel != "awgn":
+            _fail(f"{self.path}: references are for channel awgn only")
+        if any(r["code"] == "ccsds" for r in references) and "pam256" in self.modulations:
+            _fail(f"{self.path}: code ccsds needs a modulation of bits, and pam256 is none")
+        return references
+
+    def check_tools(self):
+        """Raises Failure if a program that the references need is not there."""
+        if any(r["codec"] == "hevc" for r in self.references) and not (shutil.which("heif-enc") and shutil.which("heif-convert")):
+            raise Failure("codec hevc needs heif-enc and heif-convert: apt install libheif-examples, or take hevc out of " + self.path)
+
+    def _gains(self, table):
+        if table is None:
+            return None
+        where = f"{self.path}: gains"
+        gains = _table(table, where, {"snr_db": (float, REQUIRED), "scheme": (str, "srec"), "over": (list, REQUIRED)})
+        _known([gains["scheme"]], SCHEMES, "scheme", where)
+        gains["over"] = [_table(t, where, {"scheme": (str, REQUIRED), "paper": (dict, {})}) for t in gains["over"]]
+        for t in gains["over"]:
+            _known([t["scheme"]], SCHEMES, "scheme", where)
+            _known(t["paper"], MODULATIONS, "modulation", where)
+        return gains

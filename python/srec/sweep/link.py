@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One simulated transmission by the C core alone: no flowgraph, but the same packets, keys, noise and figures as `srec simulate` with
+the same seed. What is dear is remembered within the process: models, pictures, coded pictures."""
+import functools
+import hashlib
+
+import numpy as np
+
+from .. import srec_core as core
+from ..image_source import load_picture
+from ..srec_python import default_model
+from .config import SCHEMES
+from .points import point_id, point_seed
+
+EVE = 0xE7E  # as in `srec simulate`: her payload key is made from seed ^ EVE
+SNR_DEFINITION = "Es/N0 per complex symbol, dB"
+
+
+@functools.lru_cache(maxsize=8)
+def model(path):
+    """-> core.Model; "" is the installed one. Raises RuntimeError with one line."""
+    return core.Model(path or default_model())
+
+
+@functools.lru_cache(maxsize=4)
+def picture(path, crop):
+    """-> uint8 array, its middle `crop` = (width, height) cut out if it is at least that large. Raises ValueError with one line."""
+    array = load_picture(path)
+    if crop and array.shape[1] >= crop[0] and array.shape[0] >= crop[1]:
+        top, left = (array.shape[0] - crop[1]) // 2, (array.shape[1] - crop[0]) // 2
+        array = array[top:top + crop[1], left:left + crop[0]]
+    return np.ascontiguousarray(array)
+
+
+@functools.lru_cache(maxsize=8)
+def enhancer(path):
+    """-> core.EnhancerModel. Raises RuntimeError with one line."""
+    return core.EnhancerModel(path)
+
+
+# Remembered under hashable keys: what a point's picture, its coded form, its symbols and its reception depend on.
+
+
+@functools.lru_cache(maxsize=4)
+def _coded(model_path, path, crop, scale, eta, amplitude):
+    original = picture(path, crop)
+    return core.encode(model(model_path), original if scale == 1 else core.halve(original), eta, "pam256" if amplitude else "qpsk")
+
+
+@functools.lru_cache(maxsize=16)
+def _transmission(source, eta, modulation, seed, cipher):
+    return core.transmit(model(source[0]), _coded(*source, eta, modulation == "pam256"), modulation, seed, seed + 1, cipher)
+
+
+@functools.lru_cache(maxsize=16)
+def _received(source, eta, modulation, seed, cipher, channel, snr_db, coherence, bob, soft):
+    sent = _transmission(source, eta, modulation, seed, cipher)
+    symbols, gains = core.channel(sent.symbols, channel, snr_db, seed, coherence)
+    return core.receive(model(source[0]), sent, symbols, gains, snr_db, seed, seed if bob else seed ^ EVE, soft)
+
+
+def _source(job, point):
+    return job["models"][point["model"]], job["image"], tuple(job["crop"]), point["scale"]
+
+
+def n_symbols(job, point):
+    """Complex symbols that the point's picture takes, headers counted."""
+    return _transmission(_source(job, point), point["eta"], point["modulation"], 1, "none").n_symbols
+
+
+def transmission(job, point):
+    """The symbols of a point, on their way to the channel."""
+    return _transmission(_source(job, point), point["eta"], point["modulation"], point_seed(point), point["cipher"])
+
+
+def received(job, point):
+    """-> (picture before super-resolution or None, picture after it, dict of core.receive) for a point of a scheme; both of the original's size"""
+    got = _received(_source(job, point), point["eta"], point["modulation"], point_seed(point), point["cipher"], point["channel"], point["snr_db"],
+                    point["coherence"], SCHEMES[point["scheme"]][1], point["decisions"] == "soft")
+    small = got["picture"]
+    if small is None:
+        return None, None, got
+    height, width = picture(job["image"], tuple(job["crop"])).shape[:2]
+    before = small if point["scale"] == 1 else core.double(small, height, width)
+    if not point["enhancer"]:
+        return before, before, got
+    return before, core.enhance(enhancer(job["enhancers"][point["enhancer"]]), small, got["deviation"], height, width), got
+
+
+def lost_psnr(original):
+    """PSNR of a mid-grey picture: what a receiver that got nothing shows."""
+    return core.psnr(original, np.full_like(original, 128))
+
+
+def common_row(job, point, original):
+    """What every row says of where it comes from."""
+    return dict(point, id=point_id(point), seed=point_seed(point), model_id=model(job["models"][point["model"]]).id, snr=SNR_DEFINITION,
+                width=original.shape[1], height=original.shape[0], picture_hash=hashlib.blake2b(original.tobytes(), digest_size=8).hexdigest(),
+                version=core.version())
+
+
+def run_point(job, point):
+    """One point of a scheme -> row (docs/experiments/README.md names its keys)."""
+    original = picture(job["image"], tuple(job["crop"]))
+    sent, (before, after, got) = transmission(job, point), received(job, point)
+    pixels = original.shape[0] * original.shape[1]
+    lost = after is None
+    with_sr = SCHEMES[point["scheme"]][2]
+    psnr, psnr_before = (lost_psnr(original),) * 2 if lost else (core.psnr(original, after), core.psnr(original, before))
+    return dict(common_row(job, point, original), psnr_db=psnr, psnr_before_sr_db=psnr_before if with_sr else None,
+                ms_ssim=None if lost or min(original.shape[:2]) < 11 else core.ms_ssim(original, after), lost=lost,
+                enhancer_id=enhancer(job["enhancers"][point["enhancer"]]).id if point["enhancer"] else None,
+                cbr=sent.n_symbols / (3 * pixels), cbr_header=sent.header_symbols / (3 * pixels), n_symbols=sent.n_symbols, n_features=sent.n_features,
+                packets_sent=got["packets_sent"], packets_lost=got["packets_lost"], patches_lost=got["patches_lost"], mean_deviation=got["mean_deviation"])
+
+
+def run_job(job):
+    """All points of a job -> rows. What a worker process or a Dask worker is handed; needs the pictures and models at the same paths."""
+    from .reference import run_reference
+    return [run_reference(job, p) if "codec" in p else run_point(job, p) for p in job["points"]]

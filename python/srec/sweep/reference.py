@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Classical references at equal channel use: JPEG, WebP or HEVC-intra, as good as fits the symbols that the semantic codec spends on the
+same picture, behind a channel code.
+
+    ideal   carries the constellation's capacity at every SNR and is never in error: no code does, all real ones lie below
+    ccsds   the classical concatenated code of CCSDS 131.0-B: Reed-Solomon (255,223), interleaving depth 5, then the convolutional code
+            K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437. A picture with a block in error is lost.
+"""
+import ctypes
+import functools
+import io
+import os
+import subprocess
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+from .. import srec_core as core
+from ..commands import Failure
+from .capacity import capacity
+from .link import common_row, lost_psnr, n_symbols, picture
+from .points import point_seed
+
+# --- source codecs: quality 0 .. 100 -> (bytes, decoded picture) ------------------------------------------------
+
+
+def _pillow(image, **options):
+    file = io.BytesIO()
+    image.save(file, **options)
+    return len(file.getvalue()), np.array(Image.open(file))
+
+
+def _jpeg(image, quality, full_chroma):
+    return _pillow(image, format="JPEG", quality=max(1, quality), subsampling=0 if full_chroma else 2, optimize=True, progressive=True)
+
+
+def _webp(image, quality, full_chroma):  # lossy WebP has halved chroma only
+    return _pillow(image, format="WEBP", quality=quality, method=4)
+
+
+def _hevc(image, quality, full_chroma):
+    with tempfile.TemporaryDirectory() as folder:
+        before, coded_file, after = (os.path.join(folder, name) for name in ("in.png", "x.heic", "out.png"))
+        image.save(before, compress_level=1)
+        options = ["-p", f"chroma={444 if full_chroma else 420}", "-p", "tune=psnr", "-p", "x265:pools=1"]  # for PSNR; one thread, as all workers have
+        for command in (["heif-enc", "-q", str(quality), *options, "-o", coded_file, before], ["heif-convert", coded_file, after]):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise Failure(f"{command[0]} failed: {((done.stderr or done.stdout).strip().splitlines() or ['it says nothing'])[-1]}")
+        return os.path.getsize(coded_file), np.array(Image.open(after).convert(image.mode))
+
+
+_ENCODERS = {"jpeg": (_jpeg, (False, True)), "webp": (_webp, (False,)), "hevc": (_hevc, (False, True))}
+
+
+@functools.lru_cache(maxsize=2048)
+def _tried(codec, quality, full_chroma, path, crop):
+    original = picture(path, crop)
+    size, decoded = _ENCODERS[codec][0](Image.fromarray(original), quality, full_chroma)
+    return size, core.psnr(original, decoded)
+
+
+def best_within(codec, budget_bytes, path, crop):
+    """-> (bytes, PSNR) of the best picture that fits, over quality and chroma format; None if not even the coarsest does."""
+    best = None
+    for full_chroma in _ENCODERS[codec][1]:
+        low, high = 0, 100  # the size rises with the quality
+        while low <= high:
+            quality = (low + high) // 2
+            size, psnr = _tried(codec, quality, full_chroma, path, crop)
+            if size <= budget_bytes:
+                if best is None or psnr > best[1]:
+                    best = size, psnr
+                low = quality + 1
+            else:
+                high = quality - 1
+    return best
+
+
+# --- the real code ----------------------------------------------------------------------------------------------
+
+DEPTH, RS_N, RS_K, TAIL = 5, 255, 223, 6
+FRAME_BYTES = DEPTH * RS_K                     # of the picture's file
+FRAME_BITS = 2 * (8 * DEPTH * RS_N + TAIL)     # on the channel
+_POLYNOMIALS = (0x6D, 0x4F)                    # libfec's V27POLYA, V27POLYB
+_LLR_SCALE = 16                                # of 127.5 steps: beyond an LLR of 8 a bit counts as certain
+
+
+@functools.lru_cache(maxsize=1)
+def _fec():
+    try:
+        fec = ctypes.CDLL("libfec.so.0")
+    except OSError as error:
+        raise Failure(f"code ccsds needs libfec: {error}") from None
+    fec.create_viterbi27.restype = ctypes.c_void_p
+    for name in ("init_viterbi27", "update_viterbi27_blk", "chainback_viterbi27", "delete_viterbi27"):
+        getattr(fec, name).argtypes = {"init": [ctypes.c_void_p, ctypes.c_int], "upda": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int],
+                                       "chai": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint], "dele": [ctypes.c_void_p]}[name[:4]]
+    fec.encode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
+    fec.decode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    return fec
+
+
+def convolutional_encode(bits):
+    """bits (n) uint8, the tail included -> (2 n) coded bits, K = 7, rate 1/2"""
+    out = np.zeros((len(bits), 2), np.uint8)
+    for branch, polynomial in enumerate(_POLYNOMIALS):
+        for delay in range(7):  # the newest bit is the register's least significant
+            if polynomial >> delay & 1:
+                out[delay:, branch] ^= bits[:len(bits) - delay]
+    return out.ravel()
+
+
+def viterbi(llr, n):
+    """llr (2 (n + TAIL)), positive for bit 0 -> n / 8 bytes, the most likely"""
+    fec = _fec()
+    soft = np.clip(np.round(127.5 - _LLR_SCALE * llr), 0, 255).astype(np.uint8)
+    out = np.zeros(n // 8 + 1, np.uint8)
+    decoder = fec.create_viterbi27(n)
+    if not decoder:
+        raise MemoryError("no memory for the Viterbi decoder")
+    fec.init_viterbi27(decoder, 0)
+    fec.update_viterbi27_blk(decoder, soft.ctypes.data, n + TAIL)
+    fec.chainback_viterbi27(decoder, out.ctypes.data, n, 0)
+    fec.delete_viterbi27(decoder)
+    return out[:n // 8]
+
+
+def ccsds_encode(data):
+    """FRAME_BYTES of data -> FRAME_BITS coded bits"""
+    words = np.zeros((DEPTH, RS_N), np.uint8)
+    words[:, :RS_K] = np.frombuffer(bytes(data), np.uint8).reshape(RS_K, DEPTH).T
+    for word in words:
+        _fec().encode_rs_ccsds(word.ctypes.data, word[RS_K:].ctypes.data, 0)
+    return convolutional_encode(np.concatenate([np.unpackbits(words.T.ravel()), np.zeros(TAIL, np.uint8)]))
+
+
+def ccsds_decode(llr):
+    """FRAME_BITS LLRs -> FRAME_BYTES of data, or None if the decoder knows that it failed"""
+    words = np.ascontiguousarray(viterbi(llr, 8 * DEPTH * RS_N).reshape(RS_N, DEPTH).T)
+    for word in words:
+        if _fec().decode_rs_ccsds(word.ctypes.data, None, 0, 0) < 0:
+            return None
+    return words[:, :RS_K].T.tobytes()
+
+
+def ccsds_budget(symbols, modulation):
+    """Bytes of a file that so many symbols carry: whole frames"""
+    return symbols * core.bits_per_symbol(modulation) // FRAME_BITS * FRAME_BYTES
+
+
+def ccsds_arrives(n_bytes, modulation, snr_db, seed):
+    """Whether a file of so many (random) bytes arrives whole over AWGN."""
+    random = np.random.Generator(np.random.Philox(seed))
+    granule = {"64qam": 3}.get(modulation, 1)
+    for frame in range(-(-n_bytes // FRAME_BYTES)):
+        data = random.bytes(FRAME_BYTES)
+        packed = np.packbits(ccsds_encode(data))
+        packed = np.concatenate([packed, np.zeros(-len(packed) % granule, np.uint8)])
+        symbols, _ = core.channel(core.map_bytes(modulation, packed), "awgn", snr_db, (seed + frame + 1) & (2**63 - 1))
+        if ccsds_decode(core.demap(modulation, symbols, snr_db)[:FRAME_BITS]) != data:
+            return False
+    return True
+
+
+# --- a point ----------------------------------------------------------------------------------------------------
+
+
+def run_reference(job, point):
+    """One point of a reference -> row. `cbr` is the budget, `bytes` what the picture's file takes of it."""
+    path, crop = job["image"], tuple(job["crop"])
+    original = picture(path, crop)
+    modulation, snr_db, seed = point["modulation"], point["snr_db"], point_seed(point)
+    symbols = n_symbols(job, point)
+    ideal = point["code"] == "ideal"
+    budget = int(symbols * capacity(modulation, snr_db) / 8) if ideal else ccsds_budget(symbols, modulation)
+    best = best_within(point["codec"], budget, path, crop)
+    lost = best is None or not (ideal or ccsds_arrives(best[0], modulation, snr_db, seed))
+    pixels = original.shape[0] * original.shape[1]
+    return dict(common_row(job, point, original), psnr_db=lost_psnr(original) if lost else best[1], lost=lost, cbr=symbols / (3 * pixels),
+                n_symbols=symbols, bytes=best and best[0], budget_bytes=budget, grey_psnr_db=lost_psnr(original))
