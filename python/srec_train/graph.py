@@ -8,9 +8,9 @@ import torch.nn.functional as F
 class Graph:
     """Writes one network. Methods return the name of the tensor they made."""
 
-    def __init__(self, name, tensors, **inputs):
-        """tensors: dict that collects the weights; inputs: name = channels"""
-        self.name, self.tensors, self.nodes, self.outputs = name, tensors, [], []
+    def __init__(self, name, tensors, dtype=np.float16, **inputs):
+        """tensors: dict that collects the weights, as `dtype`; inputs: name = channels"""
+        self.name, self.tensors, self.dtype, self.nodes, self.outputs = name, tensors, dtype, [], []
         self.inputs = [{"name": k, "channels": v} for k, v in inputs.items()]
 
     def _node(self, op, inputs, **fields):
@@ -21,7 +21,7 @@ class Graph:
     def conv(self, x, weight, bias=None, stride=1, pad=None, relu=False, add=None):
         """weight (out, in, k, k), bias (out): arrays"""
         key = f"{self.name}.{len(self.nodes)}"
-        self.tensors[key + ".weight"] = np.asarray(weight, np.float16)
+        self.tensors[key + ".weight"] = np.asarray(weight, self.dtype)
         if bias is not None:
             self.tensors[key + ".bias"] = np.asarray(bias, np.float32)
         return self._node("conv", [x], weight=key + ".weight", bias=key + ".bias" if bias is not None else None, stride=stride,
@@ -40,8 +40,14 @@ class Graph:
     def relu(self, x):
         return self._node("relu", [x])
 
+    def sigmoid(self, x):
+        return self._node("sigmoid", [x])
+
     def add(self, a, b):
         return self._node("add", [a, b])
+
+    def mul(self, a, b):
+        return self._node("mul", [a, b])
 
     def concat(self, *xs):
         return self._node("concat", list(xs))

@@ -10,11 +10,13 @@ _DTYPES = {"F32": np.float32, "F16": np.float16, "U8": np.uint8}
 
 
 def load(path):
-    """-> (tensors {name: array}, metadata {str: str})"""
+    """-> (tensors {name: array}, metadata {str: str}). Raises OSError, ValueError."""
     with open(path, "rb") as f:
-        (length,) = struct.unpack("<Q", f.read(8))
-        header = json.loads(f.read(length))
-        data = f.read()
+        content = f.read()
+    length = int.from_bytes(content[:8], "little")
+    if not 8 < 8 + length <= len(content):
+        raise ValueError("not a safetensors file")
+    header, data = json.loads(content[8:8 + length]), content[8 + length:]
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, entry in header.items():

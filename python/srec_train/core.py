@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The C core (libsrec) as training needs it: feature bytes through cipher, mapping, noise, soft values and descrambler.
+
+The library is found as the linker finds it (`srec`), or named by SREC_LIBRARY.
+"""
+import ctypes
+import ctypes.util
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
+PAM256 = 5
+CIPHERS = {"add": 0, "none": 1, "xor": 2}
+FORMATS = ("bits", "amplitude")  # how features become bytes; pam256 sends amplitudes
+
+
+class Priors(ctypes.Structure):
+    """srec_priors"""
+    _fields_ = [("levels", ctypes.c_float), ("n_tables", ctypes.c_uint), ("tables", ctypes.POINTER(ctypes.c_float)), ("n_steps", ctypes.c_uint),
+                ("n_positions", ctypes.c_uint), ("index", ctypes.c_void_p)]
+
+
+def _load():
+    path = os.environ.get("SREC_LIBRARY") or ctypes.util.find_library("srec")
+    try:
+        if not path:
+            raise OSError("not on the linker's path")
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        raise SystemExit(f"srec-train: libsrec: {error}; install gr-srec, or let SREC_LIBRARY name libsrec.so")
+    library.srec_strerror.restype = ctypes.c_char_p
+    library.srec_modem_symbols.restype = ctypes.c_size_t
+    library.srec_modem_symbols.argtypes = [ctypes.c_int, ctypes.c_size_t]
+    for name in ("channel", "scrambler", "descrambler"):
+        getattr(library, f"srec_{name}_free").argtypes = [ctypes.c_void_p]
+        getattr(library, f"srec_{name}_free").restype = None
+    return library
+
+
+_library = None
+
+
+def library():
+    global _library
+    if _library is None:
+        _library = _load()
+    return _library
+
+
+def _call(name, *args):
+    """A core function of that name; raises if its status is not SREC_OK."""
+    status = getattr(library(), name)(*args)
+    if status:
+        raise RuntimeError(f"{name}: {library().srec_strerror(status).decode()}")
+
+
+def _p(array):
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _u64(value):
+    return ctypes.c_uint64(value & (2**64 - 1))
+
+
+class Link:
+    """The way of feature bytes over a link and back to their posterior. Calls of several threads are independent."""
+
+    def __init__(self, levels, tables):
+        """levels: byte levels per unit of the feature; tables (T, 256) float32: priors, rows sum to 1, T <= 64"""
+        self.tables = np.ascontiguousarray(tables, np.float32)
+        self.index = np.zeros((1, 1), np.uint8)
+        self.priors = Priors(levels, len(self.tables), self.tables.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), 1, 1, self.index.ctypes.data)
+        self.local, self.made = threading.local(), []
+
+    def __del__(self):
+        for handle in self.made:
+            library().srec_descrambler_free(handle)
+
+    def _descrambler(self):
+        if not hasattr(self.local, "handle"):
+            self.local.handle = ctypes.c_void_p()
+            _call("srec_descrambler_create", ctypes.byref(self.priors), ctypes.byref(self.local.handle))
+            self.made.append(self.local.handle)
+        return self.local.handle
+
+    def send(self, features, table, modulation, snr_db, seed, cipher="add", hard=False):
+        """features (n,) uint8, table (n,) uint8 prior tables -> mean, deviation (n,) float32 in units of the feature"""
+        n, mod = len(features), MODULATIONS.index(modulation)
+        granule = library().srec_modem_byte_granule(mod)
+        sent = np.zeros(-(-n // granule) * granule, np.uint8)
+        keystream = np.zeros(n, np.uint8)
+        if cipher != "none":
+            key = np.frombuffer(np.random.default_rng(seed).bytes(32), np.uint8).copy()
+            scrambler = ctypes.c_void_p()
+            _call("srec_scrambler_create", _p(key), _u64(seed | 1), ctypes.byref(scrambler))
+            _call("srec_scrambler_keystream", scrambler, _u64(0), _u64(0), _p(keystream), ctypes.c_size_t(n))
+            library().srec_scrambler_free(scrambler)
+        sent[:n] = features ^ keystream if cipher == "xor" else features + keystream
+        ordered = np.empty_like(sent)
+        _call("srec_modem_order_bytes", mod, _p(sent), _p(ordered), ctypes.c_size_t(len(sent)))
+        symbols = library().srec_modem_symbols(mod, len(sent))
+        iq = np.empty((symbols, 2), np.float32)
+        _call("srec_modem_map", mod, _p(ordered), ctypes.c_size_t(len(sent)), _p(iq))
+        channel = ctypes.c_void_p()
+        _call("srec_channel_create", 0, ctypes.c_float(snr_db), _u64(seed), 1, ctypes.byref(channel))
+        _call("srec_channel_apply", channel, _p(iq), _p(iq), None, ctypes.c_size_t(symbols))
+        library().srec_channel_free(channel)
+        per_byte = library().srec_modem_soft_per_byte(mod)
+        received = np.empty((len(sent), per_byte), np.float32)
+        _call("srec_modem_demap", mod, _p(iq), None, ctypes.c_float(10 ** (-snr_db / 10)), ctypes.c_size_t(symbols), _p(received))
+        soft = received
+        if mod != PAM256:
+            soft = np.empty_like(received)
+            _call("srec_modem_restore_soft", mod, _p(received), _p(soft), ctypes.c_size_t(len(sent)))
+            if cipher == "xor":  # the soft values of the plaintext bits
+                soft[:n] *= 1 - 2.0 * np.unpackbits(keystream).reshape(n, 8)
+        key = _p(keystream) if cipher == "add" else None
+        mean, deviation = np.empty(n, np.float32), np.empty(n, np.float32)
+        table = np.ascontiguousarray(table, np.uint8)
+        handle = self._descrambler()
+        if hard:
+            _call("srec_descrambler_hard", handle, mod, key, _p(soft), ctypes.c_size_t(n), _p(mean), _p(deviation))
+        else:
+            _call("srec_descrambler_amplitude" if mod == PAM256 else "srec_descrambler_llr", handle, key, _p(soft), _p(table),
+                  ctypes.c_size_t(n), _p(mean), _p(deviation))
+        return mean, deviation
+
+
+_pool = ThreadPoolExecutor(os.cpu_count())
+
+
+def send_all(link, parts):
+    """Link.send for several (arguments) at once, in threads; results in order."""
+    return list(_pool.map(lambda arguments: link.send(*arguments), parts))

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage (c): the super-resolution network, from pairs of received and original pictures (srec-train pairs).
+
+    loss = mean over pictures of 10 log10(mean squared error), or sqrt(error^2 + 0.001^2) with --loss charbonnier
+
+--export writes the model file of a run instead of training. Tiles of large pictures overlap by what its weights need, found by trying.
+"""
+import math
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import trainer
+from .pairs import Pairs
+from .super_resolution import MEAN, SIZES, Enhancer, save
+
+SEAM_DB = 70.0  # a tile's halo suffices when its result is that of the whole picture to within this PSNR
+
+
+def add_arguments(parser):
+    trainer.add_arguments(parser)
+    add = parser.add_argument
+    add("--train", required=True, help="folder of pairs; its scale is the network's")
+    add("--valid", required=True, help="another one, made with --grid")
+    add("--valid-count", type=int, default=60, help="pairs of it that are used, evenly spaced")
+    add("--side", type=int, default=128, help="pixels of a crop's side in the result, a multiple of 32")
+    add("--loss", choices=("log", "charbonnier"), default="log")
+    for name in ("base", "growth", "layers", "blocks", "image"):
+        add(f"--{name}", type=int, default=SIZES[name], help=f"of the network (default {SIZES[name]})")
+    add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention's UNet, finest first")
+    add("--export", default="", metavar="FILE", help="write the model file of the run --out and end")
+    add("--name", default="srec-enhancer", help="of the model, in its card")
+    add("--data", default="", help="what it was trained on, and its licence, for its card")
+
+
+def planes(picture, deviation):
+    """(N, h, w, 3) u8 and (N, h, w, 2) f32 -> what the network takes, channels last"""
+    x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(1, 3, 1, 1)
+    return x, torch.from_numpy(deviation).permute(0, 3, 1, 2)
+
+
+class Crops:
+    """Random crops of random pairs, mirrored half of the time and transposed a quarter. What is drawn follows from seed and step."""
+
+    def __init__(self, pairs, side, seed):
+        self.pairs, self.side, self.scale, self.seed = pairs, side, pairs.what["scale"], seed
+        self.fit = [i for i, row in enumerate(pairs.rows) if min(row["height"], row["width"]) >= side]
+        if not self.fit:
+            raise SystemExit(f"srec-train: no pair has {side} pixels each way")
+
+    def __call__(self, step, count):
+        """-> original (N, side, side, 3) u8, received (N, side / scale, ...), deviation planes (N, side / scale, side / scale, 2) f32"""
+        random, scale, small = np.random.default_rng((self.seed, step)), self.scale, self.side // self.scale
+        out = []
+        for i in random.choice(self.fit, count):
+            original, received, d = self.pairs.planes(i)
+            y, x = (int(random.integers(n - small + 1)) for n in (original.shape[0] // scale, original.shape[1] // scale))
+            part = [original[scale * y:scale * (y + small), scale * x:scale * (x + small)], received[y:y + small, x:x + small],
+                    d[np.arange(y, y + small)[:, None] // 16, np.arange(x, x + small) // 16]]
+            if random.random() < 0.5:
+                part = [p[:, ::-1] for p in part]
+            if random.random() < 0.25:
+                part = [p.transpose(1, 0, 2) for p in part]
+            out.append(part)
+        return tuple(np.stack([np.ascontiguousarray(p) for p in group]) for group in zip(*out))
+
+
+def whole(net, received, d, fast=True):
+    """A whole picture as the C core runs it: widened by edge replication, cropped. fast: in bfloat16.
+    -> enhanced and plain, (1, 3, H, W) in 0..1"""
+    h, w = received.shape[:2]
+    d = d[np.arange(h)[:, None] // 16, np.arange(w) // 16]
+    m, g = net.margin, net.granule
+    pad = (m, -(w + 2 * m) % g + m, m, -(h + 2 * m) % g + m)
+    image, deviation = (F.pad(p, pad, mode="replicate") for p in planes(received[None], d[None]))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+        y = net(image, deviation)
+    s, mean = net.scale, torch.tensor(MEAN).reshape(1, 3, 1, 1)
+
+    def crop(p):
+        return (p[:, :, s * m:s * (m + h), s * m:s * (m + w)].float() + mean).clamp(0, 1)
+
+    return crop(y), crop(net.plain(image))
+
+
+def psnr(a, original):
+    b = torch.from_numpy(np.array(original)).permute(2, 0, 1)[None].float() / 255
+    return -10 * math.log10(max(((a - b) ** 2).mean().item(), 1e-10))
+
+
+def validation(net, pairs, count):
+    """-> PSNR before and after in the mean, mean gain for each modulation and SNR, and the worst gain of any pair"""
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int))
+    before, after, gains, worst = [], [], {}, math.inf
+    for i in chosen:
+        original, received, d = pairs.planes(i)
+        enhanced, plain = whole(net, received, d)
+        before.append(psnr(plain, original))
+        after.append(psnr(enhanced, original))
+        row = pairs.rows[i]
+        gains.setdefault(f"{row['modulation']}_{row['snr_db']:g}", []).append(after[-1] - before[-1])
+        worst = min(worst, after[-1] - before[-1])
+    return {"before": np.mean(before), "after": np.mean(after), "gain": np.mean(after) - np.mean(before), "worst": worst,
+            **{k: np.mean(v) for k, v in sorted(gains.items())}}
+
+
+@torch.no_grad()
+def find_halo(net, pairs, count=3):
+    """-> (halo, {halo: worst PSNR in dB}): the least halo, in input samples, for which windows cut out of pictures give what the whole
+    pictures give to within SEAM_DB, everywhere in the part that counts; None: what the layers need, exactly"""
+    net, g, s = net.float(), net.granule, net.scale
+    part, reach = 2 * g, 4 * g  # the layers reach 92 pixels of the result
+    table = {halo: math.inf for halo in range(0, reach, g)}
+    for i in range(0, len(pairs), max(1, len(pairs) // count)):
+        _, received, d = pairs.planes(i)
+        h, w = (min(n // g * g, part + 2 * reach) for n in received.shape[:2])
+        image, deviation = planes(np.array(received[None, :h, :w]), d[np.arange(h)[:, None] // 16, np.arange(w) // 16][None])
+        whole_picture = net(image, deviation)
+        y, x = ((n - part) // 2 // g * g for n in (h, w))
+        for halo in table:
+            top, left = max(0, y - halo), max(0, x - halo)
+            window = net(image[:, :, top:y + part + halo, left:x + part + halo], deviation[:, :, top:y + part + halo, left:x + part + halo])
+            inner = window[:, :, s * (y - top):s * (y - top + part), s * (x - left):s * (x - left + part)]
+            error = inner - whole_picture[:, :, s * y:s * (y + part), s * x:s * (x + part)]
+            worst = F.avg_pool2d(error**2, 8 * s, 2 * s).max().item()  # in small parts, so that a seam is not diluted
+            table[halo] = min(table[halo], -10 * math.log10(max(worst, 1e-12)))
+    table = {halo: round(worst, 1) for halo, worst in table.items()}
+    return next((halo for halo, worst in table.items() if worst >= SEAM_DB), None), table
+
+
+def export(args, net):
+    state, saved = trainer.load(args.out)
+    net.load_state_dict(state)
+    net.eval()
+    pairs = Pairs(args.valid)
+    with torch.no_grad():
+        row = validation(net, pairs, args.valid_count)
+    halo, table = find_halo(net, pairs)
+    print("halo", halo, table)
+    save(net, args.export, halo, name=args.name, licence="GPL-3.0-or-later", data=args.data, codec=pairs.what["model"],
+         training=f"srec-train enhancer: {saved['step']} steps in {saved['hours']:.1f} h, batch {saved['args']['batch']}, "
+                  f"crops of {saved['args']['side']}, loss {saved['args']['loss']}",
+         validation=" ".join(f"{k} {v:.2f}" for k, v in row.items()), cost=f"{net.macs_per_pixel() / 1e3:.1f} kMAC per pixel",
+         seams=f"halo: PSNR of tiles against the whole, dB: {table}",
+         limits="trained on photographs; text, test cards and drawings were not among them")
+    print(args.export, os.path.getsize(args.export), "bytes")
+
+
+def main(args):
+    torch.manual_seed(args.seed)
+    pairs, valid = Pairs(args.train), Pairs(args.valid)
+    if pairs.what["scale"] != valid.what["scale"]:
+        raise SystemExit("srec-train: the pairs for training and for validation are of different scales")
+    if args.side % 32:
+        raise SystemExit("srec-train: --side must be a multiple of 32")
+    sizes = {k: getattr(args, k) for k in SIZES}
+    net = Enhancer(pairs.what["scale"], **sizes).to(memory_format=torch.channels_last)
+    count = sum(p.numel() for p in net.parameters())
+    print(f"scale {net.scale}, {net.macs_per_pixel() / 1e3:.1f} kMAC per pixel, {count / 1e6:.2f} million parameters, {len(pairs)} pairs", flush=True)
+    if args.export:
+        export(args, net)
+        return
+    crops = Crops(pairs, args.side, args.seed)
+    mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
+
+    def loss_of(step, workers):
+        original, received, d = crops(1 + step * workers.count + workers.rank, args.batch)
+        image, deviation = (p.contiguous(memory_format=torch.channels_last) for p in planes(received, d))
+        target = torch.from_numpy(original).permute(0, 3, 1, 2).float() / 255 - mean
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = net(image, deviation)
+        y = y.float()
+        mse = ((y - target) ** 2).mean((1, 2, 3))
+        with torch.no_grad():
+            plain = ((net.plain(image) - target) ** 2).mean((1, 2, 3))
+            gain = 10 * torch.log10((plain + 1e-7) / (mse + 1e-7))
+        loss = 10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
+        return loss, {"gain": gain.mean().item(), "worst": gain.min().item()}
+
+    trainer.run(args, net, [{"params": list(net.parameters())}], loss_of, lambda: validation(net, valid, args.valid_count),
+                {"stage": "enhancer", "scale": net.scale, "sizes": sizes})

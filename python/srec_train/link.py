@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stages (b): the feature coder with the channel in the loop. Bytes, keys, mapping, noise, soft values and posterior means are the C core's.
+
+    --domain latent    fe and fd alone, on the latents of whole pictures: an order of magnitude cheaper a step
+    --domain picture   with gs, end to end; the entropy model stays as it is
+    --learn-ga         and ga too, held to the bits it had: or the encoder would inflate its latents, and with them the rate, to drown the noise
+    --profile paper    NTSCC as the paper trained it: 10 dB AWGN on features in clear, no bytes
+    loss = mean over pictures of 10 log10(mean squared error): no SNR drowns the others
+"""
+import copy
+import dataclasses
+import math
+import random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import export, pictures, trainer
+from .networks import TRANSFORM, Codec, Sizes, Way, psnr
+from .transform import validation_pictures
+
+# modulation: odds, lowest SNR in dB, span
+ROBUST = {"bpsk": (0.10, -2, 14), "qpsk": (0.40, 0, 18), "16qam": (0.22, 4, 18), "64qam": (0.05, 8, 16), "pam256": (0.23, 4, 20)}
+ANCHOR = 100.0  # dB of loss for a picture whose bits are twice what they were
+FEATURE_SNR = {"robust": (18.0, 8.0), "paper": (30.0, 30.0)}  # for which features are repeated at the start, dB: bits, amplitudes
+ETAS = (0.2, 0.2, 0.2, 0.16, 0.12, 0.08, 0.04)
+VALIDATION = {"robust": (("qpsk", 4, 0.2), ("qpsk", 14, 0.2), ("bpsk", 4, 0.2), ("16qam", 4, 0.2), ("16qam", 14, 0.2), ("pam256", 10, 0.2), ("qpsk", 10, 0.08)),
+              "paper": (("analog", 10, 0.2), ("qpsk", 4, 0.2), ("qpsk", 14, 0.2))}
+
+
+def add_arguments(parser):
+    trainer.add_arguments(parser)
+    add = parser.add_argument
+    add("--train", required=True, help="folder of pictures")
+    add("--valid", required=True, help="another folder, for validation")
+    add("--valid-count", type=int, default=6)
+    add("--side", type=int, default=192, help="pixels of a crop's side, a multiple of 64")
+    add("--start", required=True, help="run, checkpoint or model file to start from: of the transform, or of a link")
+    add("--domain", choices=("latent", "picture"), required=True)
+    add("--learn-ga", action="store_true", help="train the encoder's transform too (--domain picture)")
+    add("--profile", choices=("robust", "paper"), default="robust")
+    add("--latent-unit", type=float, default=10.0, help="quantiser steps of the entropy model; more: more bits, so more features at an eta (for a transform)")
+    add("--cache", default="cache", help="folder for decoded pictures")
+
+
+def draw(args, step, count):
+    """The way of a step's pictures and their eta, from the seed and the step alone."""
+    rng = random.Random(f"{args.seed} {step}")
+    if args.profile == "paper":
+        return Way("analog", torch.full((count,), 10.0), step), 0.2
+    names = list(ROBUST)
+    modulation = rng.choices(names, [ROBUST[n][0] for n in names])[0]
+    _, low, span = ROBUST[modulation]
+    snr = torch.tensor([low + span * rng.random() for _ in range(count)])
+    return Way(modulation, snr, step, "add" if modulation == "pam256" else rng.choice(("add", "xor"))), rng.choice(ETAS)
+
+
+def lose(latents, rng):
+    """As the decoder conceals lost patches: the mean of the neighbours that are there, those sharing a side counting double."""
+    n, c, h, w = latents.shape
+    kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float()
+    kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]])
+    weight = F.conv2d(kept, kernel[None, None], padding=1)
+    mean = F.conv2d(latents * kept, kernel.expand(c, 1, 3, 3), padding=1, groups=c) / weight.clamp_min(1)
+    return latents * kept + mean * (1 - kept)
+
+
+class Latents:
+    """Latents and their bits of whole pictures in memory; random windows of them."""
+
+    def __init__(self, net, folder):
+        self.all = []
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            for path in pictures.find(folder):
+                p = pictures.load(path)
+                x = pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last)
+                if min(x.shape[2:]) >= 256:
+                    u = net.ga(x - 0.5)
+                    self.all.append((u[0].half(), net.entropy(u, noise=False)[0][0].half()))
+        self.odds = [float(u.shape[1] * u.shape[2]) ** 0.5 for u, _ in self.all]
+
+    def __call__(self, rng, count, side):
+        out = []
+        for u, by in rng.choices(self.all, self.odds, k=count):
+            y, x = (rng.randrange(n - side + 1) for n in u.shape[1:])
+            out.append((u[:, y:y + side, x:x + side], by[:, y:y + side, x:x + side]))
+        return (torch.stack([v.float() for v in t]).contiguous(memory_format=torch.channels_last) for t in zip(*out))
+
+
+def validator(net, valid, profile):
+    """-> function that gives the PSNR over `valid` of each row of VALIDATION, and the mean number of features"""
+    def validate():
+        row = {}
+        for modulation, snr, eta in VALIDATION[profile]:
+            quality, features = [], []
+            for i, x in enumerate(valid):
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    u = net.ga(x - 0.5)
+                    by = net.entropy(u, noise=False)[0]
+                    rate = net.rate_map(by, eta)
+                    way = Way(modulation, torch.full((1,), float(snr)), 77 + i, hard=profile == "paper")
+                    y = net.gs(net.link(u, by, rate, way)) + 0.5
+                quality.append(psnr(y, x))
+                features.append(net.ladder[rate].float().mean().item())
+            row[f"{modulation}@{snr}/{eta}"] = sum(quality) / len(valid)
+            row["features"] = max(row.get("features", 0), sum(features) / len(valid))
+        return row
+    return validate
+
+
+@torch.no_grad()
+def start_linear(net, batch, args):
+    """Features repeated, then their mean and variance as they are so, each format's. batch: step -> picture or None, latents, bits"""
+    sizes = net.sizes
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        power, patches = torch.zeros(len(sizes.ladder), sizes.latent), torch.zeros(len(sizes.ladder), 1)
+        for i in range(80):
+            _, u, by = batch(i)
+            steps = net.rate_map(by, ETAS[i % len(ETAS)]).reshape(-1)
+            square = (u.float() * net.deviation.reshape(1, -1, 1, 1)).square().permute(0, 2, 3, 1).reshape(-1, sizes.latent)
+            power.index_add_(0, steps, square / (square[:, 3:].sum(1, keepdim=True) + 1e-3))  # each patch's shares: a small eta mixes patches
+            patches.index_add_(0, steps, torch.ones(len(steps), 1))
+        common = power.sum(0) / patches.sum()
+        power = (power + 10 * common) / (patches + 10)  # steps that few patches have
+        for f, snr_db in enumerate(FEATURE_SNR[args.profile]):
+            net.repeat_features(f, power, snr_db)
+        net.measure = True
+        for i in range(80):
+            _, u, by = batch(i)
+            way = Way("pam256" if i % 2 and args.profile == "robust" else "analog", torch.full((args.batch,), 30.0), i)
+            net.link(u, by, net.rate_map(by, ETAS[i // 2 % len(ETAS)]), way)
+        net.measure = False
+
+
+def main(args):
+    torch.manual_seed(args.seed)
+    if args.start.endswith(".safetensors"):
+        net, fresh = export.load(args.start), False
+        sizes = net.sizes
+    else:
+        state, saved = trainer.load(args.start)
+        sizes = Sizes(**saved["state"]["sizes"])
+        fresh = saved["state"]["stage"] == "transform"
+        if fresh:
+            sizes.latent_unit = args.latent_unit
+        if args.profile == "paper":
+            sizes.levels = (40.0, sizes.levels[1])  # hard decisions want the byte's whole range
+        net = Codec(sizes)
+        net.load_state_dict({k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh)
+    net = net.to(memory_format=torch.channels_last)
+    valid = validation_pictures(args.valid, args.valid_count)
+    latent = args.domain == "latent"
+    if args.learn_ga and latent:
+        raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees pictures")
+    fixed = copy.deepcopy(net.ga).requires_grad_(False) if args.learn_ga else None
+    for name, p in net.named_parameters():
+        if name.startswith(TRANSFORM) and not name.startswith(("ga.", "gs.") if args.learn_ga else "gs."):
+            p.requires_grad_(False)
+    source = Latents(net, args.train) if latent else pictures.Crops(args.train, args.side, args.cache, args.seed)
+
+    def encode(x):
+        with torch.set_grad_enabled(args.learn_ga and torch.is_grad_enabled()):
+            u = net.ga(x - 0.5)
+        with torch.no_grad():
+            by = net.entropy(u, noise=False)[0]
+        return u, by
+
+    def bits(u):
+        """(N,) bits of each picture's latents, differentiable"""
+        return net.entropy(u, noise=True)[0].sum((1, 2, 3))
+
+    def batch(step):
+        """-> picture or None, latents, bits"""
+        if latent:
+            u, by = source(random.Random(f"latents {args.seed} {step}"), args.batch, args.side // 16)
+            return None, u, by
+        x = pictures.tensor(source(step, args.batch))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return x, *encode(x)
+
+    if fresh:
+        start_linear(net, batch, args)
+
+    def loss_of(step, workers):
+        number = step * workers.count + workers.rank
+        x, u, by = batch(1000 + number)
+        way, eta = draw(args, number, args.batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            received = net.link(u, by, net.rate_map(by, eta), way, fresh=step % 50 == 0)
+            if args.profile == "robust" and step % 10 == 9:
+                received = lose(received, np.random.default_rng(number))
+            y = net.gs(received) + 0.5 if not latent else None
+        if latent:  # the KLT is orthonormal: the error in latents is that in pixels, nearly
+            mse = ((received - u) ** 2 * net.deviation.reshape(1, -1, 1, 1) ** 2).sum(1).mean((1, 2)) / 768
+        else:
+            mse = ((y - x) ** 2).mean((1, 2, 3))
+        loss = quality = 10 * torch.log10(mse + 1e-7).mean()
+        if args.learn_ga:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                with torch.no_grad():
+                    had = bits(fixed(x - 0.5))
+                loss = quality + ANCHOR * (bits(u) / had - 1).square().mean()
+        return loss, {"psnr_" + name: -quality.item() if name == way.modulation else math.nan for name in (ROBUST if args.profile == "robust" else ("analog",))}
+
+    ids = {id(p) for n, p in net.named_parameters() if n.startswith(("ga.", "gs."))}
+    coder = [p for p in net.parameters() if p.requires_grad and id(p) not in ids]
+    groups = [{"params": coder}]
+    if not latent:
+        groups.append({"params": list(net.gs.parameters()), "factor": 0.5})
+    if args.learn_ga:
+        groups.append({"params": list(net.ga.parameters()), "factor": 0.5})
+    trainer.run(args, net, groups, loss_of, validator(net, valid, args.profile),
+                {"stage": "link", "domain": args.domain, "profile": args.profile, "sizes": dataclasses.asdict(sizes), "start": args.start})

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The codec's networks. Planes are (N, channels, height, width); latents u are in units of their KLT channel's standard deviation.
+
+Both transforms have two paths: a linear one over 16x16 blocks that starts at the KLT of training patches, and a deep one beside it whose
+last convolution starts at zero. The linear path makes training start where a block transform codec stands.
+"""
+import dataclasses
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from . import core
+from .core import FORMATS
+
+PATCH = 16
+N_TABLES = 32            # prior tables, by classes of a feature's deviation in quarter octaves, 2^-4 .. 2^3.75
+DEVIATION_FLOOR = 0.11   # least deviation of a latent in the entropy model, in quantiser steps
+TRUNCATION_NOISE = 0.03  # deviation of the noise on latents that stand for features, in units of u
+BITS_MAX, BITS_SCALE = 12.0, 0.25  # how fe sees a latent's bits: min(bits, max) * scale
+
+
+@dataclasses.dataclass
+class Sizes:
+    """Widths, depths and ladder: data, stored in checkpoints and implied by the exported graphs."""
+    latent: int = 192
+    latent_unit: float = 8.0              # quantiser steps of the entropy model per unit of pixel amplitude (0..1) in a KLT coefficient
+    widths: tuple = (48, 96, 144)         # at 1/2, 1/4, 1/8 of the picture's size
+    hyper: int = 64
+    feature_inner: int = 96               # inner width of the residual blocks of fe and fd
+    feature_blocks: int = 3
+    ladder: tuple = (2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192)
+    # a feature s becomes the byte 128 + levels * s; with a bound, levels * bound * tanh(s / bound) (0: none)
+    levels: tuple = (16.0, 56.0)          # bits, amplitude
+    bound: tuple = (0.0, 2.0)
+
+
+class Residual(nn.Module):
+    """x + b(relu(a(x))), two 3x3 convolutions; starts near the identity"""
+
+    def __init__(self, channels, inner=None):
+        super().__init__()
+        self.a = nn.Conv2d(channels, inner or channels, 3, padding=1)
+        self.b = nn.Conv2d(inner or channels, channels, 3, padding=1)
+        nn.init.zeros_(self.b.bias)
+        self.b.weight.data.mul_(0.2)
+
+    def forward(self, x):
+        return x + self.b(F.relu(self.a(x)))
+
+
+class Up(nn.Module):
+    """Convolution to four times the channels, then pixel shuffle: twice the size"""
+
+    def __init__(self, inputs, outputs, kernel=3, relu=False):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, 4 * outputs, kernel, padding=kernel // 2)
+        self.relu = relu
+
+    def forward(self, x):
+        x = self.conv(x)
+        return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)
+
+
+class Down(nn.Conv2d):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs, 3, 2, 1)
+
+
+def zero(conv):
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+class Analysis(nn.Module):
+    """ga: picture minus 0.5 (N, 3, H, W) -> latents u (N, C, H/16, W/16)"""
+
+    def __init__(self, sizes):
+        super().__init__()
+        a, b, c = sizes.widths
+        n = sizes.latent
+        self.head = nn.Conv2d(12, a, 3, padding=1)                      # of the picture unshuffled by 2
+        self.body = nn.Sequential(Down(a, b), Residual(b), Down(b, c), Residual(c), Residual(c), Down(c, n), Residual(n, n * 2 // 3))
+        self.tail = zero(nn.Conv2d(n, n, 3, padding=1))
+        self.linear = nn.Parameter(torch.zeros(n, 3 * PATCH * PATCH))  # of the picture unshuffled by 16
+
+    def forward(self, x):
+        deep = self.tail(self.body(F.relu(self.head(F.pixel_unshuffle(x, 2)))))
+        with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1: not for bfloat16
+            blocks = F.pixel_unshuffle(x.float(), PATCH)
+            return deep.float() + F.conv2d(blocks, self.linear[:, :, None, None])
+
+
+class Synthesis(nn.Module):
+    """gs: latents u -> picture minus 0.5"""
+
+    def __init__(self, sizes):
+        super().__init__()
+        a, b, c = sizes.widths
+        n = sizes.latent
+        self.body = nn.Sequential(nn.Conv2d(n, n, 3, padding=1), Residual(n), Up(n, c, kernel=1), Residual(c), Residual(c), Residual(c),
+                                  Up(c, b), Residual(b), Residual(b), Up(b, a, relu=True))
+        self.tail = zero(nn.Conv2d(a, 12, 3, padding=1))
+        self.linear = nn.Parameter(torch.zeros(3 * PATCH * PATCH, n))
+
+    def forward(self, u):
+        deep = F.pixel_shuffle(self.tail(self.body(u)).float(), 2)
+        with torch.autocast("cpu", enabled=False):
+            return deep + F.pixel_shuffle(F.conv2d(u.float(), self.linear[:, :, None, None]), PATCH)
+
+
+def round_through(x):
+    """Rounds; the gradient passes."""
+    return x + (torch.round(x) - x).detach()
+
+
+class Codec(nn.Module):
+    """ga, gs, entropy model (ha, hs) and the feature coder (fe, fd with a linear map a ladder step)."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.sizes = sizes
+        n, z = sizes.latent, sizes.hyper
+        self.ga, self.gs = Analysis(sizes), Synthesis(sizes)
+        self.ha = nn.Sequential(nn.Conv2d(n, z, 3, padding=1), nn.ReLU(), Down(z, z), nn.ReLU(), Down(z, z))
+        self.hs = nn.Sequential(Up(z, z, relu=True), Up(z, z, relu=True), nn.Conv2d(z, 2 * n, 3, padding=1))
+        self.hyper_mean = nn.Parameter(torch.zeros(1, z, 1, 1))
+        self.hyper_scale = nn.Parameter(torch.zeros(1, z, 1, 1))
+        self.register_buffer("deviation", torch.ones(n))            # of the KLT's channels, in pixel amplitude
+        # feature coder
+        steps, longest = len(sizes.ladder), sizes.ladder[-1]
+        self.fe_in = nn.Conv2d(2 * n, n, 1)
+        zero(self.fe_in)
+        self.fe = nn.Sequential(*(Residual(n, sizes.feature_inner) for _ in range(sizes.feature_blocks)))
+        self.fd = nn.Sequential(*(Residual(n, sizes.feature_inner) for _ in range(sizes.feature_blocks)))
+        for block in (*self.fe, *self.fd):
+            zero(block.b)  # training starts at the linear maps
+        # a token and a linear map for each format and ladder step
+        formats = len(FORMATS)
+        self.token_e = nn.Parameter(torch.zeros(formats, steps, n))
+        self.token_d = nn.Parameter(torch.zeros(formats, steps, n))
+        eye = torch.eye(n)[:longest]
+        self.weight_e = nn.Parameter(eye.repeat(formats, steps, 1, 1))              # (F, steps, K, C): features = W f
+        self.weight_d = nn.Parameter(eye.T.repeat(formats, steps, 1, 1).clone())    # (F, steps, C, K)
+        self.weight_v = nn.Parameter(torch.zeros(formats, steps, n, longest))       # on the posterior deviations
+        self.register_buffer("feature_mean", torch.zeros(formats, steps, longest))
+        self.register_buffer("feature_var", torch.ones(formats, steps, longest))
+        self.register_buffer("feature_power", torch.ones(formats))                 # of all features together
+        self.register_buffer("feature_sigma", torch.ones(formats, steps, longest))  # what remains of each one's deviation
+        self.register_buffer("histogram", torch.zeros(formats, N_TABLES, 256))      # of the bytes, by class of deviation
+        self.register_buffer("ladder", torch.tensor(sizes.ladder))
+        self.measure = False   # take mean and variance of the features anew
+        self.links = {}
+
+    def start_at_klt(self, patches):
+        """patches (N, 3, 16, 16), pictures minus 0.5"""
+        n = self.sizes.latent
+        v = F.pixel_unshuffle(patches, PATCH).reshape(len(patches), -1)
+        values, vectors = torch.linalg.eigh((v.T @ v / len(v)).double())
+        basis = vectors.flip(1)[:, :n].T.float()                            # (C, 768)
+        deviation = values.flip(0)[:n].clamp_min(1e-12).sqrt().float().clamp_min(0.4 / self.sizes.latent_unit)
+        self.deviation.copy_(deviation)
+        self.ga.linear.data.copy_(basis / deviation[:, None])
+        self.gs.linear.data.copy_(basis.T * deviation[None])
+        self.hs[-1].weight.data.mul_(0.1)
+        nn.init.zeros_(self.hs[-1].bias)
+
+    def repeat_features(self, f, power, snr_db):
+        """A linear start of the feature coder for format f: every ladder step sends its latents as they are, important ones several times.
+
+        power    (steps, C) mean square of the latents in pixel amplitude, over the patches of each step
+        snr_db   of a feature, for which the repetition is best: one that comes n times is left with 1 / (1 + n snr) of its power. Each
+                 feature in turn goes where it takes most off the error.
+        """
+        snr = 10 ** (snr_db / 10)
+        for r, count in enumerate(self.sizes.ladder):
+            times, sent = torch.zeros(self.sizes.latent), []
+            for _ in range(count):
+                c = (power[r] / (1 + times * snr) - power[r] / (1 + (times + 1) * snr)).argmax().item()
+                sent.append((times[c].item(), -power[r, c].item(), c))
+                times[c] += 1
+            sent.sort()  # all once, the most important first, then what comes again: far apart on the air
+            rows = torch.tensor([c for _, _, c in sent])
+            weight = F.one_hot(rows, self.sizes.latent).float()
+            self.weight_e.data[f, r, :count] = weight
+            self.weight_d.data[f, r, :, :count] = weight.T / times.clamp_min(1)[:, None]
+
+    @property
+    def scale(self):
+        """Quantiser steps per unit of u (1, C, 1, 1)"""
+        return (self.deviation * self.sizes.latent_unit).reshape(1, -1, 1, 1)
+
+    def entropy(self, u, noise):
+        """u -> bits of each latent, bits of each hyper latent, means in units of u. With `noise` uniform noise stands for rounding."""
+        scale = self.scale
+        z = self.ha(u).float()
+        zn = z + torch.rand_like(z) - 0.5 if noise else torch.round(z)
+        zs = F.softplus(self.hyper_scale) + 0.1
+        pz = torch.sigmoid((zn + 0.5 - self.hyper_mean) / zs) - torch.sigmoid((zn - 0.5 - self.hyper_mean) / zs)
+        mean, raw = self.hs(round_through(z)).float().chunk(2, 1)
+        sigma = F.softplus(raw) * scale + DEVIATION_FLOOR
+        y = u.float() * scale
+        yn = y + torch.rand_like(y) - 0.5 if noise else torch.round(y)
+        v = (yn - mean * scale).abs() / (sigma * math.sqrt(2))
+        half = 0.5 / (sigma * math.sqrt(2))
+        p = 0.5 * (torch.erf(v + half) - torch.erf(v - half))
+        return -torch.log2(p.clamp_min(1e-9)), -torch.log2(pz.clamp_min(1e-9)), mean
+
+    def transform(self, x, noise, eta=0.0):
+        """Stage (a): picture 0..1 -> picture coded with quantised latents, bits of latents, bits of hyper latents.
+
+        With an `eta` the second half of the batch is decoded from the first latents of each patch alone, as many as the rate map gives it,
+        unquantised but for a little noise: what a link leaves of them.
+        """
+        u = self.ga(x - 0.5)
+        by, bz, mean = self.entropy(u, noise)
+        uq = round_through((u - mean) * self.scale) / self.scale + mean
+        if eta:
+            half = len(x) // 2
+            with torch.no_grad():
+                count = self.ladder[self.rate_map(by[half:], eta)][:, None]
+                kept = torch.arange(u.shape[1]).reshape(1, -1, 1, 1) < count
+            uq = torch.cat([uq[:half], (u[half:] + TRUNCATION_NOISE * torch.randn_like(u[half:])) * kept])
+        return self.gs(uq) + 0.5, by, bz
+
+    def rate_map(self, by, eta):
+        """Bits of latents (N, C, h, w) -> ladder step of each patch (N, h, w): the smallest at or above eta times the patch's bits"""
+        return torch.searchsorted(self.ladder.float(), by.sum(1) * eta).clamp_(max=len(self.ladder) - 1)
+
+    def prior_class(self, f):
+        """(steps, K) which prior table a feature uses, by its deviation"""
+        return (4 * torch.log2(self.feature_sigma[f].clamp_min(1e-3)) + 16).round().clamp(0, N_TABLES - 1).long()
+
+    def prior_tables(self, f):
+        """(32, 256): histograms of the bytes, on top of half Gaussian, half Laplace where little was seen"""
+        levels, bound = self.sizes.levels[f], self.sizes.bound[f]
+        v = (torch.arange(256.0) - 128) / levels
+        jacobian = torch.zeros(256)
+        if bound:  # back through the tanh; beyond its range nothing comes
+            inside = (v / bound).clamp(-0.999, 0.999)
+            jacobian = -torch.log1p(-inside ** 2) + torch.where((v / bound).abs() < 0.999, 0.0, -20.0)
+            v = bound * torch.atanh(inside)
+        x = v[None] / (2.0 ** (torch.arange(N_TABLES) / 4 - 4))[:, None]
+        shape = (torch.softmax(-0.5 * x * x + jacobian, 1) + torch.softmax(-math.sqrt(2) * x.abs() + jacobian, 1)) / 2
+        table = self.histogram[f] + 300 * shape + 1e-3
+        return table / table.sum(1, keepdim=True)
+
+    def core_link(self, f, fresh):
+        """The C core's link with the priors as they are now; kept until `fresh`."""
+        if fresh or f not in self.links:
+            self.links[f] = core.Link(self.sizes.levels[f], self.prior_tables(f).numpy())
+        return self.links[f]
+
+    def link(self, u, by, rate, way, fresh=True):
+        """Latents over the channel and back.
+
+        u, by  (N, C, h, w) latents and their bits; rate (N, h, w) ladder steps
+        way    Way: modulation, SNR of each picture, ...
+        ->     latents received (N, C, h, w)
+        """
+        x = self.fe_in(torch.cat([u, by.clamp(max=BITS_MAX) * BITS_SCALE], 1)) + u + self.token_e[way.format][rate].permute(0, 3, 1, 2)
+        x = self.fe(x).float()
+        with torch.autocast("cpu", enabled=False):
+            received = self._over_features(x, rate, way, fresh)
+        return self.fd(received).float()
+
+    def _over_features(self, x, rate, way, fresh):
+        n, c, h, w = x.shape
+        f = way.format
+        flat, steps = x.permute(0, 2, 3, 1).reshape(-1, c), rate.reshape(-1)
+        order = torch.argsort(steps, stable=True)
+        groups, at = [], 0
+        for r, count in enumerate(torch.bincount(steps, minlength=len(self.ladder)).tolist()):
+            if count:
+                groups.append((r, self.sizes.ladder[r], order[at:at + count]))
+                at += count
+        values = [flat[rows] @ self.weight_e[f, r, :k].T for r, k, rows in groups]
+        if self.measure:
+            with torch.no_grad():
+                for (r, k, rows), v in zip(groups, values):
+                    m = min(1.0, len(rows) / 64)
+                    self.feature_mean[f, r, :k].lerp_(v.mean(0), m)
+                    self.feature_var[f, r, :k].lerp_(((v - self.feature_mean[f, r, :k]) ** 2).mean(0), m)
+        deviations = [(self.feature_var[f, r, :k] + 1e-6).sqrt() for r, k, _ in groups]
+        normal = [(v - self.feature_mean[f, r, :k]) / d for (r, k, _), v, d in zip(groups, values, deviations)]
+        s = torch.cat([v.reshape(-1) for v in normal])
+        power = (s ** 2).mean() if self.training else self.feature_power[f]
+        if self.training:
+            with torch.no_grad():
+                self.feature_power[f].lerp_(power, 0.02)
+                for (r, k, rows), v in zip(groups, normal):
+                    self.feature_sigma[f, r, :k].lerp_((v ** 2).mean(0).sqrt() / power.sqrt(), 0.02 * min(1.0, len(rows) / 16))
+        s = s / power.sqrt()
+        bound = self.sizes.bound[f] if way.modulation != "analog" else 0.0
+        if bound:
+            s = bound * torch.tanh(s / bound)
+        with torch.no_grad():
+            picture = torch.cat([(rows // (h * w)).repeat_interleave(k) for _, k, rows in groups])
+            classes = self.prior_class(f)
+            table = torch.cat([classes[r, :k].repeat(len(rows)) for r, k, rows in groups])
+            estimate, deviation = self._channel(s, table, picture, n, way, fresh)
+        s = s + (estimate - s.detach())
+        out, at, g = [], 0, []
+        for (r, k, rows), d in zip(groups, deviations):
+            e, v = (t[at:at + len(rows) * k].reshape(-1, k) for t in (s, deviation))
+            at += len(rows) * k
+            mean = e * power.sqrt() * d + self.feature_mean[f, r, :k]
+            g.append(mean @ self.weight_d[f, r, :, :k].T + v @ self.weight_v[f, r, :, :k].T + self.token_d[f, r])
+            out.append(rows)
+        g = torch.zeros(n * h * w, c).index_copy(0, torch.cat(out), torch.cat(g))
+        return g.reshape(n, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+    def _channel(self, s, table, picture, n, way, fresh):
+        """Features (M,) of all pictures -> estimates, deviations; counts the bytes for the priors while training."""
+        if way.modulation == "analog":
+            noise = (10 ** (-way.snr_db / 20))[picture]
+            return s + torch.randn_like(s) * noise, noise
+        f = way.format
+        byte = (128 + self.sizes.levels[f] * s).round().clamp(0, 255).to(torch.uint8)
+        if self.training:
+            seen = torch.bincount(table * 256 + byte.long(), minlength=N_TABLES * 256).reshape(N_TABLES, 256)
+            self.histogram[f].mul_(0.998).add_(seen)
+        link, parts, where = self.core_link(f, fresh), [], []
+        for i in range(n):
+            mine = torch.nonzero(picture == i)[:, 0]
+            where.append(mine)
+            parts.append((byte[mine].numpy(), table[mine].to(torch.uint8).numpy(), way.modulation, float(way.snr_db[i]),
+                          (way.seed * 1000 + i) & 0x7FFFFFFFFFFF, way.cipher, way.hard))
+        estimate, deviation = torch.empty_like(s), torch.empty_like(s)
+        for mine, (mean, dev) in zip(where, core.send_all(link, parts)):
+            estimate[mine], deviation[mine] = torch.from_numpy(mean), torch.from_numpy(dev)
+        return estimate, deviation
+
+
+@dataclasses.dataclass
+class Way:
+    """How features travel: SNR (Es/N0, dB) of each picture of the batch; "analog" adds noise to the features themselves, in clear."""
+    modulation: str
+    snr_db: torch.Tensor
+    seed: int
+    cipher: str = "add"
+    hard: bool = False
+
+    @property
+    def format(self):
+        return FORMATS.index("amplitude" if self.modulation == "pam256" else "bits")
+
+
+TRANSFORM = ("ga.", "gs.", "ha.", "hs.", "hyper_")
+
+
+def psnr(a, b):
+    return -10 * math.log10(((a.clamp(0, 1) - b) ** 2).mean().item())

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Received pictures beside their originals: what the enhancer learns from. The C core of the product encodes, scrambles, maps, adds noise,
+decodes, and (scale 2) halves the picture first.
+
+Writes to the folder --out, and goes on where an interrupted run ended:
+    pairs.u8    planes one after the other: pictures as (height, width, 3) u8, deviations of patches as (rows, cols) f32
+    pairs.csv   a line a pair: which picture, how it was sent, where its planes are
+    pairs.json  model, scale, seed: what a run that goes on must have too
+
+What is drawn for a pair follows from the seed and the pair's number alone.
+"""
+import csv
+import ctypes
+import json
+import math
+import os
+import time
+
+import numpy as np
+
+from . import pictures
+from .core import MODULATIONS, PAM256, Link, Priors, library
+
+# odds, lowest and highest SNR in dB: from hopeless to perfect
+SENT = {"bpsk": (0.22, -4, 16), "qpsk": (0.30, -2, 18), "16qam": (0.24, 0, 24), "64qam": (0.05, 6, 28), "256qam": (0.03, 12, 34), "pam256": (0.16, 0, 30)}
+GRID = [(modulation, snr) for modulation in ("bpsk", "qpsk", "16qam") for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
+SLICE_BYTES = 3000
+SIDE_MAX = 1024  # larger pictures are cut: a random part of them
+COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard", "loss", "psnr", "height", "width", "original", "sent_height", "sent_width",
+           "received", "deviation")
+
+
+class Image(ctypes.Structure):
+    _fields_ = [("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("channels", ctypes.c_uint8), ("stride", ctypes.c_size_t), ("data", ctypes.c_void_p)]
+
+
+class Features(ctypes.Structure):
+    _fields_ = [("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("channels", ctypes.c_uint8), ("format", ctypes.c_int), ("cols", ctypes.c_uint32),
+                ("rows", ctypes.c_uint32), ("rate_map", ctypes.c_void_p), ("bytes", ctypes.c_void_p), ("n_bytes", ctypes.c_size_t),
+                ("entropy_bits", ctypes.c_float)]
+
+
+class Slice(ctypes.Structure):
+    _fields_ = [("model_id", ctypes.c_uint64), ("picture", ctypes.c_uint32), ("width", ctypes.c_uint32), ("height", ctypes.c_uint32),
+                ("channels", ctypes.c_uint8), ("format", ctypes.c_int), ("slice", ctypes.c_uint32), ("n_slices", ctypes.c_uint32),
+                ("n_patches", ctypes.c_uint32), ("rate_map", ctypes.c_void_p)]
+
+
+class Compute(ctypes.Structure):
+    _fields_ = [("backend", ctypes.c_int), ("precision", ctypes.c_int), ("threads", ctypes.c_uint), ("tile", ctypes.c_uint), ("progress", ctypes.c_void_p),
+                ("progress_context", ctypes.c_void_p)]
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 256)]
+
+
+def image(array):
+    """(height, width, 3) u8, contiguous -> srec_image of its memory"""
+    return Image(array.shape[1], array.shape[0], 3, array.strides[0], array.ctypes.data)
+
+
+def halve(array):
+    """What `--scale 2` sends of a picture."""
+    half = np.empty(((array.shape[0] + 1) // 2, (array.shape[1] + 1) // 2, 3), np.uint8)
+    if library().srec_image_halve(ctypes.byref(image(array)), ctypes.byref(image(half))):
+        raise RuntimeError("srec_image_halve")
+    return half
+
+
+def psnr(a, b):
+    return -10 * math.log10(max(np.mean((a.astype(np.float32) - b) ** 2) / 65025, 1e-10))
+
+
+class Codec:
+    """Encoder and decoder of a model file, and the links its priors make."""
+
+    def __init__(self, path, threads):
+        lib = library()
+        lib.srec_model_id.restype = ctypes.c_uint64
+        lib.srec_model_priors.restype = ctypes.POINTER(Priors)
+        lib.srec_slice_count.restype = ctypes.c_uint32
+        lib.srec_slice_bytes.restype = ctypes.c_size_t
+        lib.srec_decoder_deviation.restype = ctypes.POINTER(ctypes.c_float)
+        self.lib, self.error = lib, Error()
+        self.model, self.encoder, self.decoder = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+        compute = Compute(threads=threads)
+        self._try("srec_model_load", os.fsencode(path), ctypes.byref(self.model))
+        self._try("srec_encoder_create", self.model, ctypes.byref(compute), ctypes.byref(self.encoder))
+        self._try("srec_decoder_create", self.model, ctypes.byref(compute), ctypes.byref(self.decoder))
+        self.id = f"{lib.srec_model_id(self.model):016x}"
+        self.links = []
+        for form in range(2):
+            p = lib.srec_model_priors(self.model, form).contents
+            self.links.append(Link(p.levels, np.ctypeslib.as_array(p.tables, (p.n_tables, 256)).copy()))
+
+    def _try(self, name, *args):
+        if getattr(self.lib, name)(*args, ctypes.byref(self.error)):
+            raise SystemExit(f"srec-train: {self.error.message.decode()}")
+
+    def send(self, array, modulation, snr_db, eta, cipher, hard, loss, seed):
+        """-> what is received of (height, width, 3) u8, and (rows, cols) f32 deviations of its patches"""
+        mod, lib = MODULATIONS.index(modulation), self.lib
+        rng, features = np.random.default_rng(seed), Features()
+        self._try("srec_encoder_run", self.encoder, ctypes.byref(image(array)), ctypes.c_float(eta), int(mod == PAM256), ctypes.byref(features))
+        patches, n = features.cols * features.rows, ctypes.c_size_t()
+        slices = lib.srec_slice_count(self.model, ctypes.byref(features), ctypes.c_size_t(SLICE_BYTES), ctypes.c_size_t(patches))
+        rate_map, content = np.empty(patches, np.uint8), np.empty(SLICE_BYTES, np.uint8)
+        keep = rng.random(slices) >= loss
+        keep[rng.integers(slices)] = True  # a picture of which nothing came is none
+        begun = False
+        for i in np.flatnonzero(keep):
+            s = Slice()
+            lib.srec_slice_extract(self.model, ctypes.byref(features), 0, slices, int(i), ctypes.c_void_p(rate_map.ctypes.data), ctypes.c_size_t(patches),
+                                   ctypes.c_void_p(content.ctypes.data), ctypes.c_size_t(SLICE_BYTES), ctypes.byref(s), ctypes.byref(n))
+            tables = np.empty(n.value, np.uint8)
+            lib.srec_slice_prior_tables(self.model, ctypes.byref(s), ctypes.c_void_p(tables.ctypes.data), n)
+            mean, deviation = self.links[mod == PAM256].send(content[:n.value], tables, modulation, snr_db, int(rng.integers(2**62)), cipher, hard)
+            if not begun:
+                self._try("srec_decoder_begin", self.decoder, ctypes.byref(s))
+                begun = True
+            self._try("srec_decoder_add", self.decoder, ctypes.byref(s), ctypes.c_void_p(mean.ctypes.data),
+                      None if hard else ctypes.c_void_p(deviation.ctypes.data), n)
+        out = np.empty_like(array)
+        self._try("srec_decoder_run", self.decoder, ctypes.byref(image(out)), None)
+        return out, np.ctypeslib.as_array(lib.srec_decoder_deviation(self.decoder), (features.rows, features.cols)).copy()
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("--pictures", required=True, help="folder of pictures")
+    add("--model", required=True, help="codec's model file")
+    add("--out", required=True, help="folder for the pairs")
+    add("--scale", type=int, default=1, choices=(1, 2), help="2: the half-size picture is sent")
+    add("--count", type=int, default=2000, help="pairs in all")
+    add("--grid", action="store_true", help="for validation: every picture over a grid of modulations and SNRs, eta 0.2, soft; --count pictures at most")
+    add("--hard", type=float, default=0.2, help="share of the pairs that are received by hard decisions")
+    add("--reduced", type=float, default=0.25, help="share of the pairs whose picture is halved first: sharper than photographs at full size")
+    add("--seed", type=int, default=1)
+    add("--threads", type=int, default=0, help="0: all cores")
+
+
+def draw(args, number, count):
+    """-> which of count pictures, how it is sent, random generator of the pair"""
+    rng = np.random.default_rng((args.seed, number))
+    if args.grid:
+        modulation, snr_db = GRID[number % len(GRID)]
+        return number // len(GRID), {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, "cipher": "add", "hard": False, "loss": 0.0}, rng
+    names = list(SENT)
+    odds = np.array([SENT[n][0] for n in names])
+    modulation = names[rng.choice(len(names), p=odds / odds.sum())]
+    low, high = SENT[modulation][1:]
+    cipher = "add" if modulation == "pam256" else str(rng.choice(("add", "xor", "none"), p=(0.7, 0.2, 0.1)))
+    hard = bool(rng.random() < args.hard and cipher != "xor")
+    way = {"modulation": modulation, "snr_db": round(float(rng.uniform(low, high)), 2), "eta": round(float(np.exp(rng.uniform(*np.log((0.04, 0.3))))), 4),
+           "cipher": cipher, "hard": hard, "loss": round(float(rng.uniform(0.02, 0.2)), 3) if rng.random() < 0.2 else 0.0}
+    return int(rng.integers(count)), way, rng
+
+
+def rows_of(folder):
+    """Lines of pairs.csv, numbers as such."""
+    try:
+        with open(os.path.join(folder, "pairs.csv"), newline="") as f:
+            rows = list(csv.DictReader(f))
+    except OSError as error:
+        raise SystemExit(f"srec-train: {error.filename}: {error.strerror}; make pairs first: srec-train pairs")
+    for row in rows:
+        for key in COLUMNS:
+            if key not in ("picture", "modulation", "cipher"):
+                row[key] = float(row[key]) if key in ("snr_db", "eta", "loss", "psnr") else int(row[key])
+    return rows
+
+
+def main(args):
+    paths = pictures.find(args.pictures)
+    codec = Codec(args.model, args.threads)
+    os.makedirs(args.out, exist_ok=True)
+    what = {"model": codec.id, "scale": args.scale, "seed": args.seed, "grid": args.grid, "hard": args.hard, "reduced": args.reduced, "pictures": len(paths)}
+    note, table = os.path.join(args.out, "pairs.json"), os.path.join(args.out, "pairs.csv")
+    done, size = 0, 0
+    if os.path.exists(note):
+        with open(note) as f:
+            if json.load(f) != what:
+                raise SystemExit(f"srec-train: {args.out} holds pairs of another model, seed or folder; name another --out")
+        rows = rows_of(args.out) if os.path.exists(table) else []
+        done = len(rows)
+        size = rows[-1]["deviation"] + 4 * math.prod(grid_of(rows[-1])) if rows else 0
+    with open(note, "w") as f:
+        json.dump(what, f)
+    count = min(args.count, len(paths)) * len(GRID) if args.grid else args.count
+    step = max(1, len(paths) // args.count) if args.grid else 1  # evenly spaced
+    originals = {row["picture"]: (row["original"], row["height"], row["width"]) for row in (rows_of(args.out) if done else [])}
+    fresh, start = done == 0, time.time()
+    with open(os.path.join(args.out, "pairs.u8"), "r+b" if size else "wb") as data, open(table, "a", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        data.truncate(size)
+        data.seek(size)
+
+        def append(array):
+            at = data.tell()
+            data.write(np.ascontiguousarray(array).tobytes())
+            return at
+
+        for number in range(done, count):
+            which, way, rng = draw(args, number, len(paths))
+            path = paths[which * step]
+            name, original = os.path.basename(path), pictures.load(path)
+            if not args.grid and rng.random() < args.reduced:
+                name, original = "half of " + name, halve(original)
+            if max(original.shape) > SIDE_MAX:
+                h, w = (min(n, SIDE_MAX) for n in original.shape[:2])
+                y, x = (original.shape[0] - h) // 2, (original.shape[1] - w) // 2
+                original = original[y:y + h, x:x + w]
+            original = np.ascontiguousarray(original[:original.shape[0] // 2 * 2, :original.shape[1] // 2 * 2])
+            sent = original if args.scale == 1 else halve(original)
+            received, deviation = codec.send(sent, seed=int(rng.integers(2**62)), **way)
+            if name not in originals:
+                originals[name] = (append(original), *original.shape[:2])
+            at, height, width = originals[name]
+            row = {"number": number, "picture": name, **way, "hard": int(way["hard"]), "psnr": round(psnr(sent, received), 3), "height": height, "width": width,
+                   "original": at, "sent_height": sent.shape[0], "sent_width": sent.shape[1], "received": append(received), "deviation": append(deviation)}
+            data.flush()
+            writer.writerow(row)
+            lines.flush()
+            if (number + 1) % 20 == 0 or number + 1 == count:
+                pace = (time.time() - start) / (number + 1 - done)
+                print(f"{number + 1} of {count} pairs, {data.tell() / 1e9:.2f} GB, ETA {(count - number - 1) * pace / 60:.1f} min", flush=True)
+
+
+def grid_of(row):
+    """Rows and columns of the deviations of a pair."""
+    return (row["sent_height"] + 63) // 64 * 4, (row["sent_width"] + 63) // 64 * 4
+
+
+class Pairs:
+    """The pairs of a folder; planes are read from the file when asked for."""
+
+    def __init__(self, folder):
+        self.rows = rows_of(folder)
+        if not self.rows:
+            raise SystemExit(f"srec-train: {folder} holds no pair yet")
+        with open(os.path.join(folder, "pairs.json")) as f:
+            self.what = json.load(f)
+        self.data = np.memmap(os.path.join(folder, "pairs.u8"), np.uint8, "r")
+
+    def __len__(self):
+        return len(self.rows)
+
+    def planes(self, i):
+        """-> original (H, W, 3) u8, received (h, w, 3) u8, deviation planes as the network takes them (rows, cols, 2) f32"""
+        row = self.rows[i]
+
+        def picture(at, height, width):
+            return self.data[at:at + height * width * 3].reshape(height, width, 3)
+
+        rows, cols = grid_of(row)
+        d = np.frombuffer(self.data[row["deviation"]:row["deviation"] + 4 * rows * cols].tobytes(), np.float32).reshape(rows, cols)
+        known = d >= 0
+        planes = np.stack([np.where(known, np.minimum(d, 1), 0), ~known], 2).astype(np.float32)
+        return (picture(row["original"], row["height"], row["width"]), picture(row["received"], row["sent_height"], row["sent_width"]), planes)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage (a): transform and entropy model, rate against distortion, from the KLT of the training patches.
+
+    loss = bits per pixel + lambda * 255^2 * mean squared error
+
+Half of each batch is decoded from quantised latents, as a digital codec would; half from the first latents of each patch alone, as many as
+its rate map gives it: so the latents learn the order in which a link takes them.
+"""
+import dataclasses
+import random
+
+import torch
+
+from . import pictures, trainer
+from .networks import TRANSFORM, Codec, Sizes, psnr
+
+ETAS = (0.2, 0.2, 0.12, 0.06)  # of the half that is decoded from its first latents
+
+
+def add_arguments(parser):
+    trainer.add_arguments(parser)
+    parser.add_argument("--train", required=True, help="folder of pictures")
+    parser.add_argument("--valid", required=True, help="another folder, for validation")
+    parser.add_argument("--valid-count", type=int, default=8, help="pictures of it that are used, evenly spaced")
+    parser.add_argument("--side", type=int, default=192, help="pixels of a crop's side, a multiple of 64")
+    parser.add_argument("--lambda", dest="weight", type=float, default=0.03)
+    parser.add_argument("--cache", default="cache", help="folder for decoded pictures")
+
+
+def validation_pictures(folder, count):
+    """Evenly spaced pictures of a folder, cut to multiples of 64 -> [(1, 3, H, W)]"""
+    paths = pictures.find(folder)
+    paths = paths[::max(1, len(paths) // count)][:count]
+    out = []
+    for path in paths:
+        p = pictures.load(path)
+        out.append(pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last))
+    return out
+
+
+def main(args):
+    torch.manual_seed(args.seed)
+    crops = pictures.Crops(args.train, args.side, args.cache, args.seed)
+    net = Codec(Sizes())
+    patches = torch.nn.functional.unfold(pictures.tensor(crops(0, 240)) - 0.5, 16, stride=16).transpose(1, 2).reshape(-1, 3, 16, 16)
+    net.start_at_klt(patches)
+    net = net.to(memory_format=torch.channels_last)
+    valid = validation_pictures(args.valid, args.valid_count)
+
+    def loss_of(step, workers):
+        x = pictures.tensor(crops(1 + step * workers.count + workers.rank, args.batch))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y, by, bz = net.transform(x, noise=True, eta=random.Random(f"{args.seed} {step}").choice(ETAS))
+        error = (y - x) ** 2
+        mse = error.mean()
+        bpp = (by.sum() + bz.sum()) / (x.shape[0] * x.shape[2] * x.shape[3])
+        return bpp + args.weight * 65025 * mse, {"bpp": bpp.item(), "psnr": -10 * torch.log10(error[:len(x) // 2].mean()).item(),
+                                                  "psnr_kept": -10 * torch.log10(error[len(x) // 2:].mean()).item()}
+
+    def validate():
+        quality, kept, rate = [], [], []
+        for x in valid:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                y, by, bz = net.transform(torch.cat([x, x]), noise=False, eta=0.2)
+            quality.append(psnr(y[:1], x))
+            kept.append(psnr(y[1:], x))
+            rate.append((by.sum() + bz.sum()).item() / (2 * x.shape[2] * x.shape[3]))
+        return {"psnr": sum(quality) / len(valid), "psnr_kept": sum(kept) / len(valid), "bpp": sum(rate) / len(valid)}
+
+    learn = [p for n, p in net.named_parameters() if n.startswith(TRANSFORM)]
+    trainer.run(args, net, [{"params": learn}], loss_of, validate, {"stage": "transform", "sizes": dataclasses.asdict(net.sizes)})

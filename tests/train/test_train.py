@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""srec-train from pictures to a model file that the C core runs. A few steps on small pictures: quality is not the point."""
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+from PIL import Image
+
+try:
+    import torch
+except ImportError:
+    print("skipped: no PyTorch (package python3-torch)")
+    sys.exit(77)
+
+AVERAGE = """
+import sys
+import torch
+from srec_train import trainer
+if len(sys.argv) == 1:
+    sys.argv.append("worker")
+    sys.exit(trainer.launch(2))
+workers = trainer.Workers()
+a, b = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2, 2))
+a.grad, b.grad = torch.full((3,), 1.0 + workers.rank), torch.arange(4.0).reshape(2, 2) * (1 + 2 * workers.rank)
+workers.average([a, b])
+assert workers.count == 2 and torch.equal(a.grad, torch.full((3,), 1.5)) and torch.equal(b.grad, torch.arange(4.0).reshape(2, 2) * 2)
+"""
+
+
+class Train(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temp = tempfile.TemporaryDirectory()
+        cls.folder = cls.temp.name
+        random = np.random.default_rng(1)
+        for name in ("a", "b", "c"):  # smooth waves and an edge
+            y, x = np.mgrid[0:256, 0:320] / 40
+            waves = sum(np.sin(random.normal(0, 1) * x + random.normal(0, 1) * y + random.uniform(0, 6)) for _ in range(6))
+            picture = 128 + 15 * waves + 40 * (x > random.uniform(2, 6))
+            colour = random.uniform(0.6, 1, 3)
+            os.makedirs(os.path.join(cls.folder, "pictures"), exist_ok=True)
+            Image.fromarray((picture[..., None] * colour).clip(0, 255).astype(np.uint8)).save(os.path.join(cls.folder, "pictures", name + ".png"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temp.cleanup()
+
+    def at(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def train(self, stage, run, *args, code=0):
+        command = [sys.executable, "-B", os.environ["SREC_TRAIN"], stage, "--out", self.at(run), "--train", self.at("pictures"), "--valid", self.at("pictures"),
+                   "--valid-count", "1", "--side", "64", "--batch", "2", "--every", "1", "--cache", self.at("cache"), *args]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def test_1_a_resumed_run_equals_an_uninterrupted_one(self):
+        self.train("transform", "whole", "--steps", "6", "--validate", "6")
+        self.train("transform", "parts", "--steps", "6", "--stop-at", "3", "--validate", "6")
+        done = self.train("transform", "parts", "--steps", "6", "--validate", "6")
+        self.assertIn("going on at step 3 of 6", done.stdout)
+        whole, parts = (torch.load(self.at(run, "checkpoint.pt")) for run in ("whole", "parts"))
+        for name, value in whole["average"].items():
+            self.assertLess((value - parts["average"][name]).abs().max().item(), 1e-5, name)
+        with open(self.at("parts", "train.csv")) as f:
+            self.assertEqual([int(float(row["step"])) for row in csv.DictReader(f)], [1, 2, 3, 4, 5, 6])
+
+    def test_2_what_was_trained_runs_in_the_core_as_in_pytorch(self):
+        self.train("link", "latent", "--start", self.at("whole"), "--domain", "latent", "--steps", "4", "--validate", "4")
+        self.train("link", "picture", "--start", self.at("latent"), "--domain", "picture", "--steps", "2", "--validate", "2")
+        model = self.at("model.safetensors")
+        done = subprocess.run([sys.executable, "-B", os.environ["SREC_TRAIN"], "export", self.at("picture"), model, "--data", "waves"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        from srec_train import pictures, trainer
+        from srec_train.networks import Codec, Sizes, Way, psnr
+        state, saved = trainer.load(self.at("picture"))
+        net = Codec(Sizes(**saved["state"]["sizes"]))
+        net.load_state_dict(state)
+        net.eval()
+        x = pictures.tensor(pictures.load(self.at("pictures", "a.png")))
+        for modulation, snr in (("qpsk", 20), ("pam256", 35)):
+            with torch.no_grad():
+                u = net.ga(x - 0.5)
+                by = net.entropy(u, noise=False)[0]
+                y = net.gs(net.link(u, by, net.rate_map(by, 0.2), Way(modulation, torch.tensor([float(snr)]), 1))) + 0.5
+            file = self.at("result.json")
+            done = subprocess.run([sys.executable, os.environ["SREC_COMMAND"], "simulate", "--no-sr", "--image", self.at("pictures", "a.png"),
+                                   "--out", self.at("o"),
+                                   "--modulation", modulation, "--snr", str(snr), "--model", model, "--json", file], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(file) as f:
+                core = json.load(f)["psnr_db"]
+            quantised = (y.clamp(0, 1) * 255).round() / 255
+            print(f"{modulation} {snr} dB: core {core:.3f} dB, PyTorch {psnr(quantised, x):.3f} dB")
+            self.assertAlmostEqual(core, psnr(quantised, x), delta=0.1)
+
+    def test_3_training_goes_on_from_a_model_file(self):
+        from srec_train import export, safetensors
+        model = self.at("model.safetensors")
+        tensors, _ = safetensors.load(model)
+        net = export.load(model)
+        again = export.tensors_of(net)
+        export.graphs_of(net, again)
+        self.assertEqual(sorted(tensors), sorted(again))
+        for name, value in tensors.items():
+            if not name.endswith("tables"):  # a shape is mixed in
+                np.testing.assert_allclose(value.astype(float), again[name].astype(float), atol=2e-3 * max(1e-3, np.abs(value).max()), err_msg=name)
+        self.train("link", "more", "--start", model, "--domain", "picture", "--steps", "2", "--validate", "2")
+        with open(self.at("more", "validate.csv")) as f, open(self.at("picture", "validate.csv")) as g:
+            for (name, value), before in zip(list(csv.DictReader(f))[-1].items(), list(csv.DictReader(g))[-1].values()):
+                self.assertAlmostEqual(float(value), float(before), delta=1, msg=name)
+
+    def test_4_processes_average_their_gradients(self):
+        script = self.at("average.py")
+        with open(script, "w") as f:
+            f.write(AVERAGE)
+        done = subprocess.run([sys.executable, "-B", script], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.train("transform", "two", "--steps", "2", "--validate", "2", "--processes", "2")
+        with open(self.at("two", "train.csv")) as f:
+            self.assertEqual([int(float(row["step"])) for row in csv.DictReader(f)], [1, 2])
+
+    def test_5_the_command_runs_by_its_name(self):
+        done = subprocess.run([os.environ["SREC_TRAIN"], "--help"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("transform", done.stdout)
+
+    def test_6_bad_input_gets_one_line(self):
+        for args, text in ((("--start", self.at("nothing"), "--domain", "latent", "--steps", "1"), "is no checkpoint"),):
+            done = self.train("link", "bad", *args, code=1)
+            self.assertIn(text, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        done = subprocess.run([sys.executable, os.environ["SREC_TRAIN"], "transform", "--out", self.at("bad"), "--steps", "1",
+                               "--train", self.at("none"), "--valid", "x"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
