@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""./dev bench: speed of the core, and of the same networks in PyTorch (where it is installed) in the same run.
+"""./dev bench: speed of the core, of the same networks in PyTorch (where installed), of the flowgraph and of
+video, all in one run.
+The machine should have nothing else to do.
 
     python3 tests/bench/bench.py BUILD_FOLDER
 """
@@ -11,6 +13,9 @@ import sys
 import time
 
 from PIL import Image
+
+import flowgraph
+import video
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 MODEL = os.path.join(ROOT, "models", "srec-codec-v0.safetensors")
@@ -41,11 +46,18 @@ def pytorch(height, width, threads, dtype):
     return sum(seconds[n] for n in ("ga", "ha", "hs", "fe")), sum(seconds[n] for n in ("fd", "gs"))
 
 
+def program(build, name, *args):
+    """What one of the C programs prints, a JSON object."""
+    return json.loads(subprocess.run([os.path.join(build, "tests", "bench", name), *args], check=True, capture_output=True, text=True).stdout)
+
+
 def main():
     build = sys.argv[1]
     picture = os.path.join(build, "bench.ppm")
     Image.open(os.path.join(build, "raccoon.png")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
-    core = json.loads(subprocess.run([os.path.join(build, "tests", "bench", "bench_core"), MODEL, picture], check=True, capture_output=True, text=True).stdout)
+    load = os.getloadavg()[0]
+    print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
+    core = program(build, "bench_core", MODEL, picture)
     for key in ("scrambler", "descrambler_llr", "descrambler_amplitude", "packets"):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
     try:
@@ -53,13 +65,27 @@ def main():
     except ImportError:
         torch = None
         print("PyTorch is not installed (python3-torch): no comparison")
+    peaks = {threads: program(build, "nn_peak", str(threads)) for threads in sorted({c["threads"] for c in core["codec"]})}
     for c in core["codec"]:
-        line = (f"{c['precision']:5s}{c['threads']} threads: encode {c['encode_mpixel_per_s']:.2f} Mpixel/s {c['encode_gflops']:.0f} GFLOP/s, "
-                f"decode {c['decode_mpixel_per_s']:.2f} Mpixel/s {c['decode_gflops']:.0f} GFLOP/s")
+        peak = peaks[c["threads"]][c["precision"]]["gflops"]
+        line = (f"{c['precision']:5s}{c['threads']} threads: encode {c['encode_mpixel_per_s']:.2f} Mpixel/s, decode {c['decode_mpixel_per_s']:.2f} Mpixel/s; "
+                f"{c['encode_gflops']:.0f} and {c['decode_gflops']:.0f} GFLOP/s, {c['encode_gflops'] / peak:.0%} and "
+                f"{c['decode_gflops'] / peak:.0%} of the peak of {peak:.0f}")
         if torch:
             encode, decode = pytorch(512, 768, c["threads"], torch.bfloat16 if c["precision"] == "bf16" else torch.float32)
-            line += f"; PyTorch takes {encode / c['encode_s']:.2f} and {decode / c['decode_s']:.2f} times as long (its networks alone)"
+            line += f"; networks alone: PyTorch takes {encode / c['encode_networks_s']:.2f} and {decode / c['decode_networks_s']:.2f} times as long"
         print(line, flush=True)
+    for precision, threads in (("f32", 1), ("f32", 2), ("bf16", 2)):
+        if precision == "bf16" and not any(c["precision"] == "bf16" for c in core["codec"]):
+            continue
+        f = flowgraph.measure(MODEL, picture, RUNS, precision, threads)
+        print(f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end, {f['codec_s']:.3f} s of it codec: "
+              f"overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s when they follow each other", flush=True)
+    for name, options in (("10 frames/s", []), ("as fast as it goes", ["--rate", "0"])):
+        v = video.run([picture, "--frames", "110", *options])
+        print(f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency {1e3 * v['latency_median_s']:.0f} ms, at most "
+              f"{1e3 * v['latency_max_s']:.0f} ms; frames left out {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} "
+              f"pictures and {v['decoder_queue_max']} slices", flush=True)
 
 
 main()

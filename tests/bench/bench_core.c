@@ -6,6 +6,8 @@
  *  (A B A B ...), so that a machine whose speed drifts does not favour one. */
 #include <srec/srec.h>
 
+#include "../../lib/core/nn/nn.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,28 @@ static srec_image read_ppm(const char *path)
 }
 
 /* Encode and decode with one precision and thread count; prints one JSON object. */
+/* Median seconds of one pass through a network alone, for a picture of height x width. */
+static double bench_network(const srec_model *model, const srec_compute *compute, const char *name, unsigned pixels_per_input, uint32_t height, uint32_t width)
+{
+    srec_plan *plan;
+    srec_error error = { 0 };
+    const srec_graph *graph = srec_model_graph(model, name);
+    const size_t h = height / pixels_per_input, w = width / pixels_per_input;
+    double seconds[RUNS];
+    check(srec_plan_create(graph, compute, h, w, &plan, &error), &error, name);
+    for (unsigned i = 0; i < srec_graph_inputs(graph); i++)
+        for (size_t k = 0; k < h * w * srec_graph_input_channels(graph, i); k++)
+            srec_plan_input(plan, i)[k] = (float)(k * 2654435761u % 1000) * 0.002f - 1.0f;
+    for (int run = -1; run < RUNS; run++) {
+        double t = now();
+        check(srec_plan_run(plan, &error), &error, name);
+        if (run >= 0)
+            seconds[run] = now() - t;
+    }
+    srec_plan_free(plan);
+    return median(seconds, RUNS);
+}
+
 static void bench_codec(const srec_model *model, const srec_image *image, srec_precision precision, unsigned threads, const char *comma)
 {
     srec_compute compute = { .precision = precision, .threads = threads };
@@ -117,11 +141,17 @@ static void bench_codec(const srec_model *model, const srec_image *image, srec_p
         encode_macs += srec_model_macs_per_pixel(model, encoder_nets[i]);
     for (size_t i = 0; i < 2; i++)
         decode_macs += srec_model_macs_per_pixel(model, decoder_nets[i]);
+    static const unsigned encoder_pixels[] = { 1, 16, 64, 16 }, decoder_pixels[] = { 16, 16 };
+    double encode_nets_s = 0, decode_nets_s = 0;
+    for (size_t i = 0; i < 4; i++)
+        encode_nets_s += bench_network(model, &compute, encoder_nets[i], encoder_pixels[i], image->height, image->width);
+    for (size_t i = 0; i < 2; i++)
+        decode_nets_s += bench_network(model, &compute, decoder_nets[i], decoder_pixels[i], image->height, image->width);
     double e = median(encode_s, RUNS), d = median(decode_s, RUNS);
     printf("    {\"precision\": \"%s\", \"threads\": %u, \"encode_s\": %.5f, \"encode_mpixel_per_s\": %.3f, \"encode_gflops\": %.1f,"
-           " \"decode_s\": %.5f, \"decode_mpixel_per_s\": %.3f, \"decode_gflops\": %.1f, \"psnr_db\": %.3f}%s\n",
+           " \"decode_s\": %.5f, \"decode_mpixel_per_s\": %.3f, \"decode_gflops\": %.1f, \"encode_networks_s\": %.5f, \"decode_networks_s\": %.5f, \"psnr_db\": %.3f}%s\n",
            precision == SREC_PRECISION_BF16 ? "bf16" : "f32", threads, e, pixels / e * 1e-6, 2e-9 * encode_macs * pixels / e, d, pixels / d * 1e-6,
-           2e-9 * decode_macs * pixels / d, psnr, comma);
+           2e-9 * decode_macs * pixels / d, encode_nets_s, decode_nets_s, psnr, comma);
     fflush(stdout);
     free(received.data);
     srec_encoder_free(encoder);
@@ -241,7 +271,7 @@ static void bench_packets(const srec_model *model, const srec_image *image)
             size_t n, n_frame;
             check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, f.n_bytes, &slice, &n), NULL, "slice");
             double t0 = now();
-            check(srec_packet_encode(e, SREC_QPSK, i, false, &slice, bytes, n, frame, SREC_FRAME_MAX, &n_frame, &error), &error, "packet");
+            check(srec_packet_encode(e, SREC_QPSK, i, SREC_CIPHER_ADD, &slice, bytes, n, frame, SREC_FRAME_MAX, &n_frame, &error), &error, "packet");
             double t1 = now();
             check(srec_modem_map(SREC_QPSK, frame, n_frame, iq), NULL, "map");
             double t2 = now();

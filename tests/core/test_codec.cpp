@@ -5,6 +5,7 @@
 extern "C" {
 #include "../../lib/core/nn/nn.h"
 }
+#include "tolerances.h"
 
 #include <cmath>
 #include <cstdio>
@@ -17,9 +18,6 @@ extern "C" {
 #include <CppUTest/TestHarness.h>
 
 static const char* const MODEL = SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors";
-
-/* Largest difference from PyTorch's f32 result, relative to the golden tensor's largest magnitude. */
-static const double TOLERANCE_F32 = 2e-5, TOLERANCE_BF16 = 3e-2;
 
 static std::vector<uint8_t> test_picture(uint32_t w, uint32_t h)
 {
@@ -117,9 +115,9 @@ static void compare_golden(srec_model* model, const srec_compute& compute, doubl
 TEST(codec, every_network_equals_pytorch_on_both_backends)
 {
     srec_compute compute{};
-    compare_golden(model, compute, TOLERANCE_F32);
+    compare_golden(model, compute, tolerance_of("golden", false));
     compute.backend = SREC_BACKEND_REFERENCE;
-    compare_golden(model, compute, TOLERANCE_F32);
+    compare_golden(model, compute, tolerance_of("golden", false));
 }
 
 TEST(codec, bfloat16_stays_near)
@@ -127,7 +125,7 @@ TEST(codec, bfloat16_stays_near)
     srec_compute compute{};
     compute.precision = SREC_PRECISION_BF16;
     if (srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16))
-        compare_golden(model, compute, TOLERANCE_BF16);
+        compare_golden(model, compute, tolerance_of("golden", true));
     else
         LONGS_EQUAL(SREC_OK, 0 * printf("this processor has no bfloat16: skipped\n"));
     compute.backend = SREC_BACKEND_REFERENCE;

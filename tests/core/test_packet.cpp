@@ -46,6 +46,39 @@ TEST(slice, every_patch_is_in_one_slice_and_neighbours_are_in_others)
         }
 }
 
+TEST(slice, a_count_is_found_whenever_one_patch_a_slice_suffices_and_no_slice_is_empty)
+{
+    srec_model* model;
+    srec_model_create_bare(LADDER, 16, nullptr, nullptr, 1, &model);
+    for (uint32_t cols : { 4u, 12u, 16u })
+        for (uint32_t rows : { 4u, 8u, 16u })
+            for (size_t room : { 192u, 193u, 243u, 400u, 2000u, 20000u })
+                for (size_t max_patches : { 1u, 3u, 1000u }) {
+                    std::vector<uint8_t> map(cols * rows, 15), bytes(192 * cols * rows);
+                    srec_features f{};
+                    f.width = cols * 16;
+                    f.height = rows * 16;
+                    f.channels = 3;
+                    f.patch_cols = cols;
+                    f.patch_rows = rows;
+                    f.rate_map = map.data();
+                    f.bytes = bytes.data();
+                    f.n_bytes = bytes.size();
+                    uint32_t n = srec_slice_count(model, &f, room, max_patches);
+                    CHECK(n > 0);
+                    size_t total = 0;
+                    for (uint32_t s = 0; s < n; s++) {
+                        size_t count = srec_slice_patches(cols, rows, n, s, nullptr, 0);
+                        CHECK(count >= 1 && count <= max_patches && count * 192 <= room);
+                        total += count;
+                    }
+                    LONGS_EQUAL(cols * rows, total);
+                    if (room == 192)
+                        LONGS_EQUAL(0, srec_slice_count(model, &f, 191, max_patches));
+                }
+    srec_model_free(model);
+}
+
 TEST_GROUP(ratemap) {};
 
 TEST(ratemap, any_map_comes_back_and_smooth_ones_are_short)
@@ -122,7 +155,7 @@ TEST_GROUP(packet)
     {
         slice.format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         srec_error error;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, false, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
         std::vector<float> iq(2 * srec_modem_symbols(m, n)), soft(n * srec_modem_soft_per_byte(m));
         srec_modem_map(m, frame.data(), n, iq.data());
         srec_channel* c;
@@ -221,6 +254,106 @@ TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
     size_t n;
     srec_error error;
     send(SREC_QPSK, 3, 20, n);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, false, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, false, &slice, payload.data(), payload.size(), frame.data(), 100, &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), 100, &n, &error));
+}
+
+TEST(packet, an_impossible_slice_is_refused)
+{
+    size_t n;
+    srec_error error;
+    auto refused = [&](const char* why) {
+        LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        STRCMP_CONTAINS(why, error.message);
+    };
+    const srec_slice good = slice;
+    slice.slice = slice.n_slices;
+    refused("slice");
+    slice = good;
+    slice.channels = 2;
+    refused("channels");
+    slice = good;
+    for (uint8_t step : { 16, 255 }) { /* beyond every ladder */
+        map[map.size() / 2] = step;
+        refused("rate map");
+    }
+}
+
+TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
+{
+    size_t n;
+    srec_error error;
+    srec_packet p;
+    uint64_t packet = 0;
+    for (srec_cipher cipher : { SREC_CIPHER_ADD, SREC_CIPHER_NONE, SREC_CIPHER_XOR }) {
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, SREC_BPSK, packet++, cipher, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        std::vector<float> soft(8 * n);
+        for (size_t i = 0; i < soft.size(); i++)
+            soft[i] = frame[i / 8] >> (7 - i % 8) & 1 ? -9.0f : 9.0f;
+        LONGS_EQUAL(SREC_OK, srec_packet_decode(d, SREC_BPSK, soft.data(), n, &p));
+        LONGS_EQUAL(cipher, p.signal.cipher);
+    }
+    slice.format = SREC_FEATURES_AMPLITUDE;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_PAM256, packet, SREC_CIPHER_XOR, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    STRCMP_CONTAINS("pam256", error.message);
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_BPSK, packet, (srec_cipher)3, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+}
+
+TEST(packet, every_slice_of_the_division_fits_a_frame)
+{
+    std::vector<uint8_t> steps(40 * 32);
+    size_t n_bytes = 0;
+    for (auto& step : steps)
+        n_bytes += LADDER[step = (uint8_t)(random() % 16)];
+    std::vector<uint8_t> bytes(n_bytes);
+    srec_features f{};
+    f.width = 640;
+    f.height = 480;
+    f.channels = 3;
+    f.patch_cols = 40;
+    f.patch_rows = 32;
+    f.rate_map = steps.data();
+    f.bytes = bytes.data();
+    f.n_bytes = n_bytes;
+    uint64_t packet = 0;
+    for (int m = 0; m < SREC_MODULATIONS; m++)
+        for (size_t most : { (size_t)4000, (size_t)16000, (size_t)SREC_FRAME_MAX }) {
+            size_t max_patches = 0, max_bytes = 0;
+            const uint32_t slices = srec_packet_slices(model, &f, (srec_modulation)m, most, &max_patches, &max_bytes);
+            CHECK(slices > 0);
+            /* no single share of the frame for the header does with fewer */
+            for (size_t patches : { 16u, 128u, 4096u })
+                if (size_t room = srec_packet_payload_room((srec_modulation)m, patches, most)) {
+                    const uint32_t n = srec_slice_count(model, &f, room, patches);
+                    CHECK(n == 0 || n >= slices);
+                }
+            std::vector<uint8_t> rate_map(max_patches), payload_bytes(max_bytes);
+            size_t total = 0;
+            for (uint32_t i = 0; i < slices; i++) {
+                srec_slice one;
+                size_t n, n_frame;
+                LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, rate_map.data(), max_patches, payload_bytes.data(), max_bytes, &one, &n));
+                LONGS_EQUAL(SREC_OK, srec_packet_encode(e, (srec_modulation)m, packet++, SREC_CIPHER_NONE, &one, payload_bytes.data(), n, frame.data(), frame.size(), &n_frame, nullptr));
+                CHECK(n_frame <= most);
+                total += n;
+            }
+            LONGS_EQUAL(n_bytes, total);
+            LONGS_EQUAL(0, srec_packet_slices(model, &f, (srec_modulation)m, 100, &max_patches, &max_bytes));
+        }
+}
+
+TEST(packet, signal_fields_have_unit_power_though_they_are_mostly_zeros)
+{
+    for (srec_modulation m : { SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM, SREC_PAM256 }) {
+        double power = 0;
+        size_t symbols = srec_modem_symbols(m, srec_packet_signal_bytes(m)), n;
+        for (uint64_t packet = 0; packet < 40; packet++) {
+            std::vector<float> iq(2 * symbols);
+            send(m, packet + 100 * m, 60, n);
+            srec_modem_map(m, frame.data(), srec_packet_signal_bytes(m), iq.data());
+            for (float v : iq)
+                power += v * v;
+        }
+        DOUBLES_EQUAL(1.0, power / (40.0 * (double)symbols), 0.12); /* without dispersal up to 1.37 */
+    }
 }

@@ -164,3 +164,52 @@ TEST(scrambler, bad_arguments_are_refused)
     LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 0, 0, nullptr, nullptr, 0));
     srec_scrambler_free(nullptr);
 }
+
+TEST(scrambler, xor_twice_is_nothing_and_once_is_the_keystream)
+{
+    for (size_t n : {0u, 1u, 63u, 64u, 65u, 8191u, 8192u, 20001u}) {
+        bytes in(n), out(n);
+        for (size_t i = 0; i < n; i++)
+            in[i] = (uint8_t)(i * 7);
+        const bytes ks = keystream(3, 5, n);
+        LONGS_EQUAL(SREC_OK, srec_scrambler_xor(s, 3, 5, in.data(), out.data(), n));
+        for (size_t i = 0; i < n; i++)
+            LONGS_EQUAL(in[i] ^ ks[i], out[i]);
+        LONGS_EQUAL(SREC_OK, srec_scrambler_xor(s, 3, 5, out.data(), out.data(), n));
+        CHECK(in == out);
+    }
+}
+
+TEST(scrambler, xor_on_llrs_decides_what_xor_on_bytes_gives)
+{
+    for (size_t n : {1u, 511u, 512u, 513u, 3000u}) {
+        bytes in(n), decided(n), expected(n);
+        std::vector<float> llr(8 * n);
+        for (size_t i = 0; i < n; i++) {
+            in[i] = (uint8_t)(i * 31 + 5);
+            for (unsigned b = 0; b < 8; b++)
+                llr[8 * i + b] = (in[i] >> (7 - b) & 1 ? -1.0f : 1.0f) * (1.0f + (float)b);
+        }
+        LONGS_EQUAL(SREC_OK, srec_scrambler_xor_llr(s, 9, 70, llr.data(), llr.data(), n));
+        for (size_t i = 0; i < n; i++)
+            for (unsigned b = 0; b < 8; b++) {
+                DOUBLES_EQUAL(1.0 + b, fabs(llr[8 * i + b]), 0);
+                decided[i] = (uint8_t)(decided[i] << 1 | (llr[8 * i + b] < 0));
+            }
+        LONGS_EQUAL(SREC_OK, srec_scrambler_xor(s, 9, 70, in.data(), expected.data(), n));
+        CHECK(expected == decided);
+    }
+}
+
+TEST(scrambler, ciphers_have_names)
+{
+    for (int c = 0; c < SREC_CIPHERS; c++) {
+        srec_cipher back;
+        LONGS_EQUAL(SREC_OK, srec_cipher_parse(srec_cipher_name((srec_cipher)c), &back));
+        LONGS_EQUAL(c, back);
+    }
+    srec_cipher none;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_cipher_parse("rot13", &none));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_cipher_parse(nullptr, &none));
+    POINTERS_EQUAL(nullptr, srec_cipher_name((srec_cipher)SREC_CIPHERS));
+}
