@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 SREC = os.environ["SREC_COMMAND"]
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
+ENHANCER = {scale: os.path.join(GOLDEN, f"enhancer-x{scale}.safetensors") for scale in (1, 2)}  # tiny, of random weights
 
 
 def srec(*args, timeout=300):
@@ -39,12 +41,18 @@ class Simulate(unittest.TestCase):
     def simulate(self, *args, picture=None):
         out = tempfile.mkdtemp(dir=self.folder)
         file = os.path.join(out, "result.json")
-        done = srec("simulate", "--no-sr", "--image", picture or self.picture, "--out", out, "--json", file, *args)
+        sr = () if "--enhancer" in args else ("--no-sr",)
+        done = srec("simulate", *sr, "--image", picture or self.picture, "--out", out, "--json", file, *args)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(file) as f:
             result = json.load(f)
         self.assertTrue(os.path.exists(os.path.join(out, "comparison.png")))
+        self.assertEqual(os.path.exists(os.path.join(out, "enhanced.png")), result["enhancer"] is not None)
+        self.out = out
         return result
+
+    def pixels(self, name):
+        return np.array(Image.open(os.path.join(self.out, name)))
 
     def refused(self, code, word, *args):
         done = srec("simulate", "--out", os.path.join(self.folder, "refused"), *args)
@@ -63,6 +71,13 @@ class Simulate(unittest.TestCase):
         cost = self.simulate("--snr", "10", "--no-encrypt")["psnr_db"] - self.simulate("--snr", "10")["psnr_db"]
         print(f"encryption costs {cost:.2f} dB at QPSK 10 dB")
         self.assertLess(cost, 0.3)
+
+    def test_exclusive_or_costs_nothing_at_4_db_and_hides_as_well(self):
+        clear, xor = self.simulate("--snr", "4", "--no-encrypt"), self.simulate("--snr", "4", "--cipher", "xor")
+        print(f"QPSK 4 dB: clear {clear['psnr_db']:.2f} dB, xor {xor['psnr_db']:.2f} dB, Eve {xor['eve_psnr_db']:.2f} dB")
+        self.assertLess(clear["psnr_db"] - xor["psnr_db"], 0.3)
+        self.assertLess(xor["eve_psnr_db"], 12)
+        self.refused(2, "pam256", "--image", self.picture, "--cipher", "xor", "--modulation", "pam256")
 
     def test_every_modulation_carries_a_picture_and_channel_use_is_right(self):
         use = {}
@@ -95,11 +110,41 @@ class Simulate(unittest.TestCase):
         self.refused(1, "nothing.png", "--image", os.path.join(self.folder, "nothing.png"))
         self.refused(2, "--snr", "--image", self.picture, "--snr", "1000")
         self.refused(2, "--eta", "--image", self.picture, "--eta", "nan")
-        self.refused(2, "super-resolution", "--image", self.picture, "--scale", "2")
         short = os.path.join(self.folder, "short.safetensors")
         with open(os.environ["SREC_MODEL"], "rb") as f, open(short, "wb") as g:
             g.write(f.read(1000000))
         self.refused(1, "cut short", "--image", self.picture, "--model", short)
+
+    def test_super_resolution_gives_another_picture_and_its_figures(self):
+        result = self.simulate("--enhancer", ENHANCER[1])
+        plain = self.simulate()
+        self.assertEqual(result["psnr_before_sr_db"], plain["psnr_db"])
+        self.assertEqual((plain["psnr_before_sr_db"], plain["enhance_s"]), (plain["psnr_db"], None))
+        self.assertGreater(result["enhance_s"], 0)
+        self.simulate("--enhancer", ENHANCER[1])
+        received, enhanced, sent = (self.pixels(name + ".png").astype(float) for name in ("received", "enhanced", "sent"))
+        self.assertGreater(np.abs(received - enhanced).max(), 3)
+        for picture, key in ((received, "psnr_before_sr_db"), (enhanced, "psnr_db")):
+            self.assertAlmostEqual(result[key], 10 * np.log10(255**2 / np.mean((picture - sent) ** 2)), places=3)
+
+    def test_scale_2_sends_a_quarter_and_gives_back_the_full_size(self):
+        odd = self.save("odd.png", np.array(Image.open(self.picture))[:255, :383])
+        full, half = self.simulate("--snr", "14", picture=odd), self.simulate("--snr", "14", "--scale", "2", picture=odd)
+        self.assertEqual(self.pixels("received.png").shape, (255, 383, 3))
+        for name, result in (("whole", full), ("half size, interpolated", half)):
+            print(f"QPSK 14 dB, {name}: {result['psnr_db']:.2f} dB with {result['n_features']} features")
+        self.assertLess(half["n_features"], 0.6 * full["n_features"])
+        self.assertGreater(half["psnr_db"], 20)
+        enhanced = self.simulate("--snr", "14", "--scale", "2", "--enhancer", ENHANCER[2], picture=odd)
+        self.assertEqual(self.pixels("enhanced.png").shape, (255, 383, 3))
+        self.assertEqual(enhanced["psnr_before_sr_db"], half["psnr_db"])
+        self.simulate("--scale", "2", "--enhancer", ENHANCER[2], picture=self.save("dot.png", np.full((1, 1, 3), 200)))
+        self.assertEqual(self.pixels("enhanced.png").shape, (1, 1, 3))
+
+    def test_enhancers_that_do_not_fit_get_one_line(self):
+        self.refused(1, "--no-sr", "--image", self.picture, "--scale", "2", "--enhancer", ENHANCER[1])
+        self.refused(1, "an enhancer is needed", "--image", self.picture, "--enhancer", os.environ["SREC_MODEL"])
+        self.refused(1, "nothing.safetensors", "--image", self.picture, "--enhancer", os.path.join(self.folder, "nothing.safetensors"))
 
     def test_one_pixel_and_grey_pictures_pass(self):
         self.simulate(picture=self.save("pixel.png", np.full((1, 1, 3), 200)))

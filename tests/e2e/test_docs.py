@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/command-line.md says what the command does: every command, option, JSON key and choice, and none that does not exist; and the
+block descriptions of GNU Radio Companion name every parameter that the blocks take."""
+import glob
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import yaml
+from gnuradio import srec
+from PIL import Image
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+SREC = os.environ["SREC_COMMAND"]
+ENHANCER = os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors")
+
+
+def run(*args):
+    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, COLUMNS="200"))
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(ROOT, "docs", "command-line.md"), encoding="utf-8") as f:
+            parts = re.split(r"(?m)^## srec (\w+)$", f.read())
+        cls.sections = dict(zip(parts[1::2], parts[2::2]))
+        cls.commands = re.findall(r"(?m)^    (\w+) ", run("--help").stdout.split("COMMAND\n", 1)[1])
+
+    def test_every_command_has_a_section_with_an_example(self):
+        self.assertEqual(set(self.sections), set(self.commands))
+        for name, text in self.sections.items():
+            self.assertRegex(text, r"```\nsrec " + name + r"[ \n]")
+
+    def test_options_and_arguments_are_those_of_the_help(self):
+        for name in self.commands:
+            shown = run(name, "--help").stdout
+            options = set(re.findall(r"(?m)^  (?:-\w, )?(--[\w-]+)", shown)) - {"--help"}
+            arguments = set(re.findall(r"(?m)^  (\w+)  ", shown.split("positional arguments:\n")[1].split("\n\n")[0] if "positional" in shown else ""))
+            self.assertEqual(set(re.findall(r"(?m)^\| `(--[\w-]+)` \|", self.sections[name])), options, name)
+            for argument in arguments:
+                self.assertIn(f"| `{argument}` |", self.sections[name])
+            for choice in re.findall(r"--\w+ \{([^}]*)\}", shown):
+                for value in choice.split(","):
+                    self.assertRegex(self.sections[name], rf"(`{value}`|\| {value} \||\| {value} )", f"{name}: {value}")
+
+    def test_every_option_has_a_word_of_help(self):
+        for name in self.commands:
+            for line in re.findall(r"(?m)^  (--.*)$", run(name, "--help").stdout):
+                self.assertRegex(line, r"^--\S+( \S+)?  +\S|^--\S+( \S+)?$", line)
+            self.assertNotRegex(run(name, "--help").stdout, r"(?m)^  --[^\n]*\}\n  -", "an option without help")
+
+    def test_the_json_keys_are_those_of_a_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = os.path.join(folder, "picture.png")
+            Image.fromarray(np.add.outer(np.arange(64), np.arange(80)).astype(np.uint8)).save(picture)
+            done = run("simulate", "--enhancer", ENHANCER, "--image", picture, "--out", folder, "--json", "-")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            files = {f for f in os.listdir(folder) if f != "picture.png"}
+        table = self.sections["simulate"].split("Keys of the JSON", 1)[1]
+        told = {key for row in re.findall(r"(?m)^\| (`[^|]*) \|", table) for key in re.findall(r"`(\w+)`", row)}
+        self.assertEqual(told, set(json.loads(done.stdout)))
+        self.assertEqual(files, set(re.findall(r"(?m)^\| `(\w+\.png)` \|", self.sections["simulate"])))
+
+    def test_what_cannot_be_written_is_one_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = os.path.join(folder, "picture.png")
+            Image.new("L", (16, 16)).save(picture)
+            done = run("simulate", "--no-sr", "--image", picture, "--out", folder, "--json", os.path.join(folder, "none", "x.json"))
+        self.assertEqual(done.returncode, 1)
+        said = [line for line in done.stderr.splitlines() if ": working, " not in line]  # which comes where a picture takes long
+        self.assertEqual(len(said), 1, done.stderr)
+        self.assertIn("x.json: No such file or directory", done.stderr)
+
+
+class BlockDescriptions(unittest.TestCase):
+    def test_every_parameter_of_a_block_is_in_its_description(self):
+        files = glob.glob(os.path.join(ROOT, "grc", "*.block.yml"))
+        self.assertGreater(len(files), 12)
+        for file in files:
+            with open(file, encoding="utf-8") as f:
+                description = yaml.safe_load(f)
+            name = description["id"][len("srec_"):]
+            block = getattr(srec, name)
+            if inspect.isfunction(block.__init__):
+                takes = [p for p in inspect.signature(block.__init__).parameters if p != "self"]
+            else:
+                takes = re.findall(r"(\w+): ", block.__init__.__doc__.split("->")[0])[1:]
+            given = re.findall(r"(\w+)=\$\{(\w+)\}", description["templates"]["make"])
+            self.assertEqual([a for a, _ in given], [b for _, b in given], name)
+            self.assertEqual(sorted(a for a, _ in given), sorted(takes), name)
+            own = {p["id"] for p in description["parameters"]} - {"gui_hint"}  # where in the window: Companion's business
+            self.assertEqual(sorted(own), sorted(takes), name)
+
+    def test_every_setter_of_a_block_is_a_callback(self):
+        for file in glob.glob(os.path.join(ROOT, "grc", "*.block.yml")):
+            with open(file, encoding="utf-8") as f:
+                description = yaml.safe_load(f)
+            block = getattr(srec, description["id"][len("srec_"):])
+            own = {m for m in vars(block) if m.startswith("set_")}
+            called = {re.match(r"\w+", c).group() for c in description["templates"].get("callbacks", [])}
+            self.assertEqual(called, own, description["id"])
+
+    def test_each_is_documented_at_length(self):
+        for file in glob.glob(os.path.join(ROOT, "grc", "*.block.yml")):
+            with open(file, encoding="utf-8") as f:
+                self.assertGreater(len(yaml.safe_load(f)["documentation"].splitlines()), 5, file)
+
+
+if __name__ == "__main__":
+    unittest.main()

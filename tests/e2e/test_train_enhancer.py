@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of the enhancer: the C core does what PyTorch does with a whole picture, pairs go on where they ended, a run ends in a model."""
+import filecmp
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import pmt
+from gnuradio import srec
+from PIL import Image
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python", "srec"))
+from qa_common import BlockCase, data_of, meta_of, pdu  # noqa: E402
+
+TINY = {"base": 6, "growth": 4, "layers": 2, "blocks": 2, "unet": [4, 4, 4, 4, 4], "image": 2}
+OPTIONS = [f"--{k}={v}" for k, v in TINY.items() if k != "unet"] + ["--unet", *map(str, TINY["unet"])]
+
+
+def waves(height, width, seed=0):
+    y, x = np.mgrid[0:height, 0:width]
+    rng = np.random.default_rng(seed)
+    picture = np.stack([127 + 70 * np.sin(x / (9 + 5 * c + seed)) * np.cos(y / (13 - 2 * c)) for c in range(3)], 2)
+    return (picture + rng.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8)
+
+
+@unittest.skipIf(torch is None, "PyTorch (python3-torch) is not installed")
+class Enhancer(BlockCase):
+    def setUp(self):
+        super().setUp()
+        self.temp = tempfile.TemporaryDirectory()
+
+    def tearDown(self):
+        super().tearDown()
+        self.temp.cleanup()
+
+    def path(self, *names):
+        return os.path.join(self.temp.name, *names)
+
+    def train(self, *args, code=0):
+        done = subprocess.run([sys.executable, "-m", "srec_train", *args, "--threads", "1"], capture_output=True, text=True, timeout=600)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        return done.stdout + done.stderr
+
+    def test_the_core_does_what_pytorch_does_with_a_whole_picture(self):
+        from srec_train import enhancer, super_resolution
+        rng = np.random.default_rng(3)
+        for scale in (1, 2):
+            torch.manual_seed(scale)
+            net = super_resolution.Enhancer(scale, **TINY).half().float()  # the file holds half precision
+            torch.nn.init.normal_(net.last.weight, std=0.0625)
+            net.last.weight.data = net.last.weight.data.half().float()
+            super_resolution.save(net, self.path("model"))
+            for height, width in ((70, 100), (1, 1), (64, 33)):
+                picture, rows, cols = waves(height, width), (height + 63) // 64 * 4, (width + 63) // 64 * 4
+                d = rng.uniform(0, 1, (rows, cols)).astype(np.float32)
+                d[0, ::3], d[0, 1::3] = -1, 1
+                known = d >= 0
+                planes = np.stack([np.where(known, d, 0), ~known], 2).astype(np.float32)
+                with torch.no_grad():
+                    expected, _ = enhancer.whole(net, picture, planes, fast=False)
+                expected = (expected[0].permute(1, 2, 0).numpy() * 255).round()
+                msg = pdu({"width": width, "height": height, "channels": 3, "picture": 0}, picture)
+                msg = pmt.cons(pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(d.size, d.ravel().tolist())), pmt.cdr(msg))
+                (out,), _ = self.through(srec.sr_enhancer(self.path("model"), scale, threads=1), [msg], "in", "pdus")
+                m = meta_of(out)
+                got = data_of(out).reshape(m["height"], m["width"], 3)
+                self.assertLessEqual(np.abs(got - expected).max(), 1, f"scale {scale}, {width}x{height}")
+
+    def test_pairs_go_on_where_they_ended_and_a_run_ends_in_a_model(self):
+        os.mkdir(self.path("pictures"))
+        for seed in range(3):
+            Image.fromarray(waves(96 + 32 * seed, 130, seed)).save(self.path("pictures", f"{seed}.png"))
+        for scale in (1, 2):
+            common = ("--pictures", self.path("pictures"), "--model", os.environ["SREC_MODEL"], "--scale", str(scale))
+            once, twice, grid = (self.path(f"{name}{scale}") for name in ("once", "twice", "grid"))
+            self.train("pairs", *common, "--out", once, "--count", "5")
+            self.train("pairs", *common, "--out", twice, "--count", "2")
+            self.train("pairs", *common, "--out", twice, "--count", "5")
+            for name in ("pairs.csv", "pairs.u8"):
+                self.assertTrue(filecmp.cmp(os.path.join(once, name), os.path.join(twice, name), shallow=False), name)
+            self.assertIn("another", self.train("pairs", *common, "--out", once, "--count", "5", "--seed", "2", code=1))
+            self.train("pairs", *common, "--out", grid, "--count", "1", "--grid")
+            run = ("enhancer", "--train", once, "--valid", grid, "--out", self.path(f"run{scale}"), "--steps", "3", "--batch", "2", "--side", "64", *OPTIONS)
+            self.assertIn("VALIDATION", self.train(*run))
+            model = self.path(f"model{scale}.safetensors")
+            self.train(*run, "--export", model, "--name", "test")
+            info = srec.enhancer_info(model)
+            self.assertEqual((info["scale"], info["metadata"]["name"]), (scale, "test"))
+            self.assertIn("3 steps", info["metadata"]["training"])
+
+    def test_what_is_missing_is_one_line(self):
+        said = self.train("enhancer", "--train", self.path("none"), "--valid", self.path("none"), "--out", self.path("run"), "--steps", "1", code=1)
+        self.assertEqual(len(said.splitlines()), 1, said)
+        self.assertIn("make pairs first", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
