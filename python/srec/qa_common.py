@@ -15,7 +15,7 @@ from gnuradio import blocks, gr, gr_unittest, srec
 
 KEY, OTHER_KEY = "seed:1", "seed:2"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MODEL = os.environ.get("SREC_MODEL") or os.path.join(ROOT, "models", "srec-codec-v0.safetensors")
+MODEL = srec.default_model()
 VECTORS = os.path.join(ROOT, "tests", "core", "data", "crypto_vectors.txt")
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 SOFT_PER_BYTE = {name: 2 if name == "pam256" else 8 for name in MODULATIONS}

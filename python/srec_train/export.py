@@ -132,8 +132,15 @@ def load(path):
     try:
         tensors, metadata = safetensors.load(path)
         net = Codec(Sizes(**json.loads(metadata["sizes"])))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise SystemExit(f"srec-train: {path} is no codec that srec-train exported ({error})")
+        fill(net, tensors)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        what = f"without {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise SystemExit(f"srec-train: {path} is no codec that srec-train exported ({what})")
+    return net
+
+
+def fill(net, tensors):
+    """Tensors of a model file -> parameters of a Codec of its sizes. Raises KeyError, ValueError or RuntimeError if they do not fit"""
     views = {}
     graphs_of(net, views, np.float32)
     for name, view in views.items():
@@ -158,7 +165,6 @@ def load(path):
             put(net.token_d[f, r], tensors[f"{prefix}fd.linear.{r}.bias"] - weight @ mean)
             put(net.feature_mean[f, r, :k], mean)
             put(net.feature_sigma[f, r, :k], 2.0 ** ((tensors[f"prior.{name}.index"].reshape(len(net.sizes.ladder), -1)[r, :k].astype(float) - 16) / 4))
-    return net
 
 
 def main(args):

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 
+from gnuradio import srec
 from PIL import Image
 
 import flowgraph
 import video
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-MODEL = os.path.join(ROOT, "models", "srec-codec-v0.safetensors")
+MODEL = srec.default_model()
 RUNS = 5
 
 

@@ -145,7 +145,7 @@ int main(void)
 {
     srec_error error = { 0 };
     srec_model *model;
-    must(srec_model_load(SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors", &model, &error), &error);
+    must(srec_model_load(SREC_MODEL, &model, &error), &error);
     plans(model);
     pictures(model, 320, 200, 0, SREC_PRECISION_F32, "a second picture of the same size allocates nothing");
     pictures(model, 500, 300, 256, SREC_PRECISION_F32, "nor does one in tiles");

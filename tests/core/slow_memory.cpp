@@ -13,8 +13,6 @@
 
 #include <CppUTest/TestHarness.h>
 
-static const char* const MODEL = SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors";
-static const char* const ENHANCER = SREC_SOURCE_DIR "/models/" SREC_ENHANCER_X1_FILE;
 static const uint32_t WIDTH = 6000, HEIGHT = 4000;
 static const double BOUND_MB = 500;
 
@@ -55,7 +53,7 @@ static void child(srec_precision precision)
             for (unsigned c = 0; c < 3; c++)
                 picture[((size_t)y * WIDTH + x) * 3 + c] = pixel(x, y, c);
     const srec_image image{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, picture.data() };
-    MUST(srec_model_load(MODEL, &model, &error));
+    MUST(srec_model_load(SREC_MODEL, &model, &error));
     MUST(srec_encoder_create(model, &compute, &encoder, &error));
     srec_features f;
     MUST(srec_encoder_run(encoder, &image, 0.2f, SREC_FEATURES_BITS, &f, &error));
@@ -106,7 +104,7 @@ static void enhance(srec_precision precision)
     for (size_t i = 0; i < picture.size(); i++)
         picture[i] = pixel((uint32_t)(i / 3 % WIDTH), (uint32_t)(i / 3 / WIDTH), i % 3);
     const srec_image in{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, picture.data() }, out{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, result.data() };
-    MUST(srec_enhancer_model_load(ENHANCER, &model, &error));
+    MUST(srec_enhancer_model_load(SREC_ENHANCER, &model, &error));
     MUST(srec_enhancer_create(model, &compute, &enhancer, &error));
     MUST(srec_enhancer_run(enhancer, &in, nullptr, 0, &out, &error));
     fprintf(stderr, "%s: peak %.0f MB enhancing\n", precision == SREC_PRECISION_BF16 ? "bf16" : "f32", peak_mb());
@@ -144,7 +142,7 @@ TEST(memory, so_it_does_in_bfloat16)
 
 TEST(memory, a_24_mpixel_picture_is_enhanced_in_under_500_mb)
 {
-    if (access(ENHANCER, R_OK) == 0)
+    if (access(SREC_ENHANCER, R_OK) == 0)
         within_bound(SREC_PRECISION_F32, enhance);
     else
         printf("no enhancer in models/: skipped\n");

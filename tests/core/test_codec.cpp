@@ -17,8 +17,6 @@ extern "C" {
 
 #include <CppUTest/TestHarness.h>
 
-static const char* const MODEL = SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors";
-
 static std::vector<uint8_t> test_picture(uint32_t w, uint32_t h)
 {
     std::vector<uint8_t> p((size_t)w * h * 3);
@@ -35,7 +33,7 @@ TEST_GROUP(codec)
     srec_error error{};
     void setup() override
     {
-        srec_status status = srec_model_load(MODEL, &model, &error);
+        srec_status status = srec_model_load(SREC_MODEL, &model, &error);
         if (status != SREC_OK)
             FAIL(error.message);
     }
@@ -175,7 +173,7 @@ TEST_GROUP(model) {};
 
 TEST(model, a_file_cut_or_damaged_anywhere_is_refused_with_a_reason)
 {
-    FILE* f = fopen(MODEL, "rb");
+    FILE* f = fopen(SREC_MODEL, "rb");
     CHECK(f != nullptr);
     fseek(f, 0, SEEK_END);
     std::vector<uint8_t> file((size_t)ftell(f));

@@ -363,8 +363,7 @@ TEST(enhancer, pictures_that_do_not_fit_are_refused)
 TEST(enhancer, models_of_the_other_kind_are_refused_by_name)
 {
     srec_enhancer_model *m;
-    LONGS_EQUAL(SREC_ERR_UNSUPPORTED,
-                srec_enhancer_model_load(SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors", &m, &error));
+    LONGS_EQUAL(SREC_ERR_UNSUPPORTED, srec_enhancer_model_load(SREC_MODEL, &m, &error));
     STRCMP_CONTAINS("an enhancer is needed", error.message);
     srec_model *codec;
     LONGS_EQUAL(SREC_ERR_UNSUPPORTED, srec_model_load(model_path(1).c_str(), &codec, &error));

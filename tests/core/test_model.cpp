@@ -15,7 +15,7 @@ TEST_GROUP(model_file)
 
     void setup() override
     {
-        FILE* f = fopen(SREC_SOURCE_DIR "/models/srec-codec-v0.safetensors", "rb");
+        FILE* f = fopen(SREC_MODEL, "rb");
         CHECK(f != nullptr && sodium_init() >= 0);
         uint64_t length;
         LONGS_EQUAL(1, fread(&length, 8, 1, f));

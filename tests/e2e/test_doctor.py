@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 BUILD, MODEL = os.environ["SREC_BUILD"], os.environ["SREC_MODEL"]
-CHECKS = 5
+CHECKS = 6
 
 
 class Doctor(unittest.TestCase):
@@ -113,6 +113,12 @@ class Doctor(unittest.TestCase):
         with open(MODEL, "rb") as f, open(short, "wb") as g:
             g.write(f.read(1000000))
         self.fault("cut short", "SREC_MODEL", SREC_MODEL=short)
+
+    def test_an_enhancer_cut_short(self):
+        short = os.path.join(self.temp.name, "short-enhancer.safetensors")
+        with open(os.path.join(os.path.dirname(__file__), "..", "golden", "enhancer-x1.safetensors"), "rb") as f, open(short, "wb") as g:
+            g.write(f.read(10000))
+        self.fault("cut short", "SREC_ENHANCER", SREC_ENHANCER=short)
 
 
 if __name__ == "__main__":

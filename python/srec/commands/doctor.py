@@ -100,9 +100,28 @@ def check_model():
         return False, f"{error}: set SREC_MODEL to a model file, or unset it and reinstall gr-srec"
 
 
+def check_enhancers():
+    try:
+        module = importlib.import_module("gnuradio.srec")
+    except ImportError:
+        return False, "the super-resolution model cannot be checked without gnuradio.srec: mend that first"
+    found = []
+    for scale in (1, 2):
+        path = module.default_enhancer(scale)
+        if not os.path.exists(path) and not os.environ.get("SREC_ENHANCER"):
+            continue  # a scale without one is no fault: pictures come as the decoder gives them
+        try:
+            info = module.enhancer_info(path)
+        except RuntimeError as error:
+            return False, f"{error}: set SREC_ENHANCER to an enhancer file, or unset it and reinstall gr-srec"
+        text = f"{info['metadata'].get('name', '?')} for scale {info['scale']} ({path})"
+        found += [] if text in found else [text]
+    return True, "super-resolution " + " and ".join(found) if found else "no super-resolution model: pictures come as the decoder gives them"
+
+
 def run(_args):
     healthy = True
-    for check in (check_python, check_module, check_double, check_blocks, check_model):
+    for check in (check_python, check_module, check_double, check_blocks, check_model, check_enhancers):
         ok, text = check()
         healthy = healthy and ok
         print(("ok    " if ok else "FAULT ") + text)
