@@ -372,7 +372,7 @@ def run(args):
                 ended += 1
                 if ended > GRACE_BEATS:
                     break
-        while summary.pictures < link_.sink.count - link_.sink.dropped and report(1.0):
+        while summary.pictures < link_.sink.count - link_.sink.dropped and report(FINISH_S):
             pass
         if window:
             window.hold(stop)

@@ -4,12 +4,14 @@ import functools
 import math
 import sys
 import threading
+import time
 
 from . import Failure, Usage
 from . import link
 
 IDLE = 4096  # samples of silence at a time, for radios: while none waits for a burst
 TAIL_S = 0.25  # silence after the last burst, so that a radio has sent what it holds when it is switched off
+FIGURES_S = 60  # for the lines of the last pictures, on a machine however busy
 IN_FLIGHT = 2  # pictures: one is encoded while the one before is sent
 
 
@@ -144,12 +146,14 @@ def run(args):
     except (devices.DeviceError, ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
     say = functools.partial(print, flush=True)
-    levels, names, sent, dropped, symbols, packets = link.Levels(sender.meter), {}, 0, 0, 0, 0
+    levels, names, read, sent, dropped, symbols, packets = link.Levels(sender.meter), {}, 0, 0, 0, 0, 0
 
     def report():
         """Lines for the pictures that have left"""
-        nonlocal sent, dropped, symbols, packets
-        names.update((told["picture"], told["filename"]) for told in sender.files.take("picture"))
+        nonlocal read, sent, dropped, symbols, packets
+        found = sender.files.take("picture")
+        read += len(found)
+        names.update((told["picture"], told["filename"]) for told in found)
         for told in sender.mapper.take("picture"):
             sent, symbols, packets = sent + 1, symbols + told["n_symbols"], packets + told["packets_sent"]
             say(f"picture {told['picture']}: {names.pop(told['picture'], '?')}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
@@ -165,6 +169,11 @@ def run(args):
             if args.status and waited >= args.status:
                 waited = 0.0
                 print(f"srec send: {link.meter_line(levels.read())}", file=sys.stderr)
+        until = time.monotonic() + FIGURES_S
+        report()
+        while kind == "sim" and not stop and sent + dropped < read and time.monotonic() < until:
+            time.sleep(0.02)
+            report()
     report()
     level = levels.figures()
     result = {"pictures": sent, "pictures_dropped": dropped, "packets": packets, "n_symbols": symbols, "samples": level["samples"],

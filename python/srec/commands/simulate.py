@@ -9,6 +9,7 @@ from . import Failure, Usage
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PICTURE_TIMEOUT_S = 3600
+FIGURES_S = 60  # for the figures, which travel beside the pictures, on a machine however busy
 BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
 ENHANCER_BYTES_PER_PIXEL = 60  # beside them: 3500x2500 pixels took 1.17 GB without, 1.69 GB with an enhancer
 
@@ -180,9 +181,8 @@ def run(args):
     top.start()
     try:
         wait_for(sinks, started)
-        for _ in range(50):  # the figures travel beside the pictures
-            if info["bob"].last("eof") and info["packets"].last("eof") and (not enhancer or info["enhancer"].last("eof")):
-                break
+        ends, until = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else []), time.monotonic() + FIGURES_S
+        while not all(info[name].last("eof") for name in ends) and time.monotonic() < until:
             time.sleep(0.02)
     finally:
         top.stop()
