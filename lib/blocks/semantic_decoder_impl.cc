@@ -214,7 +214,8 @@ class semantic_decoder_impl : public semantic_decoder
     /* The timer only posts; the block's own thread looks at the clock. */
     void handle_tick()
     {
-        if (d_collecting && std::chrono::duration<double>(clock::now() - d_last).count() > d_timeout)
+        const bool waiting = d_queue.size() || nmsgs(d_in); /* then it is we who are late, not the slices */
+        if (d_collecting && !waiting && std::chrono::duration<double>(clock::now() - d_last).count() > d_timeout)
             finish_picture();
         else
             show_progress();
