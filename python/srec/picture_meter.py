@@ -2,6 +2,7 @@
 """Pictures a second, latency and PSNR of a link whose both ends are in one program."""
 import collections
 import statistics
+import threading
 import time
 
 import pmt
@@ -33,6 +34,7 @@ class picture_meter(gr.hier_block2):
         self._begin = None  # number of the first picture sent, or else received
         self._max_latency = None
         self.pictures = self.lost = self.dropped = 0
+        self._lock = threading.Lock()  # of dropped: each port has a thread of its own
         self._ports = add_ports(self, {"pdus": self._received, "original": self._sent}, {"pdus": ("pdus", "info")})
 
     def figures(self):
@@ -51,6 +53,10 @@ class picture_meter(gr.hier_block2):
             if meta.get("eof") is not True:
                 self._originals.add(meta, picture_array(meta, pmt.cdr(msg)))
         except Exception:  # whatever a stranger may send
+            self._drop()
+
+    def _drop(self):
+        with self._lock:
             self.dropped += 1
 
     def _received(self, msg):
@@ -60,7 +66,7 @@ class picture_meter(gr.hier_block2):
                 return self._end(msg)
             known = self._originals.figures(meta, picture_array(meta, pmt.cdr(msg)))
         except Exception:
-            self.dropped += 1
+            self._drop()
             return
         self._last = time.monotonic()
         self._first = self._first or self._last
