@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block channel: noise and fading against theory, seeds, erased frames, changes at run time."""
 import math
-import time
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import BlockCase, modulate, stops
+from qa_common import BlockCase, modulate, stops, wait_for
 
 N = 100000
 
@@ -148,9 +147,10 @@ class qa_channel(BlockCase):
         self.assert_refused(["loss", "0 .. 1"], srec.channel, "awgn", 10.0, 0, 1024, 1.5)
 
     def test_stops_promptly_under_endless_input(self):
-        self.tb.connect(blocks.null_source(gr.sizeof_gr_complex), srec.channel("rayleigh", 4.0), blocks.null_sink(gr.sizeof_gr_complex))
+        sink = blocks.null_sink(gr.sizeof_gr_complex)
+        self.tb.connect(blocks.null_source(gr.sizeof_gr_complex), srec.channel("rayleigh", 4.0), sink)
         self.tb.start()
-        time.sleep(0.2)
+        wait_for(lambda: sink.nitems_read(0) > 1e5, "the samples")
         self.assertTrue(stops(self.tb))
 
 

@@ -262,7 +262,7 @@ class Collector:
     """Messages of one port."""
 
     def __init__(self, tb, block, port):
-        self.debug = blocks.message_debug(False)
+        self.debug, self.late = blocks.message_debug(False), []
         tb.msg_connect(block, port, self.debug, "store")
 
     def __len__(self):
@@ -273,11 +273,17 @@ class Collector:
         post(self.debug, "store", FLUSHED)
         wait_for(lambda: any(pmt.eqv(self.debug.get_message(i), FLUSHED) for i in range(len(self))), "the flush")
 
+    def take_late(self):
+        """What the collector's thread, which ends with the block before, has left in its queue. Once the flowgraph has ended."""
+        while (message := self.debug.delete_head_nowait(pmt.intern("store"))) is not None:
+            self.late.append(message)
+
     def messages(self):
-        return [m for m in (self.debug.get_message(i) for i in range(len(self))) if not pmt.eqv(m, FLUSHED)]
+        return [m for m in (self.debug.get_message(i) for i in range(len(self))) if not pmt.eqv(m, FLUSHED)] + self.late
 
     def last(self):
-        return meta_of(self.debug.get_message(len(self) - 1)) if len(self) else {}
+        found = self.messages()
+        return meta_of(found[-1]) if found else {}
 
 
 class BlockCase(gr_unittest.TestCase):
@@ -307,9 +313,11 @@ class BlockCase(gr_unittest.TestCase):
         self.assertEqual(sum(map(is_end, found)), 1, "one end mark in, one out")
         return found[:-1], [meta_of(m) for m in info.messages()]
 
-    def assert_ends_by_itself(self, tb):
-        """The flowgraph is done without a stop()."""
+    def assert_ends_by_itself(self, tb, *collectors):
+        """The flowgraph is done without a stop(). The collectors have all messages then."""
         self.assertTrue(ends(tb.wait), f"the flowgraph still ran after {HANG:g} s")
+        for collector in collectors:
+            collector.take_late()
 
     def assert_stops_under_load(self, block, messages, port_in):
         """Hundreds of messages wait; stop() and wait() return all the same."""

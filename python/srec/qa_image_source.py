@@ -23,11 +23,11 @@ def release(event="picture", **values):
 
 
 class spoiler(gr.basic_block):
-    """Passes pictures on; those of the numbers named claim another width than they have."""
+    """Passes pictures on, the first ones together; those of the numbers named claim another width than they have."""
 
-    def __init__(self, numbers):
+    def __init__(self, numbers, together=1):
         gr.basic_block.__init__(self, "spoiler", None, None)
-        self.numbers = numbers
+        self.numbers, self.together, self.waiting = numbers, together, []
         self.message_port_register_in(pmt.intern("in"))
         self.message_port_register_out(pmt.intern("out"))
         self.set_msg_handler(pmt.intern("in"), self._spoil)
@@ -37,7 +37,12 @@ class spoiler(gr.basic_block):
         number = pmt.dict_ref(meta, pmt.intern("picture"), pmt.PMT_NIL)
         if not pmt.is_null(number) and pmt.to_uint64(number) in self.numbers:
             meta = pmt.dict_add(meta, pmt.intern("width"), pmt.from_uint64(7))
-        self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(msg)))
+        self.waiting.append(pmt.cons(meta, pmt.cdr(msg)))
+        if len(self.waiting) < self.together:
+            return
+        for waiting in self.waiting:
+            self.message_port_pub(pmt.intern("out"), waiting)
+        self.waiting, self.together = [], 1
 
 
 class qa_image_source(gr_unittest.TestCase):
@@ -115,7 +120,7 @@ class qa_image_source(gr_unittest.TestCase):
         for i in range(12):
             self.save(f"{i:02d}.png", 20 * i, (256, 256, 3))
         for policy in ("drop_oldest", "drop_newest"):
-            encoded, dropped = self.through_link(srec.image_source(self.folder, in_flight=6), spoiler(set()), max_queue=1, policy=policy)
+            encoded, dropped = self.through_link(srec.image_source(self.folder, in_flight=6), spoiler(set(), 6), max_queue=1, policy=policy)
             self.assertTrue(encoded and dropped)
             self.assertEqual(sorted(encoded + dropped), list(range(12)))
 
@@ -137,7 +142,7 @@ class qa_image_source(gr_unittest.TestCase):
         top.start()
         end = threading.Thread(target=top.wait)  # returns once the end mark has left the mapper
         end.start()
-        end.join(60)
+        end.join(HANG)
         ended = not end.is_alive()
         top.stop()
         end.join()

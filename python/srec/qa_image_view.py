@@ -17,7 +17,7 @@ from gnuradio import gr_unittest, srec  # noqa: E402
 from gnuradio.srec.image_view import application  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from qa_common import END, NOT_A_PDU, BlockCase, pdu, sender, wait_for  # noqa: E402
+from qa_common import END, HANG, NOT_A_PDU, BlockCase, pdu, sender, wait_for  # noqa: E402
 
 HAVE_QT = importlib.util.find_spec("PyQt5") is not None
 RED, GREEN, BLUE = (200, 30, 20), (20, 180, 40), (10, 40, 220)
@@ -32,7 +32,7 @@ def plain(colour, number=0, width=64, height=48, **meta):
 
 def run(code, **environment):
     """A program of its own -> (exit code, standard error)"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment})
     return done.returncode, done.stderr.strip()
 
 
@@ -123,10 +123,10 @@ class qa_image_view(BlockCase):
     def test_psnr_and_latency_against_the_picture_sent(self):
         self.begin()
         sent = plain(100, 4)
-        sent = pmt.cons(pmt.dict_add(pmt.car(sent), pmt.intern("time"), pmt.from_double(time.time() - 100)), pmt.cdr(sent))
+        sent = pmt.cons(pmt.dict_add(pmt.car(sent), pmt.intern("time"), pmt.from_double(time.time() - 10000)), pmt.cdr(sent))
         self.give("original", sent, shows="picture 4")
         psnr = 10 * np.log10(255**2 / 100)
-        self.give("bob", plain(110, 4), shows=f"picture 4, {psnr:.1f} dB, 10")  # 100 s and a bit, in ms
+        self.give("bob", plain(110, 4), shows=f"picture 4, {psnr:.1f} dB, 100")  # 10000 s and a bit, in ms
         self.give("eve", plain(80, 4), shows=f"picture 4, {10 * np.log10(255**2 / 400):.1f} dB")
         self.give("bob", plain(110, 5), shows="picture 5")
         self.assertEqual(self.view.captions()["bob"], "picture 5", "of which no original is known")

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import BlockCase, Collector, meta_of, wait_for
+from qa_common import BlockCase, Collector, meta_of
 
 
 class qa_level_meter(BlockCase):
@@ -39,8 +39,7 @@ class qa_level_meter(BlockCase):
         info = Collector(self.tb, meter, "info")
         self.tb.connect(blocks.vector_source_c(np.concatenate([np.full(1000, 0.1), np.full(1500, 1.0)])), meter)
         self.tb.start()
-        wait_for(lambda: len(info) >= 2, "two messages")
-        self.tb.wait()
+        self.assert_ends_by_itself(self.tb, info)
         first, second = map(meta_of, info.messages())
         self.assertEqual((first["event"], first["samples"], second["samples"]), ("level", 1000, 1000))
         self.assertAlmostEqual(first["level_db"], -20, delta=0.01)

@@ -29,7 +29,7 @@ class qa_mapper(BlockCase):
         info = Collector(tb, mapper, "info")
         post(mapper, "pdus", *frames, END)
         tb.start()
-        self.assert_ends_by_itself(tb)
+        self.assert_ends_by_itself(tb, info)
         tags = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()]
         return np.array(sink.data()), tags, [meta_of(m) for m in info.messages()]
 
@@ -104,7 +104,7 @@ class qa_mapper(BlockCase):
         with captured_log() as log:
             post(mapper, "pdus", *frame, END)
             self.tb.start()
-            self.assert_ends_by_itself(self.tb)
+            self.assert_ends_by_itself(self.tb, info)
         sent = np.array(sink.data())[:-1]
         np.testing.assert_allclose(sent, modulate("qpsk", np.array([[n >> 8, n & 255] for n in range(4096)]).ravel()), atol=2e-6)
         self.assertEqual(info.last()["dropped"], 304)
@@ -149,7 +149,7 @@ class qa_mapper(BlockCase):
         frame = pdu({}, np.zeros(30000, np.uint8))
         post(mapper, "pdus", *[frame] * 500)
         self.tb.start()
-        time.sleep(0.1)
+        wait_for(lambda: sink.nitems_read(0), "the first symbols")
         self.assertTrue(stops(self.tb))
 
 

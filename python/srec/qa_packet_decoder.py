@@ -33,7 +33,7 @@ class qa_packet_decoder(BlockCase):
         tb.connect(source, block)
         out, info = Collector(tb, block, "out"), Collector(tb, block, "info")
         tb.start(*([chunk] if chunk else []))
-        self.assert_ends_by_itself(tb)
+        self.assert_ends_by_itself(tb, out, info)
         found = out.messages()
         self.assertEqual(sum(map(is_end, found)), int(end))
         return [m for m in found if not is_end(m)], [meta_of(m) for m in info.messages()], block

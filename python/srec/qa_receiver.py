@@ -154,7 +154,7 @@ class qa_receiver(gr_unittest.TestCase):
             top.msg_connect(transmitter, port, source, "next")
         top.msg_connect(receiver, "progress", found, "store")
         top.start()
-        until = time.monotonic() + 60  # pictures with lost packets stay unfinished until the next begins
+        until = time.monotonic() + HANG  # pictures with lost packets stay unfinished until the next begins
         while not found.num_messages() and time.monotonic() < until:
             time.sleep(0.01)
         top.stop()

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from gnuradio import gr, gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, END, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of,
+from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of,
                        pdu, picture, post, stops, wait_for, with_meta)
 
 LEVELS = 16
@@ -34,7 +34,7 @@ class qa_semantic_decoder(BlockCase):
 
     def decode(self, messages, block=None, **parameters):
         """-> (pictures, infos)"""
-        return self.through(block or srec.semantic_decoder(**{"threads": 1, **parameters}), messages, "in", "pdus")
+        return self.through(block or srec.semantic_decoder(**{"threads": 1, "timeout": HANG, **parameters}), messages, "in", "pdus")
 
     @staticmethod
     def pixels(msg):
@@ -229,7 +229,7 @@ class qa_semantic_decoder(BlockCase):
         return progress.messages(), out.messages()[0]
 
     def test_the_picture_so_far_grows_slice_by_slice(self):
-        progress, whole = self.step_by_step(srec.semantic_decoder(threads=1, progress=1e-6), [estimate(m, session=3) for m in self.many])
+        progress, whole = self.step_by_step(srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6), [estimate(m, session=3) for m in self.many])
         metas = [meta_of(m) for m in progress]
         self.assertEqual([m["slices_lost"] for m in metas], list(range(len(self.many) - 1, 0, -1)))
         self.assertTrue(all(m["partial"] is True and (m["picture"], m["session"]) == (7, 3) for m in metas))
@@ -242,7 +242,7 @@ class qa_semantic_decoder(BlockCase):
         np.testing.assert_array_equal(data_of(progress[0]), data_of(holed), "what came, and concealment")
 
     def test_without_new_slices_there_is_no_new_picture_so_far(self):
-        block = srec.semantic_decoder(threads=1, progress=1e-6)
+        block = srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6)
         progress, info = Collector(self.tb, block, "progress"), Collector(self.tb, block, "info")
         self.tb.start()
         first = estimate(self.many[0])
@@ -264,7 +264,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual(progress.messages(), [])
 
     def test_pictures_so_far_come_no_faster_than_asked_for(self):
-        block = srec.semantic_decoder(threads=1, progress=3600)
+        block = srec.semantic_decoder(threads=1, timeout=HANG, progress=3600)
         progress, info = Collector(self.tb, block, "progress"), Collector(self.tb, block, "info")
         self.tb.start()
         for number, msg in enumerate((estimate(self.many[0]), estimate(self.many[1]))):

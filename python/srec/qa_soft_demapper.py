@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block soft_demapper: exact LLRs (by brute force over the constellation), channel gain, noise estimate, tags."""
 import math
-import time
 
 import numpy as np
 import pmt
@@ -194,10 +193,10 @@ class qa_soft_demapper(BlockCase):
 
     def test_stops_promptly_under_endless_input(self):
         for snr_db in (10.0, NAN):
-            tb = gr.top_block()
-            tb.connect(blocks.vector_source_c([1.0] * 5000, True, 1, [length_tag(0)]), srec.soft_demapper("256qam", snr_db), blocks.null_sink(gr.sizeof_float))
+            tb, sink = gr.top_block(), blocks.null_sink(gr.sizeof_float)
+            tb.connect(blocks.vector_source_c([1.0] * 5000, True, 1, [length_tag(0)]), srec.soft_demapper("256qam", snr_db), sink)
             tb.start()
-            time.sleep(0.2)
+            wait_for(lambda: sink.nitems_read(0) > 1e5, "the soft values")
             self.assertTrue(stops(tb))
 
 

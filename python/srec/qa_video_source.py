@@ -14,7 +14,7 @@ import pmt
 from gnuradio import gr_unittest, srec
 from PIL import Image
 
-from qa_common import BlockCase, Collector, data_of, is_end, meta_of, post, wait_for
+from qa_common import HANG, BlockCase, Collector, data_of, is_end, meta_of, post, wait_for
 
 HAVE_OPENCV = importlib.util.find_spec("cv2") is not None
 WIDTH, HEIGHT = 32, 16
@@ -33,7 +33,7 @@ class Camera:
 
     def read(self):
         self.reads += 1
-        array = self.frames.get(timeout=30)
+        array = self.frames.get(timeout=HANG)
         return (False, None) if array is None else (True, array[:, :, ::-1] if array.ndim == 3 else array)
 
     def release(self):
@@ -142,7 +142,7 @@ class qa_video_source(BlockCase):
 
     def test_files_with_a_rate_do_not_wait_for_the_link(self):
         block = self.begin(self.folder, in_flight=1, rate=1000)
-        wait_for(lambda: block._ended, "the folder's end")
+        wait_for(lambda: block._ended and len(self.out), "the folder's end and a picture on its way")
         post(block, "next", report(0))
         self.wait_end()
         self.assertEqual(self.frames()[-1], 4)

@@ -19,6 +19,7 @@ from PIL import Image
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 SAMPLE = os.path.join(EXAMPLES, "raccoon.jpg")
+HANG = 300  # seconds after which a program is said to hang: no measure of speed
 
 
 HAVE_QT = importlib.util.find_spec("PyQt5") is not None
@@ -60,7 +61,7 @@ class Examples(unittest.TestCase):
 
     def end(self, name, *args):
         """Runs it until it ends by itself. -> its standard output"""
-        done = subprocess.run(self.command(name, *args), capture_output=True, text=True, timeout=120, cwd=self.folder)
+        done = subprocess.run(self.command(name, *args), capture_output=True, text=True, timeout=HANG, cwd=self.folder)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertNotIn("Traceback", done.stderr)
         return done.stdout
@@ -69,7 +70,7 @@ class Examples(unittest.TestCase):
         self.end(name, "-i", picture, "-o", self.out, *args)
         return sorted(f for f in os.listdir(self.out) if f.endswith(".png"))
 
-    def run_until(self, done, *commands, seconds=90):
+    def run_until(self, done, *commands, seconds=HANG):
         """Programs that do not end by themselves, with no display: until done(their output so far), then interrupted. -> their output"""
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
         with open(os.path.join(self.folder, "log"), "w+") as log:
@@ -84,7 +85,7 @@ class Examples(unittest.TestCase):
                     time.sleep(0.1)
                 for process in running:
                     process.send_signal(signal.SIGINT)
-                codes = [process.wait(60) for process in running]
+                codes = [process.wait(HANG) for process in running]
             finally:
                 for process in running:
                     process.kill()
@@ -149,13 +150,13 @@ class Examples(unittest.TestCase):
         """PSNR over SREC's own mapper and channel, at the same frame length"""
         from gnuradio import gr
         top, source = gr.top_block(), srec.image_source(SAMPLE)
-        transmitter, receiver = srec.transmitter("seed:1", frame_bytes=4000), srec.receiver("seed:1", snr_db=snr_db)
+        transmitter, receiver = srec.transmitter("seed:1", frame_bytes=4000), srec.receiver("seed:1", snr_db=snr_db, timeout=HANG)
         channel = srec.channel("awgn", snr_db, 1)
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.connect(transmitter, channel, receiver)
         top.msg_connect(receiver, "pdus", sink, "pdus")
         top.start()
-        self.assertTrue(sink.wait(300))
+        self.assertTrue(sink.wait(HANG))
         top.stop()
         top.wait()
         return srec.psnr(np.array(Image.open(SAMPLE).convert("RGB")), sink.pictures[0][0])

@@ -360,8 +360,8 @@ class Network(Case):
         self.processes.append(receiver)
         receiver.stdin.write(data[:len(data) // 16 * 8])
         receiver.stdin.flush()
-        while not re.search(rb"packets [1-9]", receiver.stderr.readline()):
-            pass
+        while not re.search(rb"packets [1-9]", line := receiver.stderr.readline()):
+            self.assertTrue(line, "it ended before a packet came")
         receiver.send_signal(signal.SIGTERM)
         text = receiver.stdout.read().decode()
         self.assertEqual(receiver.wait(TIMEOUT), 0)

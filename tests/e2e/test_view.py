@@ -15,6 +15,7 @@ from PIL import Image
 
 SREC = os.environ["SREC_COMMAND"]
 HAVE_QT = importlib.util.find_spec("PyQt5") is not None
+HANG = 300  # seconds after which a program is said to hang: no measure of speed
 
 
 class View(unittest.TestCase):
@@ -35,7 +36,7 @@ class View(unittest.TestCase):
 
     def run_it(self, *args, **environment):
         environment = {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": self.folder, **environment}
-        return subprocess.run(self.command(*args), capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+        return subprocess.run(self.command(*args), capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment})
 
     def refused(self, done, *words):
         self.assertEqual(done.returncode, 1, done.stderr)
@@ -63,7 +64,7 @@ class View(unittest.TestCase):
             if "no samples" in line:
                 break
         process.send_signal(signal.SIGINT)
-        _, text = process.communicate(timeout=60)
+        _, text = process.communicate(timeout=HANG)
         self.assertEqual(process.returncode, 0, text)
         self.assertNotIn("Traceback", text)
 
@@ -90,7 +91,7 @@ class View(unittest.TestCase):
             """
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
         done = subprocess.run([sys.executable, "-c", program, *self.command("--device", f"zmq:ipc://{self.folder}/air")[3:]], capture_output=True,
-                              text=True, timeout=120, env=environment)
+                              text=True, timeout=HANG, env=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("0 pictures, 0 packets, 0 lost", done.stdout)
 
