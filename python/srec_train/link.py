@@ -23,7 +23,7 @@ from .transform import validation_pictures
 # modulation: odds, lowest SNR in dB, span
 ROBUST = {"bpsk": (0.10, -2, 14), "qpsk": (0.40, 0, 18), "16qam": (0.22, 4, 18), "64qam": (0.05, 8, 16), "pam256": (0.23, 4, 20)}
 ANCHOR = 100.0  # dB of loss for a picture whose bits are twice what they were
-FEATURE_SNR = {"robust": (18.0, 8.0), "paper": (30.0, 30.0)}  # for which features are repeated at the start, dB: bits, amplitudes
+FEATURE_SNR = {"robust": (20.0, 6.0), "paper": (30.0, 30.0)}  # for which features are repeated at the start, dB: bits, amplitudes
 ETAS = (0.2, 0.2, 0.2, 0.16, 0.12, 0.08, 0.04)
 VALIDATION = {"robust": (("qpsk", 4, 0.2), ("qpsk", 14, 0.2), ("bpsk", 4, 0.2), ("16qam", 4, 0.2), ("16qam", 14, 0.2), ("pam256", 10, 0.2), ("qpsk", 10, 0.08)),
               "paper": (("analog", 10, 0.2), ("qpsk", 4, 0.2), ("qpsk", 14, 0.2))}
@@ -119,7 +119,7 @@ def start_linear(net, batch, args):
             _, u, by = batch(i)
             steps = net.rate_map(by, ETAS[i % len(ETAS)]).reshape(-1)
             square = (u.float() * net.deviation.reshape(1, -1, 1, 1)).square().permute(0, 2, 3, 1).reshape(-1, sizes.latent)
-            power.index_add_(0, steps, square / (square[:, 3:].sum(1, keepdim=True) + 1e-3))  # each patch's shares: a small eta mixes patches
+            power.index_add_(0, steps, square)
             patches.index_add_(0, steps, torch.ones(len(steps), 1))
         common = power.sum(0) / patches.sum()
         power = (power + 10 * common) / (patches + 10)  # steps that few patches have
