@@ -138,15 +138,17 @@ class Sweep(unittest.TestCase):
                         self.assertAlmostEqual(row["mean_deviation"], flowgraph["mean_deviation"], 6)
 
     def test_points_with_super_resolution_are_those_of_the_flowgraph(self):
-        text = 'experiment = "sr"\nmodulation = "qpsk"\nsnr_db = 7\nscale = [1, 2]\n[enhancers]\none = ""\ntwo = ""\n[[scheme]]\nname = "ntscc-encrypted"\n'
-        text += '[[scheme]]\nname = "srec"\ndecisions = ["soft", "hard"]\nenhancer = ["one", "two"]\n'
-        text += '[[scheme]]\nname = "eavesdropper"\nenhancer = ["one", "two"]\n'
+        text = 'experiment = "sr"\nmodulation = "qpsk"\nsnr_db = 7\nscale = [1, 2]\n[enhancers]\ndefault = ""\ntwo = ""\n[[scheme]]\nname = "ntscc-encrypted"\n'
+        text += '[[scheme]]\nname = "srec"\ndecisions = ["soft", "hard"]\nenhancer = ["default", "two"]\n'
+        text += '[[scheme]]\nname = "eavesdropper"\nenhancer = ["default", "two"]\n'
         files = {s: os.path.join(ROOT, "tests", "golden", f"enhancer-x{s}.safetensors") for s in (1, 2)}
-        text = text.replace('one = ""', f'one = "{files[1]}"').replace('two = ""', f'two = "{files[2]}"')
+        text = text.replace('default = ""', f'default = "{files[1]}"').replace('two = ""', f'two = "{files[2]}"')
         os.remove(os.path.join(self.images, "a.png"))
         Image.open(RACCOON).crop((300, 300, 427, 396)).save(os.path.join(self.images, "b.png"))  # an odd width
         rows = self.done("sr", "--workers", "1", config=self.config(text))
         self.assertEqual(len(rows), 8)
+        again = self.done("sr", "--workers", "1", config=self.config(text))  # a codec and an enhancer may have one label
+        self.assertEqual(again, rows)
         for row in rows:
             file = os.path.join(self.folder, "one.json")
             options = ["--enhancer", files[row["scale"]]] if row["enhancer"] else ["--no-sr"]

@@ -101,8 +101,8 @@ def run(args):
     pictures = pictures[:args.pictures] if args.pictures else pictures
     try:
         enhancer_for = enhancers_of(experiment, link.enhancer)
-        ids = {label: link.model(file).id for label, file in experiment.models.items()}
-        ids.update((label, link.enhancer(file).id) for label, file in experiment.enhancers.items())
+        ids = {("model", label): link.model(file).id for label, file in experiment.models.items()}
+        ids.update((("enhancer", label), link.enhancer(file).id) for label, file in experiment.enhancers.items())
     except RuntimeError as error:
         raise Failure(str(error)) from None
     os.makedirs(args.out, exist_ok=True)

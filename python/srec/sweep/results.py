@@ -55,14 +55,14 @@ class Appender:
 
 
 def check_same(rows, experiment, ids):
-    """A folder holds one experiment, made with one file for each label. ids: {label of a model or enhancer: id}. Raises Failure otherwise."""
+    """A folder holds one experiment, made with one file for each label. ids: {("model" or "enhancer", label): id}. Raises Failure otherwise."""
     for row in rows.values():
         if row.get("experiment") != experiment.name:
             raise Failure(f"the results there are of the experiment '{row.get('experiment')}', not '{experiment.name}': use another --out")
         for kind in ("model", "enhancer"):
             label, id_there = row.get(kind), row.get(kind + "_id")
-            if label in ids and id_there != ids[label]:
-                raise Failure(f"the results there were made with {kind} {id_there} as '{label}', and now it is {ids[label]}: use another --out")
+            if (kind, label) in ids and id_there != ids[kind, label]:
+                raise Failure(f"the results there were made with {kind} {id_there} as '{label}', and now it is {ids[kind, label]}: use another --out")
 
 
 def key_of(row, drop=()):
