@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <volk/volk.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 #define VALUES 256u
 #define LLR_LIMIT 40.0f     /* beyond it a bit is certain in f32 anyway */
@@ -201,6 +204,28 @@ static bool posterior(const srec_descrambler *d, const float *likelihood, unsign
     return true;
 }
 
+/* Products of likelihoods are subnormal all the time once the SNR is good. They count nothing there (SUM_MIN), and some
+ * processors take a hundred times as long over each. \return what to put back */
+static unsigned flush_subnormals(void)
+{
+#ifdef __SSE__
+    unsigned was = _mm_getcsr();
+    _mm_setcsr(was | _MM_FLUSH_ZERO_ON); /* results only: a prior may well be subnormal */
+    return was;
+#else
+    return 0;
+#endif
+}
+
+static void restore_subnormals(unsigned was)
+{
+#ifdef __SSE__
+    _mm_setcsr(was);
+#else
+    (void)was;
+#endif
+}
+
 static srec_status check(const srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n,
                          const float *mean, const float *deviation)
 {
@@ -220,6 +245,7 @@ srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, 
         return status;
     _Alignas(64) float likelihood[VALUES];
     float zero[8 * BATCH], one[8 * BATCH];
+    unsigned was = flush_subnormals();
     for (size_t i = 0; i < n; i++) {
         size_t j = i % BATCH;
         if (j == 0)
@@ -229,6 +255,7 @@ srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, 
         if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
             srec_descrambler_exact_llr(d, key, soft + 8 * i, tables[i], mean + i, deviation + i);
     }
+    restore_subnormals(was);
     return SREC_OK;
 }
 
@@ -239,6 +266,7 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     if (status != SREC_OK)
         return status;
     _Alignas(64) float likelihood[VALUES];
+    unsigned was = flush_subnormals();
     for (size_t i = 0; i < n; i++) {
         uint8_t key = keystream ? keystream[i] : 0;
         float c, precision;
@@ -247,6 +275,7 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
         if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
             srec_descrambler_exact_amplitude(d, key, soft + 2 * i, tables[i], mean + i, deviation + i);
     }
+    restore_subnormals(was);
     return SREC_OK;
 }
 
