@@ -313,6 +313,19 @@ class BlockCase(gr_unittest.TestCase):
         self.assertEqual(sum(map(is_end, found)), 1, "one end mark in, one out")
         return found[:-1], [meta_of(m) for m in info.messages()]
 
+    def queued(self, block, messages, port_in, port_out):
+        """Messages and an end mark wait before the block's first turn. -> (numbers of the pictures that came out, last info dict, Log)"""
+        tb = gr.top_block()
+        out, info = Collector(tb, block, port_out), Collector(tb, block, "info")
+        post(block, port_in, *messages, END)
+        with captured_log() as log:
+            tb.start()
+            wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
+            wait_for(lambda: info.last().get("event") == "eof", "the last report")
+            tb.stop()
+            tb.wait()
+        return [meta_of(m)["picture"] for m in out.messages()[:-1]], info.last(), log
+
     def assert_ends_by_itself(self, tb, *collectors):
         """The flowgraph is done without a stop(). The collectors have all messages then."""
         self.assertTrue(ends(tb.wait), f"the flowgraph still ran after {HANG:g} s")

@@ -6,10 +6,10 @@ import resource
 import time
 
 import numpy as np
-from gnuradio import gr, gr_unittest, srec
+from gnuradio import gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of,
-                       pdu, picture, post, stops, wait_for, with_meta)
+from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, meta_of, pdu, picture,
+                       post, stops, wait_for, with_meta)
 
 LEVELS = 16
 
@@ -200,17 +200,9 @@ class qa_semantic_decoder(BlockCase):
     def queue_up(self, policy, max_queue):
         """Ten pictures and the end mark wait before the block's first turn. -> numbers decoded, last info"""
         block = srec.semantic_decoder(threads=1, max_queue=max_queue, policy=policy)
-        tb = gr.top_block()
-        out, info = Collector(tb, block, "pdus"), Collector(tb, block, "info")
-        post(block, "in", *[with_meta(estimate(self.one), picture=n) for n in range(10)], END)
-        with captured_log() as log:
-            tb.start()
-            wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
-            wait_for(lambda: info.last().get("event") == "eof", "the last report")
-            tb.stop()
-            tb.wait()
+        numbers, info, log = self.queued(block, [with_meta(estimate(self.one), picture=n) for n in range(10)], "in", "pdus")
         self.assertEqual(log.count("dropped"), 1, log.text)
-        return [meta_of(m)["picture"] for m in out.messages()[:-1]], info.last()
+        return numbers, info
 
     def test_queue_policies_keep_what_they_say_and_count_the_rest(self):
         for policy, numbers in (("drop_oldest", [8, 9]), ("drop_newest", [0, 1])):

@@ -5,10 +5,10 @@ import math
 import tempfile
 
 import numpy as np
-from gnuradio import gr, gr_unittest, srec
+from gnuradio import gr_unittest, srec
 
-from qa_common import (END, KEY, LADDER, MODEL, MODEL_ID, MODULATIONS, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of,
-                       pdu, picture, post, stops, wait_for, with_meta)
+from qa_common import (KEY, LADDER, MODEL, MODEL_ID, MODULATIONS, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, meta_of, pdu, picture,
+                       post, stops, wait_for, with_meta)
 
 
 class qa_semantic_encoder(BlockCase):
@@ -129,17 +129,9 @@ class qa_semantic_encoder(BlockCase):
     def queue_up(self, policy, pictures, max_queue):
         """All pictures and the end mark wait before the block's first turn. -> numbers of the pictures encoded, last info"""
         block = srec.semantic_encoder(threads=1, max_queue=max_queue, policy=policy)
-        tb = gr.top_block()
-        out, info = Collector(tb, block, "out"), Collector(tb, block, "info")
-        post(block, "pdus", *[picture(n)[0] for n in range(pictures)], END)
-        with captured_log() as log:
-            tb.start()
-            wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
-            wait_for(lambda: info.last().get("event") == "eof", "the last report")
-            tb.stop()
-            tb.wait()
+        numbers, info, log = self.queued(block, [picture(n)[0] for n in range(pictures)], "pdus", "out")
         self.assertEqual(log.count("dropped"), int(pictures > max_queue), log.text)
-        return [meta_of(m)["picture"] for m in out.messages()[:-1]], info.last()
+        return numbers, info
 
     def test_drop_oldest_keeps_the_newest_pictures_and_the_end_mark(self):
         numbers, info = self.queue_up("drop_oldest", 10, 3)

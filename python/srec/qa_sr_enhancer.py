@@ -5,10 +5,9 @@ import os
 
 import numpy as np
 import pmt
-from gnuradio import gr, gr_unittest, srec
+from gnuradio import gr_unittest, srec
 
-from qa_common import (END, MODEL, NOT_A_PDU, ROOT, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture, post,
-                       wait_for, with_meta)
+from qa_common import MODEL, NOT_A_PDU, ROOT, BlockCase, captured_log, data_of, meta_of, pdu, picture, with_meta
 
 MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
 
@@ -102,17 +101,9 @@ class qa_sr_enhancer(BlockCase):
         msg, _ = picture()
         for policy, numbers in (("drop_oldest", [8, 9]), ("drop_newest", [0, 1])):
             block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=2, policy=policy)
-            tb = gr.top_block()
-            out, info = Collector(tb, block, "pdus"), Collector(tb, block, "info")
-            post(block, "in", *[with_meta(msg, picture=n) for n in range(10)], END)
-            with captured_log() as log:
-                tb.start()
-                wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
-                wait_for(lambda: info.last().get("event") == "eof", "the last report")
-                tb.stop()
-                tb.wait()
+            kept, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "in", "pdus")
             self.assertEqual(log.count("dropped"), 1, log.text)
-            self.assertEqual(([meta_of(m)["picture"] for m in out.messages()[:-1]], info.last()["dropped"]), (numbers, 8))
+            self.assertEqual((kept, info["dropped"]), (numbers, 8))
 
     def test_stops_promptly_with_pictures_waiting(self):
         large, _ = picture(0, 1024, 1024)
