@@ -218,6 +218,18 @@ pmt::pmt_t bounded_queue::next(gr::basic_block& block, const pmt::pmt_t& port, s
     return msg;
 }
 
+void bounded_queue::work(gr::basic_block& block, const pmt::pmt_t& port, const pmt::pmt_t& msg, const handler& drop, const handler& handle)
+{
+    std::vector<pmt::pmt_t> dropped;
+    take(block, port, msg, dropped);
+    while (pmt::pmt_t message = next(block, port, dropped)) {
+        for (const auto& d : dropped)
+            drop(d);
+        dropped.clear();
+        handle(message);
+    }
+}
+
 bool stopping() { return boost::this_thread::interruption_requested(); }
 bool go_on(void*, size_t, size_t) { return !stopping(); }
 

@@ -10,6 +10,7 @@
 #include <srec/srec.h>
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -89,12 +90,17 @@ class bounded_queue
     const size_t d_max;
     const bool d_drop_newest;
 
-public:
-    bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest) {}
-    /* \p msg is what the handler was called with. What the policy drops is appended to \p dropped. */
+    /* What the policy drops is appended to \p dropped. */
     void take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped);
     /* next message, or a null pointer; also takes what came in the meantime */
     pmt::pmt_t next(gr::basic_block& block, const pmt::pmt_t& port, std::vector<pmt::pmt_t>& dropped);
+
+public:
+    using handler = std::function<void(const pmt::pmt_t&)>;
+    bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest) {}
+    /* \p msg is what the port's handler was called with: it and all that waits goes to \p handle in turn; before each what the policy
+     * dropped meanwhile goes to \p drop. */
+    void work(gr::basic_block& block, const pmt::pmt_t& port, const pmt::pmt_t& msg, const handler& drop, const handler& handle);
     size_t size() const { return d_waiting; }
 };
 

@@ -200,14 +200,8 @@ class semantic_decoder_impl : public semantic_decoder
 
     void handle_message(const pmt::pmt_t& msg)
     {
-        std::vector<pmt::pmt_t> excess;
-        d_queue.take(*this, d_in, msg, excess);
-        while (pmt::pmt_t next = d_queue.next(*this, d_in, excess)) {
-            for (size_t i = 0; i < excess.size(); i++)
-                drop("slices come faster than pictures are decoded");
-            excess.clear();
-            handle_slice(next);
-        }
+        d_queue.work(*this, d_in, msg, [this](const pmt::pmt_t&) { drop("slices come faster than pictures are decoded"); },
+                     [this](const pmt::pmt_t& slice) { handle_slice(slice); });
         show_progress();
     }
 

@@ -95,14 +95,8 @@ class sr_enhancer_impl : public sr_enhancer
 
     void handle_message(const pmt::pmt_t &msg)
     {
-        std::vector<pmt::pmt_t> excess;
-        d_queue.take(*this, d_in, msg, excess);
-        while (pmt::pmt_t next = d_queue.next(*this, d_in, excess)) {
-            for (const auto &e : excess)
-                drop("pictures come faster than they are enhanced", e);
-            excess.clear();
-            handle_picture(next);
-        }
+        d_queue.work(*this, d_in, msg, [this](const pmt::pmt_t &excess) { drop("pictures come faster than they are enhanced", excess); },
+                     [this](const pmt::pmt_t &picture) { handle_picture(picture); });
     }
 
 public:
