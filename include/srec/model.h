@@ -31,6 +31,8 @@ typedef struct srec_priors {
     unsigned n_steps;      /*!< steps of the rate ladder, 1 .. 16 */
     unsigned n_positions;  /*!< features of the longest step */
     const uint8_t *index;  /*!< (n_steps, n_positions): which table a feature uses */
+    const unsigned *ladder;          /*!< (n_steps): features of a patch at each step, <= n_positions; NULL goes with no covariance */
+    const float *const *covariance;  /*!< (n_steps) of (k, k), k = ladder[step]: of the features of a patch; NULL: not known */
 } srec_priors;
 
 #define SREC_LADDER_MAX_STEPS 16

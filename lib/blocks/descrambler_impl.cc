@@ -79,6 +79,8 @@ class descrambler_impl : public descrambler
             status = srec_descrambler_amplitude(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
         else
             status = srec_descrambler_llr(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
+        if (d_soft && status == SREC_OK)
+            status = (modulation == SREC_PAM256 ? srec_descrambler_refine_amplitude : srec_descrambler_refine_llr)(d, key, soft, s.slice.rate_map, s.slice.n_patches, n, estimate.data(), estimate.data() + n);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
         /* deviations of 0 that mean nothing: the decoder is told */

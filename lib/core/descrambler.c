@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "descrambler_internal.h"
 
+#include "prediction.h"
 #include "vector_math.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <volk/volk.h>
 #ifdef __SSE__
 #include <xmmintrin.h>
@@ -18,12 +20,20 @@
 #define SUM_MIN 1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
 #define BATCH 32u      /* features whose exponentials are taken together */
 #define TABLE_STRIDE (3 * 2 * VALUES)
+#define CLASSES 41u       /* tables of predictions: by deviation in quarter octaves .. */
+#define CLASS_LOWEST (-28) /* .. from 2^-7 to 2^3 */
+#define SURE 0.25f        /* levels of deviation: below, the byte is certain and stays as it is */
+#define NO_NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
 
 struct srec_descrambler {
     float levels;
     unsigned n_tables;
-    float *tables; /* (n_tables, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte - 128) /
-                      levels */
+    float *tables; /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte
+                      - 128) / levels; the model's, then those of predictions, around 128 */
+    unsigned n_steps, longest;
+    unsigned *ladder;   /* NULL: no covariances */
+    float *covariance;  /* those of all steps, one after the other */
+    float *scratch;     /* of one patch: prediction's, then observed, noise, mean, variance */
 };
 
 /* A row that is a probability: finite, not negative, sum 1. */
@@ -36,6 +46,68 @@ static bool is_distribution(const float *p)
         sum += p[i];
     }
     return fabs(sum - 1.0) < 1e-2;
+}
+
+static void fill_table(const srec_descrambler *d, unsigned t, const float *prior)
+{
+    float *p = d->tables + (size_t)t * TABLE_STRIDE, *pv = p + 2 * VALUES, *pvv = pv + 2 * VALUES;
+    for (unsigned i = 0; i < 2 * VALUES; i++) {
+        float v = ((float)(i % VALUES) - 128.0f) / d->levels;
+        p[i] = prior[i % VALUES];
+        pv[i] = p[i] * v;
+        pvv[i] = pv[i] * v;
+    }
+}
+
+/* Half Gaussian, half Laplace: predictions are now and then far off. */
+static void fill_prediction_table(const srec_descrambler *d, unsigned class)
+{
+    const double deviation = d->levels * exp2(((double)class + CLASS_LOWEST) / 4);
+    double gauss[VALUES], laplace[VALUES], sum[2] = { 0, 0 };
+    float prior[VALUES];
+    for (unsigned i = 0; i < VALUES; i++) {
+        double v = fabs((double)i - 128) / deviation;
+        sum[0] += gauss[i] = exp(-0.5 * v * v);
+        sum[1] += laplace[i] = exp(-sqrt(2) * v);
+    }
+    for (unsigned i = 0; i < VALUES; i++)
+        prior[i] = (float)(0.5 * gauss[i] / sum[0] + 0.5 * laplace[i] / sum[1]);
+    fill_table(d, d->n_tables + class, prior);
+}
+
+/* Ladder and covariances of the priors; SREC_OK and nothing if there are none. */
+static srec_status copy_covariance(srec_descrambler *d, const srec_priors *priors)
+{
+    if (!priors->covariance)
+        return SREC_OK;
+    if (!priors->ladder || priors->n_steps < 1 || priors->n_steps > SREC_LADDER_MAX_STEPS)
+        return SREC_ERR_ARG;
+    size_t values = 0;
+    for (unsigned r = 0; r < priors->n_steps; r++) {
+        const unsigned k = priors->ladder[r];
+        if (!priors->covariance[r] || k < 1 || k > 4096)
+            return SREC_ERR_ARG;
+        for (size_t i = 0; i < (size_t)k * k; i++)
+            if (!isfinite(priors->covariance[r][i]))
+                return SREC_ERR_ARG;
+        for (size_t i = 0; i < k; i++)
+            if (!(priors->covariance[r][i * (k + 1)] > 0.0f))
+                return SREC_ERR_ARG;
+        values += (size_t)k * k;
+        if (k > d->longest)
+            d->longest = k;
+    }
+    d->n_steps = priors->n_steps;
+    d->ladder = malloc(d->n_steps * sizeof *d->ladder);
+    d->covariance = malloc(values * sizeof *d->covariance);
+    d->scratch = volk_malloc((srec_predict_scratch(d->longest) + 4u * d->longest) * sizeof *d->scratch, volk_get_alignment());
+    if (!d->ladder || !d->covariance || !d->scratch)
+        return SREC_ERR_MEMORY;
+    memcpy(d->ladder, priors->ladder, d->n_steps * sizeof *d->ladder);
+    float *to = d->covariance;
+    for (unsigned r = 0; r < d->n_steps; to += (size_t)d->ladder[r] * d->ladder[r], r++)
+        memcpy(to, priors->covariance[r], (size_t)d->ladder[r] * d->ladder[r] * sizeof *to);
+    return SREC_OK;
 }
 
 srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out)
@@ -54,20 +126,19 @@ srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler 
         return SREC_ERR_MEMORY;
     d->levels = priors->levels;
     d->n_tables = priors->n_tables;
-    d->tables = volk_malloc(sizeof(float) * TABLE_STRIDE * priors->n_tables, volk_get_alignment());
-    if (!d->tables) {
+    srec_status status = copy_covariance(d, priors);
+    const unsigned n = d->n_tables + (d->ladder ? CLASSES : 0);
+    d->tables = volk_malloc(sizeof(float) * TABLE_STRIDE * n, volk_get_alignment());
+    if (status == SREC_OK && !d->tables)
+        status = SREC_ERR_MEMORY;
+    if (status != SREC_OK) {
         srec_descrambler_free(d);
-        return SREC_ERR_MEMORY;
+        return status;
     }
-    for (unsigned t = 0; t < priors->n_tables; t++) {
-        float *p = d->tables + (size_t)t * TABLE_STRIDE, *pv = p + 2 * VALUES, *pvv = pv + 2 * VALUES;
-        for (unsigned i = 0; i < 2 * VALUES; i++) {
-            float v = ((float)(i % VALUES) - 128.0f) / d->levels;
-            p[i] = priors->tables[t * VALUES + i % VALUES];
-            pv[i] = p[i] * v;
-            pvv[i] = pv[i] * v;
-        }
-    }
+    for (unsigned t = 0; t < d->n_tables; t++)
+        fill_table(d, t, priors->tables + (size_t)t * VALUES);
+    for (unsigned class = 0; d->ladder && class < CLASSES; class++)
+        fill_prediction_table(d, class);
     *out = d;
     return SREC_OK;
 }
@@ -77,6 +148,9 @@ void srec_descrambler_free(srec_descrambler *d)
     if (!d)
         return;
     volk_free(d->tables);
+    volk_free(d->scratch);
+    free(d->ladder);
+    free(d->covariance);
     free(d);
 }
 
@@ -277,6 +351,97 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     }
     restore_subnormals(was);
     return SREC_OK;
+}
+
+/* One feature from its soft values: of kind 8 LLRs or 2 of an amplitude. */
+typedef void weigh_feature(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation);
+
+static void weigh_llr(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation)
+{
+    _Alignas(64) float likelihood[VALUES];
+    float zero[8], one[8];
+    bit_likelihoods(soft, 8, zero, one);
+    likelihood_llr(zero, one, likelihood);
+    if (!posterior(d, likelihood, table, key, mean, deviation))
+        srec_descrambler_exact_llr(d, key, soft, (uint8_t)table, mean, deviation);
+}
+
+static void weigh_amplitude(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation)
+{
+    _Alignas(64) float likelihood[VALUES];
+    float c, precision;
+    limit_amplitude(soft, &c, &precision);
+    likelihood_amplitude(c, precision, likelihood);
+    if (!posterior(d, likelihood, table, key, mean, deviation))
+        srec_descrambler_exact_amplitude(d, key, soft, (uint8_t)table, mean, deviation);
+}
+
+/* The features of a patch, each with what the others predict as its prior. */
+static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, weigh_feature *weigh, unsigned soft_per_byte,
+                         const uint8_t *keystream, const float *soft, float *mean, float *deviation)
+{
+    float *observed = d->scratch + srec_predict_scratch(d->longest), *noise = observed + d->longest, *predicted = noise + d->longest,
+          *variance = predicted + d->longest;
+    const float step = 1.0f / (12.0f * d->levels * d->levels); /* variance of rounding to a byte */
+    bool doubt = false;
+    for (size_t i = 0; i < k; i++) {
+        /* what its byte alone says of it: the estimate with the prior taken out */
+        const float prior = covariance[i * (k + 1)], known = deviation[i] * deviation[i] + step;
+        noise[i] = known < prior * (NO_NOISE_MAX / (1.0f + NO_NOISE_MAX)) ? known * prior / (prior - known) : NO_NOISE_MAX * prior;
+        observed[i] = mean[i] * (noise[i] / known < (1.0f + NO_NOISE_MAX) ? noise[i] / known : 1.0f + NO_NOISE_MAX);
+        doubt = doubt || deviation[i] * d->levels > SURE;
+    }
+    if (!doubt || !srec_predict(covariance, observed, noise, k, d->scratch, predicted, variance))
+        return;
+    for (size_t i = 0; i < k; i++) {
+        if (deviation[i] * d->levels <= SURE)
+            continue;
+        const float away = predicted[i] * d->levels;
+        /* the key and a prior around a value other than 128 are both offsets of the table */
+        const int shift = (int)lrintf(away < -127.0f ? -127.0f : away < 127.0f ? away : 127.0f);
+        const int class = (int)lrintf(2.0f * log2f(variance[i] > step ? variance[i] : step)) - CLASS_LOWEST;
+        const unsigned table = d->n_tables + (class < 0 ? 0 : class < (int)CLASSES ? (unsigned)class : CLASSES - 1);
+        weigh(d, (uint8_t)((keystream ? keystream[i] : 0) + shift), soft + i * soft_per_byte, table, mean + i, deviation + i);
+        mean[i] += (float)shift / d->levels;
+    }
+}
+
+static srec_status refine(const srec_descrambler *d, weigh_feature *weigh, unsigned soft_per_byte, const uint8_t *keystream, const float *soft,
+                          const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation)
+{
+    if (!d || (n_patches && !rate_map) || (n && (!soft || !mean || !deviation)))
+        return SREC_ERR_ARG;
+    if (!d->ladder)
+        return SREC_OK;
+    size_t needed = 0;
+    for (size_t p = 0; p < n_patches; p++) {
+        if (rate_map[p] >= d->n_steps)
+            return SREC_ERR_ARG;
+        needed += d->ladder[rate_map[p]];
+    }
+    if (needed != n)
+        return SREC_ERR_ARG;
+    const float *covariance[SREC_LADDER_MAX_STEPS], *at = d->covariance;
+    for (unsigned r = 0; r < d->n_steps; at += (size_t)d->ladder[r] * d->ladder[r], r++)
+        covariance[r] = at;
+    unsigned was = flush_subnormals();
+    for (size_t p = 0, i = 0; p < n_patches; i += d->ladder[rate_map[p]], p++)
+        refine_patch(d, covariance[rate_map[p]], d->ladder[rate_map[p]], weigh, soft_per_byte, keystream ? keystream + i : NULL,
+                     soft + i * soft_per_byte, mean + i, deviation + i);
+    restore_subnormals(was);
+    return SREC_OK;
+}
+
+srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches, size_t n,
+                                        float *mean, float *deviation)
+{
+    return refine(d, weigh_llr, 8, keystream, soft, rate_map, n_patches, n, mean, deviation);
+}
+
+srec_status srec_descrambler_refine_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches,
+                                              size_t n, float *mean, float *deviation)
+{
+    return refine(d, weigh_amplitude, 2, keystream, soft, rate_map, n_patches, n, mean, deviation);
 }
 
 srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,

@@ -46,6 +46,30 @@ static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t
     return SREC_OK;
 }
 
+/* Of the features of a patch at each step: of all steps, or of none. */
+static srec_status take_covariances(srec_model *m, srec_feature_format format, srec_priors *p, srec_error *error)
+{
+    char name[64];
+    snprintf(name, sizeof name, "prior.%s.covariance.0", format_names[format]);
+    p->ladder = m->ladder;
+    if (!srec_safetensors_find(m->file, name))
+        return SREC_OK;
+    const float **all = own(m, m->steps * sizeof *all);
+    if (!all)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    for (unsigned r = 0; r < m->steps; r++) {
+        snprintf(name, sizeof name, "prior.%s.covariance.%u", format_names[format], r);
+        srec_status status = take_f32(m, name, m->ladder[r], m->ladder[r], &all[r], error);
+        if (status != SREC_OK)
+            return status;
+        for (unsigned i = 0; i < m->ladder[r]; i++)
+            if (!(all[r][(size_t)i * (m->ladder[r] + 1)] > 0.0f))
+                return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: variances must be positive", name);
+    }
+    p->covariance = all;
+    return SREC_OK;
+}
+
 static srec_status take_priors(srec_model *m, srec_feature_format format, const json_t *formats, srec_error *error)
 {
     srec_priors *p = &m->priors[format];
@@ -88,7 +112,7 @@ static srec_status take_priors(srec_model *m, srec_feature_format format, const 
         if (index->data[i] >= p->n_tables)
             return srec_fail(error, SREC_ERR_FORMAT, "tensor %s names table %u of %u", name, index->data[i], p->n_tables);
     p->index = index->data;
-    return SREC_OK;
+    return take_covariances(m, format, p, error);
 }
 
 static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *error)
@@ -304,7 +328,7 @@ static srec_status copy_priors(srec_model *m, srec_priors *to, const srec_priors
     } else
         for (unsigned v = 0; v < 256; v++)
             tables[v] = 1.0f / 256;
-    *to = (srec_priors){ from ? from->levels : 16.0f, n_tables, tables, m->steps, n_positions, index };
+    *to = (srec_priors){ from ? from->levels : 16.0f, n_tables, tables, m->steps, n_positions, index, m->ladder, NULL };
     return SREC_OK;
 }
 

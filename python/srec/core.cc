@@ -265,8 +265,11 @@ static srec_status descramble(const model &m, srec_descrambler *d, const srec_ke
     const uint8_t *stream = keystream.empty() ? nullptr : keystream.data();
     if (!soft)
         return srec_descrambler_hard(d, modulation, stream, values, n, mean, deviation);
-    return (modulation == SREC_PAM256 ? srec_descrambler_amplitude
-                                      : srec_descrambler_llr)(d, stream, values, tables.data(), n, mean, deviation);
+    if (srec_status status = (modulation == SREC_PAM256 ? srec_descrambler_amplitude : srec_descrambler_llr)(
+            d, stream, values, tables.data(), n, mean, deviation))
+        return status;
+    return (modulation == SREC_PAM256 ? srec_descrambler_refine_amplitude : srec_descrambler_refine_llr)(
+        d, stream, values, p.slice.rate_map, p.slice.n_patches, n, mean, deviation);
 }
 
 /* -> dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,

@@ -40,7 +40,7 @@ struct priors_for_tests {
             expected_mean[t] = first;
             expected_deviation[t] = std::sqrt(second - first * first);
         }
-        priors = {levels, TABLES, tables.data(), 1, 1, &index};
+        priors = {levels, TABLES, tables.data(), 1, 1, &index, nullptr, nullptr};
     }
 };
 
