@@ -20,7 +20,8 @@ FORMATS = ("bits", "amplitude")  # how features become bytes; pam256 sends ampli
 class Priors(ctypes.Structure):
     """srec_priors"""
     _fields_ = [("levels", ctypes.c_float), ("n_tables", ctypes.c_uint), ("tables", ctypes.POINTER(ctypes.c_float)), ("n_steps", ctypes.c_uint),
-                ("n_positions", ctypes.c_uint), ("index", ctypes.c_void_p)]
+                ("n_positions", ctypes.c_uint), ("index", ctypes.c_void_p), ("ladder", ctypes.POINTER(ctypes.c_uint)),
+                ("covariance", ctypes.POINTER(ctypes.c_void_p))]
 
 
 def _load():
@@ -68,11 +69,16 @@ def _u64(value):
 class Link:
     """The way of feature bytes over a link and back to their posterior. Calls of several threads are independent."""
 
-    def __init__(self, levels, tables):
-        """levels: byte levels per unit of the feature; tables (T, 256) float32: priors, rows sum to 1, T <= 64"""
+    def __init__(self, levels, tables, covariance=()):
+        """levels: byte levels per unit of the feature; tables (T, 256) float32: priors, rows sum to 1, T <= 64
+        covariance: of the features of a patch at each ladder step, (k, k) float32 each; none: features are estimated each on its own"""
         self.tables = np.ascontiguousarray(tables, np.float32)
+        self.covariance = [np.ascontiguousarray(c, np.float32) for c in covariance]
+        steps = len(self.covariance)
         self.index = np.zeros((1, 1), np.uint8)
-        self.priors = Priors(levels, len(self.tables), self.tables.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), 1, 1, self.index.ctypes.data)
+        self.priors = Priors(levels, len(self.tables), self.tables.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), max(1, steps), 1, self.index.ctypes.data,
+                             (ctypes.c_uint * steps)(*(len(c) for c in self.covariance)) if steps else None,
+                             (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None)
         self.local, self.made = threading.local(), []
 
     def __del__(self):
@@ -86,8 +92,9 @@ class Link:
             self.made.append(self.local.handle)
         return self.local.handle
 
-    def send(self, features, table, modulation, snr_db, seed, cipher="add", hard=False):
-        """features (n,) uint8, table (n,) uint8 prior tables -> mean, deviation (n,) float32 in units of the feature"""
+    def send(self, features, table, rate_map, modulation, snr_db, seed, cipher="add", hard=False):
+        """features (n,) uint8, table (n,) uint8 prior tables, rate_map (patches,) uint8 ladder steps of the patches they belong to
+        -> mean, deviation (n,) float32 in units of the feature"""
         n, mod = len(features), MODULATIONS.index(modulation)
         granule = library().srec_modem_byte_granule(mod)
         sent = np.zeros(-(-n // granule) * granule, np.uint8)
@@ -124,7 +131,10 @@ class Link:
         if hard:
             _call("srec_descrambler_hard", handle, mod, key, _p(soft), ctypes.c_size_t(n), _p(mean), _p(deviation))
         else:
-            _call("srec_descrambler_amplitude" if mod == PAM256 else "srec_descrambler_llr", handle, key, _p(soft), _p(table),
+            kind = "amplitude" if mod == PAM256 else "llr"
+            _call("srec_descrambler_" + kind, handle, key, _p(soft), _p(table), ctypes.c_size_t(n), _p(mean), _p(deviation))
+            rate_map = np.ascontiguousarray(rate_map, np.uint8)
+            _call("srec_descrambler_refine_" + kind, handle, key, _p(soft), _p(rate_map), ctypes.c_size_t(len(rate_map)),
                   ctypes.c_size_t(n), _p(mean), _p(deviation))
         return mean, deviation
 

@@ -10,9 +10,10 @@ import torch
 from . import safetensors, trainer
 from .core import FORMATS
 from .graph import Graph
-from .networks import BITS_MAX, BITS_SCALE, DEVIATION_FLOOR, PATCH, Codec, Sizes
+from .networks import BITS_MAX, BITS_SCALE, COVARIANCE_START, DEVIATION_FLOOR, PATCH, Codec, Sizes
 
 COUNTED = 1e5  # bytes that a prior table of a model file stands for when training goes on
+COUNTED_PATCHES = 1e3  # patches that a covariance stands for
 
 
 def add_arguments(parser):
@@ -117,6 +118,8 @@ def tensors_of(net):
         index = net.prior_class(f).numpy().astype(np.uint8)
         for r, k in enumerate(net.sizes.ladder):
             index[r, k:] = 0
+        for r, c in enumerate(net.covariance(f)):
+            tensors[f"prior.{name}.covariance.{r}"] = c.numpy().astype(np.float16)
         tensors[f"prior.{name}.index"] = index.reshape(len(net.sizes.ladder), longest)
     return tensors
 
@@ -164,6 +167,10 @@ def fill(net, tensors):
             put(net.weight_v[f, r, :, :k], tensors[f"{prefix}fd.linear.{r}.deviation"])
             put(net.token_d[f, r], tensors[f"{prefix}fd.linear.{r}.bias"] - weight @ mean)
             put(net.feature_mean[f, r, :k], mean)
+            if f"prior.{name}.covariance.{r}" in tensors:
+                c = tensors[f"prior.{name}.covariance.{r}"].astype(np.float32)  # those beside the seen taken off again
+                put(net.moment[f, r, :k, :k], (COUNTED_PATCHES + COVARIANCE_START) * c - COVARIANCE_START * np.diag(np.diag(c)))
+                net.moment_patches[f, r] = COUNTED_PATCHES
             put(net.feature_sigma[f, r, :k], 2.0 ** ((tensors[f"prior.{name}.index"].reshape(len(net.sizes.ladder), -1)[r, :k].astype(float) - 16) / 4))
 
 

@@ -23,7 +23,8 @@ from .transform import validation_pictures
 # modulation: odds, lowest SNR in dB, span
 ROBUST = {"bpsk": (0.10, -2, 14), "qpsk": (0.40, 0, 18), "16qam": (0.22, 4, 18), "64qam": (0.05, 8, 16), "pam256": (0.23, 4, 20)}
 ANCHOR = 100.0  # dB of loss for a picture whose bits are twice what they were
-FEATURE_SNR = {"robust": (20.0, 6.0), "paper": (30.0, 30.0)}  # for which features are repeated at the start, dB: bits, amplitudes
+FEATURE_SNR = {"robust": (16.0, 10.0), "paper": (10.0, 10.0)}  # of a feature, for which the linear start is best, dB: bits, amplitudes
+LEVELS = {"robust": 16.0, "paper": 40.0}  # of bytes for bits; hard decisions want the byte's whole range
 ETAS = (0.2, 0.2, 0.2, 0.16, 0.12, 0.08, 0.04)
 VALIDATION = {"robust": (("qpsk", 4, 0.2), ("qpsk", 14, 0.2), ("bpsk", 4, 0.2), ("16qam", 4, 0.2), ("16qam", 14, 0.2), ("pam256", 10, 0.2), ("qpsk", 10, 0.08)),
               "paper": (("analog", 10, 0.2), ("qpsk", 4, 0.2), ("qpsk", 14, 0.2))}
@@ -38,6 +39,7 @@ def add_arguments(parser):
     add("--side", type=int, default=192, help="pixels of a crop's side, a multiple of 64")
     add("--start", required=True, help="run, checkpoint or model file to start from: of the transform, or of a link")
     add("--domain", choices=("latent", "picture"), required=True)
+    add("--new-coder", action="store_true", help="of --start take the transform and the entropy model alone, as from a transform")
     add("--learn-ga", action="store_true", help="train the encoder's transform too (--domain picture)")
     add("--profile", choices=("robust", "paper"), default="robust")
     add("--latent-unit", type=float, default=10.0, help="quantiser steps of the entropy model; more: more bits, so more features at an eta (for a transform)")
@@ -111,7 +113,7 @@ def validator(net, valid, profile):
 
 @torch.no_grad()
 def start_linear(net, batch, args):
-    """Features repeated, then their mean and variance as they are so, each format's. batch: step -> picture or None, latents, bits"""
+    """Power shared out among the latents, then the features' mean and variance as they are so, each format's. batch: step -> picture or None, latents, bits"""
     sizes = net.sizes
     with torch.autocast("cpu", dtype=torch.bfloat16):
         power, patches = torch.zeros(len(sizes.ladder), sizes.latent), torch.zeros(len(sizes.ladder), 1)
@@ -124,7 +126,7 @@ def start_linear(net, batch, args):
         common = power.sum(0) / patches.sum()
         power = (power + 10 * common) / (patches + 10)  # steps that few patches have
         for f, snr_db in enumerate(FEATURE_SNR[args.profile]):
-            net.repeat_features(f, power, snr_db)
+            net.spread_features(f, power, snr_db)
         net.measure = True
         for i in range(80):
             _, u, by = batch(i)
@@ -136,18 +138,18 @@ def start_linear(net, batch, args):
 def main(args):
     torch.manual_seed(args.seed)
     if args.start.endswith(".safetensors"):
-        net, fresh = export.load(args.start), False
-        sizes = net.sizes
+        net = export.load(args.start)
+        state, sizes, transform = net.state_dict(), net.sizes, False
     else:
         state, saved = trainer.load(args.start)
-        sizes = Sizes(**saved["state"]["sizes"])
-        fresh = saved["state"]["stage"] == "transform"
-        if fresh:
-            sizes.latent_unit = args.latent_unit
-        if args.profile == "paper":
-            sizes.levels = (40.0, sizes.levels[1])  # hard decisions want the byte's whole range
-        net = Codec(sizes)
-        net.load_state_dict({k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh)
+        sizes, transform = Sizes(**saved["state"]["sizes"]), saved["state"]["stage"] == "transform"
+    fresh = transform or args.new_coder
+    if transform:
+        sizes.latent_unit = args.latent_unit
+    if fresh:
+        sizes.levels = (LEVELS[args.profile], sizes.levels[1])
+    net = Codec(sizes)
+    net.load_state_dict({k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh)
     net = net.to(memory_format=torch.channels_last)
     valid = validation_pictures(args.valid, args.valid_count)
     latent = args.domain == "latent"

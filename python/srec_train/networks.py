@@ -15,6 +15,8 @@ from . import core
 from .core import FORMATS
 
 PATCH = 16
+KEPT_A_STEP = 0.998      # of what the priors have counted
+COVARIANCE_START = 50.0  # patches without correlation that a covariance counts beside those seen
 N_TABLES = 32            # prior tables, by classes of a feature's deviation in quarter octaves, 2^-4 .. 2^3.75
 DEVIATION_FLOOR = 0.11   # least deviation of a latent in the entropy model, in quantiser steps
 TRUNCATION_NOISE = 0.03  # deviation of the noise on latents that stand for features, in units of u
@@ -150,6 +152,8 @@ class Codec(nn.Module):
         self.register_buffer("feature_power", torch.ones(formats))                 # of all features together
         self.register_buffer("feature_sigma", torch.ones(formats, steps, longest))  # what remains of each one's deviation
         self.register_buffer("histogram", torch.zeros(formats, N_TABLES, 256))      # of the bytes, by class of deviation
+        self.register_buffer("moment", torch.zeros(formats, steps, longest, longest))  # sums of products of a patch's features as sent
+        self.register_buffer("moment_patches", torch.zeros(formats, steps))
         self.register_buffer("ladder", torch.tensor(sizes.ladder))
         self.measure = False   # take mean and variance of the features anew
         self.links = {}
@@ -167,25 +171,33 @@ class Codec(nn.Module):
         self.hs[-1].weight.data.mul_(0.1)
         nn.init.zeros_(self.hs[-1].bias)
 
-    def repeat_features(self, f, power, snr_db):
-        """A linear start of the feature coder for format f: every ladder step sends its latents as they are, important ones several times.
+    def spread_features(self, f, power, snr_db):
+        """A linear start of the feature coder for format f: each ladder step sends as many latents as it has features, and every feature
+        carries a share of each, so that none is lost where one feature is, and an important latent gets the power of many.
 
         power    (steps, C) mean square of the latents in pixel amplitude, over the patches of each step
-        snr_db   of a feature, for which the repetition is best: one that comes n times is left with 1 / (1 + n snr) of its power. Each
-                 feature in turn goes where it takes most off the error.
+        snr_db   of a feature, for which power is shared out and the decoder's map is best: a latent with power p is left with
+                 1 / (1 + p snr) of its own. Least error in all: p + 1 / snr in proportion to the latent's deviation (Lee and Petersen,
+                 Optimal linear coding for vector channels, 1976).
         """
         snr = 10 ** (snr_db / 10)
         for r, count in enumerate(self.sizes.ladder):
-            times, sent = torch.zeros(self.sizes.latent), []
-            for _ in range(count):
-                c = (power[r] / (1 + times * snr) - power[r] / (1 + (times + 1) * snr)).argmax().item()
-                sent.append((times[c].item(), -power[r, c].item(), c))
-                times[c] += 1
-            sent.sort()  # all once, the most important first, then what comes again: far apart on the air
-            rows = torch.tensor([c for _, _, c in sent])
-            weight = F.one_hot(rows, self.sizes.latent).float()
-            self.weight_e.data[f, r, :count] = weight
-            self.weight_d.data[f, r, :, :count] = weight.T / times.clamp_min(1)[:, None]
+            deviation, sent = power[r].sqrt().sort(descending=True)
+            deviation, sent = deviation[:count], sent[:count]
+            share = torch.zeros(count)
+            for m in range(count, 0, -1):  # the most that all get some
+                share[:m] = deviation[:m] * (count + m / snr) / deviation[:m].sum() - 1 / snr
+                if share[m - 1] > 0:
+                    break
+                share[m - 1] = 0
+            share.clamp_(min=1e-4)
+            at = torch.arange(count) * (2 * math.pi / count)
+            turn = (torch.cos(at[:, None] * torch.arange(count)) + torch.sin(at[:, None] * torch.arange(count))) / math.sqrt(count)  # Hartley
+            size = deviation / self.deviation[sent]  # in units of u
+            kept = share * (1 + snr) / (share * snr + 1)  # of the posterior mean, which is shrunk by snr / (1 + snr)
+            encode, decode = self.weight_e.data[f, r].zero_(), self.weight_d.data[f, r].zero_()
+            encode[:count, sent] = turn * share.sqrt() / size
+            decode[sent, :count] = (turn * size / share.sqrt() * kept).T
 
     @property
     def scale(self):
@@ -247,10 +259,21 @@ class Codec(nn.Module):
         table = self.histogram[f] + 300 * shape + 1e-3
         return table / table.sum(1, keepdim=True)
 
+    def covariance(self, f):
+        """[(k, k)] of the features of a patch, each ladder step's; towards none where little was seen; [] if nothing was"""
+        if not self.moment_patches[f].any():
+            return []
+        out = []
+        for r, k in enumerate(self.sizes.ladder):
+            seen, patches = self.moment[f, r, :k, :k], self.moment_patches[f, r]
+            variance = ((seen.diagonal() + 1e-3) / (patches + 1e-3)).clamp_min(1e-4)
+            out.append((seen + COVARIANCE_START * variance.diag()) / (patches + COVARIANCE_START))
+        return out
+
     def core_link(self, f, fresh):
         """The C core's link with the priors as they are now; kept until `fresh`."""
         if fresh or f not in self.links:
-            self.links[f] = core.Link(self.sizes.levels[f], self.prior_tables(f).numpy())
+            self.links[f] = core.Link(self.sizes.levels[f], self.prior_tables(f).numpy(), [c.numpy() for c in self.covariance(f)])
         return self.links[f]
 
     def link(self, u, by, rate, way, fresh=True):
@@ -300,7 +323,10 @@ class Codec(nn.Module):
             picture = torch.cat([(rows // (h * w)).repeat_interleave(k) for _, k, rows in groups])
             classes = self.prior_class(f)
             table = torch.cat([classes[r, :k].repeat(len(rows)) for r, k, rows in groups])
-            estimate, deviation = self._channel(s, table, picture, n, way, fresh)
+            patches = torch.cat([torch.stack([rows // (h * w), torch.full_like(rows, r)]) for r, _, rows in groups], 1)  # picture, step
+            if self.training and way.modulation != "analog":
+                self._count_moments(f, s, groups)
+            estimate, deviation = self._channel(s, table, picture, patches, n, way, fresh)
         s = s + (estimate - s.detach())
         out, at, g = [], 0, []
         for (r, k, rows), d in zip(groups, deviations):
@@ -312,7 +338,17 @@ class Codec(nn.Module):
         g = torch.zeros(n * h * w, c).index_copy(0, torch.cat(out), torch.cat(g))
         return g.reshape(n, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
-    def _channel(self, s, table, picture, n, way, fresh):
+    def _count_moments(self, f, s, groups):
+        self.moment[f].mul_(KEPT_A_STEP)
+        self.moment_patches[f].mul_(KEPT_A_STEP)
+        at = 0
+        for r, k, rows in groups:
+            v = s[at:at + len(rows) * k].reshape(-1, k)
+            at += len(rows) * k
+            self.moment[f, r, :k, :k].addmm_(v.T, v)
+            self.moment_patches[f, r] += len(rows)
+
+    def _channel(self, s, table, picture, patches, n, way, fresh):
         """Features (M,) of all pictures -> estimates, deviations; counts the bytes for the priors while training."""
         if way.modulation == "analog":
             noise = (10 ** (-way.snr_db / 20))[picture]
@@ -321,12 +357,13 @@ class Codec(nn.Module):
         byte = (128 + self.sizes.levels[f] * s).round().clamp(0, 255).to(torch.uint8)
         if self.training:
             seen = torch.bincount(table * 256 + byte.long(), minlength=N_TABLES * 256).reshape(N_TABLES, 256)
-            self.histogram[f].mul_(0.998).add_(seen)
+            self.histogram[f].mul_(KEPT_A_STEP).add_(seen)
         link, parts, where = self.core_link(f, fresh), [], []
         for i in range(n):
             mine = torch.nonzero(picture == i)[:, 0]
             where.append(mine)
-            parts.append((byte[mine].numpy(), table[mine].to(torch.uint8).numpy(), way.modulation, float(way.snr_db[i]),
+            rate_map = patches[1, patches[0] == i].to(torch.uint8)
+            parts.append((byte[mine].numpy(), table[mine].to(torch.uint8).numpy(), rate_map.numpy(), way.modulation, float(way.snr_db[i]),
                           (way.seed * 1000 + i) & 0x7FFFFFFFFFFF, way.cipher, way.hard))
         estimate, deviation = torch.empty_like(s), torch.empty_like(s)
         for mine, (mean, dev) in zip(where, core.send_all(link, parts)):

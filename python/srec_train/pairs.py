@@ -92,7 +92,9 @@ class Codec:
         self.links = []
         for form in range(2):
             p = lib.srec_model_priors(self.model, form).contents
-            self.links.append(Link(p.levels, np.ctypeslib.as_array(p.tables, (p.n_tables, 256)).copy()))
+            covariance = [np.ctypeslib.as_array(ctypes.cast(p.covariance[r], ctypes.POINTER(ctypes.c_float)), (p.ladder[r],) * 2).copy()
+                          for r in range(p.n_steps)] if p.covariance else ()
+            self.links.append(Link(p.levels, np.ctypeslib.as_array(p.tables, (p.n_tables, 256)).copy(), covariance))
 
     def _try(self, name, *args):
         if getattr(self.lib, name)(*args, ctypes.byref(self.error)):
@@ -115,7 +117,8 @@ class Codec:
                                    ctypes.c_void_p(content.ctypes.data), ctypes.c_size_t(SLICE_BYTES), ctypes.byref(s), ctypes.byref(n))
             tables = np.empty(n.value, np.uint8)
             lib.srec_slice_prior_tables(self.model, ctypes.byref(s), ctypes.c_void_p(tables.ctypes.data), n)
-            mean, deviation = self.links[mod == PAM256].send(content[:n.value], tables, modulation, snr_db, int(rng.integers(2**62)), cipher, hard)
+            mean, deviation = self.links[mod == PAM256].send(content[:n.value], tables, rate_map[:s.n_patches], modulation, snr_db,
+                                                             int(rng.integers(2**62)), cipher, hard)
             if not begun:
                 self._try("srec_decoder_begin", self.decoder, ctypes.byref(s))
                 begun = True

@@ -112,6 +112,8 @@ class Train(unittest.TestCase):
         for name, value in tensors.items():
             if not name.endswith("tables"):  # a shape is mixed in
                 np.testing.assert_allclose(value.astype(float), again[name].astype(float), atol=2e-3 * max(1e-3, np.abs(value).max()), err_msg=name)
+        self.assertIn("prior.bits.covariance.3", tensors)
+        self.train("link", "anew", "--start", model, "--new-coder", "--domain", "latent", "--steps", "2", "--validate", "2")
         self.train("link", "more", "--start", model, "--domain", "picture", "--steps", "2", "--validate", "2")
         with open(self.at("more", "validate.csv")) as f, open(self.at("picture", "validate.csv")) as g:
             for (name, value), before in zip(list(csv.DictReader(f))[-1].items(), list(csv.DictReader(g))[-1].values()):
