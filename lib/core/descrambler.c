@@ -20,9 +20,9 @@
 #define SUM_MIN 1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
 #define BATCH 32u      /* features whose exponentials are taken together */
 #define TABLE_STRIDE (3 * 2 * VALUES)
-#define CLASSES 41u       /* tables of predictions: by deviation in quarter octaves .. */
-#define CLASS_LOWEST (-28) /* .. from 2^-7 to 2^3 */
-#define SURE 0.25f        /* levels of deviation: below, the byte is certain and stays as it is */
+#define CLASSES 41u         /* tables of predictions: by deviation in quarter octaves .. */
+#define CLASS_LOWEST (-28)  /* .. from 2^-7 to 2^3 */
+#define SURE 0.25f          /* levels of deviation: below, the byte is certain and stays as it is */
 #define NO_NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
 
 struct srec_descrambler {
@@ -31,9 +31,9 @@ struct srec_descrambler {
     float *tables; /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte
                       - 128) / levels; the model's, then those of predictions, around 128 */
     unsigned n_steps, longest;
-    unsigned *ladder;   /* NULL: no covariances */
-    float *covariance;  /* those of all steps, one after the other */
-    float *scratch;     /* of one patch: prediction's, then observed, noise, mean, variance */
+    unsigned *ladder;  /* NULL: no covariances */
+    float *covariance; /* those of all steps, one after the other */
+    float *scratch;    /* of one patch: prediction's, then observed, noise, mean, variance */
 };
 
 /* A row that is a probability: finite, not negative, sum 1. */
@@ -63,7 +63,7 @@ static void fill_table(const srec_descrambler *d, unsigned t, const float *prior
 static void fill_prediction_table(const srec_descrambler *d, unsigned class)
 {
     const double deviation = d->levels * exp2(((double)class + CLASS_LOWEST) / 4);
-    double gauss[VALUES], laplace[VALUES], sum[2] = { 0, 0 };
+    double gauss[VALUES], laplace[VALUES], sum[2] = {0, 0};
     float prior[VALUES];
     for (unsigned i = 0; i < VALUES; i++) {
         double v = fabs((double)i - 128) / deviation;
@@ -100,7 +100,8 @@ static srec_status copy_covariance(srec_descrambler *d, const srec_priors *prior
     d->n_steps = priors->n_steps;
     d->ladder = malloc(d->n_steps * sizeof *d->ladder);
     d->covariance = malloc(values * sizeof *d->covariance);
-    d->scratch = volk_malloc((srec_predict_scratch(d->longest) + 4u * d->longest) * sizeof *d->scratch, volk_get_alignment());
+    d->scratch =
+        volk_malloc((srec_predict_scratch(d->longest) + 4u * d->longest) * sizeof *d->scratch, volk_get_alignment());
     if (!d->ladder || !d->covariance || !d->scratch)
         return SREC_ERR_MEMORY;
     memcpy(d->ladder, priors->ladder, d->n_steps * sizeof *d->ladder);
@@ -137,7 +138,7 @@ srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler 
     }
     for (unsigned t = 0; t < d->n_tables; t++)
         fill_table(d, t, priors->tables + (size_t)t * VALUES);
-    for (unsigned class = 0; d->ladder && class < CLASSES; class++)
+    for (unsigned class = 0; d->ladder && class < CLASSES; class ++)
         fill_prediction_table(d, class);
     *out = d;
     return SREC_OK;
@@ -311,23 +312,53 @@ static srec_status check(const srec_descrambler *d, const float *soft, const uin
     return SREC_OK;
 }
 
+/* One feature: its soft values are 8 LLRs or 2 of an amplitude. */
+typedef void weigh_feature(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
+                           float *deviation);
+
+/* \p zero, one: likelihoods of the LLRs \p soft */
+static void weigh_bits(const srec_descrambler *d, uint8_t key, const float *zero, const float *one, const float *soft,
+                       unsigned table, float *mean, float *deviation)
+{
+    _Alignas(64) float likelihood[VALUES];
+    likelihood_llr(zero, one, likelihood);
+    if (!posterior(d, likelihood, table, key, mean, deviation))
+        srec_descrambler_exact_llr(d, key, soft, (uint8_t)table, mean, deviation);
+}
+
+static void weigh_llr(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
+                      float *deviation)
+{
+    float zero[8], one[8];
+    bit_likelihoods(soft, 8, zero, one);
+    weigh_bits(d, key, zero, one, soft, table, mean, deviation);
+}
+
+static void weigh_amplitude(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
+                            float *deviation)
+{
+    _Alignas(64) float likelihood[VALUES];
+    float c, precision;
+    limit_amplitude(soft, &c, &precision);
+    likelihood_amplitude(c, precision, likelihood);
+    if (!posterior(d, likelihood, table, key, mean, deviation))
+        srec_descrambler_exact_amplitude(d, key, soft, (uint8_t)table, mean, deviation);
+}
+
 srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
                                  const uint8_t *tables, size_t n, float *mean, float *deviation)
 {
     srec_status status = check(d, soft, tables, n, mean, deviation);
     if (status != SREC_OK)
         return status;
-    _Alignas(64) float likelihood[VALUES];
     float zero[8 * BATCH], one[8 * BATCH];
     unsigned was = flush_subnormals();
     for (size_t i = 0; i < n; i++) {
         size_t j = i % BATCH;
         if (j == 0)
             bit_likelihoods(soft + 8 * i, 8 * (n - i < BATCH ? n - i : BATCH), zero, one);
-        uint8_t key = keystream ? keystream[i] : 0;
-        likelihood_llr(zero + 8 * j, one + 8 * j, likelihood);
-        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
-            srec_descrambler_exact_llr(d, key, soft + 8 * i, tables[i], mean + i, deviation + i);
+        weigh_bits(d, keystream ? keystream[i] : 0, zero + 8 * j, one + 8 * j, soft + 8 * i, tables[i], mean + i,
+                   deviation + i);
     }
     restore_subnormals(was);
     return SREC_OK;
@@ -339,55 +370,27 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     srec_status status = check(d, soft, tables, n, mean, deviation);
     if (status != SREC_OK)
         return status;
-    _Alignas(64) float likelihood[VALUES];
     unsigned was = flush_subnormals();
-    for (size_t i = 0; i < n; i++) {
-        uint8_t key = keystream ? keystream[i] : 0;
-        float c, precision;
-        limit_amplitude(soft + 2 * i, &c, &precision);
-        likelihood_amplitude(c, precision, likelihood);
-        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
-            srec_descrambler_exact_amplitude(d, key, soft + 2 * i, tables[i], mean + i, deviation + i);
-    }
+    for (size_t i = 0; i < n; i++)
+        weigh_amplitude(d, keystream ? keystream[i] : 0, soft + 2 * i, tables[i], mean + i, deviation + i);
     restore_subnormals(was);
     return SREC_OK;
 }
 
-/* One feature from its soft values: of kind 8 LLRs or 2 of an amplitude. */
-typedef void weigh_feature(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation);
-
-static void weigh_llr(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation)
-{
-    _Alignas(64) float likelihood[VALUES];
-    float zero[8], one[8];
-    bit_likelihoods(soft, 8, zero, one);
-    likelihood_llr(zero, one, likelihood);
-    if (!posterior(d, likelihood, table, key, mean, deviation))
-        srec_descrambler_exact_llr(d, key, soft, (uint8_t)table, mean, deviation);
-}
-
-static void weigh_amplitude(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean, float *deviation)
-{
-    _Alignas(64) float likelihood[VALUES];
-    float c, precision;
-    limit_amplitude(soft, &c, &precision);
-    likelihood_amplitude(c, precision, likelihood);
-    if (!posterior(d, likelihood, table, key, mean, deviation))
-        srec_descrambler_exact_amplitude(d, key, soft, (uint8_t)table, mean, deviation);
-}
-
 /* The features of a patch, each with what the others predict as its prior. */
-static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, weigh_feature *weigh, unsigned soft_per_byte,
-                         const uint8_t *keystream, const float *soft, float *mean, float *deviation)
+static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, weigh_feature *weigh,
+                         unsigned soft_per_byte, const uint8_t *keystream, const float *soft, float *mean,
+                         float *deviation)
 {
-    float *observed = d->scratch + srec_predict_scratch(d->longest), *noise = observed + d->longest, *predicted = noise + d->longest,
-          *variance = predicted + d->longest;
+    float *observed = d->scratch + srec_predict_scratch(d->longest), *noise = observed + d->longest,
+          *predicted = noise + d->longest, *variance = predicted + d->longest;
     const float step = 1.0f / (12.0f * d->levels * d->levels); /* variance of rounding to a byte */
     bool doubt = false;
     for (size_t i = 0; i < k; i++) {
         /* what its byte alone says of it: the estimate with the prior taken out */
         const float prior = covariance[i * (k + 1)], known = deviation[i] * deviation[i] + step;
-        noise[i] = known < prior * (NO_NOISE_MAX / (1.0f + NO_NOISE_MAX)) ? known * prior / (prior - known) : NO_NOISE_MAX * prior;
+        noise[i] = known < prior * (NO_NOISE_MAX / (1.0f + NO_NOISE_MAX)) ? known * prior / (prior - known)
+                                                                          : NO_NOISE_MAX * prior;
         observed[i] = mean[i] * (noise[i] / known < (1.0f + NO_NOISE_MAX) ? noise[i] / known : 1.0f + NO_NOISE_MAX);
         doubt = doubt || deviation[i] * d->levels > SURE;
     }
@@ -401,13 +404,15 @@ static void refine_patch(const srec_descrambler *d, const float *covariance, siz
         const int shift = (int)lrintf(away < -127.0f ? -127.0f : away < 127.0f ? away : 127.0f);
         const int class = (int)lrintf(2.0f * log2f(variance[i] > step ? variance[i] : step)) - CLASS_LOWEST;
         const unsigned table = d->n_tables + (class < 0 ? 0 : class < (int)CLASSES ? (unsigned)class : CLASSES - 1);
-        weigh(d, (uint8_t)((keystream ? keystream[i] : 0) + shift), soft + i * soft_per_byte, table, mean + i, deviation + i);
+        weigh(d, (uint8_t)((keystream ? keystream[i] : 0) + shift), soft + i * soft_per_byte, table, mean + i,
+              deviation + i);
         mean[i] += (float)shift / d->levels;
     }
 }
 
-static srec_status refine(const srec_descrambler *d, weigh_feature *weigh, unsigned soft_per_byte, const uint8_t *keystream, const float *soft,
-                          const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation)
+static srec_status refine(const srec_descrambler *d, weigh_feature *weigh, unsigned soft_per_byte,
+                          const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches,
+                          size_t n, float *mean, float *deviation)
 {
     if (!d || (n_patches && !rate_map) || (n && (!soft || !mean || !deviation)))
         return SREC_ERR_ARG;
@@ -426,20 +431,22 @@ static srec_status refine(const srec_descrambler *d, weigh_feature *weigh, unsig
         covariance[r] = at;
     unsigned was = flush_subnormals();
     for (size_t p = 0, i = 0; p < n_patches; i += d->ladder[rate_map[p]], p++)
-        refine_patch(d, covariance[rate_map[p]], d->ladder[rate_map[p]], weigh, soft_per_byte, keystream ? keystream + i : NULL,
-                     soft + i * soft_per_byte, mean + i, deviation + i);
+        refine_patch(d, covariance[rate_map[p]], d->ladder[rate_map[p]], weigh, soft_per_byte,
+                     keystream ? keystream + i : NULL, soft + i * soft_per_byte, mean + i, deviation + i);
     restore_subnormals(was);
     return SREC_OK;
 }
 
-srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches, size_t n,
-                                        float *mean, float *deviation)
+srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
+                                        const uint8_t *rate_map, size_t n_patches, size_t n, float *mean,
+                                        float *deviation)
 {
     return refine(d, weigh_llr, 8, keystream, soft, rate_map, n_patches, n, mean, deviation);
 }
 
-srec_status srec_descrambler_refine_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches,
-                                              size_t n, float *mean, float *deviation)
+srec_status srec_descrambler_refine_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft,
+                                              const uint8_t *rate_map, size_t n_patches, size_t n, float *mean,
+                                              float *deviation)
 {
     return refine(d, weigh_amplitude, 2, keystream, soft, rate_map, n_patches, n, mean, deviation);
 }

@@ -245,6 +245,54 @@ static void bench_descrambler(const srec_model *model, int snr_db)
     }
 }
 
+/* Second weighing of a coded picture's features, QPSK: the better the SNR, the fewer bytes are in doubt. */
+static void bench_refine(const srec_model *model, const srec_image *image, int snr_db)
+{
+    srec_error error = { 0 };
+    srec_encoder *encoder;
+    srec_features f;
+    srec_descrambler *d;
+    check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
+    check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
+    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
+    const size_t n = f.n_bytes, n_patches = (size_t)f.patch_cols * f.patch_rows, symbols = srec_modem_symbols(SREC_QPSK, n);
+    const srec_slice whole = { .format = SREC_FEATURES_BITS, .n_patches = (uint32_t)n_patches, .rate_map = f.rate_map };
+    uint8_t *keystream = get(n), *sent = get(n), *tables = get(n);
+    float *iq = get(symbols * 2 * sizeof *iq), *soft = get(n * 8 * sizeof *soft), *mean = get(n * sizeof *mean), *deviation = get(n * sizeof *deviation);
+    srec_channel *channel;
+    srec_key key;
+    srec_scrambler *s;
+    srec_key_from_seed(&key, 2);
+    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    check(srec_scrambler_keystream(s, 0, 0, keystream, n), NULL, "keystream");
+    check(srec_scrambler_apply(s, 0, 0, f.bytes, sent, n), NULL, "scramble");
+    check(srec_slice_prior_tables(model, &whole, tables, n), NULL, "tables");
+    check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel), NULL, "channel");
+    check(srec_modem_map(SREC_QPSK, sent, n, iq), NULL, "map");
+    check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
+    check(srec_modem_demap(SREC_QPSK, iq, NULL, powf(10, -0.1f * (float)snr_db), symbols, soft), NULL, "demap");
+    double rate[RUNS];
+    for (int run = -1; run < RUNS; run++) {
+        check(srec_descrambler_llr(d, keystream, soft, tables, n, mean, deviation), NULL, "descramble");
+        double t = now();
+        check(srec_descrambler_refine_llr(d, keystream, soft, f.rate_map, n_patches, n, mean, deviation), NULL, "refine");
+        if (run >= 0)
+            rate[run] = (double)n / (now() - t);
+    }
+    printf("  \"refine_llr_%d_db\": {\"features_per_s\": %.0f},\n", snr_db, median(rate, RUNS));
+    srec_channel_free(channel);
+    srec_scrambler_free(s);
+    srec_descrambler_free(d);
+    srec_encoder_free(encoder);
+    free(keystream);
+    free(sent);
+    free(tables);
+    free(iq);
+    free(soft);
+    free(mean);
+    free(deviation);
+}
+
 /* Packets of one coded picture, QPSK at 10 dB: frame making, mapping, demapping, frame reading. */
 static void bench_packets(const srec_model *model, const srec_image *image)
 {
@@ -323,6 +371,8 @@ int main(int argc, char **argv)
     bench_scrambler();
     bench_descrambler(model, 4);
     bench_descrambler(model, 14);
+    bench_refine(model, &image, 4);
+    bench_refine(model, &image, 14);
     bench_packets(model, &image);
     bool bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
     printf("  \"codec\": [\n");
