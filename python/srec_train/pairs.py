@@ -155,7 +155,7 @@ def draw(args, number, count):
     low, high = SENT[modulation][1:]
     cipher = "add" if modulation == "pam256" else str(rng.choice(("add", "xor", "none"), p=(0.7, 0.2, 0.1)))
     hard = bool(rng.random() < args.hard and cipher != "xor")
-    way = {"modulation": modulation, "snr_db": round(float(rng.uniform(low, high)), 2), "eta": round(float(np.exp(rng.uniform(*np.log((0.04, 0.3))))), 4),
+    way = {"modulation": modulation, "snr_db": round(float(rng.uniform(low, high)), 2), "eta": round(float(np.exp(rng.uniform(*np.log((0.04, 0.6))))), 4),
            "cipher": cipher, "hard": hard, "loss": round(float(rng.uniform(0.02, 0.2)), 3) if rng.random() < 0.2 else 0.0}
     return int(rng.integers(count)), way, rng
 

@@ -154,6 +154,7 @@ TEST(model_file, values_that_are_not_finite_are_refused_wherever_they_are)
         refused_with("fe.token", bad, "not finite");
         refused_with("entropy.scale", bad, "not finite");
         refused_with("fd.linear.3.deviation", bad, "not finite");
+        refused_with("prior.bits.covariance.3", bad, "not finite");
     }
     uint8_t* w = bytes("ga.1.weight"); /* a convolution's */
     const size_t size = strcmp(dtype("ga.1.weight"), "F32") == 0 ? 4 : 2;
@@ -171,13 +172,14 @@ TEST(model_file, priors_that_are_no_probabilities_are_refused)
     *index = 255;
     refused(SREC_ERR_FORMAT, "names table 255");
     *index = was;
+    refused_with("prior.amplitude.covariance.4", -0.25f, "variances must be positive");
     json_object_del(header, "prior.amplitude.index"); /* leaves a hole, or bytes at the end */
     LONGS_EQUAL(SREC_ERR_FORMAT, load());
 }
 
 TEST(model_file, tensors_of_another_shape_are_refused)
 {
-    for (const char* name : { "prior.bits.tables", "prior.bits.index", "fe.token", "fd.linear.0.weight", "fe.linear.15.weight", "ga.1.weight" }) {
+    for (const char* name : { "prior.bits.tables", "prior.bits.index", "prior.bits.covariance.0", "prior.amplitude.covariance.15", "fe.token", "fd.linear.0.weight", "fe.linear.15.weight", "ga.1.weight" }) {
         json_t* shape = json_object_get(json_object_get(header, name), "shape");
         json_t* was = json_deep_copy(shape);
         json_int_t count = 1;
