@@ -23,7 +23,8 @@
 #define CLASSES 41u         /* tables of predictions: by deviation in quarter octaves .. */
 #define CLASS_LOWEST (-28)  /* .. from 2^-7 to 2^3 */
 #define SURE 0.25f          /* levels of deviation: below, the byte is certain and stays as it is */
-#define NO_NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
+#define NO_NEWS 0.9f /* of its variance: a prediction no better says less than the model's own table */
+#define NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
 
 struct srec_descrambler {
     float levels;
@@ -389,15 +390,15 @@ static void refine_patch(const srec_descrambler *d, const float *covariance, siz
     for (size_t i = 0; i < k; i++) {
         /* what its byte alone says of it: the estimate with the prior taken out */
         const float prior = covariance[i * (k + 1)], known = deviation[i] * deviation[i] + step;
-        noise[i] = known < prior * (NO_NOISE_MAX / (1.0f + NO_NOISE_MAX)) ? known * prior / (prior - known)
-                                                                          : NO_NOISE_MAX * prior;
-        observed[i] = mean[i] * (noise[i] / known < (1.0f + NO_NOISE_MAX) ? noise[i] / known : 1.0f + NO_NOISE_MAX);
+        noise[i] = known < prior * (NOISE_MAX / (1.0f + NOISE_MAX)) ? known * prior / (prior - known)
+                                                                          : NOISE_MAX * prior;
+        observed[i] = mean[i] * (noise[i] / known < (1.0f + NOISE_MAX) ? noise[i] / known : 1.0f + NOISE_MAX);
         doubt = doubt || deviation[i] * d->levels > SURE;
     }
     if (!doubt || !srec_predict(covariance, observed, noise, k, d->scratch, predicted, variance))
         return;
     for (size_t i = 0; i < k; i++) {
-        if (deviation[i] * d->levels <= SURE)
+        if (deviation[i] * d->levels <= SURE || variance[i] > NO_NEWS * covariance[i * (k + 1)])
             continue;
         const float away = predicted[i] * d->levels;
         /* the key and a prior around a value other than 128 are both offsets of the table */

@@ -118,7 +118,8 @@ def keystream(seed, session, packet, n):
 
 
 def model_priors(fmt):
-    """Read from the model file by the safetensors format's own rules. -> (levels, tables (n, 256), index (step, position))"""
+    """Read from the model file by the safetensors format's own rules.
+    -> (levels, tables (n, 256), index (step, position), [covariance (k, k) of each step])"""
     name = ("bits", "amplitude")[fmt]
     with open(MODEL, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -130,7 +131,8 @@ def model_priors(fmt):
         return np.frombuffer(data[slice(*entry["data_offsets"])], dtype).reshape(entry["shape"])
 
     codec = json.loads(header["__metadata__"]["codec"])
-    return codec["formats"][name]["levels"], tensor(f"prior.{name}.tables", "<f4").astype(float), tensor(f"prior.{name}.index", "u1")
+    return (codec["formats"][name]["levels"], tensor(f"prior.{name}.tables", "<f4").astype(float), tensor(f"prior.{name}.index", "u1"),
+            [tensor(f"prior.{name}.covariance.{step}", "<f2").astype(float) for step in range(len(codec["ladder"]))])
 
 
 def axis(bits_per_axis):

@@ -172,7 +172,10 @@ TEST(model_file, priors_that_are_no_probabilities_are_refused)
     *index = 255;
     refused(SREC_ERR_FORMAT, "names table 255");
     *index = was;
-    refused_with("prior.amplitude.covariance.4", -0.25f, "variances must be positive");
+    uint8_t* variance = bytes("prior.amplitude.covariance.4"); /* half precision */
+    variance[1] |= 0x80;
+    refused(SREC_ERR_FORMAT, "variances must be positive");
+    variance[1] &= 0x7f;
     json_object_del(header, "prior.amplitude.index"); /* leaves a hole, or bytes at the end */
     LONGS_EQUAL(SREC_ERR_FORMAT, load());
 }
