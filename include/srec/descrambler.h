@@ -36,7 +36,7 @@ SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8
  *  neighbours say where it must lie, modulo 256, is mostly resolved by it. After srec_descrambler_llr() of the same \p keystream and \p soft.
  *  \param rate_map (n_patches) ladder step of each patch; their features, \p n in all, follow each other
  *  \param[in,out] mean, deviation (n)
- *  \return SREC_OK, SREC_ERR_ARG if steps and \p n do not fit, SREC_ERR_MEMORY */
+ *  \return SREC_OK, SREC_ERR_ARG if steps and \p n do not fit */
 SREC_API srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation);
 
 /*! The same after srec_descrambler_amplitude(). */

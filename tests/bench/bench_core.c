@@ -194,6 +194,21 @@ static void bench_scrambler(void)
     free(out);
 }
 
+/* (n, soft_per_byte): what a receiver has of n bytes. */
+static float *soft_values(srec_modulation m, const uint8_t *sent, size_t n, int snr_db)
+{
+    const size_t symbols = srec_modem_symbols(m, n);
+    float *iq = get(symbols * 2 * sizeof *iq), *soft = get(n * srec_modem_soft_per_byte(m) * sizeof *soft);
+    srec_channel *channel;
+    check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel), NULL, "channel");
+    check(srec_modem_map(m, sent, n, iq), NULL, "map");
+    check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
+    check(srec_modem_demap(m, iq, NULL, powf(10, -0.1f * (float)snr_db), symbols, soft), NULL, "demap");
+    srec_channel_free(channel);
+    free(iq);
+    return soft;
+}
+
 /* At a high SNR most likelihoods are next to nothing: arithmetic that some processors are slow at. */
 static void bench_descrambler(const srec_model *model, int snr_db)
 {
@@ -203,11 +218,8 @@ static void bench_descrambler(const srec_model *model, int snr_db)
         srec_descrambler *d;
         check(srec_descrambler_create(priors, &d), NULL, "descrambler");
         srec_modulation m = format == SREC_FEATURES_BITS ? SREC_QPSK : SREC_PAM256;
-        size_t soft_n = srec_modem_soft_per_byte(m), symbols = srec_modem_symbols(m, N);
         uint8_t *bytes = get(N), *keystream = get(N), *tables = get(N);
-        float *iq = get(symbols * 2 * sizeof *iq), *soft = get(N * soft_n * sizeof *soft);
         float *mean = get(N * sizeof *mean), *deviation = get(N * sizeof *deviation);
-        srec_channel *channel;
         srec_key key;
         srec_scrambler *s;
         srec_key_from_seed(&key, 2);
@@ -216,10 +228,7 @@ static void bench_descrambler(const srec_model *model, int snr_db)
         check(srec_scrambler_keystream(s, 1, 0, bytes, N), NULL, "keystream");
         for (size_t i = 0; i < N; i++)
             tables[i] = (uint8_t)(i % priors->n_tables);
-        check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel), NULL, "channel");
-        check(srec_modem_map(m, bytes, N, iq), NULL, "map");
-        check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
-        check(srec_modem_demap(m, iq, NULL, powf(10, -0.1f * (float)snr_db), symbols, soft), NULL, "demap");
+        float *soft = soft_values(m, bytes, N, snr_db);
         double rate[RUNS];
         for (int run = -1; run < RUNS; run++) {
             double t = now();
@@ -232,13 +241,11 @@ static void bench_descrambler(const srec_model *model, int snr_db)
         }
         printf("  \"descrambler_%s_%d_db\": {\"features_per_s\": %.0f},\n", format == SREC_FEATURES_BITS ? "llr" : "amplitude", snr_db,
                median(rate, RUNS));
-        srec_channel_free(channel);
         srec_scrambler_free(s);
         srec_descrambler_free(d);
         free(bytes);
         free(keystream);
         free(tables);
-        free(iq);
         free(soft);
         free(mean);
         free(deviation);
@@ -255,11 +262,10 @@ static void bench_refine(const srec_model *model, const srec_image *image, int s
     check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
     check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
     check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
-    const size_t n = f.n_bytes, n_patches = (size_t)f.patch_cols * f.patch_rows, symbols = srec_modem_symbols(SREC_QPSK, n);
+    const size_t n = f.n_bytes, n_patches = (size_t)f.patch_cols * f.patch_rows;
     const srec_slice whole = { .format = SREC_FEATURES_BITS, .n_patches = (uint32_t)n_patches, .rate_map = f.rate_map };
     uint8_t *keystream = get(n), *sent = get(n), *tables = get(n);
-    float *iq = get(symbols * 2 * sizeof *iq), *soft = get(n * 8 * sizeof *soft), *mean = get(n * sizeof *mean), *deviation = get(n * sizeof *deviation);
-    srec_channel *channel;
+    float *mean = get(n * sizeof *mean), *deviation = get(n * sizeof *deviation);
     srec_key key;
     srec_scrambler *s;
     srec_key_from_seed(&key, 2);
@@ -267,10 +273,7 @@ static void bench_refine(const srec_model *model, const srec_image *image, int s
     check(srec_scrambler_keystream(s, 0, 0, keystream, n), NULL, "keystream");
     check(srec_scrambler_apply(s, 0, 0, f.bytes, sent, n), NULL, "scramble");
     check(srec_slice_prior_tables(model, &whole, tables, n), NULL, "tables");
-    check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel), NULL, "channel");
-    check(srec_modem_map(SREC_QPSK, sent, n, iq), NULL, "map");
-    check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
-    check(srec_modem_demap(SREC_QPSK, iq, NULL, powf(10, -0.1f * (float)snr_db), symbols, soft), NULL, "demap");
+    float *soft = soft_values(SREC_QPSK, sent, n, snr_db);
     double rate[RUNS];
     for (int run = -1; run < RUNS; run++) {
         check(srec_descrambler_llr(d, keystream, soft, tables, n, mean, deviation), NULL, "descramble");
@@ -280,14 +283,12 @@ static void bench_refine(const srec_model *model, const srec_image *image, int s
             rate[run] = (double)n / (now() - t);
     }
     printf("  \"refine_llr_%d_db\": {\"features_per_s\": %.0f},\n", snr_db, median(rate, RUNS));
-    srec_channel_free(channel);
     srec_scrambler_free(s);
     srec_descrambler_free(d);
     srec_encoder_free(encoder);
     free(keystream);
     free(sent);
     free(tables);
-    free(iq);
     free(soft);
     free(mean);
     free(deviation);
