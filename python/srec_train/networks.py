@@ -76,6 +76,11 @@ def zero(conv):
     return conv
 
 
+def pointwise(x, weight):
+    """1x1 convolution (N, C, H, W), (K, C) -> (N, K, H, W); as one matrix product, which PyTorch's own of float32 is not"""
+    return F.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+
+
 class Analysis(nn.Module):
     """ga: picture minus 0.5 (N, 3, H, W) -> latents u (N, C, H/16, W/16)"""
 
@@ -91,8 +96,7 @@ class Analysis(nn.Module):
     def forward(self, x):
         deep = self.tail(self.body(F.relu(self.head(F.pixel_unshuffle(x, 2)))))
         with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1: not for bfloat16
-            blocks = F.pixel_unshuffle(x.float(), PATCH)
-            return deep.float() + F.conv2d(blocks, self.linear[:, :, None, None])
+            return deep.float() + pointwise(F.pixel_unshuffle(x.float(), PATCH), self.linear)
 
 
 class Synthesis(nn.Module):
@@ -110,7 +114,7 @@ class Synthesis(nn.Module):
     def forward(self, u):
         deep = F.pixel_shuffle(self.tail(self.body(u)).float(), 2)
         with torch.autocast("cpu", enabled=False):
-            return deep + F.pixel_shuffle(F.conv2d(u.float(), self.linear[:, :, None, None]), PATCH)
+            return deep + F.pixel_shuffle(pointwise(u.float(), self.linear), PATCH)
 
 
 def round_through(x):
@@ -299,7 +303,8 @@ class Codec(nn.Module):
             if count:
                 groups.append((r, self.sizes.ladder[r], order[at:at + count]))
                 at += count
-        values = [flat[rows] @ self.weight_e[f, r, :k].T for r, k, rows in groups]
+        weight_e, weight_d, weight_v, token_d = (w[f].unbind(0) for w in (self.weight_e, self.weight_d, self.weight_v, self.token_d))  # one gradient each
+        values = [flat[rows] @ weight_e[r][:k].T for r, k, rows in groups]
         if self.measure:
             with torch.no_grad():
                 for (r, k, rows), v in zip(groups, values):
@@ -333,7 +338,7 @@ class Codec(nn.Module):
             e, v = (t[at:at + len(rows) * k].reshape(-1, k) for t in (s, deviation))
             at += len(rows) * k
             mean = e * power.sqrt() * d + self.feature_mean[f, r, :k]
-            g.append(mean @ self.weight_d[f, r, :, :k].T + v @ self.weight_v[f, r, :, :k].T + self.token_d[f, r])
+            g.append(mean @ weight_d[r][:, :k].T + v @ weight_v[r][:, :k].T + token_d[r])
             out.append(rows)
         g = torch.zeros(n * h * w, c).index_copy(0, torch.cat(out), torch.cat(g))
         return g.reshape(n, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

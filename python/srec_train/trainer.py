@@ -35,7 +35,7 @@ def launch(count):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     common = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [subprocess.Popen([sys.executable, *sys.argv], env={**common, "RANK": str(rank)}) for rank in range(count)]
+    started = [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env={**common, "RANK": str(rank)}) for rank in range(count)]
     codes = []
     try:
         while started:
