@@ -22,7 +22,8 @@ typedef struct srec_descrambler srec_descrambler;
 SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out);
 SREC_API void srec_descrambler_free(srec_descrambler *d);
 
-/*! \param keystream (n) of the packet; NULL if the payload was sent in clear
+/*! Each byte on its own.
+ *  \param keystream (n) of the packet; NULL if the payload was sent in clear
  *  \param soft      (n, 8) LLRs, most significant bit first, positive for bit 0; any finite or infinite value, NaN counts as 0
  *  \param tables    (n) prior table of each feature, < n_tables
  *  \param[out] mean, deviation (n) in units of the normalised feature */
@@ -31,18 +32,15 @@ SREC_API srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *ke
 /*! \param soft (n, 2): received amplitude y and noise variance per real dimension (pam256: byte c is sent as (c - 127.5) * SREC_PAM256_STEP) */
 SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *tables, size_t n, float *mean, float *deviation);
 
-/*! What the features of a patch tell about each other, where the model knows their covariance (else nothing is done): each is
- *  predicted from the others' estimates, leaving itself out, and weighed anew with that as its prior. A byte whose certain
- *  neighbours say where it must lie, modulo 256, is mostly resolved by it. After srec_descrambler_llr() of the same \p keystream and \p soft.
+/*! All that can be told: each byte on its own as above, then, where the model knows the covariance of a patch's features, with what
+ *  the others tell: each is predicted from the others' estimates, leaving itself out, and weighed anew with that in its prior.
+ *  A byte whose certain neighbours say where it must lie, modulo 256, is mostly resolved by it.
+ *  \param modulation tells what \p soft holds (srec_modem_soft_per_byte())
  *  \param rate_map (n_patches) ladder step of each patch; their features, \p n in all, follow each other
- *  \param[in,out] mean, deviation (n)
  *  \return SREC_OK, SREC_ERR_ARG if steps and \p n do not fit */
-SREC_API srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation);
+SREC_API srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, const uint8_t *tables, const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation);
 
-/*! The same after srec_descrambler_amplitude(). */
-SREC_API srec_status srec_descrambler_refine_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation);
-
-/*! Hard decisions, as the paper does: deviation 0. \p modulation tells what \p soft holds (srec_modem_soft_per_byte()). */
+/*! Hard decisions, as the paper does: deviation 0. */
 SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, size_t n, float *mean, float *deviation);
 
 SREC_END_DECLS

@@ -72,15 +72,10 @@ class descrambler_impl : public descrambler
         std::vector<float> estimate(2 * n);
         srec_descrambler* d = d_descrambler[s.slice.format].get();
         const uint8_t* key = cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr;
-        srec_status status;
-        if (!d_soft)
-            status = srec_descrambler_hard(d, modulation, key, soft, n, estimate.data(), estimate.data() + n);
-        else if (modulation == SREC_PAM256)
-            status = srec_descrambler_amplitude(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
-        else
-            status = srec_descrambler_llr(d, key, soft, tables.data(), n, estimate.data(), estimate.data() + n);
-        if (d_soft && status == SREC_OK)
-            status = (modulation == SREC_PAM256 ? srec_descrambler_refine_amplitude : srec_descrambler_refine_llr)(d, key, soft, s.slice.rate_map, s.slice.n_patches, n, estimate.data(), estimate.data() + n);
+        float* mean = estimate.data();
+        float* deviation = mean + n;
+        const srec_status status = d_soft ? srec_descrambler_soft(d, modulation, key, soft, tables.data(), s.slice.rate_map, s.slice.n_patches, n, mean, deviation)
+                                          : srec_descrambler_hard(d, modulation, key, soft, n, mean, deviation);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
         /* deviations of 0 that mean nothing: the decoder is told */

@@ -23,7 +23,8 @@
 #define CLASSES 41u         /* tables of predictions: by deviation in quarter octaves .. */
 #define CLASS_LOWEST (-28)  /* .. from 2^-7 to 2^3 */
 #define SURE 0.25f          /* levels of deviation: below, the byte is certain and stays as it is */
-#define NO_NEWS 0.9f /* of its variance: a prediction no better says less than the model's own table */
+#define USUAL 3.0f       /* feature variances of a patch as the model expects them, beside those it has */
+#define AGAIN_FROM 64u   /* features of a patch: so many tell so much about each other that a second round is worth it */
 #define NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
 
 struct srec_descrambler {
@@ -34,7 +35,7 @@ struct srec_descrambler {
     unsigned n_steps, longest;
     unsigned *ladder;  /* NULL: no covariances */
     float *covariance; /* those of all steps, one after the other */
-    float *scratch;    /* of one patch: prediction's, then observed, noise, mean, variance */
+    float *scratch;    /* of one patch: prediction's, then six arrays of refine_patch() */
 };
 
 /* A row that is a probability: finite, not negative, sum 1. */
@@ -102,7 +103,7 @@ static srec_status copy_covariance(srec_descrambler *d, const srec_priors *prior
     d->ladder = malloc(d->n_steps * sizeof *d->ladder);
     d->covariance = malloc(values * sizeof *d->covariance);
     d->scratch =
-        volk_malloc((srec_predict_scratch(d->longest) + 4u * d->longest) * sizeof *d->scratch, volk_get_alignment());
+        volk_malloc((srec_predict_scratch(d->longest) + 6u * d->longest) * sizeof *d->scratch, volk_get_alignment());
     if (!d->ladder || !d->covariance || !d->scratch)
         return SREC_ERR_MEMORY;
     memcpy(d->ladder, priors->ladder, d->n_steps * sizeof *d->ladder);
@@ -313,37 +314,21 @@ static srec_status check(const srec_descrambler *d, const float *soft, const uin
     return SREC_OK;
 }
 
-/* One feature: its soft values are 8 LLRs or 2 of an amplitude. */
-typedef void weigh_feature(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
-                           float *deviation);
+/* Likelihood of the 256 ciphertext values from a byte's soft values: 8 LLRs or 2 of an amplitude. */
+typedef void likelihood_of(const float *soft, float *likelihood);
 
-/* \p zero, one: likelihoods of the LLRs \p soft */
-static void weigh_bits(const srec_descrambler *d, uint8_t key, const float *zero, const float *one, const float *soft,
-                       unsigned table, float *mean, float *deviation)
-{
-    _Alignas(64) float likelihood[VALUES];
-    likelihood_llr(zero, one, likelihood);
-    if (!posterior(d, likelihood, table, key, mean, deviation))
-        srec_descrambler_exact_llr(d, key, soft, (uint8_t)table, mean, deviation);
-}
-
-static void weigh_llr(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
-                      float *deviation)
+static void of_llr(const float *soft, float *likelihood)
 {
     float zero[8], one[8];
     bit_likelihoods(soft, 8, zero, one);
-    weigh_bits(d, key, zero, one, soft, table, mean, deviation);
+    likelihood_llr(zero, one, likelihood);
 }
 
-static void weigh_amplitude(const srec_descrambler *d, uint8_t key, const float *soft, unsigned table, float *mean,
-                            float *deviation)
+static void of_amplitude(const float *soft, float *likelihood)
 {
-    _Alignas(64) float likelihood[VALUES];
     float c, precision;
     limit_amplitude(soft, &c, &precision);
     likelihood_amplitude(c, precision, likelihood);
-    if (!posterior(d, likelihood, table, key, mean, deviation))
-        srec_descrambler_exact_amplitude(d, key, soft, (uint8_t)table, mean, deviation);
 }
 
 srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
@@ -352,14 +337,17 @@ srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, 
     srec_status status = check(d, soft, tables, n, mean, deviation);
     if (status != SREC_OK)
         return status;
+    _Alignas(64) float likelihood[VALUES];
     float zero[8 * BATCH], one[8 * BATCH];
     unsigned was = flush_subnormals();
     for (size_t i = 0; i < n; i++) {
         size_t j = i % BATCH;
         if (j == 0)
             bit_likelihoods(soft + 8 * i, 8 * (n - i < BATCH ? n - i : BATCH), zero, one);
-        weigh_bits(d, keystream ? keystream[i] : 0, zero + 8 * j, one + 8 * j, soft + 8 * i, tables[i], mean + i,
-                   deviation + i);
+        const uint8_t key = keystream ? keystream[i] : 0;
+        likelihood_llr(zero + 8 * j, one + 8 * j, likelihood);
+        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+            srec_descrambler_exact_llr(d, key, soft + 8 * i, tables[i], mean + i, deviation + i);
     }
     restore_subnormals(was);
     return SREC_OK;
@@ -371,85 +359,123 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     srec_status status = check(d, soft, tables, n, mean, deviation);
     if (status != SREC_OK)
         return status;
+    _Alignas(64) float likelihood[VALUES];
     unsigned was = flush_subnormals();
-    for (size_t i = 0; i < n; i++)
-        weigh_amplitude(d, keystream ? keystream[i] : 0, soft + 2 * i, tables[i], mean + i, deviation + i);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t key = keystream ? keystream[i] : 0;
+        of_amplitude(soft + 2 * i, likelihood);
+        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+            srec_descrambler_exact_amplitude(d, key, soft + 2 * i, tables[i], mean + i, deviation + i);
+    }
     restore_subnormals(was);
     return SREC_OK;
 }
 
-/* The features of a patch, each with what the others predict as its prior. */
-static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, weigh_feature *weigh,
-                         unsigned soft_per_byte, const uint8_t *keystream, const float *soft, float *mean,
-                         float *deviation)
+/* A byte anew, with a prediction as its prior; as it was if both have nothing in common.
+ * predicted, variance: of the feature */
+static void weigh_anew(const srec_descrambler *d, float *likelihood, uint8_t key, float predicted, float variance,
+                       float *mean, float *deviation)
 {
-    float *observed = d->scratch + srec_predict_scratch(d->longest), *noise = observed + d->longest,
-          *predicted = noise + d->longest, *variance = predicted + d->longest;
+    /* the key and a prior around a value other than 128 are both offsets of the table */
+    const float away = predicted * d->levels;
+    const int shift = (int)lrintf(away < -127.0f ? -127.0f : away < 127.0f ? away : 127.0f);
+    const int class = (int)lrintf(2.0f * log2f(variance)) - CLASS_LOWEST;
+    /* values are no circle: those beyond 0 and 255 as seen from the prediction are as far off as can be */
+    const uint8_t first = (uint8_t)(shift > 0 ? key : key + shift);
+    for (unsigned i = 0; i < (unsigned)abs(shift); i++)
+        likelihood[(uint8_t)(first + i)] = 0.0f;
+    if (posterior(d, likelihood, d->n_tables + (class < 0 ? 0 : class < (int)CLASSES ? (unsigned)class : CLASSES - 1),
+                  (uint8_t)(key + shift), mean, deviation))
+        *mean += (float)shift / d->levels;
+}
+
+/* Variance of the features of a patch, as a multiple of the covariance's. A busy patch of a picture sent small has as many
+ * features as a calm one of a picture sent large, but not their size. */
+static float size_of_patch(const float *covariance, size_t k, const float *mean, const float *deviation)
+{
+    float found = USUAL, expected = USUAL;
+    for (size_t i = 0; i < k; i++) {
+        found += mean[i] * mean[i] + deviation[i] * deviation[i];
+        expected += covariance[i * (k + 1)];
+    }
+    return found / expected;
+}
+
+/* The features of a patch, each with what the others predict as its prior: expectation propagation (Minka, 2001).
+ * told_mean, told_variance: the Gaussians that the estimates had as priors; in and out */
+static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, likelihood_of *likelihood_from,
+                         unsigned soft_per_byte, const uint8_t *keystream, const float *soft, float *mean,
+                         float *deviation, float *told_mean, float *told_variance)
+{
+    _Alignas(64) float likelihood[VALUES];
+    float *observed = told_variance + d->longest, *noise = observed + d->longest, *predicted = noise + d->longest,
+          *variance = predicted + d->longest;
     const float step = 1.0f / (12.0f * d->levels * d->levels); /* variance of rounding to a byte */
+    const float size = size_of_patch(covariance, k, mean, deviation);
     bool doubt = false;
     for (size_t i = 0; i < k; i++) {
         /* what its byte alone says of it: the estimate with the prior taken out */
-        const float prior = covariance[i * (k + 1)], known = deviation[i] * deviation[i] + step;
-        noise[i] = known < prior * (NOISE_MAX / (1.0f + NOISE_MAX)) ? known * prior / (prior - known)
-                                                                          : NOISE_MAX * prior;
-        observed[i] = mean[i] * (noise[i] / known < (1.0f + NOISE_MAX) ? noise[i] / known : 1.0f + NOISE_MAX);
+        const float most = told_variance[i] * (NOISE_MAX / (1.0f + NOISE_MAX));
+        float known = deviation[i] * deviation[i] + step;
+        known = known < most ? known : most;
+        noise[i] = known * told_variance[i] / (told_variance[i] - known) / size;
+        observed[i] = (mean[i] * told_variance[i] - told_mean[i] * known) / (told_variance[i] - known);
         doubt = doubt || deviation[i] * d->levels > SURE;
     }
     if (!doubt || !srec_predict(covariance, observed, noise, k, d->scratch, predicted, variance))
         return;
     for (size_t i = 0; i < k; i++) {
-        if (deviation[i] * d->levels <= SURE || variance[i] > NO_NEWS * covariance[i * (k + 1)])
+        if (deviation[i] * d->levels <= SURE)
             continue;
-        const float away = predicted[i] * d->levels;
-        /* the key and a prior around a value other than 128 are both offsets of the table */
-        const int shift = (int)lrintf(away < -127.0f ? -127.0f : away < 127.0f ? away : 127.0f);
-        const int class = (int)lrintf(2.0f * log2f(variance[i] > step ? variance[i] : step)) - CLASS_LOWEST;
-        const unsigned table = d->n_tables + (class < 0 ? 0 : class < (int)CLASSES ? (unsigned)class : CLASSES - 1);
-        weigh(d, (uint8_t)((keystream ? keystream[i] : 0) + shift), soft + i * soft_per_byte, table, mean + i,
-              deviation + i);
-        mean[i] += (float)shift / d->levels;
+        told_mean[i] = predicted[i];
+        told_variance[i] = fmaxf(variance[i] * size, step);
+        likelihood_from(soft + i * soft_per_byte, likelihood);
+        weigh_anew(d, likelihood, keystream ? keystream[i] : 0, told_mean[i], told_variance[i], mean + i,
+                   deviation + i);
     }
 }
 
-static srec_status refine(const srec_descrambler *d, weigh_feature *weigh, unsigned soft_per_byte,
-                          const uint8_t *keystream, const float *soft, const uint8_t *rate_map, size_t n_patches,
-                          size_t n, float *mean, float *deviation)
+srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
+                                  const float *soft, const uint8_t *tables, const uint8_t *rate_map, size_t n_patches,
+                                  size_t n, float *mean, float *deviation)
 {
-    if (!d || (n_patches && !rate_map) || (n && (!soft || !mean || !deviation)))
+    const unsigned soft_per_byte = srec_modem_soft_per_byte(modulation);
+    if (!d || !soft_per_byte || (n_patches && !rate_map))
         return SREC_ERR_ARG;
-    if (!d->ladder)
-        return SREC_OK;
-    size_t needed = 0;
-    for (size_t p = 0; p < n_patches; p++) {
-        if (rate_map[p] >= d->n_steps)
+    if (d->ladder) {
+        size_t needed = 0;
+        for (size_t p = 0; p < n_patches; p++) {
+            if (rate_map[p] >= d->n_steps)
+                return SREC_ERR_ARG;
+            needed += d->ladder[rate_map[p]];
+        }
+        if (needed != n)
             return SREC_ERR_ARG;
-        needed += d->ladder[rate_map[p]];
     }
-    if (needed != n)
-        return SREC_ERR_ARG;
-    const float *covariance[SREC_LADDER_MAX_STEPS], *at = d->covariance;
+    const bool amplitude = modulation == SREC_PAM256;
+    srec_status status = (amplitude ? srec_descrambler_amplitude : srec_descrambler_llr)(d, keystream, soft, tables, n,
+                                                                                         mean, deviation);
+    if (status != SREC_OK || !d->ladder)
+        return status;
+    const float *covariances[SREC_LADDER_MAX_STEPS], *at = d->covariance;
     for (unsigned r = 0; r < d->n_steps; at += (size_t)d->ladder[r] * d->ladder[r], r++)
-        covariance[r] = at;
+        covariances[r] = at;
+    float *told_mean = d->scratch + srec_predict_scratch(d->longest), *told_variance = told_mean + d->longest;
     unsigned was = flush_subnormals();
-    for (size_t p = 0, i = 0; p < n_patches; i += d->ladder[rate_map[p]], p++)
-        refine_patch(d, covariance[rate_map[p]], d->ladder[rate_map[p]], weigh, soft_per_byte,
-                     keystream ? keystream + i : NULL, soft + i * soft_per_byte, mean + i, deviation + i);
+    for (size_t p = 0, i = 0; p < n_patches; i += d->ladder[rate_map[p]], p++) {
+        const size_t k = d->ladder[rate_map[p]];
+        const float *covariance = covariances[rate_map[p]];
+        for (size_t j = 0; j < k; j++) {
+            told_mean[j] = 0.0f;
+            told_variance[j] = covariance[j * (k + 1)];
+        }
+        for (int round = 0; round < (k < AGAIN_FROM ? 1 : 2); round++)
+            refine_patch(d, covariance, k, amplitude ? of_amplitude : of_llr, soft_per_byte,
+                         keystream ? keystream + i : NULL, soft + i * soft_per_byte, mean + i, deviation + i, told_mean,
+                         told_variance);
+    }
     restore_subnormals(was);
     return SREC_OK;
-}
-
-srec_status srec_descrambler_refine_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
-                                        const uint8_t *rate_map, size_t n_patches, size_t n, float *mean,
-                                        float *deviation)
-{
-    return refine(d, weigh_llr, 8, keystream, soft, rate_map, n_patches, n, mean, deviation);
-}
-
-srec_status srec_descrambler_refine_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft,
-                                              const uint8_t *rate_map, size_t n_patches, size_t n, float *mean,
-                                              float *deviation)
-{
-    return refine(d, weigh_amplitude, 2, keystream, soft, rate_map, n_patches, n, mean, deviation);
 }
 
 srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,

@@ -263,13 +263,9 @@ static srec_status descramble(const model &m, srec_descrambler *d, const srec_ke
     estimate.resize(2 * n);
     float *mean = estimate.data(), *deviation = estimate.data() + n;
     const uint8_t *stream = keystream.empty() ? nullptr : keystream.data();
-    if (!soft)
-        return srec_descrambler_hard(d, modulation, stream, values, n, mean, deviation);
-    if (srec_status status = (modulation == SREC_PAM256 ? srec_descrambler_amplitude : srec_descrambler_llr)(
-            d, stream, values, tables.data(), n, mean, deviation))
-        return status;
-    return (modulation == SREC_PAM256 ? srec_descrambler_refine_amplitude : srec_descrambler_refine_llr)(
-        d, stream, values, p.slice.rate_map, p.slice.n_patches, n, mean, deviation);
+    return soft ? srec_descrambler_soft(d, modulation, stream, values, tables.data(), p.slice.rate_map,
+                                        p.slice.n_patches, n, mean, deviation)
+                : srec_descrambler_hard(d, modulation, stream, values, n, mean, deviation);
 }
 
 /* -> dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,

@@ -30,16 +30,19 @@ def bayes(log_likelihood, key, prior, levels):
     return mean, np.sqrt(np.maximum(p @ value**2 - mean**2, 0))
 
 
-def predictions(covariance, mean, deviation, step):
-    """Of each feature of a patch from the others, by least squares without it -> means, variances"""
-    prior, known = np.diag(covariance), deviation**2 + step
-    noise = np.where(known < prior * 100 / 101, known * prior / np.maximum(prior - known, 1e-9), 100 * prior)
-    observed = mean * np.minimum(noise / known, 101)
+def predictions(covariance, mean, deviation, told, step):
+    """Of each feature of a patch from the others, by least squares without it. PARAM told: means, variances of the priors so far
+    -> means, variances"""
+    size = (3 + np.sum(mean**2 + deviation**2)) / (3 + np.trace(covariance))
+    covariance = covariance * size
+    known = np.minimum(deviation**2 + step, told[1] * 100 / 101)
+    noise = known * told[1] / (told[1] - known)
+    observed = (mean * told[1] - told[0] * known) / (told[1] - known)
     out = []
-    for i in range(len(prior)):
-        others = np.arange(len(prior)) != i
+    for i in range(len(mean)):
+        others = np.arange(len(mean)) != i
         weight = np.linalg.solve(covariance[np.ix_(others, others)] + np.diag(noise[others]), covariance[others, i])
-        out.append((weight @ observed[others], prior[i] - weight @ covariance[others, i]))
+        out.append((weight @ observed[others], max(covariance[i, i] - weight @ covariance[others, i], step)))
     return np.array(out).T
 
 
@@ -47,19 +50,25 @@ def posterior(log_likelihood, key, meta):
     """Each byte on its own, then the doubtful ones again, around what the others of their patch predict -> means, deviations"""
     levels, tables, index, covariances = model_priors(meta["format"])
     prior = tables[np.concatenate([index[step, :LADDER[step]] for step in meta["rate_map"]])]
+    log_likelihood = log_likelihood - log_likelihood.max(1, keepdims=True)
     mean, deviation = bayes(log_likelihood, key, prior, levels)
-    step, at, value = 1 / (12 * levels**2), 0, np.abs(np.arange(256) - 128)
+    step, at, value = 1 / (12 * levels**2), 0, np.arange(256) - 128
     for r in meta["rate_map"]:
         mine = slice(at, at + LADDER[r])
         at += LADDER[r]
-        predicted, variance = predictions(covariances[r], mean[mine], deviation[mine], step)
-        for i in np.flatnonzero((deviation[mine] * levels > 0.25) & (variance <= 0.9 * np.diag(covariances[r]))) + mine.start:
-            shift = int(np.rint(np.clip(predicted[i - mine.start] * levels, -127, 127)))
-            away = value / (levels * 2 ** (np.rint(2 * np.log2(max(variance[i - mine.start], step))) / 4))  # deviations in quarter octaves
-            gauss, laplace = np.exp(-away**2 / 2), np.exp(-np.sqrt(2) * away)
-            table = (gauss / gauss.sum() + laplace / laplace.sum()) / 2
-            (m,), (deviation[i],) = bayes(log_likelihood[i:i + 1], np.array([int(key[i]) + shift]), table[None], levels)
-            mean[i] = m + shift / levels
+        told = np.array([np.zeros(LADDER[r]), np.diag(covariances[r])])
+        for _ in range(1 if LADDER[r] < 64 else 2):
+            new = predictions(covariances[r], mean[mine], deviation[mine], told, step)
+            for i in np.flatnonzero(deviation[mine] * levels > 0.25):
+                told[:, i] = m, v = new[:, i]
+                m = np.rint(np.clip(m * levels, -127, 127)) / levels
+                away = np.abs(value / levels - m) / 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)  # deviations in quarter octaves
+                around = np.abs(np.arange(-128, 128) / levels) / 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)
+                table = sum(0.5 * np.exp(-f(away)) / np.exp(-f(around)).sum() for f in (lambda x: x**2 / 2, lambda x: np.sqrt(2) * x))
+                table[(value - m * levels < -128) | (value - m * levels > 127)] = 0
+                j = mine.start + i
+                if table @ np.exp(log_likelihood[j, (np.arange(256) + int(key[j])) % 256]) > 1e-24:
+                    (mean[j],), (deviation[j],) = bayes(log_likelihood[j:j + 1], key[j:j + 1], table[None], levels)
     return mean, deviation
 
 

@@ -131,10 +131,8 @@ class Link:
         if hard:
             _call("srec_descrambler_hard", handle, mod, key, _p(soft), ctypes.c_size_t(n), _p(mean), _p(deviation))
         else:
-            kind = "amplitude" if mod == PAM256 else "llr"
-            _call("srec_descrambler_" + kind, handle, key, _p(soft), _p(table), ctypes.c_size_t(n), _p(mean), _p(deviation))
             rate_map = np.ascontiguousarray(rate_map, np.uint8)
-            _call("srec_descrambler_refine_" + kind, handle, key, _p(soft), _p(rate_map), ctypes.c_size_t(len(rate_map)),
+            _call("srec_descrambler_soft", handle, mod, key, _p(soft), _p(table), _p(rate_map), ctypes.c_size_t(len(rate_map)),
                   ctypes.c_size_t(n), _p(mean), _p(deviation))
         return mean, deviation
 

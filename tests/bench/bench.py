@@ -59,8 +59,7 @@ def main():
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)
-    for key in ("scrambler", *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude")),
-                "refine_llr_4_db", "refine_llr_14_db", "packets"):
+    for key in ("scrambler", *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")), "packets"):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
     try:
         import torch

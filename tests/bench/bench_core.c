@@ -252,8 +252,8 @@ static void bench_descrambler(const srec_model *model, int snr_db)
     }
 }
 
-/* Second weighing of a coded picture's features, QPSK: the better the SNR, the fewer bytes are in doubt. */
-static void bench_refine(const srec_model *model, const srec_image *image, int snr_db)
+/* Features of a coded picture, which tell about each other, QPSK: the better the SNR, the fewer bytes are in doubt. */
+static void bench_soft(const srec_model *model, const srec_image *image, int snr_db)
 {
     srec_error error = { 0 };
     srec_encoder *encoder;
@@ -276,13 +276,12 @@ static void bench_refine(const srec_model *model, const srec_image *image, int s
     float *soft = soft_values(SREC_QPSK, sent, n, snr_db);
     double rate[RUNS];
     for (int run = -1; run < RUNS; run++) {
-        check(srec_descrambler_llr(d, keystream, soft, tables, n, mean, deviation), NULL, "descramble");
         double t = now();
-        check(srec_descrambler_refine_llr(d, keystream, soft, f.rate_map, n_patches, n, mean, deviation), NULL, "refine");
+        check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, f.rate_map, n_patches, n, mean, deviation), NULL, "descramble");
         if (run >= 0)
             rate[run] = (double)n / (now() - t);
     }
-    printf("  \"refine_llr_%d_db\": {\"features_per_s\": %.0f},\n", snr_db, median(rate, RUNS));
+    printf("  \"descrambler_soft_%d_db\": {\"features_per_s\": %.0f},\n", snr_db, median(rate, RUNS));
     srec_scrambler_free(s);
     srec_descrambler_free(d);
     srec_encoder_free(encoder);
@@ -372,8 +371,8 @@ int main(int argc, char **argv)
     bench_scrambler();
     bench_descrambler(model, 4);
     bench_descrambler(model, 14);
-    bench_refine(model, &image, 4);
-    bench_refine(model, &image, 14);
+    bench_soft(model, &image, 4);
+    bench_soft(model, &image, 14);
     bench_packets(model, &image);
     bool bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
     printf("  \"codec\": [\n");

@@ -165,10 +165,10 @@ TEST_GROUP(refine)
         LONGS_EQUAL(SREC_OK, (modulation == SREC_PAM256 ? srec_descrambler_amplitude : srec_descrambler_llr)(
                                  d, keystream.data(), soft.data(), tables.data(), N, mean.data(), deviation.data()));
     }
-    srec_status refine(srec_modulation modulation)
+    srec_status refine(srec_modulation modulation, size_t n_patches = PATCHES)
     {
-        return (modulation == SREC_PAM256 ? srec_descrambler_refine_amplitude : srec_descrambler_refine_llr)(
-            d, keystream.data(), soft.data(), rate_map.data(), PATCHES, N, mean.data(), deviation.data());
+        return srec_descrambler_soft(d, modulation, keystream.data(), soft.data(), tables.data(), rate_map.data(), n_patches, N,
+                                     mean.data(), deviation.data());
     }
     double error_db() const
     {
@@ -229,10 +229,10 @@ TEST(refine, steps_that_do_not_fit_and_bad_covariances_are_refused)
     rate_map[3] = 1; /* beyond the ladder */
     LONGS_EQUAL(SREC_ERR_ARG, refine(SREC_QPSK));
     rate_map[3] = 0;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_refine_llr(d, keystream.data(), soft.data(), rate_map.data(), PATCHES - 1, N,
-                                                          mean.data(), deviation.data()));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_refine_llr(nullptr, nullptr, soft.data(), rate_map.data(), PATCHES, N,
-                                                          mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_ERR_ARG, refine(SREC_QPSK, PATCHES - 1));
+    LONGS_EQUAL(SREC_ERR_ARG, refine((srec_modulation)99));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_soft(nullptr, SREC_QPSK, nullptr, soft.data(), tables.data(), rate_map.data(), PATCHES, N,
+                                                    mean.data(), deviation.data()));
     srec_descrambler *bad = nullptr;
     m.covariance[0] = 0;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad));
@@ -248,7 +248,6 @@ TEST(refine, values_that_are_not_finite_do_no_harm)
     send(SREC_QPSK, 4);
     for (size_t i = 0; i < N; i += 7)
         soft[8 * i + i % 8] = i % 3 ? INFINITY : NAN;
-    LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, keystream.data(), soft.data(), tables.data(), N, mean.data(), deviation.data()));
     LONGS_EQUAL(SREC_OK, refine(SREC_QPSK));
     for (size_t i = 0; i < N; i++)
         CHECK(std::isfinite(mean[i]) && std::isfinite(deviation[i]));
