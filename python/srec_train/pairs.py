@@ -17,6 +17,7 @@ import os
 import time
 
 import numpy as np
+from PIL import Image
 
 from . import pictures
 from .core import MODULATIONS, PAM256, Link, Priors, library
@@ -30,7 +31,7 @@ COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard",
            "received", "deviation")
 
 
-class Image(ctypes.Structure):
+class Picture(ctypes.Structure):
     _fields_ = [("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("channels", ctypes.c_uint8), ("stride", ctypes.c_size_t), ("data", ctypes.c_void_p)]
 
 
@@ -57,7 +58,7 @@ class Error(ctypes.Structure):
 
 def image(array):
     """(height, width, 3) u8, contiguous -> srec_image of its memory"""
-    return Image(array.shape[1], array.shape[0], 3, array.strides[0], array.ctypes.data)
+    return Picture(array.shape[1], array.shape[0], 3, array.strides[0], array.ctypes.data)
 
 
 def halve(array):
@@ -66,6 +67,13 @@ def halve(array):
     if library().srec_image_halve(ctypes.byref(image(array)), ctypes.byref(image(half))):
         raise RuntimeError("srec_image_halve")
     return half
+
+
+def enlarge(array):
+    """The middle of a picture at twice its size: calm, as pictures are that a link carries nearly without fault."""
+    h, w = (n // 2 for n in array.shape[:2])
+    y, x = (array.shape[0] - h) // 2, (array.shape[1] - w) // 2
+    return np.array(Image.fromarray(array[y:y + h, x:x + w]).resize((2 * w, 2 * h), Image.Resampling.LANCZOS))
 
 
 def psnr(a, b):
@@ -139,6 +147,7 @@ def add_arguments(parser):
     add("--grid", action="store_true", help="for validation: every picture over a grid of modulations and SNRs, eta 0.2, soft; --count pictures at most")
     add("--hard", type=float, default=0.2, help="share of the pairs that are received by hard decisions")
     add("--reduced", type=float, default=0.25, help="share of the pairs whose picture is halved first: sharper than photographs at full size")
+    add("--enlarged", type=float, default=0.1, help="share of the pairs whose picture is the middle of one, enlarged: calmer than photographs")
     add("--seed", type=int, default=1)
     add("--threads", type=int, default=0, help="0: all cores")
 
@@ -178,7 +187,7 @@ def main(args):
     paths = pictures.find(args.pictures)
     codec = Codec(args.model, args.threads)
     os.makedirs(args.out, exist_ok=True)
-    what = {"model": codec.id, "scale": args.scale, "seed": args.seed, "grid": args.grid, "hard": args.hard, "reduced": args.reduced, "pictures": len(paths)}
+    what = {"model": codec.id, "pictures": len(paths), **{k: getattr(args, k) for k in ("scale", "seed", "grid", "hard", "reduced", "enlarged")}}
     note, table = os.path.join(args.out, "pairs.json"), os.path.join(args.out, "pairs.csv")
     done, size = 0, 0
     if os.path.exists(note):
@@ -210,8 +219,11 @@ def main(args):
             which, way, rng = draw(args, number, len(paths))
             path = paths[which * step]
             name, original = os.path.basename(path), pictures.load(path)
-            if not args.grid and rng.random() < args.reduced:
+            kind = 1.0 if args.grid else rng.random()
+            if kind < args.reduced:
                 name, original = "half of " + name, halve(original)
+            elif kind < args.reduced + args.enlarged:
+                name, original = "middle of " + name, enlarge(original)
             if max(original.shape) > SIDE_MAX:
                 h, w = (min(n, SIDE_MAX) for n in original.shape[:2])
                 y, x = (original.shape[0] - h) // 2, (original.shape[1] - w) // 2
