@@ -12,6 +12,7 @@
 #define SREC_SCRAMBLER_H
 
 #include <srec/key.h>
+#include <srec/model.h>
 #include <stddef.h>
 
 SREC_BEGIN_DECLS
@@ -26,6 +27,8 @@ typedef enum srec_cipher {
 
 SREC_API const char *srec_cipher_name(srec_cipher cipher); /*!< "add", "none", "xor"; NULL if there is no such */
 SREC_API srec_status srec_cipher_parse(const char *name, srec_cipher *out);
+/*! The cipher that costs soft decoding least: xor where features travel as bits, add where they do as amplitudes. */
+SREC_API srec_cipher srec_cipher_for(srec_feature_format format);
 
 /*! Holds the payload key of one session; one thread at a time per handle. */
 typedef struct srec_scrambler srec_scrambler;

@@ -14,7 +14,8 @@ class scrambler_impl : public scrambler
     uint64_t d_session, d_packet = 0, d_dropped = 0;
     handle<srec_scrambler, srec_scrambler_free> d_scrambler;
     std::atomic<bool> d_encrypt;
-    std::atomic<srec_cipher> d_cipher;
+    static constexpr int AUTO = -1;
+    std::atomic<int> d_cipher; /* srec_cipher, or AUTO */
     once d_once;
 
     void handle_slice(const pmt::pmt_t& msg)
@@ -28,7 +29,11 @@ class scrambler_impl : public scrambler
             return message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
         }
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
-        const srec_cipher cipher = d_encrypt ? d_cipher.load() : SREC_CIPHER_NONE;
+        const int chosen = d_cipher;
+        const bool amplitudes = has_number(pmt::car(msg), "format") && get_u64(pmt::car(msg), "format") == SREC_FEATURES_AMPLITUDE;
+        const srec_cipher cipher = !d_encrypt     ? SREC_CIPHER_NONE
+                                   : chosen == AUTO ? srec_cipher_for(amplitudes ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS)
+                                                    : (srec_cipher)chosen;
         if (cipher != SREC_CIPHER_NONE)
             (cipher == SREC_CIPHER_XOR ? srec_scrambler_xor : srec_scrambler_apply)(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());
         pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
@@ -62,11 +67,18 @@ public:
     void set_cipher(const std::string& name) override
     {
         srec_cipher cipher;
-        if (srec_cipher_parse(name.c_str(), &cipher) != SREC_OK || cipher == SREC_CIPHER_NONE)
-            throw std::invalid_argument("cipher must be add or xor, not " + name);
-        d_cipher = cipher;
+        if (name == "auto")
+            d_cipher = AUTO;
+        else if (srec_cipher_parse(name.c_str(), &cipher) == SREC_OK && cipher != SREC_CIPHER_NONE)
+            d_cipher = cipher;
+        else
+            throw std::invalid_argument("cipher must be auto, add or xor, not " + name);
     }
-    std::string cipher() const override { return srec_cipher_name(d_cipher); }
+    std::string cipher() const override
+    {
+        const int cipher = d_cipher;
+        return cipher == AUTO ? "auto" : srec_cipher_name((srec_cipher)cipher);
+    }
     uint64_t session() const override { return d_session; }
 };
 

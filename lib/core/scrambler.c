@@ -33,6 +33,11 @@ srec_status srec_cipher_parse(const char *name, srec_cipher *out)
     return SREC_ERR_ARG;
 }
 
+srec_cipher srec_cipher_for(srec_feature_format format)
+{
+    return format == SREC_FEATURES_AMPLITUDE ? SREC_CIPHER_ADD : SREC_CIPHER_XOR;
+}
+
 _Static_assert(SREC_KEY_BYTES == crypto_stream_chacha20_ietf_KEYBYTES, "the payload key is a ChaCha20 key");
 
 srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out)

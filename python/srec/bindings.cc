@@ -129,10 +129,10 @@ PYBIND11_MODULE(srec_python, m)
         .def("set_eta", &semantic_encoder::set_eta, arg("eta"), "Features per bit of the entropy model, 0.001 .. 10.")
         .def("eta", &semantic_encoder::eta);
     py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler", "Joins keystream and feature bytes.")
-        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0, arg("cipher") = "add")
+        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0, arg("cipher") = "auto")
         .def("set_encrypt", &scrambler::set_encrypt, arg("encrypt"), "False: bytes pass in clear, and the packet says so.")
         .def("encrypt", &scrambler::encrypt)
-        .def("set_cipher", &scrambler::set_cipher, arg("cipher"), "add (modulo 256) or xor, from the next slice on.")
+        .def("set_cipher", &scrambler::set_cipher, arg("cipher"), "auto, add (modulo 256) or xor, from the next slice on.")
         .def("cipher", &scrambler::cipher)
         .def("session", &scrambler::session);
     py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(m, "packet_encoder", "Slices to frames.")

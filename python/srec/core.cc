@@ -159,11 +159,11 @@ struct transmission {
     size_t n_features = 0, header_symbols = 0;
 };
 
-static srec_cipher cipher_from(const std::string &name)
+static srec_cipher cipher_from(const std::string &name, srec_feature_format format)
 {
-    srec_cipher c;
-    if (srec_cipher_parse(name.c_str(), &c) != SREC_OK)
-        throw std::invalid_argument("unknown cipher '" + name + "': add, xor or none");
+    srec_cipher c = srec_cipher_for(format);
+    if (name != "auto" && srec_cipher_parse(name.c_str(), &c) != SREC_OK)
+        throw std::invalid_argument("unknown cipher '" + name + "': auto, add, xor or none");
     return c;
 }
 
@@ -175,7 +175,7 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
     out->modulation = modulation_from(modulation);
     if (format_of(out->modulation) != picture.f.format)
         throw std::invalid_argument("the picture was coded for another kind of modulation than " + modulation);
-    const srec_cipher cipher = cipher_from(cipher_name);
+    const srec_cipher cipher = cipher_from(cipher_name, picture.f.format);
     py::gil_scoped_release release;
     srec_error error{};
     srec_key key;
@@ -452,8 +452,8 @@ PYBIND11_MODULE(srec_core, m)
     m.def("encode", &encode, arg("model"), arg("picture"), arg("eta"), arg("modulation"),
           "Picture to features; pam256 has a format of its own.");
     m.def("transmit", &transmit, arg("model"), arg("coded"), arg("modulation"), arg("key_seed"), arg("session"),
-          arg("cipher") = "add", arg("frame_bytes") = 16000,
-          "Features to symbols: slices, keystream, packets, mapping. cipher: add, xor or none.");
+          arg("cipher") = "auto", arg("frame_bytes") = 16000,
+          "Features to symbols: slices, keystream, packets, mapping. cipher: auto, add, xor or none.");
     m.def("channel", &channel, arg("symbols"), arg("kind"), arg("snr_db"), arg("seed"), arg("coherence") = 1024,
           "-> (symbols, gains or None). snr_db is Es/N0.");
     m.def("receive", &receive, arg("model"), arg("sent"), arg("received"), arg("gains"), arg("snr_db"), arg("key_seed"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10), packet numbers, sessions, clear text."""
+"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, packet numbers, sessions, clear text."""
 import os
 import tempfile
 
@@ -15,23 +15,23 @@ PLAIN = np.random.default_rng(1).integers(0, 256, 300).astype(np.uint8)
 
 class qa_scrambler(BlockCase):
     def test_adds_the_known_keystream_modulo_256(self):
-        (out,), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({}, PLAIN)])
+        (out,), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN)])
         expected = (PLAIN.astype(int) + keystream(1, SESSION, 0, 300)) % 256
         np.testing.assert_array_equal(data_of(out), expected)
         self.assertGreater(np.count_nonzero(PLAIN.astype(int) + keystream(1, SESSION, 0, 300) > 255), 50, "the sum must wrap for this to prove anything")
 
     def test_second_packet_has_the_next_number_and_its_own_keystream(self):
-        (first, second), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({}, PLAIN[:64])] * 2)
+        (first, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])] * 2)
         self.assertEqual([meta_of(m)["packet"] for m in (first, second)], [0, 1])
         np.testing.assert_array_equal(data_of(second), (PLAIN[:64].astype(int) + keystream(1, SESSION, 1, 64)) % 256)
         self.assertTrue((data_of(first) != data_of(second)).any())
 
     def test_subtracting_the_keystream_gives_the_bytes_back(self):
-        (out,), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({}, PLAIN)])
+        (out,), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN)])
         np.testing.assert_array_equal((data_of(out) - keystream(1, SESSION, 0, 300).astype(int)) % 256, PLAIN)
 
     def test_another_key_gives_unrelated_bytes(self):
-        (out,), _ = self.through(srec.scrambler(OTHER_KEY, True, SESSION), [pdu({}, PLAIN[:64])])
+        (out,), _ = self.through(srec.scrambler(OTHER_KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])])
         np.testing.assert_array_equal(data_of(out), (PLAIN[:64].astype(int) + keystream(2, SESSION, 0, 64)) % 256)
         same = np.count_nonzero((data_of(out) - keystream(1, SESSION, 0, 64).astype(int)) % 256 == PLAIN[:64])
         self.assertLess(same, 8, "64 bytes agree by chance in 0.25 places")
@@ -48,7 +48,7 @@ class qa_scrambler(BlockCase):
 
     def test_metadata_passes_and_gains_session_packet_cipher(self):
         (out,), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({"picture": 7, "slice": 3}, PLAIN)])
-        self.assertEqual(meta_of(out), {"picture": 7, "slice": 3, "session": SESSION, "packet": 0, "cipher": "add"})
+        self.assertEqual(meta_of(out), {"picture": 7, "slice": 3, "session": SESSION, "packet": 0, "cipher": "xor"})
 
     def test_without_encryption_bytes_pass_and_the_packet_says_so(self):
         block = srec.scrambler(KEY, False, SESSION)
@@ -62,7 +62,7 @@ class qa_scrambler(BlockCase):
         first = self.through(block, [pdu({}, PLAIN[:64])])[0][0]
         block.set_encrypt(False)
         second = self.through(block, [pdu({}, PLAIN[:64])])[0][0]
-        self.assertEqual([meta_of(m)["cipher"] for m in (first, second)], ["add", "none"])
+        self.assertEqual([meta_of(m)["cipher"] for m in (first, second)], ["xor", "none"])
         self.assertEqual(meta_of(second)["packet"], 1)
         np.testing.assert_array_equal(data_of(second), PLAIN[:64])
 
@@ -74,10 +74,17 @@ class qa_scrambler(BlockCase):
         again = self.through(srec.scrambler(KEY, True, SESSION, "xor"), [pdu({}, data_of(first))])[0][0]
         np.testing.assert_array_equal(data_of(again), PLAIN)
         block.set_cipher("add")
+        self.assertEqual(block.cipher(), "add")
         self.assertEqual(meta_of(self.through(block, [pdu({}, PLAIN)])[0][0])["cipher"], "add")
         for bad in ("none", "rot13", ""):
-            with self.assertRaisesRegex(ValueError, "add or xor"):
+            with self.assertRaisesRegex(ValueError, "auto, add or xor"):
                 block.set_cipher(bad)
+
+    def test_by_itself_it_takes_exclusive_or_but_adds_to_amplitudes(self):
+        block = srec.scrambler(KEY, True, SESSION)
+        self.assertEqual(block.cipher(), "auto")
+        out, _ = self.through(block, [pdu({"format": fmt}, PLAIN) for fmt in (0, 1)])
+        self.assertEqual([meta_of(m)["cipher"] for m in out], ["xor", "add"])
 
     def test_sessions_are_random_unless_given(self):
         sessions = {srec.scrambler(KEY).session() for _ in range(8)}
@@ -86,7 +93,7 @@ class qa_scrambler(BlockCase):
         self.assertEqual(srec.scrambler(KEY, True, 2**64 - 1).session(), 2**64 - 1)
 
     def test_slice_without_bytes_passes_without_bytes(self):
-        (out, second), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({}, np.zeros(0, np.uint8)), pdu({}, PLAIN[:64])])
+        (out, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, np.zeros(0, np.uint8)), pdu({}, PLAIN[:64])])
         self.assertEqual(data_of(out).size, 0)
         np.testing.assert_array_equal(data_of(second), (PLAIN[:64].astype(int) + keystream(1, SESSION, 1, 64)) % 256)
 

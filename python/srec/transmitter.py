@@ -14,7 +14,7 @@ class transmitter(gr.hier_block2):
     """
 
     def __init__(self, key, modulation="qpsk", eta=0.2, encrypt=True, model="", frame_bytes=16000, threads=0, precision="f32",
-                 session=0, len_tag_key="packet_len", cipher="add", samples_per_symbol=0, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
+                 session=0, len_tag_key="packet_len", cipher="auto", samples_per_symbol=0, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
         gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")

@@ -72,11 +72,14 @@ class Simulate(unittest.TestCase):
         print(f"encryption costs {cost:.2f} dB at QPSK 10 dB")
         self.assertLess(cost, 0.3)
 
-    def test_exclusive_or_costs_nothing_at_4_db_and_hides_as_well(self):
-        clear, xor = self.simulate("--snr", "4", "--no-encrypt"), self.simulate("--snr", "4", "--cipher", "xor")
-        print(f"QPSK 4 dB: clear {clear['psnr_db']:.2f} dB, xor {xor['psnr_db']:.2f} dB, Eve {xor['eve_psnr_db']:.2f} dB")
-        self.assertLess(clear["psnr_db"] - xor["psnr_db"], 0.3)
+    def test_encryption_costs_nothing_at_4_db_and_addition_hides_as_well(self):
+        clear, xor, add = (self.simulate("--snr", "4", *options) for options in (("--no-encrypt",), (), ("--cipher", "add")))
+        print(f"QPSK 4 dB: clear {clear['psnr_db']:.2f}, xor {xor['psnr_db']:.2f}, add {add['psnr_db']:.2f}, Eve {add['eve_psnr_db']:.2f} dB")
+        self.assertEqual(xor["cipher"], "xor")
+        self.assertLess(clear["psnr_db"] - xor["psnr_db"], 0.2)
+        self.assertLess(add["eve_psnr_db"], 12)
         self.assertLess(xor["eve_psnr_db"], 12)
+        self.assertEqual(self.simulate("--modulation", "pam256", "--snr", "20")["cipher"], "add")
         self.refused(2, "pam256", "--image", self.picture, "--cipher", "xor", "--modulation", "pam256")
 
     def test_every_modulation_carries_a_picture_and_channel_use_is_right(self):

@@ -16,7 +16,8 @@ namespace srec {
  *
  * \param key     key file, 64 hex digits, or seed:N (tests only)
  * \param encrypt false: bytes pass unchanged and the packet says so
- * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in soft decoding, not for pam256
+ * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in soft decoding, not for pam256;
+ *                auto: xor, and add for pam256
  * \param session 0 = random, as it must be on the air
  * \ingroup srec
  */
@@ -24,7 +25,7 @@ class GR_SREC_API scrambler : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<scrambler> sptr;
-    static sptr make(const std::string& key, bool encrypt = true, uint64_t session = 0, const std::string& cipher = "add");
+    static sptr make(const std::string& key, bool encrypt = true, uint64_t session = 0, const std::string& cipher = "auto");
     virtual void set_encrypt(bool encrypt) = 0;
     virtual bool encrypt() const = 0;
     virtual void set_cipher(const std::string& cipher) = 0; /*!< from the next slice on; throws std::invalid_argument */

@@ -63,6 +63,20 @@ def check_impairments(args):
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
 
 
+def add_cipher_argument(parser):
+    parser.add_argument("--cipher", default="auto", choices=("auto", "add", "xor"),
+                        help="add: modulo 256, the paper's; xor: hides as well and costs soft decoding nothing, not for pam256; "
+                             "auto: xor, and add for pam256 (default)")
+
+
+def settle_cipher(args):
+    """args.cipher as it goes on the air"""
+    if args.cipher == "xor" and args.modulation == "pam256":
+        raise Usage("--cipher xor does not go with pam256: an amplitude can only be added to")
+    if args.cipher == "auto":
+        args.cipher = "add" if args.modulation == "pam256" else "xor"
+
+
 def check_cfo(args):
     if not -0.5 <= args.cfo / args.rate <= 0.5:
         raise Usage(f"--cfo {args.cfo:g}: at {args.rate:g} samples/s it may be {-args.rate / 2:g} .. {args.rate / 2:g}")

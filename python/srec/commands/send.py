@@ -19,7 +19,7 @@ def add_arguments(parser):
     parser.add_argument("--image", required=True, help="picture to send, or a folder of pictures")
     link.add_link_arguments(parser)
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    parser.add_argument("--cipher", default="add", choices=("add", "xor"), help="add: modulo 256, the paper's (default); xor: costs soft decoding nothing")
+    link.add_cipher_argument(parser)
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear, where encryption is not allowed; headers stay sealed")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
     parser.add_argument("--repeat", action="store_true", help="start over for ever (not into a file)")
@@ -40,8 +40,7 @@ def check(args, kind):
     for name, value, low, high in (("eta", args.eta, 0.001, 10), ("frame-bytes", args.frame_bytes, 2000, 30000), ("interval", args.interval, 0, 1e6)):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-    if args.cipher == "xor" and args.modulation == "pam256":
-        raise Usage("--cipher xor does not go with pam256: an amplitude can only be added to")
+    link.settle_cipher(args)
     if args.repeat and kind in ("file", "sim"):
         raise Usage("--repeat does not go with this device: it would never end")
     if args.format and kind not in ("file", "-"):

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import Failure, Usage
+from . import Failure, Usage, link
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PICTURE_TIMEOUT_S = 3600
@@ -24,7 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--no-sr", action="store_true", help="without super-resolution")
     parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed one of that scale)")
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
-    parser.add_argument("--cipher", default="add", choices=("add", "xor"), help="add: modulo 256, the paper's (default); xor: costs soft decoding nothing")
+    link.add_cipher_argument(parser)
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
     parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
     parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="(default awgn)")
@@ -46,8 +46,7 @@ def check(args):
                                    ("threads", args.threads, 0, 1024), ("coherence", args.coherence, 1, 2**30)):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-    if args.cipher == "xor" and args.modulation == "pam256":
-        raise Usage("--cipher xor does not go with pam256: an amplitude can only be added to")
+    link.settle_cipher(args)
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
 

@@ -155,11 +155,11 @@ class Experiment:
         schemes = []
         for t in tables:
             where = f"{self.path}: scheme"
-            t = _table(t, where, {"name": (str, REQUIRED), "decisions": ([str], ["soft"]), "cipher": (str, "add"), "model": (str, first),
+            t = _table(t, where, {"name": (str, REQUIRED), "decisions": ([str], ["soft"]), "cipher": (str, "auto"), "model": (str, first),
                                   "enhancer": ([str], [])})
             _known([t["name"]], SCHEMES, "scheme", self.path)
             _known(t["decisions"], DECISIONS, "decisions", where)
-            _known([t["cipher"]], ("add", "xor"), "cipher", where)
+            _known([t["cipher"]], ("auto", "add", "xor"), "cipher", where)
             _known([t["model"]], self.models, "model", where)
             _known(t["enhancer"], self.enhancers, "enhancer", where)
             if t["enhancer"] and not SCHEMES[t["name"]][2]:
