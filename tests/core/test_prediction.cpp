@@ -137,7 +137,7 @@ TEST_GROUP(refine)
     void teardown() override { srec_descrambler_free(d); }
 
     /* Features, their way through cipher and channel, and what each byte alone says of them. */
-    void send(srec_modulation modulation, float snr_db)
+    void send(srec_modulation modulation, float snr_db, double size = 1)
     {
         std::mt19937 random(2);
         std::normal_distribution<double> normal;
@@ -145,7 +145,7 @@ TEST_GROUP(refine)
         std::vector<float> iq(2 * srec_modem_symbols(modulation, N));
         soft.resize(N * srec_modem_soft_per_byte(modulation));
         for (double &x : latents)
-            x = normal(random);
+            x = size * normal(random);
         for (size_t p = 0; p < PATCHES; p++)
             for (size_t j = 0; j < K; j++) {
                 double f = 0;
@@ -200,6 +200,17 @@ TEST(refine, features_of_a_patch_correct_each_other_and_know_how_well)
         CHECK_TEXT(error_db() < alone - c.gain_db, StringFromFormat("%s %g dB: %.2f -> %.2f dB", srec_modulation_name(c.modulation),
                                                                     (double)c.snr_db, alone, error_db()).asCharString());
         DOUBLES_EQUAL(error_db(), claimed_db(), 0.8);
+    }
+}
+
+TEST(refine, calm_and_busy_patches_are_known_as_such)
+{
+    for (double size : {0.4, 1.6}) {
+        send(SREC_QPSK, 4, size);
+        const double alone = error_db();
+        LONGS_EQUAL(SREC_OK, refine(SREC_QPSK));
+        CHECK_TEXT(error_db() < alone - 2, StringFromFormat("size %g: %.2f -> %.2f dB", size, alone, error_db()).asCharString());
+        DOUBLES_EQUAL(error_db(), claimed_db(), 1.6);
     }
 }
 
