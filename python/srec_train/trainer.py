@@ -34,7 +34,8 @@ def launch(count):
     with socket.socket() as s:  # a port that is free now
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    common = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common = {"OPENBLAS_NUM_THREADS": "1", **os.environ,  # its threads are none of torch.set_num_threads(), and spin as they wait
+              "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     started = [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env={**common, "RANK": str(rank)}) for rank in range(count)]
     codes = []
     try:
