@@ -15,8 +15,8 @@ PROTOTYPE = {
     ("16qam", 4): 21.2, ("16qam", 8): 25.2, ("16qam", 12): 26.6, ("16qam", 16): 29.8,
 }
 # the codec alone (QPSK 14 dB, where no bit is wrong): eta -> mean PSNR. The prototype had 24.0, 26.4, 28.0, 29.3, 30.4
-CODEC = {0.04: 24.4, 0.08: 26.8, 0.12: 28.6, 0.16: 30.4, 0.2: 31.8}
-ENHANCED = {("bpsk", 0): 26.7, ("qpsk", 4): 27.6, ("qpsk", 12): 32.3, ("16qam", 8): 27.0, ("pam256", 10): 25.4}
+CODEC = {0.04: 24.4, 0.08: 26.9, 0.12: 28.7, 0.16: 30.5, 0.2: 32.0}
+ENHANCED = {("bpsk", 0): 28.3, ("qpsk", 4): 29.1, ("qpsk", 12): 32.5, ("16qam", 8): 28.2, ("pam256", 10): 25.9}
 TOLERANCE_DB = 0.1 + 0.05  # asked for, and the rounding of the tables
 
 

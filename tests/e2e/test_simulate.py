@@ -159,7 +159,7 @@ class Simulate(unittest.TestCase):
             self.skipTest("SREC_TEST_IMAGES names no folder of pictures")
         result = self.simulate("--snr", "14", picture=os.path.join(images, "kodak", "05.png"))
         print(f"Kodak 5, QPSK 14 dB: {result['psnr_db']:.2f} dB")
-        self.assertAlmostEqual(result["psnr_db"], 30.2, delta=0.2)
+        self.assertAlmostEqual(result["psnr_db"], 30.3, delta=0.2)
 
 
 class Keys(unittest.TestCase):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Golden tensors: inputs and PyTorch's f32 outputs of every network of the shipped model, planes as (height, width, channels).
 
-    PYTHONPATH=python python3 tests/golden/make_networks.py models/srec-codec-v2.safetensors tests/golden/networks.safetensors
+    PYTHONPATH=python python3 tests/golden/make_networks.py models/srec-codec-v3.safetensors tests/golden/networks.safetensors
 """
 import json
 import sys
