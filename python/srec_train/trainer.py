@@ -31,6 +31,8 @@ def add_arguments(parser):
 
 def launch(count):
     """This very command as `count` processes of one training; -> exit code. PyTorch 1.13's torchrun fails with Python 3.11."""
+    if "RANK" in os.environ:
+        raise RuntimeError("a process of a training starts no others")
     with socket.socket() as s:  # a port that is free now
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

@@ -18,11 +18,11 @@ except ImportError:
     sys.exit(77)
 
 AVERAGE = """
+import os
 import sys
 import torch
 from srec_train import trainer
-if len(sys.argv) == 1:
-    sys.argv.append("worker")
+if "RANK" not in os.environ:
     sys.exit(trainer.launch(2))
 workers = trainer.Workers()
 a, b = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2, 2))
