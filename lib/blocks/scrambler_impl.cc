@@ -30,9 +30,8 @@ class scrambler_impl : public scrambler
         }
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
         const int chosen = d_cipher;
-        const bool amplitudes = has_number(pmt::car(msg), "format") && get_u64(pmt::car(msg), "format") == SREC_FEATURES_AMPLITUDE;
-        const srec_cipher cipher = !d_encrypt     ? SREC_CIPHER_NONE
-                                   : chosen == AUTO ? srec_cipher_for(amplitudes ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS)
+        const srec_cipher cipher = !d_encrypt       ? SREC_CIPHER_NONE
+                                   : chosen == AUTO ? srec_cipher_for((srec_feature_format)get_u64(pmt::car(msg), "format", SREC_FEATURES_BITS))
                                                     : (srec_cipher)chosen;
         if (cipher != SREC_CIPHER_NONE)
             (cipher == SREC_CIPHER_XOR ? srec_scrambler_xor : srec_scrambler_apply)(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());

@@ -62,8 +62,8 @@ def posterior(log_likelihood, key, meta):
             for i in np.flatnonzero(deviation[mine] * levels > 0.25):
                 told[:, i] = m, v = new[:, i]
                 m = np.rint(np.clip(m * levels, -127, 127)) / levels
-                away = np.abs(value / levels - m) / 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)  # deviations in quarter octaves
-                around = np.abs(np.arange(-128, 128) / levels) / 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)
+                spread = levels * 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)  # deviations in quarter octaves
+                away, around = np.abs(value - m * levels) / spread, np.abs(value) / spread
                 table = sum(0.5 * np.exp(-f(away)) / np.exp(-f(around)).sum() for f in (lambda x: x**2 / 2, lambda x: np.sqrt(2) * x))
                 table[(value - m * levels < -128) | (value - m * levels > 127)] = 0
                 j = mine.start + i

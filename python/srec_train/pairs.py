@@ -69,11 +69,15 @@ def halve(array):
     return half
 
 
+def middle(array, height, width):
+    y, x = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
+    return array[y:y + height, x:x + width]
+
+
 def enlarge(array):
     """The middle of a picture at twice its size: calm, as pictures are that a link carries nearly without fault."""
     h, w = (n // 2 for n in array.shape[:2])
-    y, x = (array.shape[0] - h) // 2, (array.shape[1] - w) // 2
-    return np.array(Image.fromarray(array[y:y + h, x:x + w]).resize((2 * w, 2 * h), Image.Resampling.LANCZOS))
+    return np.array(Image.fromarray(middle(array, h, w)).resize((2 * w, 2 * h), Image.Resampling.LANCZOS))
 
 
 def psnr(a, b):
@@ -219,15 +223,13 @@ def main(args):
             which, way, rng = draw(args, number, len(paths))
             path = paths[which * step]
             name, original = os.path.basename(path), pictures.load(path)
-            kind = 1.0 if args.grid else rng.random()
+            kind = math.inf if args.grid else rng.random()
             if kind < args.reduced:
                 name, original = "half of " + name, halve(original)
             elif kind < args.reduced + args.enlarged:
                 name, original = "middle of " + name, enlarge(original)
             if max(original.shape) > SIDE_MAX:
-                h, w = (min(n, SIDE_MAX) for n in original.shape[:2])
-                y, x = (original.shape[0] - h) // 2, (original.shape[1] - w) // 2
-                original = original[y:y + h, x:x + w]
+                original = middle(original, *(min(n, SIDE_MAX) for n in original.shape[:2]))
             original = np.ascontiguousarray(original[:original.shape[0] // 2 * 2, :original.shape[1] // 2 * 2])
             sent = original if args.scale == 1 else halve(original)
             received, deviation = codec.send(sent, seed=int(rng.integers(2**62)), **way)

@@ -44,6 +44,10 @@ def _load(experiment, folder):
     return rows
 
 
+def _cipher(cipher):
+    return "" if cipher in ("auto", "none") else f", {cipher}"
+
+
 def _name(row, models):
     """Legend of a curve."""
     model = f", {row['model']}" if models > 1 else ""
@@ -51,8 +55,7 @@ def _name(row, models):
         model += f" + {row['enhancer']}"
     if row.get("codec"):
         return f"{_CODECS[row['codec']]}, {_CODES[row['code']]}{model}"
-    cipher = "" if row["cipher"] in ("auto", "none") else f", {row['cipher']}"
-    return f"{_SCHEMES[row['scheme']]}, {row['decisions']}{cipher}{model}"
+    return f"{_SCHEMES[row['scheme']]}, {row['decisions']}{_cipher(row['cipher'])}{model}"
 
 
 def _curves(rows, drop):
@@ -104,7 +107,7 @@ def _gains_table(experiment, rows, lines):
     profiles = sorted({(r["model"], r["decisions"], r["cipher"], r["enhancer"] or "") for r in ours})
     if not profiles:
         return
-    heads = [f"{m}, {d}" + (f", {c}" if c != "auto" else "") + (f" + {e}" if e else "") for m, d, c, e in profiles]
+    heads = [f"{m}, {d}{_cipher(c)}" + (f" + {e}" if e else "") for m, d, c, e in profiles]
     lines += [f"## Gain of {_SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB", "",
               "Difference in PSNR, dB, paired by picture, same keys and noise, with the 95 % interval over pictures.", "",
               "| over | modulation | paper | " + " | ".join(heads) + " |", "| --- " * (3 + len(profiles)) + "|"]
