@@ -6,37 +6,88 @@
 #include <math.h>
 
 #define GRANULE 16u /* floats of a row are a multiple: whole vectors */
+#define PIVOTS 6u   /* variables that are swept together .. */
+#define ROWS 2u     /* .. over so many rows at a time: their factors fit the vector registers. A divisor of GRANULE */
 
 static size_t stride_of(size_t n) { return (n + GRANULE - 1) / GRANULE * GRANULE; }
 
-size_t srec_predict_scratch(size_t n) { return (n + 1) * stride_of(n); }
+size_t srec_predict_scratch(size_t n) { return (n + ROWS - 1 + 2 * PIVOTS) * stride_of(n); }
+
+/* a -= the sum over PIVOTS of column column^T one_over, in the lower triangle and up to a vector past it.
+ * a: (n + ROWS - 1, stride), of the rows from n on nothing is wanted; columns: (PIVOTS, stride), 0 from n on */
+SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, const float *restrict columns,
+                                 const float *one_over)
+{
+    for (size_t i = 0; i < n; i += ROWS) {
+        float *restrict row = a + i * stride, f[ROWS][PIVOTS];
+        for (size_t r = 0; r < ROWS; r++)
+            for (size_t b = 0; b < PIVOTS; b++)
+                f[r][b] = columns[b * stride + i + r] * one_over[b];
+        const size_t end = (i + ROWS - 1 + GRANULE) / GRANULE * GRANULE;
+        for (size_t j = 0; j < end; j++) {
+            float sum[ROWS] = {0};
+            for (size_t b = 0; b < PIVOTS; b++) {
+                const float c = columns[b * stride + j];
+                for (size_t r = 0; r < ROWS; r++)
+                    sum[r] += f[r][b] * c;
+            }
+            for (size_t r = 0; r < ROWS; r++)
+                row[r * stride + j] -= sum[r];
+        }
+    }
+}
 
 /* Minus the inverse of a symmetric positive definite (n, n) matrix, in place, of which only the lower triangle is read
- * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979) on each variable in
- * turn. column: stride floats of scratch. false: it is not definite. */
-SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float *restrict column)
+ * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979), on PIVOTS variables at
+ * a time, so that the matrix is gone through n / PIVOTS times.
+ *
+ * a: as of subtract(); panel: 2 PIVOTS rows of stride floats of scratch, 0 from n on
+ * \return false: the matrix is not definite */
+SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float *restrict panel)
 {
-    for (size_t p = 0; p < n; p++) {
-        const float pivot = a[p * stride + p];
-        if (!(pivot > 1e-12f && pivot < 1e12f))
-            return false;
-        const float one_over = 1.0f / pivot;
-        for (size_t j = 0; j < p; j++)
-            column[j] = a[p * stride + j];
-        for (size_t j = p; j < n; j++)
-            column[j] = a[j * stride + p];
-        for (size_t i = 0; i < n; i++) {
-            float *restrict row = a + i * stride;
-            const float f = column[i] * one_over;
-            const size_t end = (i + GRANULE) / GRANULE * GRANULE; /* whole vectors, past the diagonal */
-            for (size_t j = 0; j < end; j++)
-                row[j] -= f * column[j];
+    float *restrict before = panel + PIVOTS * stride; /* columns of the pivots, each as it was when its turn came */
+    for (size_t first = 0; first < n; first += PIVOTS) {
+        const size_t pivots = n - first < PIVOTS ? n - first : PIVOTS;
+        float one_over[PIVOTS] = {0};
+        for (size_t b = 0; b < pivots; b++) {
+            const size_t p = first + b;
+            for (size_t j = 0; j < p; j++)
+                panel[b * stride + j] = a[p * stride + j];
+            for (size_t j = p; j < n; j++)
+                panel[b * stride + j] = a[j * stride + p];
         }
-        for (size_t j = 0; j < p; j++)
-            a[p * stride + j] = column[j] * one_over;
-        for (size_t j = p + 1; j < n; j++)
-            a[j * stride + p] = column[j] * one_over;
-        a[p * stride + p] = -one_over;
+        for (size_t b = 0; b < pivots; b++) {
+            float *restrict own = panel + b * stride, *restrict was = before + b * stride;
+            const float pivot = own[first + b];
+            if (!(pivot > 1e-12f && pivot < 1e12f))
+                return false;
+            one_over[b] = 1.0f / pivot;
+            for (size_t j = 0; j < stride; j++) {
+                was[j] = own[j];
+                own[j] *= one_over[b];
+            }
+            own[first + b] = -one_over[b];
+            for (size_t other = 0; other < pivots; other++) {
+                if (other == b)
+                    continue;
+                float *restrict column = panel + other * stride;
+                const float f = was[first + other] * one_over[b];
+                for (size_t j = 0; j < stride; j++)
+                    column[j] -= f * was[j];
+                column[first + b] = f;
+            }
+        }
+        for (size_t b = pivots; b < PIVOTS; b++)
+            for (size_t j = 0; j < stride; j++)
+                before[b * stride + j] = 0.0f;
+        subtract(a, n, stride, before, one_over);
+        for (size_t b = 0; b < pivots; b++) {
+            const size_t p = first + b;
+            for (size_t j = 0; j < p; j++)
+                a[p * stride + j] = panel[b * stride + j];
+            for (size_t j = p; j < n; j++)
+                a[j * stride + p] = panel[b * stride + j];
+        }
     }
     return true;
 }
@@ -45,34 +96,35 @@ bool srec_predict(const float *covariance, const float *observed, const float *n
                   float *mean, float *variance)
 {
     const size_t stride = stride_of(n);
-    float *column = scratch + n * stride;
-    for (size_t j = n; j < stride; j++)
-        column[j] = 0.0f;
+    float *panel = scratch + (n + ROWS - 1) * stride, *weighted = panel; /* the inverse times observed, negative */
+    for (size_t b = 0; b < 2 * PIVOTS; b++)
+        for (size_t j = n; j < stride; j++)
+            panel[b * stride + j] = 0.0f;
     for (size_t i = 0; i < n; i++) {
         float *row = scratch + i * stride;
         for (size_t j = 0; j < stride; j++)
             row[j] = j <= i ? covariance[i * n + j] : 0.0f;
         row[i] += noise[i];
     }
-    if (!sweep(scratch, n, stride, column))
+    if (!sweep(scratch, n, stride, panel))
         return false;
     for (size_t i = 0; i < n; i++) {
         if (!(scratch[i * stride + i] < 0.0f))
             return false;
-        column[i] = 0.0f;
+        weighted[i] = 0.0f;
     }
-    for (size_t i = 0; i < n; i++) { /* column: the inverse times observed, negative */
+    for (size_t i = 0; i < n; i++) {
         const float *row = scratch + i * stride;
         float sum = row[i] * observed[i];
         for (size_t j = 0; j < i; j++) {
             sum += row[j] * observed[j];
-            column[j] += row[j] * observed[i];
+            weighted[j] += row[j] * observed[i];
         }
-        column[i] += sum;
+        weighted[i] += sum;
     }
     for (size_t i = 0; i < n; i++) {
         const float diagonal = scratch[i * stride + i];
-        mean[i] = observed[i] - column[i] / diagonal;
+        mean[i] = observed[i] - weighted[i] / diagonal;
         variance[i] = -1.0f / diagonal - noise[i];
     }
     return true;
