@@ -25,6 +25,7 @@ from .core import MODULATIONS, PAM256, Link, Priors, library
 # odds, lowest and highest SNR in dB: from hopeless to perfect
 SENT = {"bpsk": (0.22, -4, 16), "qpsk": (0.30, -2, 18), "16qam": (0.24, 0, 24), "64qam": (0.05, 6, 28), "256qam": (0.03, 12, 34), "pam256": (0.16, 0, 30)}
 GRID = [(modulation, snr) for modulation in ("bpsk", "qpsk", "16qam") for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
+PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
 SLICE_BYTES = 3000
 SIDE_MAX = 1024  # larger pictures are cut: a random part of them
 COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard", "loss", "psnr", "height", "width", "original", "sent_height", "sent_width",
@@ -148,8 +149,10 @@ def add_arguments(parser):
     add("--out", required=True, help="folder for the pairs")
     add("--scale", type=int, default=1, choices=(1, 2), help="2: the half-size picture is sent")
     add("--count", type=int, default=2000, help="pairs in all")
-    add("--grid", action="store_true", help="for validation: every picture over a grid of modulations and SNRs, eta 0.2, soft; --count pictures at most")
-    add("--hard", type=float, default=0.2, help="share of the pairs that are received by hard decisions")
+    add("--profile", default="robust", choices=("robust", "paper"),
+        help="paper: only what its experiments send, by hard decisions and addition; robust (default): all that this module can send")
+    add("--grid", action="store_true", help="for validation: every picture over a grid of modulations and SNRs, eta 0.2; --count pictures at most")
+    add("--hard", type=float, default=0.2, help="share of the pairs that are received by hard decisions, of profile robust")
     add("--reduced", type=float, default=0.25, help="share of the pairs whose picture is halved first: sharper than photographs at full size")
     add("--enlarged", type=float, default=0.1, help="share of the pairs whose picture is the middle of one, enlarged: calmer than photographs")
     add("--seed", type=int, default=1)
@@ -161,7 +164,13 @@ def draw(args, number, count):
     rng = np.random.default_rng((args.seed, number))
     if args.grid:
         modulation, snr_db = GRID[number % len(GRID)]
-        return number // len(GRID), {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, "cipher": "add", "hard": False, "loss": 0.0}, rng
+        way = {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, "cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
+        return number // len(GRID), way, rng
+    if args.profile == "paper":
+        modulations, snr, eta = PAPER
+        way = {"modulation": str(rng.choice(modulations)), "snr_db": round(float(rng.uniform(*snr)), 2), "eta": round(float(rng.uniform(*eta)), 4),
+               "cipher": "add", "hard": True, "loss": 0.0}
+        return int(rng.integers(count)), way, rng
     names = list(SENT)
     odds = np.array([SENT[n][0] for n in names])
     modulation = names[rng.choice(len(names), p=odds / odds.sum())]
@@ -191,7 +200,7 @@ def main(args):
     paths = pictures.find(args.pictures)
     codec = Codec(args.model, args.threads)
     os.makedirs(args.out, exist_ok=True)
-    what = {"model": codec.id, "pictures": len(paths), **{k: getattr(args, k) for k in ("scale", "seed", "grid", "hard", "reduced", "enlarged")}}
+    what = {"model": codec.id, "pictures": len(paths), **{k: getattr(args, k) for k in ("profile", "scale", "seed", "grid", "hard", "reduced", "enlarged")}}
     note, table = os.path.join(args.out, "pairs.json"), os.path.join(args.out, "pairs.csv")
     done, size = 0, 0
     if os.path.exists(note):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the enhancer: the C core does what PyTorch does with a whole picture, pairs go on where they ended, a run ends in a model."""
+import csv
 import filecmp
 import os
 import subprocess
@@ -89,6 +90,12 @@ class Enhancer(BlockCase):
                 self.assertTrue(filecmp.cmp(os.path.join(once, name), os.path.join(twice, name), shallow=False), name)
             self.assertIn("another", self.train("pairs", *common, "--out", once, "--count", "5", "--seed", "2", code=1))
             self.train("pairs", *common, "--out", grid, "--count", "1", "--grid")
+            paper = self.path(f"paper{scale}")
+            self.train("pairs", *common, "--out", paper, "--count", "5", "--profile", "paper")
+            with open(os.path.join(paper, "pairs.csv"), newline="") as f:
+                for row in csv.DictReader(f):
+                    self.assertIn(row["modulation"], ("bpsk", "qpsk", "16qam"))
+                    self.assertEqual((row["hard"], row["cipher"], float(row["loss"])), ("1", "add", 0), row)
             run = ("enhancer", "--train", once, "--valid", grid, "--out", self.path(f"run{scale}"), "--steps", "3", "--batch", "2", "--side", "64", *OPTIONS)
             self.assertIn("VALIDATION", self.train(*run))
             model = self.path(f"model{scale}.safetensors")
