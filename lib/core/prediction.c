@@ -41,7 +41,7 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
  * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979), on PIVOTS variables at
  * a time, so that the matrix is gone through n / PIVOTS times.
  *
- * a: as of subtract(); panel: 2 PIVOTS rows of stride floats of scratch, 0 from n on
+ * a: as of subtract(); panel: 2 PIVOTS rows of stride floats of scratch, the first half of them 0 from n on
  * \return false: the matrix is not definite */
 SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float *restrict panel)
 {
@@ -97,7 +97,7 @@ bool srec_predict(const float *covariance, const float *observed, const float *n
 {
     const size_t stride = stride_of(n);
     float *panel = scratch + (n + ROWS - 1) * stride, *weighted = panel; /* the inverse times observed, negative */
-    for (size_t b = 0; b < 2 * PIVOTS; b++)
+    for (size_t b = 0; b < PIVOTS; b++)
         for (size_t j = n; j < stride; j++)
             panel[b * stride + j] = 0.0f;
     for (size_t i = 0; i < n; i++) {

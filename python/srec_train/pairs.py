@@ -24,10 +24,10 @@ from .core import MODULATIONS, PAM256, Link, Priors, library
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
 SENT = {"bpsk": (0.22, -4, 16), "qpsk": (0.30, -2, 18), "16qam": (0.24, 0, 24), "64qam": (0.05, 6, 28), "256qam": (0.03, 12, 34), "pam256": (0.16, 0, 30)}
-GRID = [(modulation, snr) for modulation in ("bpsk", "qpsk", "16qam") for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
+GRID = [(modulation, snr) for modulation in PAPER[0] for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 SLICE_BYTES = 3000
-SIDE_MAX = 1024  # larger pictures are cut: a random part of them
+SIDE_MAX = 1024  # of larger pictures the middle is taken
 COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard", "loss", "psnr", "height", "width", "original", "sent_height", "sent_width",
            "received", "deviation")
 
@@ -162,14 +162,13 @@ def add_arguments(parser):
 def draw(args, number, count):
     """-> which of count pictures, how it is sent, random generator of the pair"""
     rng = np.random.default_rng((args.seed, number))
+    plain = {"cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
     if args.grid:
         modulation, snr_db = GRID[number % len(GRID)]
-        way = {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, "cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
-        return number // len(GRID), way, rng
+        return number // len(GRID), {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, **plain}, rng
     if args.profile == "paper":
         modulations, snr, eta = PAPER
-        way = {"modulation": str(rng.choice(modulations)), "snr_db": round(float(rng.uniform(*snr)), 2), "eta": round(float(rng.uniform(*eta)), 4),
-               "cipher": "add", "hard": True, "loss": 0.0}
+        way = {"modulation": str(rng.choice(modulations)), "snr_db": round(float(rng.uniform(*snr)), 2), "eta": round(float(rng.uniform(*eta)), 4), **plain}
         return int(rng.integers(count)), way, rng
     names = list(SENT)
     odds = np.array([SENT[n][0] for n in names])
