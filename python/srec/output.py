@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are whole or not there. Each is written under a random name in its folder and gets its own name at the end; if anything
+fails it is removed. Symbolic links are never followed. Needs no GNU Radio."""
+import contextlib
+import errno
+import json
+import math
+import os
+import secrets
+import stat
+
+from .text import utf8
+
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # of file systems without hard links
+FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _is_special(path):
+    """A device, pipe or socket, or a name below /dev or /proc (/dev/stdout): written directly, for nothing can take its place."""
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    if any((folder + "/").startswith(above) for above in ("/dev/", "/proc/")) and not (folder + "/").startswith("/dev/shm/"):
+        return os.path.exists(path)
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+class NewFile:
+    """A file that is being written. `file` is a binary file object; commit() gives it its name, discard() removes it. As a context: commits at
+    the end, discards after an exception.
+
+    overwrite: commit() replaces an existing file of that name, in one step; otherwise it raises FileExistsError.
+    mode: permissions before the umask. An existing file's owner and permissions are not taken over, and a symbolic link is replaced, not followed.
+    Every OSError names the file. One thread at a time.
+    """
+
+    def __init__(self, path, overwrite=False, mode=0o666):
+        self.path, self._overwrite, self._temporary = os.fspath(path), overwrite, None
+        with self._named():
+            if _is_special(self.path):
+                self.file = open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), "wb")
+                return
+            if os.path.isdir(self.path) and not os.path.islink(self.path):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            temporary = os.path.join(os.path.dirname(self.path), f".srec-{secrets.token_hex(8)}.tmp")
+            self.file = open(os.open(temporary, FLAGS | os.O_CREAT | os.O_EXCL, mode), "wb")
+            self._temporary = temporary
+
+    def commit(self, path=None):
+        """The file is whole. path: another name in the same folder, where `path` is taken. After an error: discard(), or another name."""
+        self.path = self.path if path is None else path
+        with self._named():
+            self.file.close()
+            if self._temporary and self._overwrite:
+                os.replace(self._temporary, self.path)
+            elif self._temporary:
+                self._link()
+            self._temporary = None
+
+    def _link(self):
+        """Under a name that nothing has; os.replace() alone could not tell."""
+        try:
+            os.link(self._temporary, self.path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            os.close(os.open(self.path, FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                os.replace(self._temporary, self.path)
+            except OSError:
+                os.unlink(self.path)
+                raise
+        else:
+            os.unlink(self._temporary)
+
+    def discard(self):
+        """Removes what has been written; does nothing after commit()."""
+        temporary, self._temporary = self._temporary, None
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        with contextlib.suppress(OSError):  # its last bytes may not fit
+            self.file.close()
+
+    @contextlib.contextmanager
+    def _named(self):
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = self.path, None
+            raise
+
+    def __enter__(self):
+        return self.file
+
+    def __exit__(self, kind, error, _trace):
+        try:
+            if kind is None:
+                self.commit()
+            elif isinstance(error, OSError) and error.filename is None:
+                error.filename = self.path
+        finally:
+            self.discard()
+
+
+def plain(value):
+    """What a JSON file may hold: text as UTF-8 (what is not becomes \\xNN), numbers that are not finite as None."""
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {plain(key) if isinstance(key, str) else key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def json_bytes(value):
+    return (json.dumps(plain(value), indent=1, allow_nan=False) + "\n").encode()
+
+
+def write(path, data, overwrite=True, mode=0o666):
+    """data: bytes or text. Raises OSError."""
+    with NewFile(path, overwrite, mode) as file:
+        file.write(utf8(data).encode() if isinstance(data, str) else data)
+
+
+def write_json(path, value, overwrite=True):
+    """Raises OSError."""
+    write(path, json_bytes(value), overwrite)

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""text: what comes from outside cannot command a terminal."""
+import os
+import sys
+import unittest
+
+from gnuradio.srec.text import printable, utf8
+
+
+class qa_text(unittest.TestCase):
+    def test_ordinary_text_of_any_language_passes_unchanged(self):
+        for text in ("", "photo 1 (2).png", "Köln, 東京, Москва, אבג", "a\\b", "½ 😀"):
+            self.assertEqual(printable(text), text)
+
+    def test_no_character_that_a_terminal_obeys_passes(self):
+        for code in [*range(0x3000), *range(0xD7F0, 0xE010), *range(0xFE00, 0x10000), 0xE0001, sys.maxunicode]:
+            if not chr(code).isprintable():
+                shown = printable(f"a{chr(code)}b")
+                self.assertTrue(shown.isprintable() and shown.startswith("a\\") and shown.endswith("b"), hex(code))
+        self.assertEqual(printable("\x1b]0;pwned\x07 a\nb\u202ec\x9b"), "\\x1b]0;pwned\\x07 a\\x0ab\\u202ec\\x9b")
+
+    def test_bytes_that_are_not_utf8_are_shown_as_bytes(self):
+        self.assertEqual(printable(os.fsdecode(b"b\xe4\xff.jpg")), "b\\xe4\\xff.jpg")
+        self.assertEqual(printable("\ud800"), "\\ud800")
+        self.assertEqual(utf8(os.fsdecode(b"b\xe4\n")), "b\\xe4\n")
+        utf8("".join(map(chr, range(0xD7F0, 0xE010)))).encode()
+
+    def test_any_value_is_shown_and_long_ones_are_cut(self):
+        self.assertEqual((printable(12), printable(None), printable("abcdef", 3), printable("abc", 3)), ("12", "None", "abc...", "abc"))
+
+
+if __name__ == "__main__":
+    unittest.main()
