@@ -12,6 +12,7 @@
 
 #include <srec/burst.h>
 #include <srec/modem.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 SREC_BEGIN_DECLS
@@ -25,7 +26,8 @@ typedef struct srec_burst {
     size_t n_symbols;
     float n0;             /*!< noise power per complex symbol, estimation errors of the gain included */
     float snr_db;         /*!< Es / N0 */
-    float cfo;            /*!< carrier offset, cycles per symbol */
+    float cfo;            /*!< carrier offset of the samples, cycles per symbol */
+    bool inverted;        /*!< the samples have an inverted spectrum (I and Q exchanged); the symbols are right */
     float clock_ppm;      /*!< how much longer a symbol is than samples_per_symbol samples of the receiver, parts per million */
     float level_db;       /*!< mean power of the burst's signal, dB relative to unit power per sample */
     double sample;        /*!< where the first symbol of the preamble lies, samples since the first push */

@@ -217,6 +217,7 @@ bool srec_acquisition_next(srec_acquisition *a, srec_candidate *out)
         /* correlations start with the pulse's reach before the first symbol */
         out->sample = a->origin + (a->first + best) * a->step + SREC_BURST_SPAN * a->sps;
         out->cfo = (float)(((double)d - (double)a->offsets) / (double)a->chirp);
+        out->inverted = false;
         return true;
     }
     return false;

@@ -20,6 +20,7 @@ typedef struct srec_acquisition srec_acquisition;
 typedef struct srec_candidate {
     uint64_t sample; /* of the preamble's first symbol, within half a symbol or so */
     float cfo;       /* cycles per symbol, within 0.5 / SREC_BURST_CHIRP or so */
+    bool inverted;   /* found in the conjugates of the samples */
 } srec_candidate;
 
 srec_status srec_acquisition_create(const srec_waveform *waveform, srec_acquisition **out);

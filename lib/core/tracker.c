@@ -39,6 +39,7 @@ struct srec_tracker {
     double discriminator; /* symbols per unit of the early-late discriminator */
     float preamble[2 * SREC_BURST_PREAMBLE], pilots[2 * SREC_PILOT_PERIOD];
     srec_buffer segment, symbols, gains, phases, observations;
+    size_t segment_samples; /* held in `segment` */
 };
 
 /* A value that moves along a line, estimated by a Kalman filter. */
@@ -123,10 +124,16 @@ void srec_tracker_reach(const srec_tracker *t, size_t n_data, size_t *before, si
     *after = (symbols + SREC_BURST_SPAN + SREC_EQUALISER_REACH + 3) * t->sps + (size_t)((double)(symbols * t->sps) * CLOCK_MAX);
 }
 
-/* Matched filter at position \p at (samples from the segment's start). */
+/* Matched filter at position \p at (samples from the segment's start); 0 where the filter would reach beyond the segment. */
 static void filter(const srec_tracker *t, const float *segment, double at, float out[2])
 {
+    const size_t left = (SREC_BURST_SPAN + (t->equalise ? SREC_EQUALISER_REACH : 0)) * t->sps;
+    const size_t taps = t->equalise ? t->equalised_taps : t->taps;
     const double whole = floor(at);
+    if (!(whole >= (double)left && whole - (double)left + (double)taps <= (double)t->segment_samples)) { /* NaN comes here too */
+        out[0] = out[1] = 0;
+        return;
+    }
     const unsigned phase = (unsigned)((at - whole) * PHASES + 0.5);
     if (t->equalise) {
         const ptrdiff_t from = (ptrdiff_t)whole - (ptrdiff_t)((SREC_BURST_SPAN + SREC_EQUALISER_REACH) * t->sps);
@@ -138,9 +145,14 @@ static void filter(const srec_tracker *t, const float *segment, double at, float
     volk_32fc_32f_dot_prod_32fc((lv_32fc_t *)(void *)out, (const lv_32fc_t *)(const void *)(segment + 2 * start), t->bank + phase * t->stride, t->taps);
 }
 
-/* Copy samples, turned back by \p cfo cycles per symbol. */
-static void derotate(const srec_tracker *t, const float *in, size_t n, double cfo, float *out)
+/* Copy samples into the segment, turned back by \p cfo cycles per symbol; those of an inverted spectrum are conjugated first. */
+static void derotate(srec_tracker *t, const float *in, size_t n, double cfo, bool inverted, float *out)
 {
+    t->segment_samples = n;
+    if (inverted) {
+        volk_32fc_conjugate_32fc((lv_32fc_t *)(void *)out, (const lv_32fc_t *)(const void *)in, (unsigned)n);
+        in = out;
+    }
     const double turn = -TWO_PI * cfo / t->sps;
     const size_t run = 4096; /* the rotator's phase is set anew in double precision, run by run */
     for (size_t i = 0; i < n; i += run) {
@@ -193,12 +205,12 @@ void srec_tracker_fix(srec_tracker *t, const float *samples, uint64_t base, cons
 {
     size_t before, after;
     srec_tracker_reach(t, 0, &before, &after);
-    *out = (srec_preamble_fix){ .sample = (double)candidate->sample, .cfo = (double)candidate->cfo };
+    *out = (srec_preamble_fix){ .sample = (double)candidate->sample, .cfo = (double)candidate->cfo, .inverted = candidate->inverted };
     if (!srec_buffer_need(&t->segment, 2 * (before + after) * sizeof(float)))
         return;
     float *segment = t->segment.data, z[2 * SREC_BURST_PREAMBLE];
     t->equalise = false;
-    derotate(t, samples + 2 * (candidate->sample - before - base), before + after, (double)candidate->cfo, segment);
+    derotate(t, samples + 2 * (candidate->sample - before - base), before + after, (double)candidate->cfo, candidate->inverted, segment);
     const double bin = 0.25 / SREC_BURST_PREAMBLE, step = (double)t->sps / FIX_STEPS;
     double best = 0, energy = 0, best_f = 0, best_t = 0;
     for (int k = -FIX_STEPS / 2 - 2; k <= FIX_STEPS / 2 + 2; k++) {
@@ -353,7 +365,7 @@ srec_status srec_tracker_run(srec_tracker *t, const float *samples, uint64_t bas
         return SREC_ERR_MEMORY;
     float *segment = t->segment.data, *symbols = t->symbols.data, *gains = t->gains.data, *phases = t->phases.data;
     const uint64_t first = (uint64_t)fix->sample - before;
-    derotate(t, samples + 2 * (first - base), before + after, fix->cfo, segment);
+    derotate(t, samples + 2 * (first - base), before + after, fix->cfo, fix->inverted, segment);
     const double start = fix->sample - (double)first;
     line timing, phase;
     look_for_echoes(t, segment, start);
@@ -428,8 +440,9 @@ srec_status srec_tracker_run(srec_tracker *t, const float *samples, uint64_t bas
             energy += (double)(segment[2 * before + i] * segment[2 * before + i]);
         level = fmax(energy / (double)n_samples / (1 + t->sps * n0 / power), 1e-30);
     }
+    const double cfo = fix->cfo + phase.slope / TWO_PI;
     *out = (srec_burst){ .iq = data, .gain_iq = gains, .n_symbols = n_data, .n0 = (float)fmax((n0 + gain_error) / power, 1e-9),
-                         .snr_db = (float)(10 * log10(power / n0)), .cfo = (float)(fix->cfo + phase.slope / TWO_PI),
+                         .snr_db = (float)(10 * log10(power / n0)), .cfo = (float)(fix->inverted ? -cfo : cfo), .inverted = fix->inverted,
                          .clock_ppm = (float)(1e6 * timing.slope), .level_db = (float)(10 * log10(level)),
                          .sample = fix->sample + timing.value * t->sps };
     return SREC_OK;

@@ -15,6 +15,7 @@ typedef struct srec_preamble_fix {
     double sample; /* of the stream, where its first symbol lies */
     double cfo;    /* cycles per symbol */
     double match;  /* |correlation|^2 over the energies, 0 .. 1: SNR / (SNR + 1) */
+    bool inverted; /* the samples' spectrum is inverted: all of this holds for their conjugates */
 } srec_preamble_fix;
 
 srec_status srec_tracker_create(const srec_waveform *waveform, srec_tracker **out);
