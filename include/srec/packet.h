@@ -120,6 +120,15 @@ SREC_API size_t srec_packet_signal_bytes(srec_modulation m);
  *  \return SREC_OK, SREC_ERR_CHECKSUM, SREC_ERR_VERSION */
 SREC_API srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out);
 
+/*! Frame bytes that hold the coded signal field and header. \param signal as srec_signal_read() gave it */
+SREC_API size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal);
+
+/*! Does the frame come from a holder of this key? Signal field and header are decoded and authenticated; nothing is counted, no replay is
+ *  noticed, the model does not matter.
+ *  \param soft (n_bytes, soft_per_byte) start of the frame; srec_packet_head_bytes() suffice  \param[out] out the signal field, if it was read
+ *  \return SREC_OK, SREC_ERR_AUTH (foreign key, forgery, or damage in the header), SREC_ERR_CHECKSUM, SREC_ERR_VERSION, SREC_ERR_TRUNCATED */
+SREC_API srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *out);
+
 /*! Decode the signal field. \param soft (srec_packet_signal_bytes(m), soft_per_byte)
  *  On failure the frame is counted and nothing else of it should be offered. */
 SREC_API srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, const float *soft, srec_signal *out);

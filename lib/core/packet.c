@@ -441,39 +441,64 @@ static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, si
     return status;
 }
 
-static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal)
 {
-    uint8_t field[SREC_SIGNAL_BYTES], sealed[HEADER_MAX + TAG], plain[HEADER_MAX], key[SREC_KEY_BYTES], nonce[12];
+    return field_bytes(m, SREC_SIGNAL_BYTES) + field_bytes(m, signal->header_bytes);
+}
+
+/* Signal field and header of a frame, authenticated and decrypted. \param[out] plain (HEADER_MAX) */
+static srec_status open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *s, uint8_t *plain, size_t *n_plain)
+{
+    uint8_t field[SREC_SIGNAL_BYTES], sealed[HEADER_MAX + TAG], key[SREC_KEY_BYTES], nonce[12];
     if (n_bytes < field_bytes(m, sizeof field))
         return SREC_ERR_TRUNCATED;
     srec_status status = read_field(m, soft, sizeof field, field);
-    srec_signal s;
     if (status == SREC_OK)
-        status = read_signal(m, field, &s);
+        status = read_signal(m, field, s);
+    if (status != SREC_OK)
+        return status;
+    if (n_bytes < srec_packet_head_bytes(m, s))
+        return SREC_ERR_TRUNCATED;
+    status = read_field(m, soft + field_bytes(m, sizeof field) * srec_modem_soft_per_byte(m), s->header_bytes, sealed);
+    if (status == SREC_OK)
+        status = srec_key_derive_header(master, s->session, key);
+    if (status != SREC_OK)
+        return status;
+    srec_packet_nonce(s->packet, nonce);
+    unsigned long long length;
+    const bool authentic = crypto_aead_chacha20poly1305_ietf_decrypt(plain, &length, NULL, sealed, s->header_bytes, field, sizeof field, nonce, key) == 0;
+    sodium_memzero(key, sizeof key);
+    *n_plain = authentic ? (size_t)length : 0;
+    return authentic ? SREC_OK : SREC_ERR_AUTH;
+}
+
+srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *out)
+{
+    uint8_t plain[HEADER_MAX];
+    size_t n_plain;
+    if (!key || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
+        return SREC_ERR_ARG;
+    return open_head(key, m, soft, n_bytes, out, plain, &n_plain);
+}
+
+static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+{
+    uint8_t plain[HEADER_MAX];
+    size_t n_plain;
+    srec_signal s;
+    srec_status status = open_head(&d->key, m, soft, n_bytes, &s, plain, &n_plain);
     if (status != SREC_OK)
         return status;
     if (n_bytes < s.frame_bytes)
         return SREC_ERR_TRUNCATED;
-    const unsigned per_byte = srec_modem_soft_per_byte(m);
-    soft += field_bytes(m, sizeof field) * per_byte;
-    status = read_field(m, soft, s.header_bytes, sealed);
-    if (status == SREC_OK)
-        status = srec_key_derive_header(&d->key, s.session, key);
-    if (status != SREC_OK)
-        return status;
-    srec_packet_nonce(s.packet, nonce);
-    unsigned long long length;
-    int authentic = crypto_aead_chacha20poly1305_ietf_decrypt(plain, &length, NULL, sealed, s.header_bytes, field, sizeof field, nonce, key) == 0;
-    sodium_memzero(key, sizeof key);
-    if (!authentic)
-        return SREC_ERR_AUTH;
     if (!is_new(d, s.session, s.packet))
         return SREC_ERR_REPLAY;
     out->signal = s;
-    status = parse_header(d, plain, (size_t)length, &s, &out->slice);
+    status = parse_header(d, plain, n_plain, &s, &out->slice);
     if (status != SREC_OK)
         return status;
-    soft += field_bytes(m, s.header_bytes) * per_byte;
+    const unsigned per_byte = srec_modem_soft_per_byte(m);
+    soft += srec_packet_head_bytes(m, &s) * per_byte;
     size_t on_air = payload_bytes_on_air(m, s.payload_bytes);
     if (!srec_buffer_need(&d->soft, on_air * per_byte * sizeof(float)))
         return SREC_ERR_MEMORY;

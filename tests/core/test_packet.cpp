@@ -249,6 +249,40 @@ TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
     LONGS_EQUAL(2, c.damaged);
 }
 
+TEST(packet, the_head_alone_tells_who_holds_the_key_and_leaves_no_trace)
+{
+    srec_key other;
+    srec_key_from_seed(&other, 2);
+    for (int i = 0; i < SREC_MODULATIONS; i++) {
+        const auto m = (srec_modulation)i;
+        const unsigned per_byte = srec_modem_soft_per_byte(m);
+        size_t n;
+        srec_signal signal{}, read{};
+        const auto whole = send(m, 10 + (uint64_t)i, 30, n);
+        LONGS_EQUAL(SREC_OK, srec_signal_read(m, whole.data(), &read));
+        const size_t head = srec_packet_head_bytes(m, &read);
+        CHECK(head < n);
+        auto soft = std::vector<float>(whole.begin(), whole.begin() + (ptrdiff_t)(head * per_byte)); /* no more: sanitizers watch */
+        for (int again = 0; again < 2; again++)
+            LONGS_EQUAL(SREC_OK, srec_packet_authenticate(&key, m, soft.data(), head, &signal));
+        CHECK_EQUAL(10u + (unsigned)i, signal.packet);
+        CHECK_EQUAL(n, signal.frame_bytes);
+        LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_authenticate(&other, m, soft.data(), head, &signal));
+        LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_authenticate(&key, m, soft.data(), head - 1, &signal));
+        LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_authenticate(&key, m, soft.data(), srec_packet_signal_bytes(m) - 1, &signal));
+        std::fill(soft.begin() + (ptrdiff_t)(srec_packet_signal_bytes(m) * per_byte), soft.end(), 1.0f); /* a forged field alone */
+        LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_authenticate(&key, m, soft.data(), head, &signal));
+        std::fill(soft.begin(), soft.end(), NAN);
+        CHECK(srec_packet_authenticate(&key, m, soft.data(), head, &signal) < 0);
+        srec_packet p;
+        LONGS_EQUAL(SREC_OK, srec_packet_decode(d, m, whole.data(), n, &p)); /* not yet seen */
+    }
+    srec_signal signal;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_authenticate(nullptr, SREC_QPSK, nullptr, 0, &signal));
+    LONGS_EQUAL(SREC_MODULATIONS, counters().accepted);
+    LONGS_EQUAL(0, counters().forged + counters().damaged + counters().replayed);
+}
+
 TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
 {
     size_t n;
