@@ -8,7 +8,8 @@
  *  bf16 is null where the processor has none. The bar for the engine is a share of this figure. */
 #include <srec/compute.h>
 
-#include <dnnl.h>
+#include "nn/dnnl_api.h"
+
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static void must(dnnl_status_t status)
     exit(1);
 }
 
-static dnnl_memory_t memory(dnnl_engine_t engine, const dnnl_memory_desc_t *md)
+static dnnl_memory_t memory(dnnl_engine_t engine, dnnl_const_md md)
 {
     dnnl_memory_t m;
     void *data;
@@ -51,25 +52,24 @@ static dnnl_memory_t memory(dnnl_engine_t engine, const dnnl_memory_desc_t *md)
 static double measure(dnnl_engine_t engine, dnnl_stream_t stream, dnnl_data_type_t type, int c, int h, int w)
 {
     dnnl_dims_t plane = { 1, c, h, w }, kernel = { c, c, 3, 3 }, bias_dims = { c }, unit = { 1, 1 };
-    dnnl_memory_desc_t src, weights, bias;
-    dnnl_convolution_desc_t desc;
+    dnnl_md src, weights, bias;
     dnnl_post_ops_t post;
     dnnl_primitive_attr_t attr;
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t conv;
-    must(dnnl_memory_desc_init_by_tag(&src, 4, plane, type, dnnl_format_tag_any));
-    must(dnnl_memory_desc_init_by_tag(&weights, 4, kernel, type, dnnl_format_tag_any));
-    must(dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x));
+    must(dnnl_memory_desc_create_with_tag(&src, 4, plane, type, dnnl_format_tag_any));
+    must(dnnl_memory_desc_create_with_tag(&weights, 4, kernel, type, dnnl_format_tag_any));
+    must(dnnl_memory_desc_create_with_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x));
     must(dnnl_post_ops_create(&post));
-    must(dnnl_post_ops_append_eltwise(post, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f));
+    must(dnnl_post_ops_append_eltwise(post, dnnl_eltwise_relu, 0.0f, 0.0f));
     must(dnnl_primitive_attr_create(&attr));
     must(dnnl_primitive_attr_set_post_ops(attr, post));
-    must(dnnl_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &src, &weights, &bias, &src, unit, unit, unit));
-    must(dnnl_primitive_desc_create(&pd, &desc, attr, engine, NULL));
+    must(dnnl_convolution_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference, dnnl_convolution_direct,
+                                                        src, weights, bias, src, unit, NULL, unit, unit, attr));
     must(dnnl_primitive_create(&conv, pd));
     const dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0)) },
                                      { DNNL_ARG_WEIGHTS, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) },
-                                     { DNNL_ARG_BIAS, memory(engine, &bias) },
+                                     { DNNL_ARG_BIAS, memory(engine, bias) },
                                      { DNNL_ARG_DST, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0)) } };
     must(dnnl_primitive_execute(conv, stream, 4, args));
 
@@ -93,6 +93,9 @@ static double measure(dnnl_engine_t engine, dnnl_stream_t stream, dnnl_data_type
     dnnl_primitive_desc_destroy(pd);
     dnnl_primitive_attr_destroy(attr);
     dnnl_post_ops_destroy(post);
+    dnnl_memory_desc_destroy(src);
+    dnnl_memory_desc_destroy(weights);
+    dnnl_memory_desc_destroy(bias);
     return best;
 }
 

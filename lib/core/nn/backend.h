@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Between plan.c and the backends: what a backend provides, and what it can lean on. */
+ *  Between plan.c and the backends: the operations that a backend provides, and the helpers that it can use. */
 #ifndef SREC_NN_BACKEND_H
 #define SREC_NN_BACKEND_H
 
 #include "graph.h"
 
 typedef struct srec_backend_ops {
-    srec_status (*create)(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, void **state, srec_error *error);
+    srec_status (*create)(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, void **state,
+                          srec_error *error);
     void (*free)(void *state);
     float *(*input)(void *state, unsigned i);
     const float *(*output)(const void *state, unsigned i);
@@ -26,6 +27,8 @@ static inline size_t srec_value_count(const srec_value *v, size_t height, size_t
 {
     return srec_value_height(v, height) * srec_value_height(v, width) * v->channels;
 }
+
+/* ---- arena.c ------------------------------------------------------------------------------------------------ */
 
 /* Place buffers of the given sizes (bytes; 0: none) in one arena so that buffers in use at the same time do not overlap.
  * first[i] .. last[i]: steps (inclusive) during which buffer i is in use. \param[out] offset (n) multiples of SREC_NN_ALIGN

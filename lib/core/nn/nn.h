@@ -5,7 +5,8 @@
  *      safetensors.c   file -> tensors and metadata, everything checked
  *      graph.c         JSON -> nodes; shape inference, scale of every tensor, halo
  *      plan.c          graph + input size + backend -> primitives and buffers, made once
- *      onednn.c        backend: oneDNN           reference.c   backend: VOLK dot products (the specification)
+ *      onednn*.c       backend: oneDNN           reference.c   backend: VOLK dot products (the specification)
+ *      arena.c         buffers of a plan's values in one block of memory
  *      tiles.c         runs a plan over a large plane, tile by tile, halos included
  *
  *  Planes at the interface are f32, height x width x channels (hwc); what a backend uses inside is its own. */
@@ -68,7 +69,7 @@ double srec_graph_macs_per_input(const srec_graph *g); /* multiply-accumulates p
 const srec_graph *srec_model_graph(const srec_model *m, const char *name);
 const srec_tensor *srec_model_tensor(const srec_model *m, const char *name);
 
-/* ---- plan.c, onednn.c, reference.c ------------------------------------------------------------------------- */
+/* ---- plan.c, onednn*.c, reference.c ------------------------------------------------------------------------ */
 
 typedef struct srec_plan srec_plan; /* one thread at a time */
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  The C API of oneDNN 3, on oneDNN 2 as well.
+ *
+ *  The engine is written against version 3. Version 2 has structures where version 3 has handles, and it creates a
+ *  primitive descriptor in two steps. The functions below give version 2 the names and arguments of version 3. */
+#ifndef SREC_NN_DNNL_API_H
+#define SREC_NN_DNNL_API_H
+
+#include <dnnl.h>
+
+#if DNNL_VERSION_MAJOR >= 3
+
+typedef dnnl_memory_desc_t dnnl_md; /* a memory descriptor, owned */
+typedef const_dnnl_memory_desc_t dnnl_const_md;
+
+#else
+
+#include <stdlib.h>
+
+typedef dnnl_memory_desc_t *dnnl_md; /* a memory descriptor, owned */
+typedef const dnnl_memory_desc_t *dnnl_const_md;
+
+/* Version 3 changed the arguments of these three. Version 2 has no zero point and no type for a sum. */
+#define dnnl_post_ops_append_sum(post, scale, zero_point, type) dnnl_post_ops_append_sum(post, scale)
+#define dnnl_post_ops_append_eltwise(post, algorithm, alpha, beta)                                                     \
+    dnnl_post_ops_append_eltwise(post, 1.0f, algorithm, alpha, beta)
+#define dnnl_concat_primitive_desc_create(...) srec_dnnl_concat_primitive_desc_create(__VA_ARGS__)
+
+static inline dnnl_status_t dnnl_memory_desc_create_with_tag(dnnl_md *md, int rank, const dnnl_dims_t dims,
+                                                             dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+    *md = malloc(sizeof **md);
+    if (!*md)
+        return dnnl_out_of_memory;
+    return dnnl_memory_desc_init_by_tag(*md, rank, dims, type, tag);
+}
+
+static inline dnnl_status_t dnnl_memory_desc_destroy(dnnl_md md)
+{
+    free(md);
+    return dnnl_success;
+}
+
+static inline dnnl_status_t dnnl_convolution_forward_primitive_desc_create(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t algorithm,
+    dnnl_const_md src, dnnl_const_md weights, dnnl_const_md bias, dnnl_const_md dst, const dnnl_dims_t strides,
+    const dnnl_dims_t dilates, const dnnl_dims_t pad_left, const dnnl_dims_t pad_right, const_dnnl_primitive_attr_t attr)
+{
+    (void)dilates; /* the engine has none: NULL in version 3 */
+    dnnl_convolution_desc_t desc;
+    dnnl_status_t status = dnnl_convolution_forward_desc_init(&desc, kind, algorithm, src, weights, bias, dst, strides,
+                                                              pad_left, pad_right);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
+}
+
+static inline dnnl_status_t dnnl_eltwise_forward_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                                       dnnl_prop_kind_t kind, dnnl_alg_kind_t algorithm,
+                                                                       dnnl_const_md src, dnnl_const_md dst, float alpha,
+                                                                       float beta, const_dnnl_primitive_attr_t attr)
+{
+    (void)dst; /* version 2 takes the source's */
+    dnnl_eltwise_desc_t desc;
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&desc, kind, algorithm, src, alpha, beta);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
+}
+
+static inline dnnl_status_t dnnl_binary_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                              dnnl_alg_kind_t algorithm, dnnl_const_md a,
+                                                              dnnl_const_md b, dnnl_const_md dst,
+                                                              const_dnnl_primitive_attr_t attr)
+{
+    dnnl_binary_desc_t desc;
+    dnnl_status_t status = dnnl_binary_desc_init(&desc, algorithm, a, b, dst);
+    return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
+}
+
+/* Version 2 takes an array of structures, version 3 an array of handles. */
+static inline dnnl_status_t srec_dnnl_concat_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                                   dnnl_const_md dst, int n, int axis,
+                                                                   const dnnl_const_md *src,
+                                                                   const_dnnl_primitive_attr_t attr)
+{
+    dnnl_memory_desc_t *structures = malloc((size_t)n * sizeof *structures);
+    if (!structures)
+        return dnnl_out_of_memory;
+    for (int i = 0; i < n; i++)
+        structures[i] = *src[i];
+    dnnl_status_t status = (dnnl_concat_primitive_desc_create)(pd, dst, n, axis, structures, attr, engine);
+    free(structures);
+    return status;
+}
+
+#endif
+
+#endif /* SREC_NN_DNNL_API_H */
