@@ -42,10 +42,12 @@ static inline dnnl_status_t dnnl_memory_desc_destroy(dnnl_md md)
     return dnnl_success;
 }
 
-static inline dnnl_status_t dnnl_convolution_forward_primitive_desc_create(
-    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t algorithm,
-    dnnl_const_md src, dnnl_const_md weights, dnnl_const_md bias, dnnl_const_md dst, const dnnl_dims_t strides,
-    const dnnl_dims_t dilates, const dnnl_dims_t pad_left, const dnnl_dims_t pad_right, const_dnnl_primitive_attr_t attr)
+static inline dnnl_status_t
+dnnl_convolution_forward_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind,
+                                               dnnl_alg_kind_t algorithm, dnnl_const_md src, dnnl_const_md weights,
+                                               dnnl_const_md bias, dnnl_const_md dst, const dnnl_dims_t strides,
+                                               const dnnl_dims_t dilates, const dnnl_dims_t pad_left,
+                                               const dnnl_dims_t pad_right, const_dnnl_primitive_attr_t attr)
 {
     (void)dilates; /* the engine has none: NULL in version 3 */
     dnnl_convolution_desc_t desc;
@@ -56,8 +58,9 @@ static inline dnnl_status_t dnnl_convolution_forward_primitive_desc_create(
 
 static inline dnnl_status_t dnnl_eltwise_forward_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                                        dnnl_prop_kind_t kind, dnnl_alg_kind_t algorithm,
-                                                                       dnnl_const_md src, dnnl_const_md dst, float alpha,
-                                                                       float beta, const_dnnl_primitive_attr_t attr)
+                                                                       dnnl_const_md src, dnnl_const_md dst,
+                                                                       float alpha, float beta,
+                                                                       const_dnnl_primitive_attr_t attr)
 {
     (void)dst; /* version 2 takes the source's */
     dnnl_eltwise_desc_t desc;

@@ -6,8 +6,8 @@
  *      onednn_primitives.c   weights and oneDNN primitives of every node
  *      onednn.c              creation, execution, the backend's operations
  *
- *  Activations are nhwc: oneDNN's own choice (`any`) is the same on AVX-512 machines, and nhwc keeps pixel shuffles cheap.
- *  Weights are reordered once into the layout that oneDNN chooses. */
+ *  Activations are nhwc: oneDNN's own choice (`any`) is the same on AVX-512 machines, and nhwc keeps pixel shuffles
+ *  cheap. Weights are reordered once into the layout that oneDNN chooses. */
 #ifndef SREC_NN_ONEDNN_H
 #define SREC_NN_ONEDNN_H
 
@@ -21,17 +21,18 @@
 
 /* What runs for one node of the graph. All handles are owned. */
 typedef struct srec_onednn_step {
-    dnnl_primitive_t primitive;     /* NULL: a pixel shuffle, which onednn.c does itself */
+    dnnl_primitive_t primitive; /* NULL: a pixel shuffle, which onednn.c does itself */
     dnnl_exec_arg_t args[SREC_ONEDNN_MAX_ARGS];
     int n_args;
-    dnnl_primitive_t copy;          /* convolution: copies the tensor to add into the destination; NULL: it is there */
+    dnnl_primitive_t copy; /* convolution: copies the tensor to add into the destination; NULL: it is there */
     dnnl_exec_arg_t copy_args[2];
     dnnl_memory_t weights;
     dnnl_memory_t bias;
     dnnl_memory_t scratch;
 } srec_onednn_step;
 
-/* The caller's f32 side of an input or output that the plan holds in another type. All NULL: the value is f32 itself. */
+/* The caller's f32 side of an input or output that the plan holds in another type. All NULL: the value is f32
+ * itself. */
 typedef struct srec_onednn_port {
     float *plane;
     dnnl_memory_t memory;
@@ -40,24 +41,24 @@ typedef struct srec_onednn_port {
 
 typedef struct srec_onednn {
     const srec_graph *graph;
-    size_t height;                  /* of the inputs, in samples */
+    size_t height; /* of the inputs, in samples */
     size_t width;
     int threads;
-    dnnl_data_type_t compute;       /* dnnl_f32 or dnnl_bf16 */
+    dnnl_data_type_t compute; /* dnnl_f32 or dnnl_bf16 */
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    dnnl_data_type_t *type;         /* (n_values) */
-    unsigned *permuted;             /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph */
-    unsigned *shared;               /* (n_values) the value whose buffer it uses: itself, or the tensor added to it */
-    size_t *offset;                 /* (n_values) bytes into the arena */
-    dnnl_md *md;                    /* (n_values) */
-    dnnl_memory_t *memory;          /* (n_values) */
-    srec_onednn_step *steps;        /* (n_nodes) */
+    dnnl_data_type_t *type;  /* (n_values) */
+    unsigned *permuted;      /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph */
+    unsigned *shared;        /* (n_values) the value whose buffer it uses: itself, or the tensor added to it */
+    size_t *offset;          /* (n_values) bytes into the arena */
+    dnnl_md *md;             /* (n_values) */
+    dnnl_memory_t *memory;   /* (n_values) */
+    srec_onednn_step *steps; /* (n_nodes) */
     srec_onednn_port in[SREC_NN_MAX_PORTS];
     srec_onednn_port out[SREC_NN_MAX_PORTS];
     uint8_t *arena;
     uint8_t *scratch;
-    size_t arena_bytes;             /* the ports' planes included */
+    size_t arena_bytes; /* the ports' planes included */
     size_t weight_bytes;
     size_t scratch_bytes;
 } srec_onednn;

@@ -3,7 +3,8 @@
  *  oneDNN backend: data types, channel orders and buffers of a plan's values.
  *
  *  Pixel shuffles: PyTorch orders the shuffled channels (c, dy, dx). Where only a convolution writes or reads them, its
- *  weights are permuted to (dy, dx, c) when the plan is made, and the shuffle copies whole runs of c, not single samples. */
+ *  weights are permuted to (dy, dx, c) when the plan is made, and the shuffle copies whole runs of c, not single
+ *  samples. */
 #include "onednn.h"
 
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static bool shuffles_convolution(const srec_graph *g, const srec_node *shuffle)
            !is_output(g, shuffle->in[0]);
 }
 
-/* In a bf16 plan every value is bf16, except an output that no node reads: there a convolution, a sum or a product writes
- * f32 directly, also through a shuffle. Any other output is converted at the end of the run. */
+/* In a bf16 plan every value is bf16, except an output that no node reads: there a convolution, a sum or a product
+ * writes f32 directly, also through a shuffle. Any other output is converted at the end of the run. */
 static void choose_types(srec_onednn *o)
 {
     const srec_graph *g = o->graph;
@@ -65,7 +66,8 @@ static bool reads(const srec_node *node, unsigned value)
     return false;
 }
 
-/* The factor of the shuffle that a convolution's result goes to, if all of its readers are shuffles of one factor; else 0. */
+/* The factor of the shuffle that a convolution's result goes to, if all of its readers are shuffles of one factor;
+ * else 0. */
 static unsigned shuffled_by_readers(const srec_graph *g, unsigned value)
 {
     unsigned factor = 0;

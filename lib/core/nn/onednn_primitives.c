@@ -3,9 +3,9 @@
  *  oneDNN backend: weights and primitives of a plan's nodes.
  *
  *  A convolution adds the bias, adds the residual and applies ReLU in one pass. The residual is oneDNN's `sum` post-op,
- *  which adds to the content of the destination. It is not `binary_add`: version 2.6.3 computes that wrongly in its gemm
- *  convolutions (chosen for odd channel counts). Where the added tensor is read for the last time, the destination takes
- *  over its buffer, so nothing is copied. */
+ *  which adds to the content of the destination. It is not `binary_add`: version 2.6.3 computes that wrongly in its
+ *  gemm convolutions (chosen for odd channel counts). Where the added tensor is read for the last time, the
+ *  destination takes over its buffer, so nothing is copied. */
 #include "onednn.h"
 
 #include <stdlib.h>
@@ -224,8 +224,7 @@ static srec_status make_concat(srec_onednn *o, unsigned n, dnnl_primitive_attr_t
     }
     add_argument(step, DNNL_ARG_DST, o->memory[node->out]);
     dnnl_primitive_desc_t pd;
-    SREC_ONEDNN_TRY(
-        dnnl_concat_primitive_desc_create(&pd, o->engine, o->md[node->out], (int)node->n_in, 1, src, attr));
+    SREC_ONEDNN_TRY(dnnl_concat_primitive_desc_create(&pd, o->engine, o->md[node->out], (int)node->n_in, 1, src, attr));
     return finish_primitive(o, step, pd);
 }
 
@@ -234,8 +233,8 @@ static srec_status make_binary(srec_onednn *o, unsigned n, dnnl_alg_kind_t algor
     const srec_node *node = &o->graph->nodes[n];
     srec_onednn_step *step = &o->steps[n];
     dnnl_primitive_desc_t pd;
-    SREC_ONEDNN_TRY(dnnl_binary_primitive_desc_create(&pd, o->engine, algorithm, o->md[node->in[0]],
-                                                      o->md[node->in[1]], o->md[node->out], attr));
+    SREC_ONEDNN_TRY(dnnl_binary_primitive_desc_create(&pd, o->engine, algorithm, o->md[node->in[0]], o->md[node->in[1]],
+                                                      o->md[node->out], attr));
     add_argument(step, DNNL_ARG_SRC_0, o->memory[node->in[0]]);
     add_argument(step, DNNL_ARG_SRC_1, o->memory[node->in[1]]);
     add_argument(step, DNNL_ARG_DST, o->memory[node->out]);
@@ -294,15 +293,16 @@ static srec_status make_scratchpad(srec_onednn *o)
         if (!step->primitive)
             continue;
         SREC_ONEDNN_TRY(dnnl_primitive_get_primitive_desc(step->primitive, &pd));
-        SREC_ONEDNN_TRY(dnnl_memory_create(&step->scratch, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0),
-                                           o->engine, o->scratch));
+        SREC_ONEDNN_TRY(dnnl_memory_create(
+            &step->scratch, dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0), o->engine, o->scratch));
         add_argument(step, DNNL_ARG_SCRATCHPAD, step->scratch);
     }
     return SREC_OK;
 }
 
 /* Memory over the port's plane, and the reorder between it and the value. \param outside  descriptor of the plane */
-static srec_status make_reorder(srec_onednn *o, srec_onednn_port *port, unsigned value, bool input, dnnl_const_md outside)
+static srec_status make_reorder(srec_onednn *o, srec_onednn_port *port, unsigned value, bool input,
+                                dnnl_const_md outside)
 {
     dnnl_const_md inside = o->md[value];
     dnnl_primitive_desc_t pd;

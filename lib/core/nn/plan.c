@@ -17,7 +17,8 @@ bool srec_compute_supports(srec_backend backend, srec_precision precision)
     return backend == SREC_BACKEND_REFERENCE && precision == SREC_PRECISION_F32;
 }
 
-/* No plane beyond what 31 bits count: keeps every product of sizes within size_t, and the offsets of any library below within its int. */
+/* No plane beyond what 31 bits count: keeps every product of sizes within size_t, and the offsets of any library below
+ * within its int. */
 static bool counts_fit(const srec_graph *g, size_t height, size_t width)
 {
     for (unsigned i = 0; i < g->n_values; i++) {
@@ -29,16 +30,20 @@ static bool counts_fit(const srec_graph *g, size_t height, size_t width)
     return true;
 }
 
-srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, srec_plan **out, srec_error *error)
+srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width,
+                             srec_plan **out, srec_error *error)
 {
     if (!g || !compute || !out)
         return srec_fail(error, SREC_ERR_ARG, "no graph");
     *out = NULL;
     unsigned granule = srec_graph_granule(g);
     if (!height || !width || height % granule || width % granule || height > 1u << 20 || width > 1u << 20)
-        return srec_fail(error, SREC_ERR_ARG, "network %s: %zux%zu is not a multiple of %u", g->name, width, height, granule);
+        return srec_fail(error, SREC_ERR_ARG, "network %s: %zux%zu is not a multiple of %u", g->name, width, height,
+                         granule);
     if (!counts_fit(g, height, width))
-        return srec_fail(error, SREC_ERR_MEMORY, "network %s at %zux%zu: a plane of more than 2^31 samples; use a smaller tile", g->name, width, height);
+        return srec_fail(error, SREC_ERR_MEMORY,
+                         "network %s at %zux%zu: a plane of more than 2^31 samples; use a smaller tile", g->name, width,
+                         height);
     if (!srec_compute_supports(compute->backend, compute->precision))
         return srec_fail(error, SREC_ERR_UNSUPPORTED, "this processor or backend has no bfloat16; use f32");
     srec_plan *p = calloc(1, sizeof *p);
