@@ -3,6 +3,7 @@
 from gnuradio import gr as _gr  # noqa: F401  (base classes of the bindings)
 
 from .srec_python import *  # noqa: F401,F403
+from .companion import example_picture, folder_to_write, picture_or_example  # noqa: F401
 from .image_sink import image_sink  # noqa: F401
 from .image_source import image_source  # noqa: F401
 from .image_view import image_view  # noqa: F401

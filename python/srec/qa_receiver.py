@@ -21,6 +21,11 @@ def texture(height=128, width=192):
     return (128 + 70 * np.sin(x / 19)[..., None] * np.cos(y / 17)[..., None] * np.array([1, 0.7, 0.5])).clip(0, 255).astype(np.uint8)
 
 
+def symbols_in(*args, **named):
+    """-> a receiver of bare symbols"""
+    return srec.receiver(*args, samples_per_symbol=0, **named)
+
+
 class qa_receiver(gr_unittest.TestCase):
     def setUp(self):
         self.temp = tempfile.TemporaryDirectory()
@@ -35,7 +40,7 @@ class qa_receiver(gr_unittest.TestCase):
         """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is cut off"""
         top = gr.top_block()
         source = srec.image_source([self.path] * pictures, in_flight=pictures)
-        transmitter = srec.transmitter("seed:1", session=2**63 + 1, **options)
+        transmitter = srec.transmitter("seed:1", session=2**63 + 1, samples_per_symbol=0, **options)
         channel, sink = srec.channel(kind, snr_db, 3, coherence=256), srec.image_sink(stop_after=stop_after)
         info, packet_info = blocks.message_debug(False), blocks.message_debug(False)
         top.msg_connect(source, "pdus", transmitter, "pdus")
@@ -72,7 +77,7 @@ class qa_receiver(gr_unittest.TestCase):
         return srec.psnr(self.picture, sink.pictures[-1][0])
 
     def test_pictures_arrive_with_their_figures(self):
-        sink, info, packets = self.link(srec.receiver("seed:1", snr_db=12), pictures=3)
+        sink, info, packets = self.link(symbols_in("seed:1", snr_db=12), pictures=3)
         self.assertEqual([m["picture"] for _, m in sink.pictures], [0, 1, 2])
         self.assertGreater(self.psnr(sink), 28)
         self.assertEqual([i["event"] for i in info], ["picture"] * 3 + ["eof"])
@@ -82,69 +87,69 @@ class qa_receiver(gr_unittest.TestCase):
 
     def test_every_modulation_arrives(self):
         for modulation, snr in (("bpsk", 8), ("16qam", 20), ("64qam", 26), ("256qam", 32), ("pam256", 40)):
-            self.assertGreater(self.psnr(self.link(srec.receiver("seed:1", modulation, snr), snr, modulation=modulation)[0]), 26, modulation)
+            self.assertGreater(self.psnr(self.link(symbols_in("seed:1", modulation, snr), snr, modulation=modulation)[0]), 26, modulation)
 
     def test_the_wrong_key_gets_no_picture_and_counts_forgeries(self):
-        sink, _, packets = self.link(srec.receiver("seed:2", snr_db=12))
+        sink, _, packets = self.link(symbols_in("seed:2", snr_db=12))
         self.assertEqual((sink.count, packets[-1]["accepted"]), (0, 0))
         self.assertGreater(packets[-1]["forged"], 0)
 
     def test_a_wrong_payload_key_gets_noise(self):
-        sink, _, packets = self.link(srec.receiver("seed:1", snr_db=12, payload_key="seed:2"))
+        sink, _, packets = self.link(symbols_in("seed:1", snr_db=12, payload_key="seed:2"))
         self.assertGreater(packets[-1]["accepted"], 0)
         self.assertLess(self.psnr(sink), 14)
 
     def test_soft_decisions_beat_hard_ones_and_the_setter_holds(self):
-        soft = self.psnr(self.link(srec.receiver("seed:1", snr_db=5), 5)[0])
-        receiver = srec.receiver("seed:1", snr_db=5)
+        soft = self.psnr(self.link(symbols_in("seed:1", snr_db=5), 5)[0])
+        receiver = symbols_in("seed:1", snr_db=5)
         receiver.set_soft(False)
         hard = self.psnr(self.link(receiver, 5)[0])
         print(f"QPSK 5 dB: soft {soft:.2f}, hard {hard:.2f} dB")
         self.assertGreater(soft, hard + 3)
 
     def test_a_wrong_snr_costs_quality_and_the_setter_mends_it(self):
-        wrong = self.psnr(self.link(srec.receiver("seed:1", snr_db=30), 4)[0])
-        receiver = srec.receiver("seed:1", snr_db=30)
+        wrong = self.psnr(self.link(symbols_in("seed:1", snr_db=30), 4)[0])
+        receiver = symbols_in("seed:1", snr_db=30)
         receiver.set_snr_db(4)
         right = self.psnr(self.link(receiver, 4)[0])
-        estimated = self.psnr(self.link(srec.receiver("seed:1"), 4)[0])
+        estimated = self.psnr(self.link(symbols_in("seed:1"), 4)[0])
         print(f"QPSK 4 dB: told 30 dB {wrong:.2f}, told 4 dB {right:.2f}, estimated {estimated:.2f} dB")
         self.assertGreater(right, wrong + 2)
         self.assertGreater(estimated, right - 1.5)
 
     def test_super_resolution_gives_other_pictures_and_can_be_bypassed(self):
         enhancer = os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors")
-        plain = self.link(srec.receiver("seed:1", snr_db=12))[0].pictures[-1][0]
-        sink, _, _ = self.link(srec.receiver("seed:1", snr_db=12, enhancer=enhancer))
+        plain = self.link(symbols_in("seed:1", snr_db=12))[0].pictures[-1][0]
+        sink, _, _ = self.link(symbols_in("seed:1", snr_db=12, enhancer=enhancer))
         self.assertTrue(sink.pictures[-1][1]["enhanced"])
         self.assertFalse(np.array_equal(sink.pictures[-1][0], plain))
-        passed, _, _ = self.link(srec.receiver("seed:1", snr_db=12, enhancer=enhancer, bypass=True))
+        passed, _, _ = self.link(symbols_in("seed:1", snr_db=12, enhancer=enhancer, bypass=True))
         np.testing.assert_array_equal(passed.pictures[-1][0], plain)
-        receiver = srec.receiver("seed:1", snr_db=12, enhancer=enhancer, bypass=True)
+        receiver = symbols_in("seed:1", snr_db=12, enhancer=enhancer, bypass=True)
         receiver.set_bypass(False)
         again, _, _ = self.link(receiver)
         np.testing.assert_array_equal(again.pictures[-1][0], sink.pictures[-1][0])
 
     def test_scale_2_restores_the_size(self):
         enhancer = os.path.join(ROOT, "tests", "golden", "enhancer-x2.safetensors")
-        sink, _, _ = self.link(srec.receiver("seed:1", snr_db=12, enhancer=enhancer, scale=2, bypass=True), scale=2)
+        sink, _, _ = self.link(symbols_in("seed:1", snr_db=12, enhancer=enhancer, scale=2, bypass=True), scale=2)
         self.assertEqual(sink.pictures[-1][0].shape, self.picture.shape)
         self.assertGreater(self.psnr(sink), 18)
 
     def test_the_gain_input_undoes_fading(self):
-        sink, _, packets = self.link(srec.receiver("seed:1", snr_db=20, gain_input=True), 20, "rayleigh")
+        sink, _, packets = self.link(symbols_in("seed:1", snr_db=20, gain_input=True), 20, "rayleigh")
         self.assertGreater(packets[-1]["accepted"], 0)
         self.assertGreater(self.psnr(sink), 22)
 
     def test_without_end_mark_the_picture_comes_all_the_same(self):
-        sink, _, _ = self.link(srec.receiver("seed:1", snr_db=12, timeout=3), ends=False, stop_after=1)
+        sink, _, _ = self.link(symbols_in("seed:1", snr_db=12, timeout=3), ends=False, stop_after=1)
         self.assertGreater(self.psnr(sink), 28)
 
     def test_pictures_so_far_come_while_packets_are_missing(self):
         top = gr.top_block()
-        source, transmitter = srec.image_source(self.path, repeat=True, in_flight=1), srec.transmitter("seed:1", frame_bytes=2000)
+        source, transmitter = srec.image_source(self.path, repeat=True, in_flight=1), srec.transmitter("seed:1", frame_bytes=2000, samples_per_symbol=0)
         channel = srec.channel("awgn", 12.0, 3, loss=0.3)
-        receiver = srec.receiver("seed:1", snr_db=12.0, progress=3600.0, max_queue=100, timeout=1000)
+        receiver = symbols_in("seed:1", snr_db=12.0, progress=3600.0, max_queue=100, timeout=1000)
         receiver.set_progress(1e-6)
         self.assertAlmostEqual(receiver.decoder.progress(), 1e-6)
         found = blocks.message_debug(False)
@@ -164,15 +169,34 @@ class qa_receiver(gr_unittest.TestCase):
         self.assertIs(meta["partial"], True)
         self.assertTrue(0 < meta["slices_lost"] < meta["slices"])
 
+    def test_both_ends_with_their_defaults_make_a_link_through_noise_and_offsets(self):
+        top, sink = gr.top_block(), srec.image_sink(stop_after=1)
+        source, transmitter, receiver = srec.image_source(self.path), srec.transmitter("seed:1"), srec.receiver("seed:1")
+        air = srec.impairments(noise_power=0.002, cfo=0.004, clock_ppm=-10, delay=1234.5, gain_db=-20)
+        top.msg_connect(source, "pdus", transmitter, "pdus")
+        top.connect(transmitter, air, receiver)
+        top.msg_connect(receiver, "pdus", sink, "pdus")
+        top.start()
+        try:
+            self.assertTrue(sink.wait(HANG), "no picture")
+        finally:
+            top.stop()
+            top.wait()
+        self.assertGreater(self.psnr(sink), 28)
+
+    def test_the_gain_input_is_for_bare_symbols(self):
+        with self.assertRaisesRegex(ValueError, "gain_input needs samples_per_symbol = 0"):
+            srec.receiver("seed:1", gain_input=True)
+
     def test_impossible_parameters_are_refused_with_a_word(self):
         for word, arguments in (("modulation", {"modulation": "8psk"}), ("snr_db", {"snr_db": 1000}), ("timeout", {"timeout": 0}),
                                 ("precision", {"precision": "f8"}), ("progress", {"progress": -1}),
                                 ("max_queue", {"max_queue": 0}), ("policy", {"policy": "none"}), ("/none", {"model": "/none"}),
                                 ("/none", {"enhancer": "/none"}), ("seed", {"key": "seed:x"}), ("/nokey", {"payload_key": "/nokey"})):
             with self.assertRaisesRegex((ValueError, RuntimeError), word):
-                srec.receiver(**{"key": "seed:1", **arguments})
+                symbols_in(**{"key": "seed:1", **arguments})
         with self.assertRaises(ValueError):
-            srec.receiver("seed:1").set_snr_db(1000)
+            symbols_in("seed:1").set_snr_db(1000)
 
 
 if __name__ == "__main__":

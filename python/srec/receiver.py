@@ -8,7 +8,7 @@ from .metadata import to_pmt
 
 
 class receiver(gr.hier_block2):
-    """Stream in: symbols with length tags, or with samples_per_symbol above 0 samples as a radio gives them.
+    """Stream in: samples as a radio gives them; with samples_per_symbol = 0 bare symbols with length tags.
     Message ports: out `pdus` (pictures), out `received` (pictures before super-resolution), out `info` (of the semantic
     decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is one),
     out `progress` (pictures so far, with progress above 0).
@@ -20,10 +20,10 @@ class receiver(gr.hier_block2):
     """
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
-                 len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=0, rolloff=0.25,
+                 len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=4, rolloff=0.25,
                  max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=1, bypass=False):
         if samples_per_symbol and gain_input:
-            raise ValueError("gain_input is for symbols: the synchroniser finds the gains itself")
+            raise ValueError("gain_input needs samples_per_symbol = 0: with bursts the synchroniser measures the gains")
         gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")

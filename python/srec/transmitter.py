@@ -6,15 +6,15 @@ from . import srec_python as srec
 
 
 class transmitter(gr.hier_block2):
-    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: symbols, Es = 1, or with
-    samples_per_symbol above 0 bursts of samples for a radio. Connect both info ports to image_source's `next`: one tells
+    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: bursts of samples for a
+    radio; with samples_per_symbol = 0 bare symbols, Es = 1. Connect both info ports to image_source's `next`: one tells
     of pictures sent, the other of pictures that the encoder drops.
 
     Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper (docs/blocks.md).
     """
 
     def __init__(self, key, modulation="qpsk", eta=0.2, encrypt=True, model="", frame_bytes=16000, threads=0, precision="f32",
-                 session=0, len_tag_key="packet_len", cipher="auto", samples_per_symbol=0, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
+                 session=0, len_tag_key="packet_len", cipher="auto", samples_per_symbol=4, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
         gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")

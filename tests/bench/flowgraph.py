@@ -36,9 +36,10 @@ class tap(gr.basic_block):
 
 def build(model, precision, threads):
     top = gr.top_block("bench")
-    sender = srec.transmitter("seed:1", "qpsk", model=model, frame_bytes=FRAME_BYTES, threads=threads, precision=precision)
+    sender = srec.transmitter("seed:1", "qpsk", model=model, frame_bytes=FRAME_BYTES, threads=threads, precision=precision,
+                              samples_per_symbol=0)
     channel = srec.channel("awgn", SNR_DB, 1)
-    receiver = srec.receiver("seed:1", "qpsk", SNR_DB, model=model, threads=threads, precision=precision)
+    receiver = srec.receiver("seed:1", "qpsk", SNR_DB, model=model, threads=threads, precision=precision, samples_per_symbol=0)
     taps = {name: tap() for name in ("pictures", "encoder", "decoder")}
     top.connect(sender, channel, receiver)
     top.msg_connect(receiver, "pdus", taps["pictures"], "in")

@@ -92,7 +92,7 @@ class BlockDescriptions(unittest.TestCase):
                 takes = [p for p in inspect.signature(block.__init__).parameters if p != "self"]
             else:
                 takes = re.findall(r"(\w+): ", block.__init__.__doc__.split("->")[0])[1:]
-            given = re.findall(r"(\w+)=\$\{(\w+)\}", description["templates"]["make"])
+            given = re.findall(r"(\w+)=(?:srec\.\w+\()?\$\{(\w+)\}", description["templates"]["make"])
             self.assertEqual([a for a, _ in given], [b for _, b in given], name)
             self.assertEqual(sorted(a for a, _ in given), sorted(takes), name)
             own = {p["id"] for p in description["parameters"]} - {"gui_hint"}  # where in the window: Companion's business
@@ -107,10 +107,33 @@ class BlockDescriptions(unittest.TestCase):
             called = {re.match(r"\w+", c).group() for c in description["templates"].get("callbacks", [])}
             self.assertEqual(called, own, description["id"])
 
-    def test_each_is_documented_at_length(self):
+    def test_the_documentation_tab_explains_every_parameter_with_its_default(self):
         for file in glob.glob(os.path.join(ROOT, "grc", "*.block.yml")):
             with open(file, encoding="utf-8") as f:
-                self.assertGreater(len(yaml.safe_load(f)["documentation"].splitlines()), 5, file)
+                description = yaml.safe_load(f)
+            parts = description["documentation"].split("\nParameters:\n")
+            self.assertEqual(len(parts), 2, f"{file}: summary and ports, a line `Parameters:`, then a paragraph for each")
+            paragraphs = [" ".join(p.split()) for p in re.split(r"\n(?! )", parts[1])]
+            for parameter in description["parameters"]:
+                if parameter["dtype"] == "gui_hint":  # Companion's own
+                    continue
+                label, default = parameter["label"].split(" (")[0], str(parameter.get("default", "")).strip("'") or "empty"
+                found = [p for p in paragraphs if re.match(rf"{re.escape(label)} \(default {re.escape(default)}[;:,) ]", p)]
+                self.assertEqual(len(found), 1, f"{file}: a paragraph must begin: {label} (default {default}; range or unit): ...")
+                self.assertGreater(len(found[0].split("): ", 1)[1].split()), 3, found[0])
+
+    def test_categories_are_numbered_in_the_order_of_use(self):
+        """Companion sorts by name."""
+        found = {}
+        for file in glob.glob(os.path.join(ROOT, "grc", "*.block.yml")):
+            with open(file, encoding="utf-8") as f:
+                description = yaml.safe_load(f)
+            found[description["id"]] = description["category"]
+        for block, category in found.items():
+            self.assertRegex(category, r"^\[srec\]/[1-5] [A-Z]", block)
+        chain = ("image_source", "transmitter", "channel", "receiver", "image_view")
+        self.assertEqual([found["srec_" + name].split("/")[1][0] for name in chain], list("12345"))
+        self.assertEqual({found["srec_" + name].count("/") for name in chain}, {1}, "what a beginner needs lies in no subfolder")
 
 
 if __name__ == "__main__":

@@ -118,11 +118,11 @@ def flowgraph(args, key, picture, enhancer):
     source = srec.image_source(args.image, in_flight=1)
     bob_key = "seed:%d" % (args.seed ^ 0x5EED) if args.wrong_key else key
     transmitter = srec.transmitter(key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                   args.precision, session=args.seed + 1, cipher=args.cipher, scale=args.scale)
+                                   args.precision, session=args.seed + 1, cipher=args.cipher, samples_per_symbol=0, scale=args.scale)
     channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
     fading = args.channel == "rayleigh"
     common = dict(modulation=args.modulation, snr_db=args.snr, soft=not args.hard, model=args.model, threads=args.threads,
-                  precision=args.precision, timeout=1e6, gain_input=fading, enhancer=enhancer, scale=args.scale)
+                  precision=args.precision, timeout=1e6, gain_input=fading, samples_per_symbol=0, enhancer=enhancer, scale=args.scale)
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
     sinks = {name: srec.image_sink() for name in (*receivers, "before")}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Defaults of the blocks in GNU Radio Companion that work in whatever folder a flowgraph runs."""
+import os
+import sys
+import tempfile
+
+EXAMPLE = "raccoon.jpg"
+
+
+def example_picture():
+    """-> path of the example picture, in the source tree or below the prefix that this module is installed in.
+    Raises ValueError if it is missing."""
+    folder = os.path.dirname(os.path.realpath(__file__))
+    candidates = [os.path.join(folder, "..", "..", "examples", EXAMPLE)]
+    while folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+        candidates.append(os.path.join(folder, "share", "gnuradio", "examples", "srec", EXAMPLE))
+    for path in candidates:
+        if os.path.isfile(path):
+            return os.path.normpath(path)
+    raise ValueError(f"the example picture {EXAMPLE} is missing: name a picture or folder, or install gr-srec again")
+
+
+def picture_or_example(path):
+    """-> path, or the example picture if path is empty"""
+    return path or example_picture()
+
+
+def _can_hold(folder):
+    """Whether the folder can be written or made."""
+    folder = os.path.abspath(folder)
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _private_folder():
+    """-> folder of this user among the temporary files; not made here. Raises OSError if another user has taken its
+    name."""
+    path = os.path.join(tempfile.gettempdir(), f"srec-{os.getuid()}")
+    if os.path.lexists(path) and (os.path.islink(path) or os.lstat(path).st_uid != os.getuid()):
+        raise PermissionError(f"{path} belongs to another user")
+    return path
+
+
+def folder_to_write(folder):
+    """-> the folder for results; makes nothing. A relative one whose place cannot be written moves to the home folder,
+    or else to a folder among the temporary files, and a line on standard error says so."""
+    if not folder or os.path.isabs(folder) or _can_hold(folder):
+        return folder
+    for base in (lambda: os.path.expanduser("~"), _private_folder):
+        try:
+            moved = os.path.join(base(), folder)
+        except OSError:
+            continue
+        if os.path.isabs(moved) and _can_hold(moved):
+            print(f"{os.getcwd()} cannot be written: pictures go to {moved}", file=sys.stderr)
+            return moved
+    return folder
