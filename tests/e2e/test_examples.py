@@ -150,7 +150,8 @@ class Examples(unittest.TestCase):
         """PSNR over SREC's own mapper and channel, at the same frame length"""
         from gnuradio import gr
         top, source = gr.top_block(), srec.image_source(SAMPLE)
-        transmitter, receiver = srec.transmitter("seed:1", frame_bytes=4000, samples_per_symbol=0), srec.receiver("seed:1", snr_db=snr_db, samples_per_symbol=0, timeout=HANG)
+        transmitter = srec.transmitter("seed:1", frame_bytes=4000, samples_per_symbol=0)
+        receiver = srec.receiver("seed:1", snr_db=snr_db, samples_per_symbol=0, timeout=HANG)
         channel = srec.channel("awgn", snr_db, 1)
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.connect(transmitter, channel, receiver)
