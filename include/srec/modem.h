@@ -57,7 +57,7 @@ SREC_API srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, siz
  *  \param gain_iq (n_symbols, 2) complex channel gain, or NULL for 1; a gain of 0 gives LLR 0
  *  \param n0      noise power per complex symbol, > 0
  *  \param[out] soft (n_symbols * soft_per_symbol), always finite; a symbol or gain that is not finite gives LLR 0
- *                   (pam256: amplitude 0, variance 1e6) */
+ *                  (pam256: amplitude 0, variance 1e6); values beyond +-1e4 count as that */
 SREC_API srec_status srec_modem_demap(srec_modulation m, const float *iq, const float *gain_iq, float n0, size_t n_symbols, float *soft);
 
 /*! Importance order: a payload's bits are permuted before mapping so that the bytes' most significant bits ride on the

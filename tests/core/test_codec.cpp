@@ -144,6 +144,26 @@ TEST(codec, tiles_leave_no_seam)
     CHECK(worst <= 12); /* a latent that rounds the other way changes a byte; a seam would show as an edge */
 }
 
+/* Every network sees its plane in at least so many windows, whatever its plane's scale. */
+TEST(codec, tiles_are_counted_in_pixels_of_the_picture_by_every_network)
+{
+    const uint32_t width = 2560;
+    const unsigned tile = 640;
+    std::vector<size_t> windows; /* of each network, in the order of their runs */
+    srec_compute compute{};
+    compute.tile = tile;
+    compute.progress = [](void* context, size_t done, size_t total) {
+        if (done == 0)
+            ((std::vector<size_t>*)context)->push_back(total);
+        return true;
+    };
+    compute.progress_context = &windows;
+    CHECK(round_trip(compute, width, 64) > 20);
+    LONGS_EQUAL(6, windows.size()); /* ga, ha, hs, fe; fd, gs */
+    for (size_t n : windows)
+        CHECK(n >= width / tile && n <= 3 * width / tile);
+}
+
 TEST(codec, pictures_of_any_size_and_grey_ones_pass)
 {
     srec_compute compute{};

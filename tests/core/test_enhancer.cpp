@@ -308,6 +308,39 @@ TEST(enhancer, tiles_leave_no_seam)
     }
 }
 
+/* With neither halo nor margin the windows lie side by side, so their number is known. The run ends before the first. */
+TEST(enhancer, tiles_are_counted_in_pixels_of_the_result_at_either_scale)
+{
+    const struct {
+        unsigned tile;
+        uint32_t side; /* of the result */
+        size_t windows;
+    } cases[] = {{320, 1280, 4 * 4}, {320, 1312, 5 * 5}, {1280, 1280, 1}, {0, 3840, 5 * 5}, {768, 3840, 5 * 5}};
+    for (unsigned scale : {1, 2}) {
+        editor model_file(scale);
+        json_object_set_new(model_file.numbers, "halo", json_integer(0));
+        json_object_set_new(model_file.numbers, "margin", json_integer(0));
+        model_file.write_numbers();
+        srec_enhancer_model *m = from(model_file);
+        for (const auto &c : cases) {
+            size_t windows = 0;
+            srec_compute compute = with(SREC_BACKEND_ONEDNN, c.tile);
+            compute.progress = [](void *context, size_t, size_t total) {
+                *(size_t *)context = total;
+                return false;
+            };
+            compute.progress_context = &windows;
+            srec_enhancer *e;
+            LONGS_EQUAL(SREC_OK, srec_enhancer_create(m, &compute, &e, &error));
+            picture in(c.side / scale, c.side / scale, 1), out(c.side, c.side, 1);
+            LONGS_EQUAL(SREC_ERR_CANCELLED, srec_enhancer_run(e, &in.image, nullptr, 0, &out.image, &error));
+            LONGS_EQUAL(c.windows, windows);
+            srec_enhancer_free(e);
+        }
+        srec_enhancer_model_free(m);
+    }
+}
+
 /* A smaller halo than the layers' reach is the model's to choose; it must then really be used. */
 TEST(enhancer, the_halo_is_the_models_to_choose)
 {

@@ -258,6 +258,32 @@ TEST(modem, symbols_that_are_not_finite_or_have_no_gain_say_nothing)
     }
 }
 
+/* Noise so strong that no LLR saturates: then another limit would show. */
+TEST(modem, received_values_beyond_ten_thousand_count_as_ten_thousand_on_either_axis)
+{
+    const float limit = 1e4f;
+    const float other = 0.25f;
+    const float gain[] = {0.0009765625f, 0}; /* a power of two: exact */
+    for (srec_modulation m : all)
+        for (const float *g : {(const float *)nullptr, gain})
+            for (unsigned axis : {0u, 1u})
+                for (float sign : {1.0f, -1.0f}) {
+                    const float scale = g ? *g : 1.0f;
+                    const auto received = [&](float value) {
+                        std::vector<float> iq(2, other * scale);
+                        iq[axis] = sign * value * scale;
+                        return demap(m, iq, g, g ? 1.0 : 1e6);
+                    };
+                    const auto expected = received(limit);
+                    for (float beyond : {1.0001e4f, 2e4f, 1e9f, 1e34f})
+                        CHECK(received(beyond) == expected);
+                    if (m != SREC_BPSK || axis == 0)
+                        CHECK(received(0.999f * limit) != expected);
+                    for (float v : expected)
+                        CHECK(std::isfinite(v) && std::fabs(v) < (m == SREC_PAM256 ? 1e6 : 79));
+                }
+}
+
 TEST(modem, pam256_gives_amplitude_and_noise_variance_per_dimension)
 {
     const float iq[] = {0.3f, -0.2f}, gain[] = {0.0f, 0.5f};
@@ -393,6 +419,26 @@ TEST(modem, blind_noise_estimate_stays_in_range_whatever_it_is_fed)
         LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, iq.data(), iq.size() / 2, &spoilt));
         DOUBLES_EQUAL(clean, spoilt, 0.05);
         LONGS_EQUAL(SREC_ERR_ARG, srec_modem_estimate_n0(m, iq.data(), 15, &n0));
+    }
+}
+
+TEST(modem, blind_noise_estimate_leaves_out_what_lies_beyond_ten_thousand)
+{
+    for (srec_modulation m : all) {
+        auto iq = map(m, random_bytes(300, 4));
+        add_noise(iq, 5, 2);
+        float alone = 0;
+        float with = 0;
+        LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, iq.data(), iq.size() / 2, &alone));
+        auto spoilt = iq;
+        for (float v : {1.0001e4f, 0.3f, 0.3f, -1.0001e4f, -1e20f, 1e20f})
+            spoilt.push_back(v);
+        LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, spoilt.data(), spoilt.size() / 2, &with));
+        DOUBLES_EQUAL(alone, with, 1e-4 * alone);
+        for (float v : {0.9999e4f, 0.0f})
+            iq.push_back(v);
+        LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, iq.data(), iq.size() / 2, &with));
+        DOUBLES_EQUAL(10.0, with, 1e-5); /* that one counts, and no noise is as strong */
     }
 }
 
