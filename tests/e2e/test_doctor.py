@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 BUILD, MODEL = os.environ["SREC_BUILD"], os.environ["SREC_MODEL"]
-CHECKS = 6
+CHECKS = 7
 
 
 class Doctor(unittest.TestCase):
@@ -107,6 +107,33 @@ class Doctor(unittest.TestCase):
         with open(os.path.join(home, ".gnuradio", "config.conf"), "w") as f:
             f.write(f"[grc]\nlocal_blocks_path = {os.path.join(self.prefix, 'share', 'gnuradio', 'grc', 'blocks')}\n")
         self.assertEqual(self.doctor(HOME=home, GRC_BLOCKS_PATH=None)[0], 0)
+
+    def stub(self, text):
+        """-> PYTHONPATH in which the module gi is this text"""
+        folder = tempfile.mkdtemp(dir=self.temp.name)
+        with open(os.path.join(folder, "gi.py"), "w") as f:
+            f.write(text)
+        return folder + ":" + self.site
+
+    def needs_companion(self):
+        if not shutil.which("gnuradio-companion"):
+            self.skipTest("gnuradio-companion is not installed")
+
+    def test_a_missing_gtk_for_gnu_radio_companion(self):
+        self.needs_companion()
+        gi = "def require_version(name, _):\n    raise ValueError(f'Namespace {name} not available')\n"
+        self.fault("Companion cannot open its window", "Namespace Gtk not available", "apt install gir1.2-gtk-3.0",
+                   PYTHONPATH=self.stub(gi))
+
+    def test_a_missing_pygobject_for_gnu_radio_companion(self):
+        self.needs_companion()
+        self.fault("Companion cannot open its window", "No module named 'gi'", "python3-gi",
+                   PYTHONPATH=self.stub("raise ModuleNotFoundError(\"No module named 'gi'\")"))
+
+    def test_no_gnu_radio_companion_and_no_display_are_no_faults(self):
+        code, lines = self.doctor(PATH="/nonexistent", DISPLAY=None, WAYLAND_DISPLAY=None)
+        self.assertEqual(code, 0, "\n".join(lines))
+        self.assertIn("ok    GNU Radio Companion is not installed here", "\n".join(lines))
 
     def test_a_model_cut_short(self):
         short = os.path.join(self.temp.name, "short.safetensors")

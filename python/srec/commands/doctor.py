@@ -4,6 +4,7 @@
 import glob
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -88,6 +89,26 @@ def check_blocks():
     return False, f"GNU Radio Companion does not find the blocks: set GRC_BLOCKS_PATH={there}, or local_blocks_path in section [grc] of ~/.gnuradio/config.conf"
 
 
+# What gnuradio-companion checks before it opens its window, and needs no display for. Run by its own interpreter.
+COMPANION_NEEDS = ("import gi; gi.require_version('Gtk', '3.0'); gi.require_version('PangoCairo', '1.0'); "
+                   "gi.require_foreign('cairo', 'Context')")
+
+
+def check_companion():
+    program = shutil.which("gnuradio-companion")
+    if not program:
+        return True, "GNU Radio Companion is not installed here: the command line works without it"
+    with open(program, "rb") as script:
+        first = script.readline().decode(errors="replace")
+    python = first[2:].split() if first.startswith("#!") and "python" in first else [sys.executable]
+    trial = subprocess.run([*python, "-c", COMPANION_NEEDS], capture_output=True, text=True, check=False)
+    if trial.returncode:
+        why = (trial.stderr.strip() or "no reason given").splitlines()[-1]
+        return False, f"GNU Radio Companion cannot open its window ({why}): apt install gir1.2-gtk-3.0 python3-gi python3-gi-cairo"
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return True, "GNU Radio Companion has GTK" + (f" and display {display}" if display else "; no display here: DISPLAY is not set")
+
+
 def check_model():
     try:
         module = importlib.import_module("gnuradio.srec")
@@ -121,7 +142,7 @@ def check_enhancers():
 
 def run(_args):
     healthy = True
-    for check in (check_python, check_module, check_double, check_blocks, check_model, check_enhancers):
+    for check in (check_python, check_module, check_double, check_blocks, check_companion, check_model, check_enhancers):
         ok, text = check()
         healthy = healthy and ok
         print(("ok    " if ok else "FAULT ") + text)
