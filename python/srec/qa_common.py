@@ -7,11 +7,13 @@ import struct
 import sys
 import tempfile
 import threading
-import time
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "helpers"))
+from waiting import wait_for, wait_for_silence  # noqa: E402,F401
 
 KEY, OTHER_KEY = "seed:1", "seed:2"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -188,14 +190,6 @@ def soft_values(modulation, data, reliability=20.0):
 
 
 # --- flowgraphs ---------------------------------------------------------------------------------------------------
-
-def wait_for(condition, what, seconds=HANG):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what} did not happen within {seconds:g} s")
-        time.sleep(0.002)
-
 
 def ends(action, seconds=HANG):
     """Whether a call that may hang, run in a thread of its own, returns."""

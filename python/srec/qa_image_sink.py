@@ -4,14 +4,13 @@
 import json
 import os
 import tempfile
-import time
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 from PIL import Image
 
-from qa_common import HANG
+from qa_common import wait_for
 
 END = pmt.cons(pmt.dict_add(pmt.make_dict(), pmt.intern("eof"), pmt.PMT_T), pmt.init_u8vector(0, []))
 
@@ -40,9 +39,7 @@ class qa_image_sink(gr_unittest.TestCase):
         top.start()
         for message in messages:
             sink.to_basic_block()._post(pmt.intern("pdus"), message)
-        until = time.monotonic() + HANG
-        while debug.num_messages() < expect_infos and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: debug.num_messages() >= expect_infos, f"{expect_infos} reports")
         top.stop()
         top.wait()
         self.assertEqual(debug.num_messages(), expect_infos)

@@ -5,14 +5,13 @@ import importlib
 import os
 import tempfile
 import threading
-import time
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 from PIL import Image
 
-from qa_common import HANG, stops
+from qa_common import HANG, stops, wait_for, wait_for_silence
 
 
 def release(event="picture", **values):
@@ -58,12 +57,6 @@ class qa_image_source(gr_unittest.TestCase):
         Image.fromarray(np.full(shape, value, dtype)).save(path, **options)
         return path
 
-    def until(self, condition, seconds=HANG):
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.005)
-        return condition()
-
     def start(self, source):
         top, debug = gr.top_block(), blocks.message_debug(False)
         top.msg_connect(source, "pdus", debug, "store")
@@ -80,8 +73,8 @@ class qa_image_source(gr_unittest.TestCase):
 
     def exactly(self, debug, n):
         """n PDUs come, and no more of them"""
-        self.assertTrue(self.until(lambda: debug.num_messages() >= n))
-        time.sleep(0.1)
+        wait_for(lambda: debug.num_messages() >= n, f"{n} messages")
+        wait_for_silence()
         self.assertEqual(debug.num_messages(), n)
 
     def test_a_folder_is_sent_in_order_and_ends(self):
@@ -158,9 +151,9 @@ class qa_image_source(gr_unittest.TestCase):
         self.save("b.png")
         source = srec.image_source(self.folder, repeat=True, interval=0.01)
         _, debug = self.start(source)
-        self.assertTrue(self.until(lambda: debug.num_messages() > 5))
+        wait_for(lambda: debug.num_messages() > 5, "six pictures")
         source.set_repeat(False)
-        self.assertTrue(self.until(lambda: self.names(debug)[-1] == "end"))
+        wait_for(lambda: self.names(debug)[-1] == "end", "the end mark")
         self.assertEqual(self.names(debug)[:5], ["a.png", "b.png", "a.png", "b.png", "a.png"])
 
     def test_path_and_pictures_in_flight_change_while_running(self):
@@ -180,7 +173,7 @@ class qa_image_source(gr_unittest.TestCase):
         top, debug = self.start(source)
         self.exactly(debug, 1)
         self.assertTrue(stops(top))
-        self.assertTrue(self.until(lambda: self.ended(source)))
+        wait_for(lambda: self.ended(source), "the end of the source")
 
     def test_a_flowgraph_runs_again_from_the_first_picture(self):
         source = srec.image_source([self.save("a.png"), self.save("b.png")], in_flight=1)

@@ -152,9 +152,10 @@ class qa_semantic_decoder(BlockCase):
         post(block, "in", estimate(self.many[0]))
         wait_for(lambda: len(out), "the picture")
         self.assertGreater(time.monotonic() - start, 0.6)
-        self.assertEqual(meta_of(out.messages()[0])["slices_lost"], len(self.many) - 1)
-        time.sleep(1.0)
-        self.assertEqual(len(out), 1, "once")
+        post(block, "in", with_meta(estimate(self.many[0]), picture=8))
+        wait_for(lambda: meta_of(out.messages()[-1])["picture"] == 8, "the next picture")
+        self.assertEqual([(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out.messages()],
+                         [(7, len(self.many) - 1), (8, len(self.many) - 1)], "each once")
 
     def test_bad_first_slice_begins_no_picture(self):
         block = srec.semantic_decoder(threads=1, timeout=0.3)
@@ -163,10 +164,9 @@ class qa_semantic_decoder(BlockCase):
         good = estimate(self.many[0])
         post(block, "in", pdu(meta_of(good), data_of(good).astype(np.float32)[:-2]))
         wait_for(lambda: len(info), "the drop")
-        time.sleep(0.8)
-        self.assertEqual(len(out), 0, "a picture of which nothing came")
-        post(block, "in", good)
-        wait_for(lambda: len(out), "the picture")
+        post(block, "in", with_meta(good, picture=8))
+        wait_for(lambda: len(out) and meta_of(out.messages()[-1])["picture"] == 8, "the next picture")
+        self.assertEqual(len(out), 1, "a picture of which nothing came")
 
     def test_bad_slice_does_not_end_the_picture_being_collected(self):
         good = [estimate(m) for m in self.many]

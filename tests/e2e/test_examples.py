@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import numpy as np
 import yaml
 from gnuradio import srec
 from PIL import Image
+from waiting import wait_for
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 SAMPLE = os.path.join(EXAMPLES, "raccoon.jpg")
@@ -80,9 +80,7 @@ class Examples(unittest.TestCase):
 
             running = [subprocess.Popen(c, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=self.folder) for c in commands]
             try:
-                until = time.monotonic() + seconds
-                while not done(text()) and all(p.poll() is None for p in running) and time.monotonic() < until:
-                    time.sleep(0.1)
+                wait_for(lambda: done(text()) or any(p.poll() is not None for p in running), f"the aim of {commands}", seconds)
                 for process in running:
                     process.send_signal(signal.SIGINT)
                 codes = [process.wait(HANG) for process in running]

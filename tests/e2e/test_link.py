@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import numpy as np
 from gnuradio import srec
 from gnuradio.srec import sigmf
 from PIL import Image
+from waiting import wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "recordings"))
 import make as recordings  # noqa: E402
@@ -31,14 +31,6 @@ def run(*args, data=None, timeout=TIMEOUT):
 
 def start(*args):
     return subprocess.Popen([sys.executable, SREC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def wait_for(condition, what, seconds=TIMEOUT):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.05)
 
 
 def waves(height, width, seed=0):

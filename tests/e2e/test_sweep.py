@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import numpy as np
@@ -19,6 +18,7 @@ from gnuradio.srec import srec_core as core
 from gnuradio.srec.commands import Failure, Usage, sweep
 from gnuradio.srec.sweep import capacity, link, points, reference, report, results
 from PIL import Image
+from waiting import wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SREC = os.environ["SREC_COMMAND"]
@@ -227,19 +227,19 @@ class Sweep(unittest.TestCase):
         grid = self.config(SMALL)
         command = [sys.executable, SREC, "sweep", "--images", self.images, "--config", grid, "--out", os.path.join(self.folder, "out"), "--workers", "2"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            worker = None
-            while worker is None and process.poll() is None:
+            def worker():
+                self.assertIsNone(process.poll(), "no worker process was seen")
                 with open(f"/proc/{process.pid}/task/{process.pid}/children") as f:
                     for child in f.read().split():
                         try:
                             with open(f"/proc/{child}/cmdline") as c:
                                 if "spawn_main" in c.read():
-                                    worker = int(child)
+                                    return int(child)
                         except OSError:
                             pass
-                time.sleep(0.01)
-            self.assertIsNotNone(worker, "no worker process was seen")
-            os.kill(worker, signal.SIGKILL)
+                return None
+
+            os.kill(wait_for(worker, "the start of a worker"), signal.SIGKILL)
             _, errors = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 1)
         self.assertIn("a worker process was killed", errors.splitlines()[-1])

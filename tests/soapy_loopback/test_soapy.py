@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import numpy as np
 from gnuradio import srec
 from PIL import Image
+from waiting import wait_for
 
 SREC = os.environ["SREC_COMMAND"]
 TIMEOUT = 300
@@ -63,10 +63,8 @@ class Soapy(unittest.TestCase):
                               "--status", "0.2", "--timeout", "120")
         self.listening(receiver)
         self.send("--frequency", f"{tx_frequency:.9g}")
-        end = time.monotonic() + TIMEOUT
-        heard = abs(frequency - tx_frequency) < 1e5
-        while heard and not glob.glob(os.path.join(out, "*.json")) and time.monotonic() < end:
-            time.sleep(0.1)
+        if abs(frequency - tx_frequency) < 1e5:
+            wait_for(lambda: glob.glob(os.path.join(out, "*.json")), "the picture")
         receiver.send_signal(signal.SIGTERM)
         receiver.communicate(timeout=TIMEOUT)
         found = []

@@ -13,6 +13,8 @@ COLUMNS = 160
 MEASURED = (".py", ".sh", "dev", "run")  # clang-format measures C and C++; yml, json and CMake hold strings that do not break
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b|<\+")
 LINK = re.compile(r"\]\(([^)#\s]+)")
+TEST = re.compile(r"(^|/)(qa|test)_\w+\.py$")
+SLEEP = re.compile(r"\bsleep\(|\bimport\b.*\bsleep\b")
 SKIPPED = {"build", "build-core", "demo", "__pycache__", ".git", "regressions"}
 
 
@@ -46,6 +48,8 @@ def faults(root, path, text):
         for target in LINK.findall(line) if path.endswith(".md") else ():
             if "://" not in target and not os.path.exists(os.path.join(root, os.path.dirname(path), target)):
                 yield number, f"link to {target}, which is not there"
+        if TEST.search(path) and SLEEP.search(line):
+            yield number, "a test waits for what it asserts: wait_for() of tests/helpers/waiting.py"
         if UNFINISHED.search(line):
             yield number, "unfinished: " + line.strip()[:60]
 
