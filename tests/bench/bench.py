@@ -55,7 +55,7 @@ def program(build, name, *args):
 def main():
     build = sys.argv[1]
     picture = os.path.join(build, "bench.ppm")
-    Image.open(os.path.join(build, "raccoon.png")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
+    Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording with carrier and clock offset at 6 dB gives the picture that perfect synchronisation gives: srec send and srec receive against
 srec simulate, which hands the receiver the symbols themselves. The project's sample picture at full size, a minute or two."""
-import bz2
 import json
 import os
 import subprocess
@@ -10,11 +9,11 @@ import tempfile
 import unittest
 
 import numpy as np
-import scipy
 from gnuradio import srec
 from PIL import Image
 
 SREC = os.environ["SREC_COMMAND"]
+RACCOON = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "raccoon.webp")
 LOSS_MAX_DB = 0.5
 
 
@@ -27,10 +26,8 @@ class PerfectSync(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             def path(name):
                 return os.path.join(folder, name)
-            with open(os.path.join(os.path.dirname(scipy.__file__), "misc", "face.dat"), "rb") as f:
-                picture = np.frombuffer(bz2.decompress(f.read()), np.uint8).reshape(768, 1024, 3)
-            Image.fromarray(picture).save(path("raccoon.png"))
-            common = ("--image", path("raccoon.png"), "--key", "seed:1", "--snr", "6")
+            picture = np.array(Image.open(RACCOON).convert("RGB"))
+            common = ("--image", RACCOON, "--key", "seed:1", "--snr", "6")
             self.run_srec("simulate", "--no-sr", *common, "--out", path("simulated"), "--json", path("simulated.json"))
             with open(path("simulated.json")) as f:
                 perfect = json.load(f)["psnr_db"]
