@@ -18,7 +18,7 @@ class qa_packet_decoder(BlockCase):
         return [soft_values(modulation, data_of(m)) for m in self.through(srec.packet_encoder(key, modulation), slices)[0]]
 
     def decode(self, pieces, modulation="qpsk", key=KEY, tag="packet_len", end=True, chunk=0, block=None):
-        """\param pieces (tagged, values): a frame begins at each tagged piece  -> (slices, infos, block)"""
+        r"""\param pieces (tagged, values): a frame begins at each tagged piece  -> (slices, infos, block)"""
         tags, at = [], 0
         for tagged, values in pieces:
             if tagged:

@@ -9,7 +9,7 @@ fi
 mkdir -p "$BUILD/fuzz"
 if ! echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n); int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return !d && n; }' |
     clang -x c -fsanitize=fuzzer,address,undefined - -o "$BUILD/fuzz/probe.$1" 2>/dev/null; then
-    echo "skipped: this clang links no libFuzzer (Debian: libclang-rt-14-dev)"
+    echo "skipped: this clang links no libFuzzer (Debian: libclang-rt-dev)"
     exit 77
 fi
 case $1 in
