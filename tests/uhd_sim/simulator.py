@@ -73,7 +73,10 @@ def rpc_server_module():
 
 
 def alive(processes):
-    return all(waitpid(p.pid, os.WNOHANG) == (0, 0) for p in processes)
+    try:
+        return all(waitpid(p.pid, os.WNOHANG) == (0, 0) for p in processes)
+    except ChildProcessError:  # somebody else has waited for it
+        return False
 
 
 def discoverable(port):
@@ -99,25 +102,23 @@ def end(processes, config, code=0):
     os._exit(code)
 
 
-def main(transmitted, received):
-    lacking = missing()
-    if lacking:
-        print("skip: not installed: " + " ".join(lacking))
-        return 77
-    sys.modules["mprpc"] = rpc_server_module()
-    sys.modules["usrp_mpm.libpyusrp_periphs"] = mock.MagicMock()
-    from usrp_mpm import mpmtypes, rpc_server
-    from usrp_mpm.discovery import spawn_discovery_process
-    from usrp_mpm.simulator import chdr_stream
+def patch_links():
+    """Debian's pyroute2 takes numbers, not the list that UHD's lookup returns."""
     from usrp_mpm.sys_utils import net
 
-    class Links(net.IPRoute):  # Debian's pyroute2 takes numbers, not the list that lookup gives
+    class Links(net.IPRoute):
         def get_links(self, *numbers, **options):
-            return super().get_links(*(n for part in numbers for n in (part if isinstance(part, (list, tuple)) else [part])), **options)
+            flat = (n for part in numbers for n in (part if isinstance(part, (list, tuple)) else [part]))
+            return super().get_links(*flat, **options)
 
     net.IPRoute = Links
 
-    def queue_packet(stream, packet):  # theirs breaks when 100 reports of the client wait; of these only the newest counts
+
+def patch_reports():
+    """UHD's queue of client reports breaks when 100 of them wait. Only the newest ones count."""
+    from usrp_mpm.simulator import chdr_stream
+
+    def queue_packet(stream, packet):
         while True:
             try:
                 return stream.strs_queue.put_nowait(packet)
@@ -125,12 +126,53 @@ def main(transmitted, received):
                 stream.strs_queue.get_nowait()
 
     chdr_stream.ChdrOutputStream.queue_packet = queue_packet
+
+
+def patch_device():
+    """What clients of UHD 4.8 use and its simulator lacks: a register, a temperature, a time source."""
+    from usrp_mpm.periph_manager import sim
+    from usrp_mpm.simulator import sim_dboard, stream_ep_regs
+    write = stream_ep_regs.StreamEpRegs.write
+
+    def write_register(registers, address, value):
+        if address <= stream_ep_regs.REG_ISTRM_CTRL_STATUS:
+            write(registers, address, value)
+
+    def get_sensor(board, direction, name, channel=0):
+        return {"name": name, "type": "REALNUM", "unit": "C", "value": "30"}
+
+    stream_ep_regs.StreamEpRegs.write = write_register
+    sim_dboard.SimulatedCatalinaDboard.get_sensor = get_sensor
+    sim.sim.get_time_source = lambda device: "internal"
+    sim.sim.set_time_source = lambda device, source: None
+
+
+def start(state, config):
+    """-> the simulator's processes"""
+    from usrp_mpm import mpmtypes, rpc_server
+    from usrp_mpm.discovery import spawn_discovery_process
+    # not spawn_rpc_process(): UHD 4.3 and 4.8 order its arguments differently
+    rpc = rpc_server.Process(target=rpc_server._rpc_server_process, args=(state, mpmtypes.MPM_RPC_PORT, {"config": config}))
+    rpc.start()
+    return [rpc, spawn_discovery_process(state, "0.0.0.0")]
+
+
+def main(transmitted, received):
+    lacking = missing()
+    if lacking:
+        print("skip: not installed: " + " ".join(lacking))
+        return 77
+    sys.modules["mprpc"] = rpc_server_module()
+    sys.modules["usrp_mpm.libpyusrp_periphs"] = mock.MagicMock()
+    from usrp_mpm import mpmtypes
+    patch_links()
+    patch_reports()
+    patch_device()
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as config:
         config.write(CONFIG.format(transmitted=transmitted, received=received))
         config.flush()
         state = mpmtypes.SharedState()
-        processes = [rpc_server.spawn_rpc_process(mpmtypes.MPM_RPC_PORT, state, {"config": config.name}),
-                     spawn_discovery_process(state, "0.0.0.0")]
+        processes = start(state, config.name)
         signal.signal(signal.SIGTERM, lambda *_: end(processes, config.name))
         signal.signal(signal.SIGINT, lambda *_: end(processes, config.name))
         while not state.system_ready.value and alive(processes):
