@@ -38,6 +38,7 @@ public:
             throw std::invalid_argument("channel: snr_db must be -50 .. 100, coherence at least 1");
         d_channel.reset(c);
         check_loss(loss);
+        set_tag_propagation_policy(TPP_DONT); /* work() passes tags on with the symbols, not with the gain: the two meet again in a demapper */
     }
 
     void set_snr_db(float snr_db) override
@@ -74,6 +75,7 @@ public:
             from = to;
         };
         for (const tag_t& tag : tags) {
+            add_item_tag(0, tag);
             const bool frame = pmt::eqv(tag.key, d_tag);
             if (!frame && !pmt::eqv(tag.key, pmt::mp("srec_eof")))
                 continue;

@@ -58,6 +58,17 @@ class soft_demapper_impl : public soft_demapper
         if (equal.size() >= LEAST && srec_modem_estimate_n0(d_modulation, in_floats(equal), equal.size(), &n0) == SREC_OK)
             d_n0 = (float)(n0 * equal.size() / excess);
     }
+    /* The tags of n symbols, each to the first soft value of its symbol. */
+    void pass_tags(size_t n)
+    {
+        std::vector<tag_t> tags;
+        get_tags_in_window(tags, 0, 0, n);
+        for (tag_t& tag : tags) {
+            tag.offset = nitems_written(0) + (tag.offset - nitems_read(0)) * d_per_symbol;
+            add_item_tag(0, tag);
+        }
+    }
+
     static const float* in_floats(const std::vector<gr_complex>& v) { return reinterpret_cast<const float*>(v.data()); }
 
 public:
@@ -70,6 +81,7 @@ public:
     {
         check(snr_db);
         set_min_noutput_items(d_per_symbol);
+        set_tag_propagation_policy(TPP_DONT); /* those of the gain would come a second time */
     }
 
     void set_snr_db(float snr_db) override
@@ -87,6 +99,7 @@ public:
         const auto* gain = input_items.size() > 1 ? static_cast<const float*>(input_items[1]) : nullptr;
         auto* out = static_cast<float*>(output_items[0]);
         const size_t n = noutput_items / d_per_symbol;
+        pass_tags(n);
         if (!std::isnan(d_snr_db)) {
             srec_modem_demap(d_modulation, in, gain, std::pow(10.0f, -0.1f * d_snr_db), n, out);
             return noutput_items;

@@ -30,7 +30,7 @@ class qa_channel(BlockCase):
             block.set_max_noutput_items(chunk)
         tb.start()
         self.assert_ends_by_itself(tb)
-        self.tags = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sinks[0].tags()]
+        self.tags, *self.gain_tags = ([(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()] for sink in sinks)
         received = [np.array(s.data()) for s in sinks]
         return received if gain else received[0]
 
@@ -106,6 +106,13 @@ class qa_channel(BlockCase):
         received = self.send(srec.channel("awgn", 60.0, 9, loss=1.0), np.ones(30), [tag(10), tag(20, "srec_eof")])
         np.testing.assert_allclose(received, [1] * 10 + [0] * 10 + [1] * 10, atol=0.01)
         self.assertEqual(self.tags, [(10, "packet_len", 100), (20, "srec_eof", 100)], "tags pass")
+
+    def test_tags_go_with_the_symbols_and_not_with_the_gain(self):
+        sent = [tag(7, "note"), tag(7), tag(2500), tag(4999, "srec_eof")]
+        for kind in ("awgn", "rayleigh"):
+            self.send(srec.channel(kind, 20.0, 5), np.ones(5000), sent, gain=True, chunk=64)
+            self.assertEqual(sorted(self.tags), sorted((t.offset, pmt.symbol_to_string(t.key), 100) for t in sent))
+            self.assertEqual(self.gain_tags, [[]])
 
     def test_other_tags_erase_nothing_and_the_key_is_a_parameter(self):
         received = self.send(srec.channel("awgn", 60.0, 9, loss=1.0, len_tag_key="burst"), np.ones(30), [tag(10), tag(20, "burst")])

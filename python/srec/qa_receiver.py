@@ -35,8 +35,9 @@ class qa_receiver(gr_unittest.TestCase):
     def tearDown(self):
         self.temp.cleanup()
 
-    def link(self, receiver, snr_db=12.0, kind="awgn", pictures=1, stop_after=0, ends=True, **options):
-        """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is cut off"""
+    def link(self, receiver, snr_db=12.0, kind="awgn", pictures=1, stop_after=0, ends=True, gain=False, **options):
+        """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is cut off; gain: the
+        channel's goes to the receiver"""
         top = gr.top_block()
         source = srec.image_source([self.path] * pictures, in_flight=pictures)
         transmitter = srec.transmitter("seed:1", session=2**63 + 1, samples_per_symbol=0, **options)
@@ -50,7 +51,7 @@ class qa_receiver(gr_unittest.TestCase):
             gate.set_single_key("srec_eof")
             top.connect(transmitter, gate, channel)
         top.connect(channel, receiver)
-        if kind == "rayleigh":
+        if gain:
             top.connect((channel, 1), (receiver, 1))
         top.msg_connect(receiver, "pdus", sink, "pdus")
         top.msg_connect(receiver, "info", info, "store")
@@ -135,9 +136,17 @@ class qa_receiver(gr_unittest.TestCase):
         self.assertGreater(self.psnr(sink), 18)
 
     def test_the_gain_input_undoes_fading(self):
-        sink, _, packets = self.link(symbols_in("seed:1", snr_db=20, gain_input=True), 20, "rayleigh")
+        sink, _, packets = self.link(symbols_in("seed:1", snr_db=20, gain_input=True), 20, "rayleigh", gain=True)
         self.assertGreater(packets[-1]["accepted"], 0)
         self.assertGreater(self.psnr(sink), 22)
+
+    def test_frames_and_the_end_mark_come_once_with_the_gain_too(self):
+        for kind in ("awgn", "rayleigh"):
+            sink, info, packets = self.link(symbols_in("seed:1", snr_db=25, gain_input=True), 25, kind, pictures=2, gain=True)
+            self.assertEqual(len(sink.pictures), 2)
+            self.assertEqual([p["event"] for p in packets if p["event"] in ("eof", "truncated")], ["eof"], kind)
+            self.assertEqual(packets[-1]["truncated"], 0)
+            self.assertEqual([i["event"] for i in info].count("eof"), 1, kind)
 
     def test_without_end_mark_the_picture_comes_all_the_same(self):
         sink, _, _ = self.link(symbols_in("seed:1", snr_db=12, timeout=3), ends=False, stop_after=1)

@@ -44,7 +44,7 @@ class trickle(gr.sync_block):
 
 
 class qa_soft_demapper(BlockCase):
-    def demap(self, modulation, symbols, snr_db, gain=None, tags=(), cuts=(), block=None):
+    def demap(self, modulation, symbols, snr_db, gain=None, tags=(), cuts=(), block=None, gain_tags=()):
         tb = gr.top_block()
         block = block or srec.soft_demapper(modulation, snr_db)
         sink = blocks.vector_sink_f()
@@ -53,7 +53,7 @@ class qa_soft_demapper(BlockCase):
             source = trickle(symbols, [t.offset for t in tags], cuts, lambda: sink.nitems_read(0) // srec.bits_per_symbol(modulation))
         tb.connect(source, block, sink)
         if gain is not None:
-            tb.connect(blocks.vector_source_c(list(map(complex, gain))), (block, 1))
+            tb.connect(blocks.vector_source_c(list(map(complex, gain)), False, 1, list(gain_tags)), (block, 1))
         tb.start()
         self.assert_ends_by_itself(tb)
         self.tags = sink.tags()
@@ -123,6 +123,12 @@ class qa_soft_demapper(BlockCase):
         for bad in (-51.0, 101.0, math.inf):
             self.assert_refused(["snr_db", "-50 .. 100"], block.set_snr_db, bad)
         self.assertEqual(block.snr_db(), 10.0)
+
+    def test_tags_of_the_gain_do_not_come_a_second_time(self):
+        tags = lambda: [length_tag(0), length_tag(150), length_tag(399, "srec_eof")]  # noqa: E731
+        for snr_db in (10.0, NAN):
+            self.demap("16qam", np.ones(400), snr_db, np.ones(400), tags=tags(), gain_tags=[*tags(), length_tag(77, "other")])
+            self.assertEqual([(t.offset, pmt.symbol_to_string(t.key)) for t in self.tags], [(0, "packet_len"), (600, "packet_len"), (1596, "srec_eof")])
 
     def test_length_tags_move_to_the_first_soft_value_of_the_frame(self):
         for modulation, factor in (("bpsk", 1), ("64qam", 6)):

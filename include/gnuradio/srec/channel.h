@@ -12,7 +12,7 @@ namespace srec {
 /*!
  * \brief The core's seeded channel, y = gain x + n, in units of unit symbol power.
  *
- * Stream in, stream out, optional second stream out: the complex gain.
+ * Stream in, stream out, optional second stream out: the complex gain. Tags go with the symbols, not with the gain.
  *
  * \param kind      awgn or rayleigh (flat block fading)
  * \param snr_db    Es/N0

@@ -13,6 +13,7 @@ namespace srec {
  * \brief Symbols to soft values: exact LLRs, or amplitude and noise variance (pam256).
  *
  * Stream in: complex symbols; optional second stream in: complex channel gain. Stream out: floats, positive LLR = bit 0.
+ * Tags of the symbols go on to the first soft value of their symbol; those of the gain do not.
  *
  * \param snr_db Es/N0, -50 .. 100 dB; NaN = estimated from the first 1024 symbols of each frame, or all if the length tag says that
  *               it is shorter, as they come in: until 16 are there, the estimate of the frame before holds (at first 10 dB). A
