@@ -2,7 +2,10 @@
 #include <srec/status.h>
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *srec_strerror(srec_status status)
 {
@@ -26,17 +29,66 @@ const char *srec_strerror(srec_status status)
     return "unknown status";
 }
 
+/* --- text that a terminal may be given ---------------------------------------------------------------------- */
+
+/* Characters that a terminal obeys or that nobody sees: controls, changes of direction, invisible ones. */
+static bool is_hidden(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {
+        { 0, 0x1f },        { 0x7f, 0x9f },       { 0xad, 0xad },          { 0x61c, 0x61c },   { 0x180e, 0x180e },
+        { 0x200b, 0x200f }, { 0x2028, 0x202e },   { 0x2060, 0x206f },      { 0xd800, 0xdfff }, { 0xfeff, 0xfeff },
+        { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f }, { 0x110000, UINT32_MAX }
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1])
+            return true;
+    return false;
+}
+
+/* Bytes of the UTF-8 character at \p s that may be shown; 0 if the first byte may not. */
+static unsigned shown_bytes(const unsigned char *s)
+{
+    static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 }; /* shorter forms exist for what is below */
+    const unsigned n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    if (n == 0)
+        return 0;
+    uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+    for (unsigned i = 1; i < n; i++) {
+        if (s[i] >> 6 != 2) /* a text's end too */
+            return 0;
+        c = c << 6 | (s[i] & 63);
+    }
+    return c < least[n] || is_hidden(c) ? 0 : n;
+}
+
+/* \p in as valid UTF-8 on one line, bytes that may not be shown as \xNN; cut before what does not fit. */
+static void make_printable(const char *in, char *out, size_t size)
+{
+    size_t at = 0;
+    for (const unsigned char *s = (const unsigned char *)in; *s;) {
+        const unsigned n = shown_bytes(s);
+        if (at + (n ? n : 4) >= size)
+            break;
+        if (n)
+            memcpy(out + at, s, n);
+        else
+            snprintf(out + at, 5, "\\x%02x", *s);
+        at += n ? n : 4;
+        s += n ? n : 1;
+    }
+    out[at] = 0;
+}
+
 srec_status srec_fail(srec_error *error, srec_status status, const char *format, ...)
 {
     if (error) {
+        char text[sizeof error->message];
         va_list args;
         va_start(args, format);
         error->status = status;
-        vsnprintf(error->message, sizeof error->message, format, args);
+        vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        for (char *c = error->message; *c; c++) /* names out of files may hold anything: one line it stays */
-            if ((unsigned char)*c < ' ' || *c == 127)
-                *c = '?';
+        make_printable(text, error->message, sizeof error->message); /* names out of files may hold anything */
     }
     return status;
 }
