@@ -109,7 +109,8 @@ SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation 
 /*! One thread at a time per handle. Remembers the last 64 sessions and, in each, which of the newest 4096 packets it has seen. */
 typedef struct srec_packet_decoder srec_packet_decoder;
 
-/*! \param model to check rate maps and the model id against; must outlive the decoder */
+/*! \param key   must outlive the decoder, which keeps no copy
+ *  \param model to check rate maps and the model id against; must outlive the decoder */
 SREC_API srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out);
 SREC_API void srec_packet_decoder_free(srec_packet_decoder *d);
 

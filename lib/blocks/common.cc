@@ -2,15 +2,12 @@
 #include "common.h"
 
 #include <boost/thread.hpp>
-#include <sodium.h>
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <stdexcept>
 
 namespace gr {
 namespace srec {
@@ -45,25 +42,6 @@ void require(srec_status status, const srec_error& error)
 {
     if (status != SREC_OK)
         throw std::runtime_error(error.message);
-}
-
-srec_key key_from(const std::string& text)
-{
-    srec_key key;
-    srec_error error{};
-    size_t length = 0;
-    if (text.rfind("seed:", 0) == 0) {
-        const char* digits = text.c_str() + 5;
-        char* end;
-        errno = 0;
-        unsigned long long seed = std::strtoull(digits, &end, 10);
-        if (*digits < '0' || *digits > '9' || *end || errno == ERANGE) /* strtoull() alone takes signs and blanks, and saturates */
-            throw std::invalid_argument("key '" + text + "': seed: must be followed by a number, 0 .. 2^64 - 1");
-        srec_key_from_seed(&key, seed);
-    } else if (text.size() == 2 * SREC_KEY_BYTES && sodium_hex2bin(key.bytes, sizeof key.bytes, text.data(), text.size(), nullptr, &length, nullptr) == 0 && length == SREC_KEY_BYTES) {
-    } else
-        require(srec_key_read(&key, text.c_str(), &error), error);
-    return key;
 }
 
 std::string default_model()

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,6 @@ namespace srec {
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
 srec_precision precision_from(const std::string& name);
 bool drops_newest(const std::string& policy);
-srec_key key_from(const std::string& text); /* file path, 64 hex digits, seed:N */
 
 /* $SREC_MODEL, else the installed model, else the build tree's. */
 GR_SREC_API std::string default_model();
@@ -34,6 +34,11 @@ GR_SREC_API std::string default_enhancer(int scale);
 GR_SREC_API std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path);
 /* throw std::runtime_error(message) unless ok */
 GR_SREC_API void require(srec_status status, const srec_error& error);
+
+/* A signal came while something was waited for; the same call may be made again. */
+struct GR_SREC_API interrupted : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 /* Handles of the core that free themselves. */
 template <typename T, void (*Free)(T*)>

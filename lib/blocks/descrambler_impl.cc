@@ -12,7 +12,7 @@ class descrambler_impl : public descrambler
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
-    srec_key d_key;
+    const shared_key d_key;
     handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
     uint64_t d_session = 0, d_dropped = 0;
     handle<srec_scrambler, srec_scrambler_free> d_scrambler; /* of d_session */
@@ -54,7 +54,7 @@ class descrambler_impl : public descrambler
             const uint64_t session = get_u64(meta, "session");
             if (!d_scrambler || session != d_session) {
                 srec_scrambler* raw = nullptr;
-                if (srec_scrambler_create(&d_key, session, &raw) != SREC_OK)
+                if (srec_scrambler_create(d_key.get(), session, &raw) != SREC_OK)
                     return drop("no keystream for the session");
                 d_scrambler.reset(raw);
                 d_session = session;
@@ -83,8 +83,8 @@ class descrambler_impl : public descrambler
     }
 
 public:
-    descrambler_impl(const std::string& key, const std::string& model, bool soft)
-        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_key(key_from(key)), d_soft(soft)
+    descrambler_impl(const shared_key& key, const std::string& model, bool soft)
+        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_key(key), d_soft(soft)
     {
         for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
             srec_descrambler* d = nullptr;
@@ -97,12 +97,11 @@ public:
         message_port_register_out(d_info);
         set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
     }
-    ~descrambler_impl() override { srec_key_wipe(&d_key); }
     void set_soft(bool soft) override { d_soft = soft; }
     bool soft() const override { return d_soft; }
 };
 
-descrambler::sptr descrambler::make(const std::string& key, const std::string& model, bool soft) { return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft); }
+descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft) { return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft); }
 
 } // namespace srec
 } // namespace gr

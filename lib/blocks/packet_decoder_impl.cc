@@ -10,6 +10,7 @@ namespace srec {
 class packet_decoder_impl : public packet_decoder
 {
     const pmt::pmt_t d_out = pmt::mp("out"), d_info = pmt::mp("info"), d_tag;
+    const shared_key d_key; /* outlives the decoder, as the model does */
     std::shared_ptr<const srec_model> d_model;
     const srec_modulation d_modulation;
     const size_t d_per_byte;
@@ -77,17 +78,16 @@ class packet_decoder_impl : public packet_decoder
     }
 
 public:
-    packet_decoder_impl(const std::string& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
+    packet_decoder_impl(const shared_key& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
         : gr::sync_block("packet_decoder", gr::io_signature::make(1, 1, sizeof(float)), gr::io_signature::make(0, 0, 0)),
           d_tag(pmt::mp(len_tag_key)),
+          d_key(key),
           d_model(model_from(model)),
           d_modulation(modulation_from(modulation)),
           d_per_byte(srec_modem_soft_per_byte(d_modulation))
     {
-        srec_key k = key_from(key);
         srec_packet_decoder* d = nullptr;
-        srec_status status = srec_packet_decoder_create(&k, d_model.get(), &d);
-        srec_key_wipe(&k);
+        srec_status status = srec_packet_decoder_create(d_key.get(), d_model.get(), &d);
         if (status != SREC_OK)
             throw std::runtime_error(srec_strerror(status));
         d_decoder.reset(d);
@@ -151,7 +151,7 @@ public:
     }
 };
 
-packet_decoder::sptr packet_decoder::make(const std::string& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
+packet_decoder::sptr packet_decoder::make(const shared_key& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
 {
     return gnuradio::make_block_sptr<packet_decoder_impl>(key, model, modulation, len_tag_key);
 }

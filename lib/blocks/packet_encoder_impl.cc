@@ -13,7 +13,7 @@ class packet_encoder_impl : public packet_encoder
     static constexpr size_t MAX_SESSIONS = 1024; /* a scrambler has one */
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     const srec_modulation d_modulation;
-    srec_key d_key;
+    const shared_key d_key;
     uint64_t d_dropped = 0;
     /* One for each session, for good: it knows which packet numbers were used, so that no (key, nonce) pair repeats when sessions take turns. */
     std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
@@ -44,7 +44,7 @@ class packet_encoder_impl : public packet_encoder
         auto& encoder = d_encoders[session];
         if (!encoder) {
             srec_packet_encoder* e = nullptr;
-            if (d_encoders.size() > MAX_SESSIONS || srec_packet_encoder_create(&d_key, session, &e) != SREC_OK) {
+            if (d_encoders.size() > MAX_SESSIONS || srec_packet_encoder_create(d_key.get(), session, &e) != SREC_OK) {
                 d_encoders.erase(session);
                 return drop("no packet encoder for the session: too many sessions, or no memory");
             }
@@ -64,18 +64,17 @@ class packet_encoder_impl : public packet_encoder
     }
 
 public:
-    packet_encoder_impl(const std::string& key, const std::string& modulation)
-        : gr::block("packet_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_modulation(modulation_from(modulation)), d_key(key_from(key))
+    packet_encoder_impl(const shared_key& key, const std::string& modulation)
+        : gr::block("packet_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_modulation(modulation_from(modulation)), d_key(key)
     {
         message_port_register_in(d_in);
         message_port_register_out(d_out);
         message_port_register_out(d_info);
         set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
     }
-    ~packet_encoder_impl() override { srec_key_wipe(&d_key); }
 };
 
-packet_encoder::sptr packet_encoder::make(const std::string& key, const std::string& modulation) { return gnuradio::make_block_sptr<packet_encoder_impl>(key, modulation); }
+packet_encoder::sptr packet_encoder::make(const shared_key& key, const std::string& modulation) { return gnuradio::make_block_sptr<packet_encoder_impl>(key, modulation); }
 
 } // namespace srec
 } // namespace gr

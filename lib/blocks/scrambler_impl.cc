@@ -11,6 +11,7 @@ namespace srec {
 class scrambler_impl : public scrambler
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    const shared_key d_key; /* kept so that a pipe is read once */
     uint64_t d_session, d_packet = 0, d_dropped = 0;
     handle<srec_scrambler, srec_scrambler_free> d_scrambler;
     std::atomic<bool> d_encrypt;
@@ -42,17 +43,15 @@ class scrambler_impl : public scrambler
     }
 
 public:
-    scrambler_impl(const std::string& key, bool encrypt, uint64_t session, const std::string& cipher)
-        : gr::block("scrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_session(session), d_encrypt(encrypt)
+    scrambler_impl(const shared_key& key, bool encrypt, uint64_t session, const std::string& cipher)
+        : gr::block("scrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_key(key), d_session(session), d_encrypt(encrypt)
     {
         set_cipher(cipher);
-        srec_key k = key_from(key);
         srec_error error{};
         if (!d_session)
             require(srec_session_generate(&d_session), error);
         srec_scrambler* s = nullptr;
-        srec_status status = srec_scrambler_create(&k, d_session, &s);
-        srec_key_wipe(&k);
+        srec_status status = srec_scrambler_create(d_key.get(), d_session, &s);
         srec_fail(&error, status, "scrambler: %s", srec_strerror(status));
         require(status, error);
         d_scrambler.reset(s);
@@ -81,7 +80,7 @@ public:
     uint64_t session() const override { return d_session; }
 };
 
-scrambler::sptr scrambler::make(const std::string& key, bool encrypt, uint64_t session, const std::string& cipher) { return gnuradio::make_block_sptr<scrambler_impl>(key, encrypt, session, cipher); }
+scrambler::sptr scrambler::make(const shared_key& key, bool encrypt, uint64_t session, const std::string& cipher) { return gnuradio::make_block_sptr<scrambler_impl>(key, encrypt, session, cipher); }
 
 } // namespace srec
 } // namespace gr

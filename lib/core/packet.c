@@ -319,7 +319,7 @@ typedef struct {
 } history;
 
 struct srec_packet_decoder {
-    srec_key key;
+    const srec_key *key;
     const srec_model *model;
     srec_packet_counters counters;
     uint64_t clock;
@@ -337,7 +337,7 @@ srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *mo
     srec_packet_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return SREC_ERR_MEMORY;
-    d->key = *key;
+    d->key = key;
     d->model = model;
     *out = d;
     return SREC_OK;
@@ -486,7 +486,7 @@ static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float
     uint8_t plain[HEADER_MAX];
     size_t n_plain;
     srec_signal s;
-    srec_status status = open_head(&d->key, m, soft, n_bytes, &s, plain, &n_plain);
+    srec_status status = open_head(d->key, m, soft, n_bytes, &s, plain, &n_plain);
     if (status != SREC_OK)
         return status;
     if (n_bytes < s.frame_bytes)

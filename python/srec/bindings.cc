@@ -18,11 +18,81 @@
 #include <gnuradio/srec/scrambler.h>
 #include <gnuradio/srec/semantic_decoder.h>
 #include <gnuradio/srec/semantic_encoder.h>
+#include <gnuradio/srec/shared_key.h>
 #include <gnuradio/srec/soft_demapper.h>
 #include <gnuradio/srec/sr_enhancer.h>
 
 namespace py = pybind11;
 using namespace gr::srec;
+
+/* A file's name from Python: text, as os.fsdecode() makes it, bytes or os.PathLike. Names need not be UTF-8. */
+struct file_name {
+    std::string text;
+};
+
+namespace pybind11 {
+namespace detail {
+template <>
+struct type_caster<file_name> {
+    PYBIND11_TYPE_CASTER(file_name, const_name("os.PathLike"));
+    bool load(handle from, bool)
+    {
+        PyObject* name = nullptr;
+        if (!PyUnicode_FSConverter(from.ptr(), &name)) {
+            PyErr_Clear();
+            return false;
+        }
+        value.text = reinterpret_steal<bytes>(name);
+        return true;
+    }
+};
+} // namespace detail
+} // namespace pybind11
+
+static py::str as_text(const std::string& name) { return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefaultAndSize(name.data(), name.size())); }
+
+/* A key or the text of one. While it waits for a pipe, other threads of Python run and signals count. */
+static shared_key as_key(const py::object& key, shared_key::warnings what = shared_key::warnings::log)
+{
+    if (py::isinstance<shared_key>(key))
+        return key.cast<shared_key>();
+    const std::string text = key.cast<file_name>().text;
+    for (;;) {
+        try {
+            py::gil_scoped_release release;
+            return shared_key(text, what);
+        } catch (const interrupted&) {
+            if (PyErr_CheckSignals() != 0)
+                throw py::error_already_set();
+        }
+    }
+}
+
+/* make() of a block, taking keys and file names from Python */
+template <typename R, typename... More>
+static auto with_path(R (*make)(const std::string&, More...))
+{
+    return [make](const file_name& path, More... more) { return make(path.text, more...); };
+}
+
+template <typename R, typename... More>
+static auto with_key(R (*make)(const shared_key&, More...))
+{
+    return [make](const py::object& key, More... more) { return make(as_key(key), more...); };
+}
+
+template <typename R, typename... More>
+static auto with_key_and_path(R (*make)(const shared_key&, const std::string&, More...))
+{
+    return [make](const py::object& key, const file_name& path, More... more) { return make(as_key(key), path.text, more...); };
+}
+
+/* What metadata hold, as text: a symbol's, or how PMT prints the item. What is not UTF-8 becomes \xNN. */
+static py::str pmt_text(const pmt::pmt_t& item)
+{
+    const std::string text = pmt::is_symbol(item) ? pmt::symbol_to_string(item) : pmt::write_string(item);
+    return py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(text.data(), text.size(), "backslashreplace"));
+}
 
 using pixels = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
 
@@ -44,9 +114,9 @@ static double compare(const pixels& a, const pixels& b)
     return value;
 }
 
-static py::dict model_info(const std::string& path)
+static py::dict model_info(const file_name& path)
 {
-    auto model = model_from(path);
+    auto model = model_from(path.text);
     py::dict info, metadata, macs;
     py::list ladder;
     for (size_t i = 0; const char* key = srec_model_metadata_key(model.get(), i); i++)
@@ -65,9 +135,9 @@ static py::dict model_info(const std::string& path)
     return info;
 }
 
-static py::dict enhancer_info(const std::string& path)
+static py::dict enhancer_info(const file_name& path)
 {
-    auto model = enhancer_from(path);
+    auto model = enhancer_from(path.text);
     py::dict info, metadata;
     for (size_t i = 0; const char* key = srec_enhancer_model_metadata_key(model.get(), i); i++)
         metadata[key] = srec_enhancer_model_metadata(model.get(), key);
@@ -107,14 +177,15 @@ static pixels image_halve(const pixels& a)
     return result;
 }
 
-static void key_generate(const std::string& path)
+static void key_generate(const file_name& path)
 {
-    srec_key key;
+    std::shared_ptr<srec_key> key(srec_key_new(), srec_key_free);
     srec_error error{};
-    srec_status status = srec_key_generate(&key);
+    srec_status status = srec_key_generate(key.get());
     if (status == SREC_OK)
-        status = srec_key_write(&key, path.c_str(), &error);
-    srec_key_wipe(&key);
+        status = srec_key_write(key.get(), path.text.c_str(), &error);
+    else
+        srec_fail(&error, status, "no key: %s", srec_strerror(status));
     require(status, error);
 }
 
@@ -124,19 +195,26 @@ PYBIND11_MODULE(srec_python, m)
     py::module::import("pmt");
     using py::arg;
 
+    py::class_<shared_key>(m, "key", "A master key, one copy of it in locked memory for all blocks of the process. text: key file or pipe, 64 hex digits or seed:N, "
+                                     "or another key. warn: what is doubtful about it goes to the log, once. Raises RuntimeError or ValueError with one line.")
+        .def(py::init([](const py::object& text, bool warn) { return as_key(text, warn ? shared_key::warnings::log : shared_key::warnings::keep); }), arg("text"), arg("warn") = true)
+        .def_property_readonly("warning", &shared_key::warning, "What is doubtful about it, one line; empty if nothing.")
+        .def("__eq__", [](const shared_key& a, const shared_key& b) { return srec_key_equal(a.get(), b.get()) == 1; }, py::is_operator())
+        .def("__repr__", [](const shared_key&) { return "<srec.key>"; });
+
     py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(m, "semantic_encoder", "Pictures to slices of feature bytes.")
-        .def(py::init(&semantic_encoder::make), arg("model") = "", arg("eta") = 0.2f, arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
+        .def(py::init(with_path(&semantic_encoder::make)), arg("model") = "", arg("eta") = 0.2f, arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
         .def("set_eta", &semantic_encoder::set_eta, arg("eta"), "Features per bit of the entropy model, 0.001 .. 10.")
         .def("eta", &semantic_encoder::eta);
     py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler", "Joins keystream and feature bytes.")
-        .def(py::init(&scrambler::make), arg("key"), arg("encrypt") = true, arg("session") = 0, arg("cipher") = "auto")
+        .def(py::init(with_key(&scrambler::make)), arg("key"), arg("encrypt") = true, arg("session") = 0, arg("cipher") = "auto")
         .def("set_encrypt", &scrambler::set_encrypt, arg("encrypt"), "False: bytes pass in clear, and the packet says so.")
         .def("encrypt", &scrambler::encrypt)
         .def("set_cipher", &scrambler::set_cipher, arg("cipher"), "auto, add (modulo 256) or xor, from the next slice on.")
         .def("cipher", &scrambler::cipher)
         .def("session", &scrambler::session);
     py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(m, "packet_encoder", "Slices to frames.")
-        .def(py::init(&packet_encoder::make), arg("key"), arg("modulation") = "qpsk");
+        .def(py::init(with_key(&packet_encoder::make)), arg("key"), arg("modulation") = "qpsk");
     py::class_<mapper, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<mapper>>(m, "mapper", "Frames to complex symbols, Es = 1.")
         .def(py::init(&mapper::make), arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len");
     py::class_<channel, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<channel>>(m, "channel", "Seeded AWGN or flat Rayleigh channel.")
@@ -163,21 +241,21 @@ PYBIND11_MODULE(srec_python, m)
         .def("set_snr_db", &soft_demapper::set_snr_db, arg("snr_db"), "Es/N0 in dB; NaN = estimate per frame.")
         .def("snr_db", &soft_demapper::snr_db);
     py::class_<packet_decoder, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<packet_decoder>>(m, "packet_decoder", "Frames to soft slices.")
-        .def(py::init(&packet_decoder::make), arg("key"), arg("model") = "", arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
+        .def(py::init(with_key_and_path(&packet_decoder::make)), arg("key"), arg("model") = "", arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
         .def("accepted", &packet_decoder::accepted)
         .def("dropped", &packet_decoder::dropped)
         .def("counters", &packet_decoder::counters, "accepted, damaged, forged, replayed, foreign_model, unsupported, truncated so far.");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(m, "descrambler", "Soft slices to feature estimates.")
-        .def(py::init(&descrambler::make), arg("key"), arg("model") = "", arg("soft") = true)
+        .def(py::init(with_key_and_path(&descrambler::make)), arg("key"), arg("model") = "", arg("soft") = true)
         .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
         .def("soft", &descrambler::soft);
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder", "Feature estimates to pictures.")
-        .def(py::init(&semantic_decoder::make), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f)
+        .def(py::init(with_path(&semantic_decoder::make)), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f)
         .def("set_progress", &semantic_decoder::set_progress, arg("progress"), "Least seconds between pictures so far; 0 = none.")
         .def("progress", &semantic_decoder::progress);
 
     py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(m, "sr_enhancer", "Super-resolution of received pictures.")
-        .def(py::init(&sr_enhancer::make), arg("model") = "", arg("scale") = 1, arg("bypass") = false, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
+        .def(py::init(with_path(&sr_enhancer::make)), arg("model") = "", arg("scale") = 1, arg("bypass") = false, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
         .def("set_bypass", &sr_enhancer::set_bypass, arg("bypass"), "True: pictures pass as they are (scale 2: doubled by cubic interpolation).")
         .def("bypass", &sr_enhancer::bypass);
 
@@ -185,9 +263,9 @@ PYBIND11_MODULE(srec_python, m)
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"), "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
     m.def("key_generate", &key_generate, arg("path"), "Write a new key file, mode 0600; an existing file is left alone.");
     m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
-    m.def("default_model", &default_model, "Path of the model that \"\" stands for.");
+    m.def("default_model", [] { return as_text(default_model()); }, "Path of the model that \"\" stands for.");
     m.def("enhancer_info", &enhancer_info, arg("path"), "What an enhancer's model file says of itself.");
-    m.def("default_enhancer", &default_enhancer, arg("scale") = 1, "Path of the enhancer that \"\" stands for; there may be none.");
+    m.def("default_enhancer", [](int scale) { return as_text(default_enhancer(scale)); }, arg("scale") = 1, "Path of the enhancer that \"\" stands for; there may be none.");
     m.def("image_double", &image_double, arg("picture"), "uint8 picture to one of twice the size, by cubic interpolation.");
     m.def("image_halve", &image_halve, arg("picture"), "uint8 picture to what scale 2 sends of it.");
     m.def("u8vector", [](const pixels& a) { return pmt::init_u8vector(a.size(), a.data()); }, arg("array"), "uint8 array to PMT, without the detour over a list.");
@@ -196,6 +274,7 @@ PYBIND11_MODULE(srec_python, m)
         const uint8_t* p = pmt::u8vector_elements(v, n);
         return pixels(n, p);
     }, arg("vector"), "PMT to uint8 array.");
+    m.def("pmt_text", &pmt_text, arg("item"), "A symbol's text, or how PMT prints the item; what is not UTF-8 becomes \\xNN.");
     m.def("version", &srec_version);
     m.def("bits_per_symbol", [](const std::string& name) { return srec_modem_bits_per_symbol(modulation_from(name)); }, arg("modulation"));
     m.def("supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); });

@@ -15,7 +15,7 @@ class receiver(gr.hier_block2):
 
     enhancer: "" = none; "installed" = $SREC_ENHANCER or the installed model of that scale; else a model file. With one, `pdus` gives enhanced
     pictures, `received` those before, and `enhancer_info` tells of each. scale: the transmitter's; matters to the enhancer only. bypass: see set_bypass().
-    payload_key: another key for the descrambler than for the headers, to show what an eavesdropper sees ("" = the same).
+    key: an srec.key, or the text of one. payload_key: another key for the descrambler than for the headers, to show what an eavesdropper sees ("" = the same).
     Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
     """
 
@@ -25,6 +25,7 @@ class receiver(gr.hier_block2):
         if samples_per_symbol and gain_input:
             raise ValueError("gain_input needs samples_per_symbol = 0: with bursts the synchroniser measures the gains")
         gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
+        key = srec.key(key)  # read once: it may be a pipe
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("packet_info")
@@ -33,16 +34,17 @@ class receiver(gr.hier_block2):
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft)
         self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress)
+        self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key) if samples_per_symbol else None
+        self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision) if enhancer else None
+        # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
         self.message_port_register_hier_out("burst_info")
         self.connect(self.demapper, self.packet_decoder)
-        if samples_per_symbol:  # its noise estimates come as tags
+        if self.sync:  # its noise estimates come as tags
             self.demapper.set_snr_db(float("nan"))
-            self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key)
             self.connect(self, self.sync, self.demapper)
             self.connect((self.sync, 1), (self.demapper, 1))
             self.msg_connect(self.sync, "info", self, "burst_info")
         else:
-            self.sync = None
             self.connect(self, self.demapper)
         if gain_input:
             self.connect((self, 1), (self.demapper, 1))
@@ -51,14 +53,12 @@ class receiver(gr.hier_block2):
         self.message_port_register_hier_out("received")
         self.msg_connect(self.decoder, "pdus", self, "received")
         self.msg_connect(self.decoder, "progress", self, "progress")
-        if enhancer:
+        if self.enhancer:
             self.message_port_register_hier_out("enhancer_info")
-            self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision)
             self.msg_connect(self.decoder, "pdus", self.enhancer, "in")
             self.msg_connect(self.enhancer, "pdus", self, "pdus")
             self.msg_connect(self.enhancer, "info", self, "enhancer_info")
         else:
-            self.enhancer = None
             self.msg_connect(self.decoder, "pdus", self, "pdus")
         self.msg_connect(self.decoder, "info", self, "info")
         self.msg_connect(self.packet_decoder, "info", self, "packet_info")

@@ -10,12 +10,13 @@ class transmitter(gr.hier_block2):
     radio; with samples_per_symbol = 0 bare symbols, Es = 1. Connect both info ports to image_source's `next`: one tells
     of pictures sent, the other of pictures that the encoder drops.
 
-    Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper (docs/blocks.md).
+    key: an srec.key, or the text of one. Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper (docs/blocks.md).
     """
 
     def __init__(self, key, modulation="qpsk", eta=0.2, encrypt=True, model="", frame_bytes=16000, threads=0, precision="f32",
                  session=0, len_tag_key="packet_len", cipher="auto", samples_per_symbol=4, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
         gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
+        key = srec.key(key)  # read once: it may be a pipe
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("encoder_info")
@@ -23,18 +24,15 @@ class transmitter(gr.hier_block2):
         self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)
+        self.shaper = srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail) if samples_per_symbol else None
+        # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")
         self.msg_connect(self.packet_encoder, "out", self.mapper, "pdus")
         self.msg_connect(self.mapper, "info", self, "info")
         self.msg_connect(self.encoder, "info", self, "encoder_info")
-        if samples_per_symbol:
-            self.shaper = srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail)
-            self.connect(self.mapper, self.shaper, self)
-        else:
-            self.shaper = None
-            self.connect(self.mapper, self)
+        self.connect(self.mapper, *([self.shaper] if self.shaper else []), self)
 
     def set_eta(self, eta):
         self.encoder.set_eta(eta)

@@ -4,6 +4,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/srec/api.h>
+#include <gnuradio/srec/shared_key.h>
 #include <string>
 
 namespace gr {
@@ -19,7 +20,7 @@ class GR_SREC_API descrambler : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<descrambler> sptr;
-    static sptr make(const std::string& key, const std::string& model = "", bool soft = true);
+    static sptr make(const shared_key& key, const std::string& model = "", bool soft = true);
     virtual void set_soft(bool soft) = 0;
     virtual bool soft() const = 0;
 };

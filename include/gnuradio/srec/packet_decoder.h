@@ -4,6 +4,7 @@
 
 #include <gnuradio/sync_block.h>
 #include <gnuradio/srec/api.h>
+#include <gnuradio/srec/shared_key.h>
 #include <map>
 #include <string>
 
@@ -20,7 +21,7 @@ class GR_SREC_API packet_decoder : virtual public gr::sync_block
 {
 public:
     typedef std::shared_ptr<packet_decoder> sptr;
-    static sptr make(const std::string& key, const std::string& model = "", const std::string& modulation = "qpsk", const std::string& len_tag_key = "packet_len");
+    static sptr make(const shared_key& key, const std::string& model = "", const std::string& modulation = "qpsk", const std::string& len_tag_key = "packet_len");
     virtual uint64_t accepted() const = 0;
     virtual uint64_t dropped() const = 0;
     virtual std::map<std::string, uint64_t> counters() const = 0;

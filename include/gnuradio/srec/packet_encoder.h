@@ -4,6 +4,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/srec/api.h>
+#include <gnuradio/srec/shared_key.h>
 #include <string>
 
 namespace gr {
@@ -19,7 +20,7 @@ class GR_SREC_API packet_encoder : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<packet_encoder> sptr;
-    static sptr make(const std::string& key, const std::string& modulation = "qpsk");
+    static sptr make(const shared_key& key, const std::string& modulation = "qpsk");
 };
 
 } // namespace srec

@@ -4,6 +4,7 @@
 
 #include <gnuradio/block.h>
 #include <gnuradio/srec/api.h>
+#include <gnuradio/srec/shared_key.h>
 #include <string>
 
 namespace gr {
@@ -14,7 +15,7 @@ namespace srec {
  *
  * Message ports: in `in` (slices), out `out` (slices with session, packet, cipher), out `info`.
  *
- * \param key     key file, 64 hex digits, or seed:N (tests only)
+ * \param key     shared_key, or its text: key file, 64 hex digits or seed:N (these two for tests only)
  * \param encrypt false: bytes pass unchanged and the packet says so
  * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in soft decoding, not for pam256;
  *                auto: xor, and add for pam256
@@ -25,7 +26,7 @@ class GR_SREC_API scrambler : virtual public gr::block
 {
 public:
     typedef std::shared_ptr<scrambler> sptr;
-    static sptr make(const std::string& key, bool encrypt = true, uint64_t session = 0, const std::string& cipher = "auto");
+    static sptr make(const shared_key& key, bool encrypt = true, uint64_t session = 0, const std::string& cipher = "auto");
     virtual void set_encrypt(bool encrypt) = 0;
     virtual bool encrypt() const = 0;
     virtual void set_cipher(const std::string& cipher) = 0; /*!< from the next slice on; throws std::invalid_argument */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a key file: 32 random bytes, readable by you only."""
 from . import Failure
+from ..text import printable
 
 
 def add_arguments(parser):
@@ -13,5 +14,5 @@ def run(args):
         srec.key_generate(args.keyfile)
     except RuntimeError as error:
         raise Failure(str(error)) from None
-    print(f"{args.keyfile}: new key. Copy it to the receiver over a safe way; whoever has it can read the pictures.")
+    print(f"{printable(args.keyfile)}: new key. Copy it to the receiver over a secure channel; whoever has it can read the pictures.")
     return 0
