@@ -1,60 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures from files as PDUs, released no faster than the link takes them."""
-import contextlib
-import os
 import threading
 import time
 
 import numpy as np
 import pmt
 from gnuradio import gr
-from PIL import Image, ImageOps
 
 from .metadata import to_pmt
 from .pace import released, without
+from .picture_file import find_pictures, load_picture
 from .srec_python import u8vector
+from .text import printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
-MAX_SIDE = 65535
-
-
-@contextlib.contextmanager
-def _opened(path):
-    """The picture, its samples not read yet; all that can go wrong becomes a ValueError with one line."""
-    try:
-        if os.path.getsize(path) == 0:
-            raise ValueError(f"{path}: the file is empty")
-        Image.MAX_IMAGE_PIXELS = None  # sizes are checked here
-        with Image.open(path) as image:
-            if max(image.size) > MAX_SIDE:
-                raise ValueError(f"{path}: {image.size[0]}x{image.size[1]} pixels; {MAX_SIDE} a side are possible")
-            yield image
-    except ValueError:
-        raise
-    except MemoryError:
-        raise ValueError(f"{path}: no memory for this picture") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot read this picture: {getattr(error, 'strerror', None) or error}") from None
-
-
-def picture_size(path):
-    """-> (width, height) as the file's header has them. Raises ValueError as load_picture does."""
-    with _opened(path) as image:
-        return image.size
-
-
-def load_picture(path):
-    """-> uint8 array (height, width) or (height, width, 3). Raises ValueError with one line that says what is wrong."""
-    with _opened(path) as image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("I;16", "I;16B", "I"):
-            return (np.asarray(image, np.float32) / 257).round().clip(0, 255).astype(np.uint8)
-        if image.mode in ("L", "1"):
-            return np.array(image.convert("L"))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.array(image.convert("RGB"))
+ENCODER_BYTES = 40  # of memory for each pixel at the encoder's peak, the picture counted
 
 
 def picture_pdu(array, number, filename="", **more):
@@ -64,21 +23,6 @@ def picture_pdu(array, number, filename="", **more):
     if filename:
         meta["filename"] = filename
     return pmt.cons(to_pmt({**meta, **more}), u8vector(array))
-
-
-def find_pictures(path):
-    """file, folder or list of files -> list of files; a folder's are sorted. Raises ValueError if there is none or a single file is unreadable."""
-    if not path:
-        raise ValueError("no picture is named: give a file or a folder")
-    if isinstance(path, str) and os.path.isdir(path):
-        files = sorted(os.path.join(path, f) for f in os.listdir(path) if f.lower().endswith(SUFFIXES))
-        if not files:
-            raise ValueError(f"{path}: no pictures in this folder ({' '.join(SUFFIXES)})")
-        return files
-    files = [path] if isinstance(path, str) else list(path)
-    if len(files) == 1:
-        load_picture(files[0])
-    return files
 
 
 class image_source(gr.basic_block):
@@ -98,7 +42,7 @@ class image_source(gr.basic_block):
         self._change = threading.Condition()  # guards what follows
         self._in_flight = []  # numbers of pictures on their way, oldest first
         self._stopped = True
-        self._files = find_pictures(path)
+        self._files = find_pictures(path, ENCODER_BYTES, "to send")
         self._repeat = bool(repeat)
         self.set_in_flight(in_flight)
         self.set_interval(interval)
@@ -111,7 +55,7 @@ class image_source(gr.basic_block):
 
     def set_path(self, path):
         """Begins anew with these pictures after the one in hand. Raises ValueError and changes nothing if there is none."""
-        files = find_pictures(path)
+        files = find_pictures(path, ENCODER_BYTES, "to send")
         with self._change:
             self._files = files
 
@@ -177,10 +121,10 @@ class image_source(gr.basic_block):
             files, found = self._files, False
             for file in files:
                 try:
-                    picture = load_picture(file)
+                    picture = load_picture(file, ENCODER_BYTES, "to send")
                 except ValueError as error:
                     self.skipped += 1
-                    self.logger.warn(str(error))
+                    self.logger.warn(printable(error))
                     continue
                 found = True
                 yield file, picture

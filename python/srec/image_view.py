@@ -13,10 +13,11 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .image_source import load_picture
 from .metadata import picture_array, to_dict
 from .originals import Originals
+from .picture_file import load_picture
 from .ports import add_ports
+from .text import printable
 
 PANELS = {"sent": "Sent", "bob": "Bob, who has the key", "eve": "Eve, who has not"}
 REFUSED = ("damaged", "forged", "foreign_model", "unsupported", "truncated")  # counters of packet_decoder
@@ -86,7 +87,7 @@ class image_view(gr.hier_block2):
         self._changed = image_view_widget.Changed(self._widget)  # ends with the window, and then draws no more
         self._changed.signal.connect(self._draw)
         if self._reference is not None:
-            self._panels["sent"] = _Panel(self._reference, 1.0, os.path.basename(original))
+            self._panels["sent"] = _Panel(self._reference, 1.0, printable(os.path.basename(original)))
         self._ports = add_ports(self, {"bob": self._bob, "eve": self._eve, "original": self._original, "info": self._info})
         self._draw()
 

@@ -7,9 +7,11 @@ import time
 import pmt
 from gnuradio import gr
 
-from .image_source import find_pictures, load_picture, picture_pdu
+from .image_source import picture_pdu
 from .metadata import to_pmt
 from .pace import released, without
+from .picture_file import find_pictures, load_picture
+from .text import printable
 
 MAX_RATE = 1000.0
 
@@ -122,10 +124,10 @@ class video_source(gr.basic_block):
             if os.path.isdir(source):
                 return _Folder(source, self._skip)
             if not os.path.exists(source):
-                raise ValueError(f"{source}: no such file, folder or camera")
+                raise ValueError(f"{printable(source)}: no such file, folder or camera")
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG) if self._camera is None else cv2.VideoCapture(self._camera, cv2.CAP_V4L2)
         if not capture.isOpened():
-            what = f"{source}: OpenCV cannot read this video" if self._camera is None else \
+            what = f"{printable(source)}: OpenCV cannot read this video" if self._camera is None else \
                 f"camera {source} cannot be opened: is it there, in use elsewhere, and are you in the group video?"
             raise RuntimeError(what)
         if self._camera is not None:
@@ -137,7 +139,7 @@ class video_source(gr.basic_block):
 
     def _skip(self, why):
         self.skipped += 1
-        self.logger.warn(why)
+        self.logger.warn(printable(why))
 
     def set_in_flight(self, in_flight):
         if in_flight < 1:

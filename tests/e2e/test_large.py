@@ -97,12 +97,12 @@ class Large(unittest.TestCase):
     def test_what_is_no_picture_is_refused(self):
         with open(self.save("whole.png", waves(100, 100)), "rb") as f:
             start = f.read(900)
-        for name, content, word in (("empty.png", b"", "empty"), ("text.png", b"hello\n", "cannot identify"), ("cut.png", start, "cannot read")):
+        for name, content, word in (("empty.png", b"", "empty"), ("text.png", b"hello\n", "not a PNG"), ("cut.png", start, "cannot read")):
             with open(self.path(name), "wb") as f:
                 f.write(content)
             self.refused(self.path(name), word)
         self.refused(self.path("none.png"), "No such file")
-        self.refused(self.temp.name, "directory")
+        self.refused(self.temp.name, "a folder")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from .. import srec_core as core
-from ..image_source import load_picture
+from ..picture_file import load_picture
 from ..srec_python import default_model
 from .config import SCHEMES
 from .points import point_id, point_seed

@@ -6,7 +6,7 @@ import json
 import os
 
 from ..commands import Failure
-from ..image_source import SUFFIXES
+from ..picture_file import SUFFIXES, pictures_of as files_of
 
 # what is random about a point: all schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and noise, so their differences are exact
 RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "trial")
@@ -30,7 +30,7 @@ def pictures_of(folder):
     """-> sorted paths of the pictures in a folder"""
     if not os.path.isdir(folder):
         raise Failure(f"{folder}: no such folder; --images takes a folder of pictures")
-    files = sorted(os.path.join(folder, f) for f in os.listdir(folder) if f.lower().endswith(SUFFIXES))
+    files = files_of(folder)
     if not files:
         raise Failure(f"{folder}: no pictures in this folder ({' '.join(SUFFIXES)})")
     return [os.path.abspath(f) for f in files]

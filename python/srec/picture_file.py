@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Picture files. Every picture that gr-srec reads comes through here; Pillow opens no other format than those listed.
+Needs no GNU Radio."""
+import contextlib
+import os
+import stat
+import threading
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .memory import available
+from .text import printable
+
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # Pillow's names; EPS runs a program
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+MAX_SIDE = 65535
+LOAD_BYTES = 20  # of memory for each pixel at the peak of loading: with transparency four copies of 4, and the array
+ORIENTATION = 0x112  # of EXIF: 1 is upright, 2 to 8 are turned or mirrored
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339
+WHITE_IS_ZERO, UNSIGNED = 0, 1
+STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # raw mode: what Pillow scales samples by, but not the clear value
+
+_limit = threading.Lock()  # of Image.MAX_IMAGE_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of broken EXIF and the like, in several lines
+
+
+class _Unusable(ValueError):
+    """A picture that is whole but not of a kind that can be sent."""
+
+
+def _open(path):
+    kind = os.stat(path)
+    if not stat.S_ISREG(kind.st_mode):
+        raise _Unusable("not a file" if not stat.S_ISDIR(kind.st_mode) else "a folder, not a picture")
+    if kind.st_size == 0:
+        raise _Unusable("the file is empty")
+    with _limit:  # sizes are checked below; elsewhere in the program Pillow's limit stays
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """The picture, its samples not read yet; all that can go wrong becomes a ValueError with one line that names the
+    file."""
+    name = printable(path)
+    try:
+        with _open(path) as image:
+            width, height = image.size
+            if not 1 <= min(width, height) or max(width, height) > MAX_SIDE:
+                raise _Unusable(f"{width}x{height} pixels; 1 to {MAX_SIDE} a side are possible")
+            yield image
+    except _Unusable as error:
+        raise ValueError(f"{name}: {error}") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{name}: not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP picture") from None
+    except MemoryError:
+        raise ValueError(f"{name}: no memory for this picture") from None
+    except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ValueError(f"{name}: cannot read this picture: {printable(why, 100)}") from None
+
+
+def _check_memory(size, bytes_per_pixel, purpose):
+    need, free = size[0] * size[1] * bytes_per_pixel, available()
+    if free is not None and need > free:
+        raise _Unusable(f"{size[0]}x{size[1]} pixels take about {need / 1e9:.1f} GB of memory {purpose}, "
+                        f"and {free / 1e9:.1f} GB are free: use a smaller picture")
+
+
+def check_memory(path, bytes_per_pixel, purpose):
+    """Raises ValueError if what is to be done with the picture (purpose: "to send") takes more memory than there is."""
+    with _opened(path) as image:
+        _check_memory(image.size, bytes_per_pixel, purpose)
+
+
+def picture_size(path):
+    """-> (width, height) as the file's header has them. Raises ValueError as load_picture does."""
+    with _opened(path) as image:
+        return image.size
+
+
+def _turned(image):
+    """Upright, as a camera's EXIF has it; broken EXIF counts as none."""
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except Exception:
+        orientation = 1
+    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+
+
+def _largest_of_16_bits(tags):
+    """What white is in samples of more than 8 bits."""
+    bits = tags.get(TIFF_BITS, (16,))[0]
+    kind = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))[0]
+    if bits > 16 or kind != UNSIGNED:
+        raise _Unusable(f"samples of {bits} bits{'' if kind == UNSIGNED else ' with a sign'}: "
+                        "convert it to 8 or 16 bits without sign")
+    return 2**bits - 1
+
+
+def _grey_of_16_bits(image, tags):
+    """tags: of a TIFF file"""
+    largest, values = _largest_of_16_bits(tags), np.asarray(image)
+    grey = ((values.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
+    if tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 255 - grey
+    clear = image.info.get("transparency")
+    return np.where(values == clear, np.uint8(255), grey) if isinstance(clear, int) else grey
+
+
+def _grey(image, step):
+    """step: what a sample of 1 in the file has become"""
+    if image.mode == "LA":
+        grey, alpha = image.split()
+        return np.array(Image.composite(grey, Image.new("L", image.size, 255), alpha))
+    grey = np.array(image.convert("L"))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        grey[grey == clear * step] = 255
+    return grey
+
+
+def _rgb(image, raw_mode):
+    clear = image.info.get("transparency")
+    if image.mode == "RGB" and clear is not None and raw_mode.startswith("RGB;16"):
+        image.info["transparency"] = tuple(value >> 8 for value in clear)  # as the samples
+    if image.mode in ("RGBA", "PA") or clear is not None:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def _raw_mode(image):
+    """How Pillow names the samples in the file, "" if it does not say"""
+    arguments = image.tile[0][3] if image.tile else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
+    """-> uint8 array (height, width) or (height, width, 3): grey stays grey, all else becomes RGB. docs/command-line.md
+    says what becomes of 16 bits, transparency, palettes and the rest. bytes_per_pixel: of memory that is needed for what
+    follows, purpose: what that is. Raises ValueError with one line that says what is wrong."""
+    with _opened(path) as image:
+        _check_memory(image.size, max(bytes_per_pixel, LOAD_BYTES), purpose)
+        if image.mode == "F":
+            raise _Unusable("floating-point samples: convert it to 8 or 16 bits")
+        raw_mode, tags = _raw_mode(image), getattr(image, "tag_v2", {})
+        upright = _turned(image)
+        if upright.mode.startswith("I"):
+            return _grey_of_16_bits(upright, tags)
+        if upright.mode in ("L", "1", "LA"):
+            return _grey(upright, STEPS.get(raw_mode, 1))
+        return _rgb(upright, raw_mode)
+
+
+def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
+    """file, folder or list of files -> list of files; a folder's are sorted. Raises ValueError if there is none, or if a
+    single file cannot be loaded (load_picture has the other parameters)."""
+    if not path:
+        raise ValueError("no picture is named: give a file or a folder")
+    if isinstance(path, str) and os.path.isdir(path):
+        files = pictures_of(path)
+        if not files:
+            raise ValueError(f"{printable(path)}: no pictures in this folder ({' '.join(SUFFIXES)})")
+        return files
+    files = [path] if isinstance(path, str) else list(path)
+    if len(files) == 1:
+        load_picture(files[0], bytes_per_pixel, purpose)
+    return files
+
+
+def pictures_of(folder):
+    """-> paths of the files in a folder that are named as pictures are, sorted. Raises OSError."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))
