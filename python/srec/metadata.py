@@ -2,11 +2,13 @@
 """Metadata between PMT and Python. GNU Radio's pmt.to_pmt() takes no integer from 2^63 on, and session numbers are 64-bit unsigned."""
 import pmt
 
-from .srec_python import u8array
+from .srec_python import pmt_text, u8array
+from .text import utf8
 
 
 def to_pmt(values):
-    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the C++ blocks have them.
+    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the C++ blocks have them; bytes of
+    text that are not UTF-8 (names of files) as \\xNN, since pmt.to_python() could not read them.
     Raises TypeError or OverflowError for anything else."""
     result = pmt.make_dict()
     for key, value in values.items():
@@ -21,21 +23,23 @@ def to_pmt(values):
         elif isinstance(value, float):
             item = pmt.from_double(value)
         elif isinstance(value, str):
-            item = pmt.intern(value)
+            item = pmt.intern(utf8(value))
         else:
             raise TypeError(f"{key}: {type(value).__name__} has no place in metadata")
-        result = pmt.dict_add(result, pmt.intern(key), item)
+        result = pmt.dict_add(result, pmt.intern(utf8(key)), item)
     return result
 
 
 def _plain(item):
+    if pmt.is_symbol(item):
+        return pmt_text(item)
     try:
         value = pmt.to_python(item)
     except (RuntimeError, TypeError, ValueError):
-        return str(item)
+        return pmt_text(item)
     if pmt.is_uniform_vector(item):
         return value.tolist()
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(item)
+    return value if value is None or isinstance(value, (bool, int, float)) else pmt_text(item)
 
 
 def to_dict(metadata):
@@ -45,7 +49,7 @@ def to_dict(metadata):
         raise TypeError("not a metadata dict")
     items = pmt.dict_items(metadata)  # the latest first
     pairs = (pmt.nth(i, items) for i in reversed(range(pmt.length(items))))
-    return {pmt.symbol_to_string(pmt.car(p)) if pmt.is_symbol(pmt.car(p)) else str(pmt.car(p)): _plain(pmt.cdr(p)) for p in pairs}
+    return {pmt_text(pmt.car(p)): _plain(pmt.cdr(p)) for p in pairs}
 
 
 def picture_array(meta, vector):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """text: what comes from outside cannot command a terminal."""
 import os
+import subprocess
 import sys
 import unittest
 
@@ -27,7 +28,20 @@ class qa_text(unittest.TestCase):
         utf8("".join(map(chr, range(0xD7F0, 0xE010)))).encode()
 
     def test_any_value_is_shown_and_long_ones_are_cut(self):
-        self.assertEqual((printable(12), printable(None), printable("abcdef", 3), printable("abc", 3)), ("12", "None", "abc...", "abc"))
+        self.assertEqual((printable(12), printable(None)), ("12", "None"))
+        self.assertEqual((printable("abcdef", 3), printable("abc", 3)), ("abc...", "abc"))
+
+    def test_a_program_prints_nothing_that_a_terminal_obeys_in_any_encoding(self):
+        for encoding in ("utf-8", "latin-1", "ascii"):
+            text = ("from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
+                    "print('a\\x1b[31mb\\x9bc\\udce4', '\u6771\u4eac'); print('second', file=sys.stderr)\n"
+                    "raise SystemExit('\\x07 the end')")
+            done = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=120,
+                                  env={**os.environ, "PYTHONIOENCODING": encoding})
+            shown = done.stdout.decode(encoding)
+            self.assertTrue(shown.startswith("a\\x1b[31mb\\x9bc\\xe4 ") and shown.endswith("\n"), shown)
+            self.assertTrue(shown.strip().isprintable(), shown)
+            self.assertEqual(done.stderr, b"second\n\\x07 the end\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ import os
 
 import numpy as np
 
+from .output import NewFile, json_bytes
+from .text import printable
+
 VERSION = "1.0.0"
 META, DATA = ".sigmf-meta", ".sigmf-data"
 META_MAX = 64 << 20  # bytes of metadata that are read
@@ -63,66 +66,90 @@ class Recording:
     def __init__(self, path):
         """Reads and checks the metadata. Raises Fault."""
         self.meta, self.data = paths(path)
+        self.name = printable(self.meta)  # for messages
         self.metadata = _load(self.meta)
         top = self.metadata.get("global")
         if not isinstance(top, dict):
-            raise Fault(f"{self.meta}: no SigMF metadata: the object \"global\" is missing")
+            raise Fault(f"{self.name}: no SigMF metadata: the object \"global\" is missing")
         self.datatype = top.get("core:datatype")
         if not isinstance(self.datatype, str) or self.datatype not in DATATYPES:
-            raise Fault(f"{self.meta}: datatype {str(self.datatype)[:40]!r} is none of {', '.join(DATATYPES)}")
-        self.rate = _number(self.meta, top, "core:sample_rate")
+            raise Fault(f"{self.name}: datatype {_quoted(self.datatype)} is none of {', '.join(DATATYPES)}")
+        self.rate = _number(self.name, top, "core:sample_rate")
         if self.rate is None or self.rate <= 0:
-            raise Fault(f"{self.meta}: core:sample_rate is missing or not above 0")
+            raise Fault(f"{self.name}: core:sample_rate is missing or not above 0")
         if top.get("core:num_channels", 1) != 1:
-            raise Fault(f"{self.meta}: {str(top['core:num_channels'])[:20]} channels; only recordings of one can be read")
+            raise Fault(f"{self.name}: core:num_channels is {_quoted(top['core:num_channels'])}, and only recordings of one channel can be read")
         captures = self.metadata.get("captures", [])
         if not isinstance(captures, list) or not all(isinstance(c, dict) for c in captures):
-            raise Fault(f"{self.meta}: \"captures\" is not a list of objects")
+            raise Fault(f"{self.name}: \"captures\" is not a list of objects")
         if any(c.get("core:header_bytes") for c in captures):
-            raise Fault(f"{self.meta}: the data have header bytes between the samples, which cannot be read")
-        self.frequency = _number(self.meta, captures[0], "core:frequency") if captures else None
+            raise Fault(f"{self.name}: the data have header bytes between the samples, which cannot be read")
+        self.frequency = _number(self.name, captures[0], "core:frequency") if captures else None
         self.srec = {key: self._own(top, key, kind) for key, kind in SREC_KEYS.items() if "srec:" + key in top}
         try:
             size = os.path.getsize(self.data)
         except OSError as error:
-            raise Fault(f"{self.data}: {error.strerror}") from None
+            raise Fault(f"{printable(self.data)}: {error.strerror}") from None
         self.n_samples, rest = divmod(size, bytes_per_sample(self.datatype))
         self.cut = rest != 0  # the last sample is not whole
         if not self.n_samples:
-            raise Fault(f"{self.data}: there is no sample in it")
+            raise Fault(f"{printable(self.data)}: there is no sample in it")
 
     def _own(self, top, key, kind):
         value = top["srec:" + key]
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is float and not math.isfinite(value)):
-            raise Fault(f"{self.meta}: srec:{key} is {str(value)[:40]!r}, which cannot be")
+        if kind is float:
+            return _number(self.name, top, "srec:" + key)
+        if not isinstance(value, kind) or isinstance(value, bool) or kind is int and not -2**63 <= value < 2**64:
+            raise Fault(f"{self.name}: srec:{key} is {_quoted(value)}, which is not valid")
         return value
 
 
-def _number(path, where, key):
+def shown(value, limit=40):
+    """A value out of metadata -> text on one line, not long; of lists and objects the kind alone"""
+    if isinstance(value, str):
+        return printable(" ".join(value.split()), limit)
+    if isinstance(value, int) and abs(value) >= 2**64:
+        return "a number of more than 64 bits"
+    return {dict: "an object", list: "a list"}.get(type(value)) or str(value)
+
+
+def _quoted(value):
+    return f"'{shown(value)}'" if isinstance(value, str) else shown(value)
+
+
+def _number(name, where, key):
+    """name: of the file, for messages"""
     value = where.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Fault(f"{path}: {key} is {str(value)[:40]!r}, not a number")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Fault(f"{name}: {key} is {_quoted(value)}, not a number that can be used")
+    return number
 
 
 def _load(path):
+    name = printable(path)
     try:
         with open(path, "rb") as f:
             text = f.read(META_MAX + 1)
     except OSError as error:
-        raise Fault(f"{path}: {error.strerror}") from None
+        raise Fault(f"{name}: {error.strerror}") from None
     if len(text) > META_MAX:
-        raise Fault(f"{path}: more than {META_MAX >> 20} MB of metadata")
+        raise Fault(f"{name}: more than {META_MAX >> 20} MB of metadata")
     try:
         metadata = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Fault(f"{path}: not JSON: {str(error).splitlines()[0][:80]}") from None
+    except RecursionError:
+        raise Fault(f"{name}: not JSON that can be read: it is nested too deeply") from None
+    except MemoryError:
+        raise Fault(f"{name}: no memory for these metadata") from None
+    except ValueError as error:  # of numbers with thousands of digits too
+        raise Fault(f"{name}: not JSON: {printable(str(error).splitlines()[0], 80)}") from None
     if not isinstance(metadata, dict):
-        raise Fault(f"{path}: no SigMF metadata: not a JSON object")
+        raise Fault(f"{name}: no SigMF metadata: not a JSON object")
     return metadata
 
 
@@ -137,7 +164,5 @@ def write_meta(path, datatype, rate, frequency=None, srec=None, recorder="gr-sre
     capture = {"core:sample_start": 0, "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
     if frequency is not None:
         capture["core:frequency"] = frequency
-    with open(meta + ".tmp", "w", encoding="utf-8") as f:
-        json.dump({"global": top, "captures": [capture], "annotations": []}, f, indent=1)
-        f.write("\n")
-    os.replace(meta + ".tmp", meta)
+    with NewFile(meta, overwrite=True) as f:
+        f.write(json_bytes({"global": top, "captures": [capture], "annotations": []}))

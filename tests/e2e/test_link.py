@@ -416,7 +416,7 @@ class BadInput(Case):
         self.refused(1, "datatype 'rf32_le'", args=self.recording("type", top(core_datatype="rf32_le")))
         self.refused(1, "core:sample_rate", args=self.recording("rate", top(core_sample_rate=0)))
         self.refused(1, "core:sample_rate", args=self.recording("text", top(core_sample_rate="fast")))
-        self.refused(1, "2 channels", args=self.recording("channels", top(core_num_channels=2)))
+        self.refused(1, "core:num_channels is 2", args=self.recording("channels", top(core_num_channels=2)))
         self.refused(1, "srec:samples_per_symbol", args=self.recording("sps", top(srec_samples_per_symbol="four")))
         self.refused(2, "--sps 99", args=self.recording("many", top(srec_samples_per_symbol=99)))
         self.refused(1, "8psk", args=self.recording("modulation", top(srec_modulation="8psk")))

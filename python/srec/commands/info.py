@@ -5,7 +5,9 @@ import os
 import struct
 
 from . import Failure
+from ..text import printable
 
+VALUE_MAX, CARD_LINES = 400, 200  # of a model's metadata, what is shown: characters of a line, lines of the card
 KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta); this release writes no packet files"
 
 
@@ -28,7 +30,7 @@ def is_enhancer(path):
         with open(path, "rb") as f:
             (length,) = struct.unpack("<Q", f.read(8))
             return json.loads(f.read(min(length, 2**22)))["__metadata__"]["kind"] == "enhancer"
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         return False
 
 
@@ -36,9 +38,12 @@ def show_metadata(metadata):
     """What the file says of itself but its structure; the card, a text of several lines, last."""
     for key, value in sorted(metadata.items()):
         if key not in ("graph", "codec", "enhancer", "checksum", "card"):
-            print(f"  {key:15s} {value}")
-    for line in metadata.get("card", "").splitlines():
-        print(f"  | {line}")
+            print(f"  {printable(key, 40):15s} {printable(value, VALUE_MAX)}")
+    card = metadata.get("card", "").splitlines()
+    for line in card[:CARD_LINES]:
+        print(f"  | {printable(line, VALUE_MAX)}")
+    if len(card) > CARD_LINES:
+        print(f"  | ... {len(card) - CARD_LINES} more lines")
 
 
 def enhancer(path):
@@ -47,7 +52,7 @@ def enhancer(path):
         info = srec.enhancer_info(path)
     except RuntimeError as error:
         raise Failure(str(error)) from None
-    print(f"{path}: srec enhancer, id {info['id']}, {info['parameters'] / 1e6:.3g} million parameters")
+    print(f"{printable(path)}: srec enhancer, id {info['id']}, {info['parameters'] / 1e6:.3g} million parameters")
     print(f"  {'scale':15s} {info['scale']}")
     print(f"  {'enhancer':15s} {info['macs_per_pixel'] / 1e3:.1f} kMAC per pixel")
     show_metadata(info["metadata"])
@@ -60,7 +65,7 @@ def model(path):
         info = srec.model_info(path)
     except RuntimeError as error:
         raise Failure(str(error)) from None
-    print(f"{path}: srec model, id {info['id']}, {info['parameters'] / 1e6:.1f} million parameters")
+    print(f"{printable(path)}: srec model, id {info['id']}, {info['parameters'] / 1e6:.1f} million parameters")
     print(f"  {'ladder':15s} {' '.join(map(str, info['ladder']))} features a patch")
     macs = info["macs_per_pixel"]
     print(f"  {'encoder':15s} {sum(macs[n] for n in ('ga', 'ha', 'hs', 'fe')) / 1e3:.1f} kMAC per pixel")
@@ -76,16 +81,16 @@ def recording(path):
     except sigmf.Fault as error:
         raise Failure(str(error)) from None
     cut = ", the last one not whole" if told.cut else ""
-    print(f"{told.meta}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut}, {told.n_samples / told.rate:.3f} s")
+    print(f"{told.name}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut}, {told.n_samples / told.rate:.3f} s")
     if told.frequency is not None:
         print(f"  {'frequency':18s} {told.frequency / 1e6:.9g} MHz")
     captures = told.metadata.get("captures") or [{}]
     others = ((key, told.metadata["global"].get("core:" + key)) for key in ("recorder", "description", "author"))
     for name, value in (("begun", captures[0].get("core:datetime")), *others):
         if value is not None:
-            print(f"  {name:18s} {' '.join(str(value).split())[:100]}")
+            print(f"  {name:18s} {sigmf.shown(value, 100)}")
     for key, value in told.srec.items():
-        print(f"  {key:18s} {f'{value:.9g}' if isinstance(value, float) else ' '.join(str(value).split())[:60]}")
+        print(f"  {key:18s} {f'{value:.9g}' if isinstance(value, float) else sigmf.shown(value, 60)}")
     if not told.srec:
         print("  made by another program: nothing is said of gr-srec's waveform")
     return 0
@@ -100,9 +105,9 @@ def run(args):
     try:
         kind = kind_of(path)
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from None
+        raise Failure(f"{printable(path)}: {error.strerror}") from None
     if kind == "model":
         return enhancer(path) if is_enhancer(path) else model(path)
     if os.path.getsize(path) == 0:
-        raise Failure(f"{path}: the file is empty; {KINDS}")
-    raise Failure(f"{path}: {'perhaps a key file: those hold nothing to tell' if kind == 'key' else 'no file of gr-srec'}; {KINDS}")
+        raise Failure(f"{printable(path)}: the file is empty; {KINDS}")
+    raise Failure(f"{printable(path)}: {'perhaps a key file, which says nothing of itself' if kind == 'key' else 'not a file of gr-srec'}; {KINDS}")
