@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Received pictures as PNG files with a JSON of their metadata beside them."""
 import collections
-import json
 import os
 import threading
 
@@ -10,10 +9,25 @@ from gnuradio import gr
 from PIL import Image
 
 from .metadata import picture_array, to_dict, to_pmt
+from .output import NewFile, write_json
+from .text import printable, utf8
 
 
 def _intern(meta, key, value):
     return pmt.dict_add(meta, pmt.intern(key), value)
+
+
+def _claim(png, base, number):
+    """Gives a picture the first number that is free, in a way that no other receiver that uses the folder can get it too. -> number, path"""
+    while True:
+        path = f"{base}{number:04d}.png"
+        if not os.path.lexists(f"{base}{number:04d}.json"):
+            try:
+                png.commit(path)
+                return number, path
+            except FileExistsError:
+                pass
+        number += 1
 
 
 class image_sink(gr.basic_block):
@@ -22,15 +36,17 @@ class image_sink(gr.basic_block):
     folder: made if missing; "" = no files, the latest pictures stay in memory (`pictures`: (array, metadata), oldest first);
     prefix: of the file names, PREFIX0000.png and on; stop_after: pictures after which wait() returns and none is taken, 0 = at the end mark only;
     keep: pictures kept in memory, at least 1;
-    first: number of the first picture, in file names and metadata. Raises ValueError for an impossible number or prefix, OSError if the folder cannot be made.
+    first: number of the first picture, in file names and metadata. A number that has a file in the folder already, another receiver's perhaps, is
+    passed over; nothing is overwritten, and a picture that cannot be written whole leaves no file.
+    Raises ValueError for an impossible number or prefix, OSError if the folder cannot be made.
     `count` pictures came, `dropped` messages were no pictures or could not be written. Setters may be called while the flowgraph runs.
     """
 
     def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
         gr.basic_block.__init__(self, "image_sink", None, None)
-        if stop_after < 0 or keep < 1 or first < 0:
+        if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
-        self._first = first
+        self._number = first  # of the next picture
         self._stop_after = stop_after
         self._done = threading.Event()
         self._said = set()  # kinds of trouble that the log has
@@ -77,16 +93,14 @@ class image_sink(gr.basic_block):
         except Exception as error:  # whatever a stranger may send: dropped and counted
             self._drop("not a picture PDU: ", f"{type(error).__name__} {error}"[:120])
             return
-        info = _intern(_intern(pmt.car(msg), "event", pmt.intern("picture")), "number", pmt.from_uint64(self._first + self.count))
-        meta["number"] = self._first + self.count
         self.count += 1
-        if self._folder:
-            path = self._write(array, meta)
-            if path:
-                self._info(_intern(info, "path", pmt.intern(path)))
-        else:
-            self.pictures.append((array, meta))
-            self._info(info)
+        number, path = self._write(array, meta) if self._folder else (self._number, None)
+        if number is not None:
+            meta["number"], self._number = number, number + 1
+            if not self._folder:
+                self.pictures.append((array, meta))
+            info = _intern(_intern(pmt.car(msg), "event", pmt.intern("picture")), "number", pmt.from_uint64(number))
+            self._info(_intern(info, "path", pmt.intern(utf8(path))) if path else info)
         if self._full():
             self._done.set()
 
@@ -100,19 +114,30 @@ class image_sink(gr.basic_block):
         self.dropped += 1
         if kind not in self._said:
             self._said.add(kind)
-            self.logger.warn(f"{kind}{why} (said once)")
+            self.logger.warn(printable(f"{kind}{why} (said once)"))
         self._info(to_pmt({"event": "dropped", "dropped": self.dropped}))
 
+    def path(self, number):
+        """-> where the picture of that number is, or would be"""
+        return os.path.join(self._folder, f"{self._prefix}{number:04d}.png")
+
     def _write(self, array, meta):
-        """-> path of the PNG, or None if it could not be written"""
-        base = os.path.join(self._folder, f"{self._prefix}{meta['number']:04d}")
-        try:  # a reader never sees half a file
-            Image.fromarray(array).save(base + ".png.tmp", "PNG")
-            os.replace(base + ".png.tmp", base + ".png")
-            with open(base + ".json.tmp", "w", encoding="utf-8") as f:
-                json.dump(meta, f, indent=1)
-            os.replace(base + ".json.tmp", base + ".json")
+        """-> number and path of the PNG, or (None, None) if it could not be written"""
+        base = os.path.join(self._folder, self._prefix)  # setters may be called meanwhile
+        path, png = f"{base}{self._number:04d}.png", None
+        try:
+            png = NewFile(path)
+            Image.fromarray(array).save(png.file, "PNG")
+            number, path = _claim(png, base, self._number)
+            try:
+                write_json(path[:-len("png")] + "json", {**meta, "number": number}, overwrite=False)
+            except OSError:
+                os.unlink(path)
+                raise
+            return number, path
         except OSError as error:
-            self._drop("cannot write ", f"{base}.png: {error.strerror or error}")
-            return None
-        return base + ".png"
+            self._drop("cannot write ", f"{error.filename or path}: {error.strerror or error}")
+            return None, None
+        finally:
+            if png:
+                png.discard()

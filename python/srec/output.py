@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are whole or not there. Each is written under a random name in its folder and gets its own name at the end; if anything
-fails it is removed. Symbolic links are never followed. Needs no GNU Radio."""
+"""Files that are whole or not there. Each is written under a random name in its folder and gets its own name at the
+end; if anything fails it is removed. Symbolic links are never followed. Needs no GNU Radio."""
 import contextlib
 import errno
 import json
@@ -16,9 +16,10 @@ FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def _is_special(path):
-    """A device, pipe or socket, or a name below /dev or /proc (/dev/stdout): written directly, for nothing can take its place."""
+    """A device, pipe or socket, or a name below /dev or /proc (/dev/stdout): written directly, since it cannot be
+    replaced."""
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
-    if any((folder + "/").startswith(above) for above in ("/dev/", "/proc/")) and not (folder + "/").startswith("/dev/shm/"):
+    if (folder + "/").startswith(("/dev/", "/proc/")) and not (folder + "/").startswith("/dev/shm/"):
         return os.path.exists(path)
     try:
         mode = os.lstat(path).st_mode
@@ -28,11 +29,12 @@ def _is_special(path):
 
 
 class NewFile:
-    """A file that is being written. `file` is a binary file object; commit() gives it its name, discard() removes it. As a context: commits at
-    the end, discards after an exception.
+    """A file that is being written. `file` is a binary file object; commit() gives it its name, discard() removes it.
+    As a context: commits at the end, discards after an exception.
 
     overwrite: commit() replaces an existing file of that name, in one step; otherwise it raises FileExistsError.
-    mode: permissions before the umask. An existing file's owner and permissions are not taken over, and a symbolic link is replaced, not followed.
+    mode: permissions before the umask. An existing file's owner and permissions are not taken over, and a symbolic
+    link is replaced, not followed.
     Every OSError names the file. One thread at a time.
     """
 
@@ -49,7 +51,8 @@ class NewFile:
             self._temporary = temporary
 
     def commit(self, path=None):
-        """The file is whole. path: another name in the same folder, where `path` is taken. After an error: discard(), or another name."""
+        """The file is whole. path: another name in the same folder, where `path` is taken. After an error: discard(),
+        or another name."""
         self.path = self.path if path is None else path
         with self._named():
             self.file.close()

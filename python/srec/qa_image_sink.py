@@ -11,6 +11,7 @@ from gnuradio import blocks, gr, gr_unittest, srec
 from PIL import Image
 
 from qa_common import wait_for
+from qa_output import largest_file
 
 END = pmt.cons(pmt.dict_add(pmt.make_dict(), pmt.intern("eof"), pmt.PMT_T), pmt.init_u8vector(0, []))
 
@@ -107,6 +108,69 @@ class qa_image_sink(gr_unittest.TestCase):
         os.rmdir(self.folder)
         infos = self.run_sink(sink, [picture(np.zeros((2, 2))), END], 2)
         self.assertEqual([pmt.to_python(i)["event"] for i in infos], ["dropped", "eof"])
+
+    def test_a_full_disk_costs_the_picture_and_leaves_nothing_behind(self):
+        sink = srec.image_sink(self.folder)
+        noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3))
+        with largest_file(4096):  # too small for the picture, large enough for its metadata
+            self.run_sink(sink, [picture(noise)], 1)
+        self.assertEqual((os.listdir(self.folder), sink.dropped), ([], 1))
+        long = {"text": pmt.intern(9000 * "x")}
+        with largest_file(4096):  # and the other way round
+            self.run_sink(sink, [picture(np.zeros((2, 2)), **long)], 1)
+        self.assertEqual((os.listdir(self.folder), sink.dropped), ([], 2))
+        infos = self.run_sink(sink, [picture(noise, **long)], 1)
+        self.assertEqual((pmt.to_python(infos[0])["number"], sorted(os.listdir(self.folder))), (0, ["picture0000.json", "picture0000.png"]))
+
+    def test_nobodys_file_is_overwritten_and_no_link_is_followed(self):
+        sink = srec.image_sink(self.folder)
+        victim = os.path.join(self.temp.name, "victim")
+        with open(victim, "w") as f:
+            f.write("precious")
+        names = ["picture0000.png", "picture0000.png.tmp", "picture0001.json", "picture0002.png", "picture0003.json"]
+        for name in names[:2] + names[4:]:
+            os.symlink(victim, os.path.join(self.folder, name))
+        for name in names[2:4]:
+            with open(os.path.join(self.folder, name), "w") as f:
+                f.write("theirs")
+        os.symlink("nowhere", os.path.join(self.folder, "picture0004.png"))
+        infos = self.run_sink(sink, [picture(np.zeros((2, 2))), picture(np.ones((2, 2)))], 2)
+        self.assertEqual([pmt.to_python(i)["number"] for i in infos], [5, 6])
+        with open(victim) as f:
+            self.assertEqual(f.read(), "precious")
+        self.assertEqual(sorted(set(os.listdir(self.folder)) - set(names)),
+                         ["picture0004.png", "picture0005.json", "picture0005.png", "picture0006.json", "picture0006.png"])
+        with open(os.path.join(self.folder, "picture0006.json")) as f:
+            self.assertEqual(json.load(f)["number"], 6)
+
+    def test_two_sinks_on_one_folder_keep_every_picture(self):
+        sinks, n = [srec.image_sink(self.folder) for _ in range(2)], 12
+        top = gr.top_block()
+        debugs = [blocks.message_debug(False) for _ in sinks]
+        for sink, debug in zip(sinks, debugs):
+            top.msg_connect(sink, "info", debug, "store")
+        top.start()
+        for i in range(n):
+            for mine, sink in enumerate(sinks):
+                sink.to_basic_block()._post(pmt.intern("pdus"), picture(np.full((2, 2), 100 * mine + i), value=100 * mine + i))
+        wait_for(lambda: all(debug.num_messages() == n for debug in debugs), "all pictures")
+        top.stop()
+        top.wait()
+        found = []
+        for number in range(2 * n):
+            with open(os.path.join(self.folder, f"picture{number:04d}.json")) as f:
+                meta = json.load(f)
+            self.assertEqual((meta["number"], np.array(Image.open(os.path.join(self.folder, f"picture{number:04d}.png")))[0, 0]), (number, meta["value"]))
+            found.append(meta["value"])
+        self.assertEqual(sorted(found), [*range(n), *range(100, 100 + n)])
+        self.assertEqual(len(os.listdir(self.folder)), 4 * n)
+
+    def test_names_that_are_not_utf8_do(self):
+        folder = os.fsdecode(os.fsencode(self.temp.name) + b"/f\xe4")
+        sink = srec.image_sink(folder, "p\udcff")
+        infos = self.run_sink(sink, [picture(np.zeros((2, 2)))], 1)
+        self.assertTrue(pmt.to_python(infos[0])["path"].endswith("f\\xe4/p\\xff0000.png"))
+        self.assertTrue(os.path.exists(sink.path(0)))
 
     def test_folder_and_prefix_change_while_running(self):
         sink = srec.image_sink(self.folder)

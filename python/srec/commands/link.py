@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `srec send` and `srec receive` share: options, the end of a run, figures as text."""
-import json
 import math
 import os
 import signal
@@ -8,6 +7,8 @@ import sys
 import threading
 
 from . import Failure, Usage
+from ..output import json_bytes, write_json as write_file
+from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 DATATYPES = ("cf32_le", "ci16_le", "cu8")
@@ -15,7 +16,7 @@ STOP_S = 30  # what a flowgraph may take to stop
 
 
 def add_link_arguments(parser):
-    parser.add_argument("--key", required=True, help="key file, as made by srec keygen")
+    parser.add_argument("--key", required=True, help="key file, as made by srec keygen, or a pipe: /dev/stdin, <(...)")
     parser.add_argument("--device", required=True, help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe")
     parser.add_argument("--modulation", choices=MODULATIONS, help="(default: the recording's, else qpsk)")
     parser.add_argument("--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)")
@@ -143,6 +144,27 @@ class Run:
             raise Failure(f"the flowgraph did not stop within {STOP_S} s: a device hangs")
 
 
+def read_key(text, command, samples_from_stdin=False):
+    """-> srec.key; what is doubtful about it goes to standard error. Raises Failure, or Usage if standard input is to give key and samples."""
+    from gnuradio import srec
+    if samples_from_stdin and is_stdin(text):
+        raise Usage("--key: standard input carries the samples; take the key from a file, or from another pipe: --key <(...)")
+    try:
+        key = srec.key(text, warn=False)
+    except (RuntimeError, ValueError) as error:
+        raise Failure(str(error)) from None
+    if key.warning:
+        print(f"{command}: warning: {printable(key.warning)}", file=sys.stderr)
+    return key
+
+
+def is_stdin(path):
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(0))
+    except (OSError, ValueError):
+        return False
+
+
 def take_stdout():
     """Standard output for samples or figures alone: whatever else is printed, by drivers too, goes to standard error. -> file descriptor"""
     sys.stdout.flush()
@@ -153,8 +175,11 @@ def take_stdout():
 
 def write_json(path, figures, stdout):
     """stdout: file descriptor that '-' stands for. Raises OSError."""
-    with os.fdopen(os.dup(stdout), "w") if path == "-" else open(path, "w", encoding="utf-8") as f:
-        f.write(json.dumps(figures, indent=1) + "\n")
+    if path == "-":
+        with os.fdopen(os.dup(stdout), "wb") as f:
+            f.write(json_bytes(figures))
+    else:
+        write_file(path, figures)
 
 
 def decibel(value):

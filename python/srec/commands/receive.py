@@ -13,6 +13,7 @@ import threading
 
 from . import Failure, Usage
 from . import link
+from ..text import printable
 from .window import Window
 
 PROGRESS_S = 0.2  # between pictures so far, in the window
@@ -288,7 +289,7 @@ class Summary:
 def picture_line(told):
     """A picture's metadata -> text"""
     packets = f"{told['slices'] - told['slices_lost']} of {told['slices']} packets" if "slices" in told else ""
-    text = f"picture {told['number']}: {told.get('path', '')} {told['width']}x{told['height']}, {packets}"
+    text = f"picture {told['number']}: {printable(told.get('path', ''))} {told['width']}x{told['height']}, {packets}"
     if told.get("patches_lost"):
         text += f", {told['patches_lost']} of {told['patches']} patches concealed"
     if "snr_db" in told:
@@ -320,6 +321,7 @@ def run(args):
         raise Usage(str(error)) from None
     check(args, kind, argument)
     stdout = link.take_stdout() if args.json == "-" else 1
+    args.key = link.read_key(args.key, "srec receive", kind == "-")
     hooks = Hooks(hook_command(args.hook)) if args.hook else None
     try:
         window = Window(f"srec receive --device {args.device}") if args.view else None
@@ -341,7 +343,7 @@ def run(args):
             summary.add(told)
             say(picture_line(told))
             if hooks and told.get("path"):
-                hooks.put(told["path"])
+                hooks.put(link_.sink.path(told["number"]))  # the metadata's is text, which a name need not be
         return True
 
     def status():

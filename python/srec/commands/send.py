@@ -8,6 +8,7 @@ import time
 
 from . import Failure, Usage
 from . import link
+from ..text import printable
 
 IDLE = 4096  # samples of silence at a time, for radios: while none waits for a burst
 TAIL_S = 0.25  # silence after the last burst, so that a radio has sent what it holds when it is switched off
@@ -140,6 +141,7 @@ def run(args):
     if kind == "sim" and argument:
         raise Usage("--device sim: takes no picture here; --image names it")
     stdout = link.take_stdout() if kind == "-" or args.json == "-" else 1
+    args.key = link.read_key(args.key, "srec send")
     try:
         sender = Sender(args, kind, argument, stdout)
     except (devices.DeviceError, ValueError, RuntimeError) as error:
@@ -155,7 +157,7 @@ def run(args):
         names.update((told["picture"], told["filename"]) for told in found)
         for told in sender.mapper.take("picture"):
             sent, symbols, packets = sent + 1, symbols + told["n_symbols"], packets + told["packets_sent"]
-            say(f"picture {told['picture']}: {names.pop(told['picture'], '?')}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
+            say(f"picture {told['picture']}: {printable(names.pop(told['picture'], '?'))}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
                   f" {told['n_symbols'] * args.sps / args.rate:.2f} s")
         dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
         sender.encoder.take("picture")

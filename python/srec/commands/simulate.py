@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send a picture through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who has not)."""
-import json
+import contextlib
 import os
 import sys
 import time
 
 from . import Failure, Usage, link
+from ..output import NewFile, json_bytes
+from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PICTURE_TIMEOUT_S = 3600
@@ -52,18 +54,28 @@ def check(args):
 
 
 def check_memory(path, enhancer):
-    from ..image_source import picture_size
-    from .memory import available
-    width, height = picture_size(path)
-    need, free = width * height * (BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0)), available()
-    if free is not None and need > free:
-        raise Failure(f"{path}: {width}x{height} pixels take about {need / 1e9:.1f} GB of memory to simulate, and {free / 1e9:.1f} GB are free: "
-                      "send a smaller picture")
+    from ..picture_file import check_memory as check
+    try:
+        check(path, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
+    except ValueError as error:
+        raise Failure(str(error)) from None
+
+
+def keys_of(args):
+    """-> (key of transmitter and receivers, Bob's)"""
+    from gnuradio import srec
+    if args.key and not args.key.startswith("seed:"):
+        key = link.read_key(args.key, "srec simulate")
+    else:
+        key = srec.key(args.key or f"seed:{args.seed}", warn=False)  # nothing is sent: any key will do
+    return key, srec.key(f"seed:{args.seed ^ 0x5EED}", warn=False) if args.wrong_key else key
 
 
 def collector(gr, pmt):
     """A block that keeps the dicts of one info port; made here because the base class needs GNU Radio. One for each port: a block ends
     as soon as any of the blocks that send it messages has ended."""
+    from ..metadata import to_dict
+
     class Collector(gr.basic_block):
         def __init__(self):
             gr.basic_block.__init__(self, "collector", None, None)
@@ -72,7 +84,7 @@ def collector(gr, pmt):
             self.set_msg_handler(pmt.intern("info"), self._keep)
 
         def _keep(self, msg):
-            self.seen.append(pmt.to_python(msg))
+            self.seen.append(to_dict(msg))
 
         def last(self, event):
             return next((d for d in reversed(self.seen) if d.get("event") == event), {})
@@ -109,14 +121,15 @@ def at_full_size(received, args, picture):
     return received[:picture.shape[0], :picture.shape[1]]
 
 
-def flowgraph(args, key, picture, enhancer):
+def flowgraph(args, keys, enhancer):
     """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
     import pmt
     from gnuradio import gr, srec
 
     top = gr.top_block("srec simulate")
     source = srec.image_source(args.image, in_flight=1)
-    bob_key = "seed:%d" % (args.seed ^ 0x5EED) if args.wrong_key else key
+    key, bob_key = keys
+    eve_key = srec.key(f"seed:{args.seed ^ 0xE7E}", warn=False)
     transmitter = srec.transmitter(key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
                                    args.precision, session=args.seed + 1, cipher=args.cipher, samples_per_symbol=0, scale=args.scale)
     channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
@@ -124,7 +137,7 @@ def flowgraph(args, key, picture, enhancer):
     common = dict(modulation=args.modulation, snr_db=args.snr, soft=not args.hard, model=args.model, threads=args.threads,
                   precision=args.precision, timeout=1e6, gain_input=fading, samples_per_symbol=0, enhancer=enhancer, scale=args.scale)
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
-    receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key="seed:%d" % (args.seed ^ 0xE7E), **common)}
+    receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
     sinks = {name: srec.image_sink() for name in (*receivers, "before")}
     info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
     top.msg_connect(source, "pdus", transmitter, "pdus")
@@ -159,12 +172,37 @@ def wait_for(sinks, started):
             raise Failure("no end after an hour: giving up")
 
 
+def write_results(args, pictures, caption, result):
+    """All files or none. pictures: (name, title, array or None, PSNR or ""); what is None now but there from a run before is removed. Raises OSError."""
+    from PIL import Image
+    from .comparison import side_by_side
+    there = [(name, title, array, f"{value:.2f} dB" if value != "" else "") for name, title, array, value in pictures if array is not None]
+    sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], caption)
+    with contextlib.ExitStack() as stack:
+        def new(path):
+            files.append(stack.enter_context(NewFile(path, overwrite=True)))
+            return files[-1]
+
+        files = []
+        for name, _, array, _ in there:
+            Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG")
+        sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG")
+        if args.json and args.json != "-":
+            new(args.json).write(json_bytes(result))
+        for file in files:
+            file.flush()  # whether all fits the disk is known before the first gets its name
+    for name, _, array, _ in pictures:
+        if array is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(args.out, name + ".png"))
+    if args.json == "-":
+        print(json_bytes(result).decode(), end="")
+
+
 def run(args):
     check(args)
     from gnuradio import srec
-    from PIL import Image
-    from ..image_source import load_picture
-    from .comparison import side_by_side
+    from ..picture_file import load_picture
 
     enhancer = find_enhancer(args)
     try:
@@ -172,9 +210,9 @@ def run(args):
         picture = load_picture(args.image)
         os.makedirs(args.out, exist_ok=True)
         started = time.monotonic()
-        top, sinks, info = flowgraph(args, args.key or "seed:%d" % args.seed, picture, enhancer)
+        top, sinks, info = flowgraph(args, keys_of(args), enhancer)
     except OSError as error:
-        raise Failure(f"{error.filename}: {error.strerror}") from None
+        raise Failure(f"{printable(error.filename)}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
     top.start()
@@ -210,27 +248,12 @@ def run(args):
         "encode_s": encoder.get("encode_s"), "decode_s": decoder.get("decode_s"), "enhance_s": info["enhancer"].last("picture").get("enhance_s"),
         "enhancer": srec.enhancer_info(enhancer)["id"] if enhancer else None, "mean_deviation": decoder.get("mean_deviation"),
     }
-    Image.fromarray(picture).save(os.path.join(args.out, "sent.png"))
-    panels = [("sent", picture, "")]
-    words = {"received": "Bob, who has the key", "enhanced": "Bob, with super-resolution", "eve": "Eve, who has not"}
-    for name, array, value in (("received", received, before), ("enhanced", final if enhancer else None, psnr), ("eve", eve, result["eve_psnr_db"])):
-        path = os.path.join(args.out, name + ".png")
-        if array is None:
-            if os.path.exists(path):
-                os.remove(path)
-            continue
-        Image.fromarray(array).save(path)
-        panels.append((words[name], array, f"{value:.2f} dB"))
     secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
     caption = (f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
                f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}")
-    side_by_side(panels, caption).save(os.path.join(args.out, "comparison.png"))
-    text = json.dumps(result, indent=1)
-    if args.json == "-":
-        print(text)
-    elif args.json:
-        with open(args.json, "w") as f:
-            f.write(text + "\n")
+    write_results(args, [("sent", "sent", picture, ""), ("received", "Bob, who has the key", received, before),
+                         ("enhanced", "Bob, with super-resolution", final if enhancer else None, psnr),
+                         ("eve", "Eve, who has not", eve, result["eve_psnr_db"])], caption, result)
     if final is None:
         raise Failure(f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed authentication: is it the right key?"
                       f" {counters.get('damaged', 0)} damaged: is the SNR too low?)")
@@ -238,5 +261,5 @@ def run(args):
         sr = f" ({before:.2f} before super-resolution)" if enhancer else ""
         enhance = f", enhance {result['enhance_s']:.2f} s" if enhancer else ""
         print(f"Bob {psnr:.2f} dB{sr}" + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "") + f", {caption}")
-        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in {args.out}")
+        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in {printable(args.out)}")
     return 0
