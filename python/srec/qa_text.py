@@ -43,6 +43,16 @@ class qa_text(unittest.TestCase):
             self.assertTrue(shown.strip().isprintable(), shown)
             self.assertEqual(done.stderr, b"second\n\\x07 the end\n")
 
+    def test_a_full_standard_output_is_named(self):
+        for unbuffered in ("", "1"):
+            text = ("from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
+                    "try: print('x'); sys.stdout.flush()\n"
+                    "except OSError as error: print(error.filename, file=sys.stderr); __import__('os')._exit(0)\n")
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([sys.executable, "-c", text], stdout=full, stderr=subprocess.PIPE, timeout=120,
+                                      env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+            self.assertEqual(done.stderr, b"standard output\n")
+
 
 if __name__ == "__main__":
     unittest.main()

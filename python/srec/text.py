@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Text from outside (file names, metadata, model cards) made safe to print and to write as JSON. Needs no GNU Radio."""
+import contextlib
 import io
 import sys
 
@@ -30,8 +31,22 @@ def utf8(text):
 
 class _PlainStream(io.TextIOWrapper):
     def write(self, text):
-        super().write("\n".join(map(printable, text.split("\n"))))
+        with _naming_stdout():
+            super().write("\n".join(map(printable, text.split("\n"))))
         return len(text)
+
+    def flush(self):
+        with _naming_stdout():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _naming_stdout():
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def plain_streams():

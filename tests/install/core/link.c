@@ -20,7 +20,9 @@ int main(int argc, char **argv)
     printf("%s: %zu weights\n", argv[2], srec_model_parameters(model));
     srec_model_free(model);
 
-    srec_key key;
+    srec_key *key = srec_key_new();
     uint64_t session;
-    return srec_key_generate(&key) != SREC_OK || srec_session_generate(&session) != SREC_OK || session == 0;
+    const int failed = srec_key_generate(key) != SREC_OK || srec_session_generate(&session) != SREC_OK || session == 0;
+    srec_key_free(key);
+    return failed;
 }
