@@ -5,8 +5,11 @@
  *
  *  Acquisition: correlation with both chirps by FFT; at each delay the best sum of the two peaks over all carrier offsets, against a
  *  level taken from the neighbourhood (constant false-alarm rate, no matter how strong the input). A candidate must then correlate
- *  coherently with the whole preamble. An equaliser trained on it undoes short echoes. Tracking: timing and clock as a line over the burst, phase and frequency by a Kalman filter
- *  from pilot block to pilot block; then complex gains smoothed over as many blocks as predict the left-out ones best. */
+ *  coherently with the whole preamble. An equaliser trained on it undoes short echoes.
+ *
+ *  Tracking: timing and clock as a line over the burst; phase, frequency and drift of the carrier by a Kalman filter and smoother over
+ *  the pilot blocks; then complex gains smoothed over as many blocks as predict the left-out ones best. Noise is what the pilots show,
+ *  and more where the data between them scatter wider or turn (docs/waveform.md, "How the receiver works"). */
 #ifndef SREC_SYNC_H
 #define SREC_SYNC_H
 
@@ -17,16 +20,19 @@
 
 SREC_BEGIN_DECLS
 
-#define SREC_SYNC_CFO_MAX 0.1f /*!< carrier offset that is searched, cycles per symbol to each side */
+#define SREC_SYNC_CFO_MAX 0.1f     /*!< carrier offset that is searched, cycles per symbol to each side */
+#define SREC_SYNC_DRIFT_MAX 7.5e-6f /*!< change of the carrier offset that is followed, cycles per symbol^2 to each side */
 
 /*! A burst as found. The symbols are valid until the handler returns. */
 typedef struct srec_burst {
     const float *iq;      /*!< (n_symbols, 2) frame symbols, carrier phase removed: y = gain x + n with |x|^2 = 1 in the mean */
     const float *gain_iq; /*!< (n_symbols, 2) gain of each symbol, real and positive, mean square 1 */
     size_t n_symbols;
-    float n0;             /*!< noise power per complex symbol, estimation errors of the gain included */
-    float snr_db;         /*!< Es / N0 */
-    float cfo;            /*!< carrier offset of the samples, cycles per symbol */
+    float n0;             /*!< noise power per complex symbol, estimation errors of the gain included. Symbols with more noise than others,
+                           *   as the data show it, are scaled down with their gain until theirs is this too */
+    float snr_db;         /*!< Es / N0: mean power of the signal over mean power of all noise, errors of gain and phase included */
+    float cfo;            /*!< carrier offset of the samples, mean over the burst, cycles per symbol */
+    float drift;          /*!< by how much it changes, cycles per symbol^2 */
     bool inverted;        /*!< the samples have an inverted spectrum (I and Q exchanged); the symbols are right */
     float clock_ppm;      /*!< how much longer a symbol is than samples_per_symbol samples of the receiver, parts per million */
     float level_db;       /*!< mean power of the burst's signal, dB relative to unit power per sample */

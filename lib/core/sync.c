@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIGNAL_UNITS 8u  /* a shorter frame's pilots after its end do no harm */
+#define LEAST_HEADER 43u /* bytes of the shortest header with its tag */
 #define MATCH_MIN 0.11 /* of noise and 256 symbols: one in 10^12 at one delay and offset */
 
 /* What the synchroniser waits for. */
@@ -47,7 +49,7 @@ srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modu
     s->context = context;
     srec_status status = srec_acquisition_create(waveform, &s->acquisition);
     if (status == SREC_OK)
-        status = srec_tracker_create(waveform, &s->tracker);
+        status = srec_tracker_create(waveform, modulation, &s->tracker);
     if (status != SREC_OK) {
         srec_sync_free(s);
         return status;
@@ -85,10 +87,15 @@ static void search_from(srec_sync *s, double sample)
     s->phase = SEARCH;
 }
 
-/* Frame symbols that must be there to read the signal field: whole pilot units. */
+/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the tracker finds
+ * a drifting carrier by several pilot blocks. */
 static size_t signal_symbols(const srec_sync *s)
 {
-    return srec_units(srec_modem_symbols(s->modulation, srec_packet_signal_bytes(s->modulation))) * SREC_BURST_DATA;
+    const srec_signal least = { .header_bytes = LEAST_HEADER };
+    const size_t field = srec_modem_symbols(s->modulation, srec_packet_signal_bytes(s->modulation));
+    const size_t head = srec_modem_symbols(s->modulation, srec_packet_head_bytes(s->modulation, &least));
+    const size_t units = head / SREC_BURST_DATA > SIGNAL_UNITS ? head / SREC_BURST_DATA : SIGNAL_UNITS;
+    return (units > srec_units(field) ? units : srec_units(field)) * SREC_BURST_DATA;
 }
 
 static srec_status read_signal_field(srec_sync *s)

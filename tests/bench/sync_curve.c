@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sync_curve waveform|detect|loss|echo|noise [COUNT [SAMPLES_PER_SYMBOL]]: figures of docs/waveform.md.
+/* sync_curve waveform|detect|loss|drift|echo|soak|noise [COUNT [SAMPLES_PER_SYMBOL]]: figures of docs/waveform.md.
  *   waveform power, peaks, occupied bandwidth, adjacent channels, overhead of a burst of a full frame
  *   detect  share of bursts found, over SNR and carrier offset, with delay, clock offset and level at random
  *   loss    SNR that the payload sees after synchronisation minus the channel's, and errors of CFO, clock, delay
+ *   drift   the same with a carrier whose frequency changes along the burst, over drifts, modulations and burst lengths
  *   echo    SNR that the payload sees when a second ray comes up to 4 symbols late
  *   soak    COUNT bursts one after the other at 12 dB: all must come out, memory must not grow
  *   noise   false preambles in COUNT million samples of noise */
@@ -26,6 +27,7 @@ static const srec_model *model;
 static double uniform(double low, double high) { return low + (high - low) * (rand() / (RAND_MAX + 1.0)); }
 
 static srec_impairment_set extra; /* echo and fading, where a curve wants them */
+static double extra_drift;        /* of the carrier along a burst, symbol rates */
 
 static void check(int failed)
 {
@@ -35,7 +37,7 @@ static void check(int failed)
     }
 }
 
-/* A frame of n patches of 200 bytes as symbols. \return symbols */
+/* A frame of n patches of 200 bytes as symbols: a divisor or a multiple of 16, at most 144. \return symbols */
 static size_t make_frame(srec_modulation m, uint32_t patches, float *symbols)
 {
     static srec_packet_encoder *e;
@@ -48,7 +50,9 @@ static size_t make_frame(srec_modulation m, uint32_t patches, float *symbols)
         check(srec_packet_encoder_create(&key, SEED, &e));
     }
     srec_slice slice = { srec_model_id(model), 0, 16, 16, 3, SREC_FEATURES_BITS, 0, 1, 16, map };
-    slice.n_slices = 16 / patches;
+    slice.width = 64; /* four patches in a row */
+    slice.height = patches > 16 ? 4 * patches : 64;
+    slice.n_slices = patches > 16 ? 1 : 16 / patches;
     slice.n_patches = patches;
     size_t n = srec_slice_bytes(model, &slice), n_frame;
     for (size_t i = 0; i < n; i++)
@@ -79,10 +83,21 @@ static void take(void *context, const srec_burst *b)
     }
 }
 
+/* Let the carrier drift, \p rate symbol rates in a sample, from sample \p from on. */
+static void drift(float *samples, size_t n, double rate, double from, unsigned samples_per_symbol)
+{
+    for (size_t i = 0; rate != 0 && i < n; i++) {
+        const double t = (double)i - from, turn = 6.283185307179586 * fmod(0.5 * rate / samples_per_symbol * t * t, 1.0);
+        const float c = (float)cos(turn), s = (float)sin(turn), re = samples[2 * i], im = samples[2 * i + 1];
+        samples[2 * i] = re * c - im * s;
+        samples[2 * i + 1] = re * s + im * c;
+    }
+}
+
 /* One burst with noise around it. */
 static void run(srec_modulation m, const srec_waveform *w, double snr_db, double cfo, double clock_ppm, double gain_db, uint64_t seed, uint32_t patches, result *r)
 {
-    static float symbols[SREC_FRAME_MAX * 8], *samples, *received;
+    static float symbols[SREC_FRAME_MAX * 16], *samples, *received;
     static size_t room;
     srec_shaper *shaper;
     srec_sync *sync;
@@ -107,6 +122,7 @@ static void run(srec_modulation m, const srec_waveform *w, double snr_db, double
     check(srec_impairments_create(&set, seed, &radio));
     size_t got;
     check(srec_impairments_apply(radio, samples, total, received, &got));
+    drift(received, got, extra_drift / (double)body, (double)silence, w->samples_per_symbol);
     *r = (result){ .sent = symbols, .n_sent = n };
     check(srec_sync_create(w, m, take, r, &sync));
     for (size_t at = 0; at < got;) {
@@ -229,6 +245,43 @@ static void loss(const srec_waveform *w, unsigned count)
     }
 }
 
+static void drifts(const srec_waveform *w, unsigned count)
+{
+    static const struct {
+        srec_modulation modulation;
+        uint32_t patches;
+        double snr_db;
+    } bursts[] = {
+        { SREC_BPSK, 144, 0 },    { SREC_QPSK, 1, 0 },      { SREC_QPSK, 16, 0 },     { SREC_QPSK, 144, 0 },
+        { SREC_QPSK, 1, 10 },     { SREC_QPSK, 16, 10 },    { SREC_QPSK, 144, 10 },   { SREC_16QAM, 16, 10 },
+        { SREC_64QAM, 128, 10 },  { SREC_256QAM, 128, 10 }, { SREC_QPSK, 16, 20 },    { SREC_16QAM, 144, 20 },
+        { SREC_64QAM, 16, 20 },   { SREC_256QAM, 16, 20 },  { SREC_256QAM, 128, 20 }, { SREC_PAM256, 16, 20 },
+    };
+    static const double percent[] = { 0, 0.2, 1, 2, 3, 5 };
+    for (size_t b = 0; b < sizeof bursts / sizeof *bursts; b++) {
+        const srec_modulation m = bursts[b].modulation;
+        printf("%-6s of %5u bytes, %2.0f dB:", srec_modulation_name(m), 200 * bursts[b].patches, bursts[b].snr_db);
+        for (size_t p = 0; p < sizeof percent / sizeof *percent; p++) {
+            double inverse = 0, told = 0;
+            unsigned found = 0;
+            for (unsigned i = 0; i < count; i++) {
+                result r;
+                extra_drift = 0.01 * (i % 2 ? percent[p] : -percent[p]);
+                run(m, w, bursts[b].snr_db, uniform(-0.09, 0.09), uniform(-50, 50), uniform(-60, 0), i, bursts[b].patches, &r);
+                if (r.found != 1)
+                    continue;
+                found++;
+                inverse += r.error;
+                told += pow(10, -0.1 * (double)r.burst.snr_db);
+            }
+            printf("  %.1f %% %u found %.2f (told %.2f)", percent[p], found, -10 * log10(inverse / found), -10 * log10(told / found));
+            fflush(stdout);
+        }
+        printf("\n");
+    }
+    extra_drift = 0;
+}
+
 static void echo(const srec_waveform *w, unsigned count)
 {
     for (double snr_db = 5; snr_db <= 25; snr_db += 10)
@@ -345,6 +398,8 @@ int main(int argc, char **argv)
         detect(&w, count);
     else if (argc > 1 && strcmp(argv[1], "loss") == 0)
         loss(&w, count);
+    else if (argc > 1 && strcmp(argv[1], "drift") == 0)
+        drifts(&w, count);
     else if (argc > 1 && strcmp(argv[1], "echo") == 0)
         echo(&w, count);
     else if (argc > 1 && strcmp(argv[1], "soak") == 0)
@@ -352,7 +407,7 @@ int main(int argc, char **argv)
     else if (argc > 1 && strcmp(argv[1], "noise") == 0)
         noise(&w, count);
     else {
-        fprintf(stderr, "usage: sync_curve waveform|detect|loss|echo|soak|noise [COUNT [SAMPLES_PER_SYMBOL]]\n");
+        fprintf(stderr, "usage: sync_curve waveform|detect|loss|drift|echo|soak|noise [COUNT [SAMPLES_PER_SYMBOL]]\n");
         return 2;
     }
     srec_model_free(m);
