@@ -41,6 +41,7 @@ class burst_sync_impl : public burst_sync
     {
         d = put_real(d, "snr_db", b.snr_db);
         d = put_real(d, "cfo", b.cfo);
+        d = put_real(d, "drift", b.drift);
         d = put_real(d, "clock_ppm", b.clock_ppm);
         d = put_real(d, "level_db", b.level_db);
         return put_real(d, "sample", b.sample);

@@ -27,8 +27,9 @@ class semantic_decoder_impl : public semantic_decoder
     std::vector<bool> d_there;
     uint32_t d_slices = 0;
     /* means over the slices that came as bursts: what the radio figures of a picture are */
-    static constexpr const char* FIGURES[] = { "snr_db", "cfo", "clock_ppm", "level_db" };
-    double d_figures[4];
+    static constexpr const char* FIGURES[] = { "snr_db", "cfo", "drift", "clock_ppm", "level_db" };
+    static constexpr size_t N_FIGURES = sizeof FIGURES / sizeof *FIGURES;
+    double d_figures[N_FIGURES];
     uint32_t d_bursts = 0;
     clock::time_point d_last;
     /* the picture so far */
@@ -59,14 +60,14 @@ class semantic_decoder_impl : public semantic_decoder
 
     void add_figures(const pmt::pmt_t& burst)
     {
-        double value[4];
-        for (size_t i = 0; i < 4; i++) {
+        double value[N_FIGURES];
+        for (size_t i = 0; i < N_FIGURES; i++) {
             const pmt::pmt_t v = pmt::is_dict(burst) ? pmt::dict_ref(burst, pmt::mp(FIGURES[i]), pmt::PMT_NIL) : pmt::PMT_NIL;
             if (!pmt::is_real(v))
                 return;
             value[i] = pmt::to_double(v);
         }
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < N_FIGURES; i++)
             d_figures[i] += value[i];
         d_bursts++;
     }
@@ -93,7 +94,7 @@ class semantic_decoder_impl : public semantic_decoder
         meta = put_u64(meta, "slices_lost", report.slices_lost);
         meta = put_real(meta, "mean_deviation", report.mean_deviation);
         meta = put_real(meta, "decode_s", decode_s);
-        for (size_t i = 0; d_bursts && i < 4; i++)
+        for (size_t i = 0; d_bursts && i < N_FIGURES; i++)
             meta = put_real(meta, FIGURES[i], d_figures[i] / d_bursts);
         if (partial)
             meta = put(meta, "partial", pmt::PMT_T);
@@ -182,7 +183,7 @@ class semantic_decoder_impl : public semantic_decoder
             d_partials = 0;
             d_shown = clock::now();
             d_bursts = 0;
-            std::fill_n(d_figures, 4, 0.0);
+            std::fill_n(d_figures, N_FIGURES, 0.0);
         }
         if (srec_decoder_add(d_decoder.get(), &s.slice, estimate, get_bool(pmt::car(msg), "soft", true) ? estimate + length / 2 : nullptr, length / 2, &error) != SREC_OK) {
             d_collecting = d_slices > 0; /* a picture of which nothing came is none */

@@ -15,8 +15,9 @@ namespace srec {
  *
  * Stream in: samples. Streams out: frame symbols of unit power, and (optional) the gain of each. Tags on the first symbol of each frame:
  * len_tag_key (symbols), `n0` (noise power per symbol, which soft_demapper takes if its snr_db is NaN) and, on the first port, `burst` (dict:
- * snr_db, cfo in cycles per symbol, clock_ppm, level_db, sample), which packet_decoder puts into the slice's metadata. Message port out `info`:
- * a dict per burst (event = burst; the same and n_symbols) with the counters candidates, preambles, bursts, unreadable and truncated.
+ * snr_db, cfo in cycles per symbol, drift in cycles per symbol^2, clock_ppm, level_db, sample), which packet_decoder puts into the slice's metadata.
+ * Message port out `info`: a dict per burst (event = burst; the same and n_symbols) with the counters candidates, preambles, bursts, unreadable and
+ * truncated.
  *
  * \param modulation of the frames
  * \param samples_per_symbol, rolloff  as the sender has them

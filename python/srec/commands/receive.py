@@ -169,6 +169,7 @@ def annotator(args):
                     more["frequency"] = float(args.frequency)
                 if "snr_db" in told:
                     more["cfo_hz"] = told["cfo"] * args.rate / args.sps
+                    more["drift_hz_s"] = told["drift"] * (args.rate / args.sps) ** 2
                     more["evm_percent"] = 100 * 10 ** (-0.05 * told["snr_db"])
                 meta = pmt.dict_update(meta, to_pmt(more))
             self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(message)))
@@ -276,7 +277,7 @@ class Summary:
         self.pictures += 1
         self.partial += told.get("patches_lost", 0) > 0
         self.lost += told.get("slices_lost", 0)
-        for key in ("snr_db", "cfo_hz", "clock_ppm", "level_db", "evm_percent"):
+        for key in ("snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
             if key in told:
                 n, total = self._sums.get(key, (0, 0.0))
                 self._sums[key] = (n + 1, total + told[key])
@@ -385,7 +386,7 @@ def run(args):
     level, counters = levels.figures(), link_.counters()
     result = {"pictures": summary.pictures, "pictures_partial": summary.partial, "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
               "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
-              "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
+              "drift_hz_s": summary.mean("drift_hz_s"), "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
               "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"], "clipped": level["clipped"],
               "hooks_failed": hooks.failed if hooks else 0, "files_failed": link_.sink.dropped,
               "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate, "frequency": args.frequency}
