@@ -34,6 +34,14 @@ def _can_hold(folder):
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
+def _home_folder():
+    """Raises OSError if there is none."""
+    path = os.path.expanduser("~")
+    if path in ("~", "/"):  # what expanduser and containers give to users without one
+        raise FileNotFoundError("no home folder")
+    return path
+
+
 def _private_folder():
     """-> folder of this user among the temporary files; not made here. Raises OSError if another user has taken its
     name."""
@@ -48,12 +56,12 @@ def folder_to_write(folder):
     or else to a folder among the temporary files, and a line on standard error says so."""
     if not folder or os.path.isabs(folder) or _can_hold(folder):
         return folder
-    for base in (lambda: os.path.expanduser("~"), _private_folder):
+    for base in (_home_folder, _private_folder):
         try:
             moved = os.path.join(base(), folder)
         except OSError:
             continue
-        if os.path.isabs(moved) and _can_hold(moved):
-            print(f"{os.getcwd()} cannot be written: pictures go to {moved}", file=sys.stderr)
+        if _can_hold(moved):
+            print(f"{os.path.abspath(folder)} cannot be written: pictures go to {moved}", file=sys.stderr)
             return moved
     return folder

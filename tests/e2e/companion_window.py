@@ -67,8 +67,8 @@ def name(port):
 
 
 def describe(graph):
-    return {"errors": list(graph.get_error_messages()), "blocks": {b.name: box(b) for b in graph.blocks},
-            "wires": [{"from": name(c.source_port), "to": name(c.sink_port), "points": wire(c)} for c in graph.connections]}
+    wires = [{"from": name(c.source_port), "to": name(c.sink_port), "points": wire(c)} for c in graph.connections]
+    return {"errors": list(graph.get_error_messages()), "blocks": {b.name: box(b) for b in graph.blocks}, "wires": wires}
 
 
 def write(folder, window):
@@ -96,7 +96,8 @@ def main(folder, *flowgraphs):
         """Called until it returns False; an exception ends the program too."""
         window, done = getattr(application, "main_window", None), True
         try:
-            pages = [p for p in window.get_pages() if p.file_path] if window and window.get_visible() else []
+            shown = window and window.get_visible()
+            pages = [p for p in window.get_pages() if p.file_path] if shown else []
             if pages and len(pages) == len(flowgraphs):
                 write(folder, window)
                 result.append(window.get_title())

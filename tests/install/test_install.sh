@@ -55,6 +55,7 @@ import sys
 from gnuradio import srec
 assert srec.__file__.startswith(sys.argv[1]), srec.__file__
 print(srec.__file__, srec.transmitter.__name__)
+assert srec.example_picture().startswith(sys.argv[1]), srec.example_picture()
 PYTHON
     claim "the command runs"
     "$at/bin/srec" info "$model" >"$root/log"
