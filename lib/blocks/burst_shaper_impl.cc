@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/burst_shaper.h>
@@ -10,7 +10,7 @@
 namespace gr {
 namespace srec {
 
-class burst_shaper_impl : public burst_shaper
+class burst_shaper_impl : public guarded<burst_shaper>
 {
     static constexpr size_t LONGEST = 8 * SREC_FRAME_MAX; /* symbols of a frame */
     handle<srec_shaper, srec_shaper_free> d_shaper;
@@ -108,7 +108,7 @@ public:
 
     void forecast(int, gr_vector_int& required) override { required[0] = d_sent < d_samples.size() || d_idle || d_ended ? 0 : 1; }
 
-    int general_work(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    int work_items(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
     {
         const auto* in = static_cast<const gr_complex*>(input_items[0]);
         auto* out = static_cast<gr_complex*>(output_items[0]);

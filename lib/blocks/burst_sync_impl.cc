@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/burst_sync.h>
@@ -9,7 +9,7 @@
 namespace gr {
 namespace srec {
 
-class burst_sync_impl : public burst_sync
+class burst_sync_impl : public guarded<burst_sync>
 {
     struct frame {
         std::vector<gr_complex> symbols, gains;
@@ -83,7 +83,7 @@ public:
 
     void forecast(int, gr_vector_int& required) override { required[0] = d_frames.empty() ? 1 : 0; }
 
-    int general_work(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    int work_items(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
     {
         if (d_frames.empty()) {
             if (d_ended)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/channel.h>
@@ -8,7 +8,7 @@
 namespace gr {
 namespace srec {
 
-class channel_impl : public channel
+class channel_impl : public guarded<channel>
 {
     handle<srec_channel, srec_channel_free> d_channel;
     const pmt::pmt_t d_tag;

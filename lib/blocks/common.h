@@ -59,8 +59,8 @@ pmt::pmt_t slice_to_dict(const srec_slice& slice);
 bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 
 /* PDU accessors beyond pmt::is_pdu() */
-bool is_eof(const pmt::pmt_t& msg);
-pmt::pmt_t eof_pdu();
+GR_SREC_API bool is_eof(const pmt::pmt_t& msg);
+GR_SREC_API pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);
 uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback = 0);
 bool has_number(const pmt::pmt_t& dict, const char* key); /* not negative */

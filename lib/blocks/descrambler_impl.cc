@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/descrambler.h>
@@ -8,7 +8,7 @@
 namespace gr {
 namespace srec {
 
-class descrambler_impl : public descrambler
+class descrambler_impl : public guarded<descrambler>
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@ namespace gr
 namespace srec
 {
 
-class impairments_impl : public impairments
+class impairments_impl : public guarded<impairments>
 {
     static constexpr size_t PART = 4096; /* samples taken at once */
     static constexpr size_t TAIL = 64;   /* samples of silence after the end mark: more than the resampler's memory */
@@ -76,7 +76,7 @@ public:
         required[0] = d_sent < d_out.size() || d_silence || d_ended ? 0 : 1;
     }
 
-    int general_work(int noutput_items, gr_vector_int &ninput_items, gr_vector_const_void_star &input_items,
+    int work_items(int noutput_items, gr_vector_int &ninput_items, gr_vector_const_void_star &input_items,
                      gr_vector_void_star &output_items) override
     {
         if (d_sent == d_out.size()) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <cmath>
 #include <gnuradio/io_signature.h>
@@ -10,7 +10,7 @@ namespace gr
 namespace srec
 {
 
-class level_meter_impl : public level_meter
+class level_meter_impl : public guarded<level_meter>
 {
     const pmt::pmt_t d_info = pmt::mp("info");
     const float d_full_scale;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/mapper.h>
@@ -10,7 +10,7 @@
 namespace gr {
 namespace srec {
 
-class mapper_impl : public mapper
+class mapper_impl : public guarded<mapper>
 {
     static constexpr size_t MAX_FRAMES = 4096;
     const pmt::pmt_t d_in = pmt::mp("pdus"), d_info = pmt::mp("info");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_decoder.h>
@@ -7,7 +7,7 @@
 namespace gr {
 namespace srec {
 
-class packet_decoder_impl : public packet_decoder
+class packet_decoder_impl : public guarded<packet_decoder>
 {
     const pmt::pmt_t d_out = pmt::mp("out"), d_info = pmt::mp("info"), d_tag;
     const shared_key d_key; /* outlives the decoder, as the model does */

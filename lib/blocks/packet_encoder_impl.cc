@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_encoder.h>
@@ -8,7 +8,7 @@
 namespace gr {
 namespace srec {
 
-class packet_encoder_impl : public packet_encoder
+class packet_encoder_impl : public guarded<packet_encoder>
 {
     static constexpr size_t MAX_SESSIONS = 1024; /* a scrambler has one */
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");

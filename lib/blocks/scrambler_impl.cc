@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/scrambler.h>
@@ -8,7 +8,7 @@
 namespace gr {
 namespace srec {
 
-class scrambler_impl : public scrambler
+class scrambler_impl : public guarded<scrambler>
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     const shared_key d_key; /* kept so that a pipe is read once */

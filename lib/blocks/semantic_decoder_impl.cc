@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/semantic_decoder.h>
@@ -12,7 +12,7 @@
 namespace gr {
 namespace srec {
 
-class semantic_decoder_impl : public semantic_decoder
+class semantic_decoder_impl : public guarded<semantic_decoder>
 {
     using clock = std::chrono::steady_clock;
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"), d_info = pmt::mp("info"), d_progress_out = pmt::mp("progress"), d_tick = pmt::mp("tick");
@@ -262,7 +262,7 @@ public:
                     _post(d_tick, pmt::PMT_T);
             }
         });
-        return gr::block::start();
+        return guarded<semantic_decoder>::start();
     }
 
     bool stop() override

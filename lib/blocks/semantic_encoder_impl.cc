@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/semantic_encoder.h>
@@ -11,7 +11,7 @@
 namespace gr {
 namespace srec {
 
-class semantic_encoder_impl : public semantic_encoder
+class semantic_encoder_impl : public guarded<semantic_encoder>
 {
     const pmt::pmt_t d_in = pmt::mp("pdus"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/soft_demapper.h>
@@ -9,7 +9,7 @@
 namespace gr {
 namespace srec {
 
-class soft_demapper_impl : public soft_demapper
+class soft_demapper_impl : public guarded<soft_demapper>
 {
     static constexpr size_t PROBE = 1024; /* symbols of a frame from which N0 is estimated */
     static constexpr size_t LEAST = 16;   /* symbols for a first estimate; until then that of the frame before holds */

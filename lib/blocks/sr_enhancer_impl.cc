@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "common.h"
+#include "guard.h"
 
 #include <atomic>
 #include <chrono>
@@ -12,7 +12,7 @@ namespace gr
 namespace srec
 {
 
-class sr_enhancer_impl : public sr_enhancer
+class sr_enhancer_impl : public guarded<sr_enhancer>
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"), d_info = pmt::mp("info");
     std::shared_ptr<const srec_enhancer_model> d_model;

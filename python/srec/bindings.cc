@@ -5,7 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "common.h"
+#include "guard.h"
 #include <gnuradio/srec/burst_shaper.h>
 #include <gnuradio/srec/burst_sync.h>
 #include <gnuradio/srec/channel.h>
@@ -258,6 +258,19 @@ PYBIND11_MODULE(srec_python, m)
         .def(py::init(with_path(&sr_enhancer::make)), arg("model") = "", arg("scale") = 1, arg("bypass") = false, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
         .def("set_bypass", &sr_enhancer::set_bypass, arg("bypass"), "True: pictures pass as they are (scale 2: doubled by cubic interpolation).")
         .def("bypass", &sr_enhancer::bypass);
+
+    py::class_<fault_watch>(m, "fault_watch", "The faults of all blocks since it was made.")
+        .def(py::init<>())
+        .def("faults", &fault_watch::faults,
+             "[(block, what happened)]; of GNU Radio's own blocks with \"\" for the block.");
+    m.def("record_fault", &record_fault, arg("block"), arg("what"),
+          "Tells every fault_watch; logs an error if there is none.");
+    m.def("end_block", [](const gr::basic_block_sptr& block) { end_block(*block); }, arg("block"),
+          "It ends once it has handled the messages that wait.");
+    m.def("busy_s", [](const gr::basic_block_sptr& block) {
+        const auto* a = dynamic_cast<const activity*>(block.get());
+        return a ? a->busy_s() : 0.0;
+    }, arg("block"), "Seconds that the message or samples in hand have taken so far, 0 = idle.");
 
     m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"), "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"), "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");

@@ -5,9 +5,9 @@ import os
 import threading
 
 import pmt
-from gnuradio import gr
 from PIL import Image
 
+from .guard import message_block
 from .metadata import picture_array, to_dict, to_pmt
 from .output import NewFile, write_json
 from .text import printable, utf8
@@ -30,7 +30,7 @@ def _claim(png, base, number):
         number += 1
 
 
-class image_sink(gr.basic_block):
+class image_sink(message_block):
     """Message ports: in `pdus` (pictures), out `info` (each picture's metadata with `event`, `number` and, once written, `path`).
 
     folder: made if missing; "" = no files, the latest pictures stay in memory (`pictures`: (array, metadata), oldest first);
@@ -43,7 +43,7 @@ class image_sink(gr.basic_block):
     """
 
     def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
-        gr.basic_block.__init__(self, "image_sink", None, None)
+        message_block.__init__(self, "image_sink", None, None)
         if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
         self._number = first  # of the next picture
@@ -78,6 +78,9 @@ class image_sink(gr.basic_block):
     def wait(self, timeout=None):
         """-> True once the last picture is there (end mark or stop_after)"""
         return self._done.wait(timeout)
+
+    def last_words(self):
+        self._done.set()
 
     def _handle(self, msg):
         try:

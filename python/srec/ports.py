@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Message ports that end one by one."""
 import pmt
-from gnuradio import gr
+
+from .guard import message_block
 
 
-class message_port(gr.basic_block):
+class message_port(message_block):
     """One message port `in` with a handler, and any out ports, as a block of its own. GNU Radio ends a message block as soon as the first of the
     blocks that send to it has ended: a block with several senders, some of which end before the last picture is through, is made of these."""
 
     def __init__(self, name, handler, outputs=()):
-        gr.basic_block.__init__(self, name, None, None)
+        message_block.__init__(self, name, None, None)
         self.message_port_register_in(pmt.intern("in"))
         for port in outputs:
             self.message_port_register_out(pmt.intern(port))

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an exception in a block written in Python does: the flowgraph ends, and whoever watches knows why."""
+import pmt
+from gnuradio import blocks, gr, gr_unittest, srec
+from gnuradio.srec import guard
+
+from qa_common import END, BlockCase, Collector, captured_log, is_end, post, wait_for
+
+
+class Relay(guard.message_block):
+    """Passes messages on, and raises what it is told to."""
+
+    def __init__(self):
+        guard.message_block.__init__(self, "relay", None, None)
+        self.message_port_register_in(pmt.intern("in"))
+        self.message_port_register_out(pmt.intern("out"))
+        self.set_msg_handler(pmt.intern("in"), self._handle)
+
+    def _handle(self, msg):
+        if pmt.eqv(msg, pmt.intern("bad")):
+            {}["nothing of the kind"]
+        self.message_port_pub(pmt.intern("out"), msg)
+
+    def last_words(self):
+        self.message_port_pub(pmt.intern("out"), END)
+
+
+class Careless(gr.basic_block):
+    """As many users write them."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, "careless", None, None)
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self._handle)
+
+    def _handle(self, msg):
+        raise OSError("not guarded")
+
+
+class Source(guard.message_block):
+    """Its thread raises at once."""
+
+    def __init__(self):
+        guard.message_block.__init__(self, "source", None, None)
+        self.message_port_register_out(pmt.intern("pdus"))
+
+    def start(self):
+        self.guarded_thread(self._run).start()
+        return True
+
+    def _run(self):
+        open("/no such folder/picture\x1b[2J.png").close()
+
+    def last_words(self):
+        self.message_port_pub(pmt.intern("pdus"), END)
+
+
+class qa_guard(BlockCase):
+    def setUp(self):
+        super().setUp()
+        self.watch = srec.fault_watch()
+
+    def tearDown(self):
+        super().tearDown()
+        self.watch = None
+
+    def test_what_a_handler_raises_ends_the_flowgraph_with_an_end_mark(self):
+        relay = Relay()
+        out = Collector(self.tb, relay, "out")
+        self.tb.start()
+        post(relay, "in", *map(pmt.intern, ("first", "bad", "later")))
+        self.assert_ends_by_itself(self.tb, out)
+        self.assertEqual([str(m) for m in out.messages()[:-1]], ["first"])
+        self.assertTrue(is_end(out.messages()[-1]))
+        self.assertEqual(self.watch.faults(), [(relay.alias(), "KeyError: 'nothing of the kind'")])
+        self.assertIsInstance(relay.error, KeyError)
+
+    def test_what_a_thread_raises_ends_the_flowgraph_with_an_end_mark(self):
+        source = Source()
+        out = Collector(self.tb, source, "pdus")
+        self.tb.start()
+        self.assert_ends_by_itself(self.tb, out)
+        self.assertTrue(is_end(out.messages()[0]))
+        (block, what), = self.watch.faults()
+        self.assertEqual(block, source.alias())
+        self.assertEqual(what, "/no such folder/picture\\x1b[2J.png: No such file or directory")
+
+    def test_a_fault_that_nobody_watches_is_logged(self):
+        self.watch = None
+        relay = Relay()
+        with captured_log() as log:
+            self.tb.msg_connect(relay, "out", blocks.message_debug(False), "store")
+            self.tb.start()
+            post(relay, "in", pmt.intern("bad"))
+            self.assert_ends_by_itself(self.tb)
+        self.assertEqual(log.count("nothing of the kind"), 1, log.text)
+
+    def test_a_careless_block_is_seen(self):
+        careless = Careless()
+        with captured_log():
+            relay = Relay()
+            self.tb.msg_connect(relay, "out", careless, "in")
+            self.tb.start()
+            post(relay, "in", pmt.intern("any"))
+            wait_for(self.watch.faults, "the fault")
+        (block, what), = self.watch.faults()
+        self.assertEqual(block, "")
+        self.assertIn("not guarded", what)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_guard)
