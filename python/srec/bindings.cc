@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include "guard.h"
+#include "surroundings.h"
 #include <gnuradio/srec/burst_shaper.h>
 #include <gnuradio/srec/burst_sync.h>
 #include <gnuradio/srec/channel.h>
@@ -271,6 +272,16 @@ PYBIND11_MODULE(srec_python, m)
         const auto* a = dynamic_cast<const activity*>(block.get());
         return a ? a->busy_s() : 0.0;
     }, arg("block"), "Seconds that the message or samples in hand have taken so far, 0 = idle.");
+    m.def("feeds_back", &feeds_back, arg("source"), arg("port"),
+          "Whether a block behind the source sends messages to its port.");
+    m.def("follow", &follow, arg("source"), arg("port"),
+          "Connects `info` of the encoders and mappers behind the source to its port; in start() only.");
+    m.def("waiting_behind", &waiting_behind, arg("source"), arg("port"),
+          "Messages that wait in the queues of the blocks connected to the port.");
+    m.def("busy_behind", &busy_behind, arg("source"),
+          "Whether a block reached over messages has worked on one for over a second.");
+    m.def("items_behind", &items_behind, arg("source"),
+          "Items that the blocks reached over messages have put into streams.");
 
     m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"), "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"), "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");

@@ -5,15 +5,16 @@ import time
 
 import numpy as np
 import pmt
-from gnuradio import gr
 
+from .guard import describe, message_block
 from .metadata import to_pmt
-from .pace import released, without
+from .pace import Pace, released, without
 from .picture_file import find_pictures, load_picture
 from .srec_python import u8vector
 from .text import printable
 
 ENCODER_BYTES = 30  # of memory for each pixel at the peak of two pictures in flight: with 12 million pixels 21 were measured
+LOOK_S = 0.02  # between looks at the queue behind
 
 
 def picture_pdu(array, number, filename="", **more):
@@ -25,7 +26,7 @@ def picture_pdu(array, number, filename="", **more):
     return pmt.cons(to_pmt({**meta, **more}), u8vector(array))
 
 
-class image_source(gr.basic_block):
+class image_source(message_block):
     """Message ports: in `next`, out `pdus` (pictures, then the end mark), out `info` (`event` = picture or eof).
 
     path: file, folder (sorted) or list of files; repeat: start over for ever; in_flight: pictures released before the first is reported
@@ -35,10 +36,13 @@ class image_source(gr.basic_block):
     `next` takes the info of mapper and of semantic_encoder, or of transmitter's two info ports. A dict with `event` = picture from the mapper
     (the picture has been sent) or `event` = dropped (it never will be) releases the next picture, once for each number in `picture`; without
     a number the oldest in flight counts. What the encoder says of a picture that it encoded does not release: its symbols are yet to leave.
+    If no block behind `pdus` is connected to `next`, the source connects the encoder and mapper that it finds there by itself; if there are
+    none, a picture goes as soon as the one before has left the queue of the block behind. After the end mark the source ends, and with it the
+    blocks that live on its pictures.
     """
 
     def __init__(self, path, repeat=False, in_flight=2, interval=0.0):
-        gr.basic_block.__init__(self, "image_source", None, None)
+        message_block.__init__(self, "image_source", None, None)
         self._change = threading.Condition()  # guards what follows
         self._in_flight = []  # numbers of pictures on their way, oldest first
         self._stopped = True
@@ -47,6 +51,7 @@ class image_source(gr.basic_block):
         self.set_in_flight(in_flight)
         self.set_interval(interval)
         self._thread = None
+        self._pace = Pace(self)
         self.skipped = 0
         self.message_port_register_in(pmt.intern("next"))
         self.message_port_register_out(pmt.intern("pdus"))
@@ -81,6 +86,7 @@ class image_source(gr.basic_block):
         free, number = released(msg)
         if free:
             with self._change:
+                self._pace.hear()
                 self._in_flight = without(self._in_flight, number)
                 self._change.notify_all()
 
@@ -90,7 +96,8 @@ class image_source(gr.basic_block):
         with self._change:
             self._stopped = False
             self._in_flight = []
-        self._thread = threading.Thread(target=self._run, daemon=True)
+            self._pace.begin()
+        self._thread = self.guarded_thread(self._run)
         self._thread.start()
         return True
 
@@ -102,6 +109,7 @@ class image_source(gr.basic_block):
 
     def _wait(self, last):
         """Until a picture may go; last: time.monotonic() of the one before, or None. -> False when stopped"""
+        look = self._pace.watch()
         with self._change:
             while not self._stopped:
                 if self._interval > 0:
@@ -109,10 +117,11 @@ class image_source(gr.basic_block):
                     if rest <= 0:
                         return True
                     self._change.wait(rest)
-                elif len(self._in_flight) < self._limit:
+                elif len(self._in_flight) < self._limit if self._pace.driven else self._pace.queue_is_empty():
                     return True
                 else:
-                    self._change.wait()
+                    self._change.wait(0.25 if self._pace.driven else LOOK_S)
+                    look()
             return False
 
     def _pictures(self):
@@ -122,9 +131,9 @@ class image_source(gr.basic_block):
             for file in files:
                 try:
                     picture = load_picture(file, ENCODER_BYTES, "to send")
-                except ValueError as error:
+                except Exception as error:  # whatever a file can do to a decoder: that picture is passed over
                     self.skipped += 1
-                    self.logger.warn(printable(error))
+                    self.logger.warn(printable(error if isinstance(error, ValueError) else f"{file}: {describe(error)}"))
                     continue
                 found = True
                 yield file, picture
@@ -145,6 +154,9 @@ class image_source(gr.basic_block):
             self.message_port_pub(pmt.intern("pdus"), picture_pdu(array, number, file))
             self.message_port_pub(pmt.intern("info"), to_pmt({"event": "picture", "picture": number, "filename": file, "skipped": self.skipped}))
             number += 1
-        end = to_pmt({"eof": True})
-        self.message_port_pub(pmt.intern("pdus"), pmt.cons(end, pmt.init_u8vector(0, [])))
         self.message_port_pub(pmt.intern("info"), to_pmt({"event": "eof", "pictures": number, "skipped": self.skipped}))
+        self.last_words()
+        self.end()
+
+    def last_words(self):
+        self.message_port_pub(pmt.intern("pdus"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a source of pictures makes of the reports on its port `next`: which picture is off the link's hands."""
+"""The pace of a source of pictures: what releases the next one."""
+import time
+
 import pmt
+
+from .srec_python import busy_behind, feeds_back, follow, items_behind, waiting_behind
+
+WARN_S = 10.0  # of waiting for `next` while the link does nothing
 
 
 def released(msg):
@@ -21,3 +27,46 @@ def released(msg):
 def without(in_flight, number):
     """The numbers still in flight, oldest first, after this one was released (None: the oldest)."""
     return in_flight[1:] if number is None else [n for n in in_flight if n != number]
+
+
+class Pace:
+    """Where the pace of a source comes from, whose ports are `next` and `pdus`. driven: reports come on `next`, from
+    blocks that are connected to it, or else from the encoder and mapper behind the source, which begin() then connects.
+    Otherwise the source looks at the queue behind `pdus`."""
+
+    def __init__(self, block):
+        self._block, self.driven = block, True
+        self._heard = self._warned = False
+
+    def begin(self):
+        """In the block's start()."""
+        block = self._block.to_basic_block()
+        self.driven = feeds_back(block, "next") or follow(block, "next") > 0
+        self._heard = self._warned = False
+
+    def hear(self):
+        """Something that releases a picture has come on `next`."""
+        self._heard = self.driven = True
+
+    def queue_is_empty(self):
+        return waiting_behind(self._block.to_basic_block(), "pdus") == 0
+
+    def watch(self):
+        """-> function to call now and then while a picture waits for `next`: warns once if nothing ever comes and the
+        link does nothing"""
+        block = self._block.to_basic_block()
+        since, items = time.monotonic(), items_behind(block)
+
+        def look():
+            nonlocal since, items
+            if self._heard or self._warned:
+                return
+            now, latest = time.monotonic(), items_behind(block)
+            if latest != items or busy_behind(block):
+                since, items = now, latest
+            elif now - since > WARN_S:
+                self._warned = True
+                self._block.logger.warn(f"a picture has waited {WARN_S:.0f} s for a report on the port next, and the link "
+                                        "is idle: connect the transmitter's info and encoder_info to it, or nothing")
+
+        return look

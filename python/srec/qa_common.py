@@ -254,6 +254,23 @@ class sender(gr.basic_block):
             self.message_port_pub(pmt.intern("out"), message)
 
 
+class Teller(gr.basic_block):
+    """Stands behind a source of pictures and is connected to its `next`, though nothing comes from there by itself: the test posts."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, "teller", None, None)
+        self.message_port_register_in(pmt.intern("in"))
+        self.message_port_register_out(pmt.intern("report"))
+        self.set_msg_handler(pmt.intern("in"), self._ignore)
+
+    def connect(self, top, source):
+        top.msg_connect(source, "pdus", self, "in")
+        top.msg_connect(self, "report", source, "next")
+
+    def _ignore(self, msg):
+        pass
+
+
 class Collector:
     """Messages of one port."""
 

@@ -11,7 +11,7 @@ import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 from PIL import Image
 
-from qa_common import HANG, stops, wait_for, wait_for_silence
+from qa_common import HANG, Teller, captured_log, ends, stops, wait_for, wait_for_silence
 
 
 def release(event="picture", **values):
@@ -57,9 +57,12 @@ class qa_image_source(gr_unittest.TestCase):
         Image.fromarray(np.full(shape, value, dtype)).save(path, **options)
         return path
 
-    def start(self, source):
-        top, debug = gr.top_block(), blocks.message_debug(False)
+    def start(self, source, driven=True):
+        """driven: something is connected to `next`, though nothing comes from there by itself"""
+        top, debug, self.teller = gr.top_block(), blocks.message_debug(False), Teller()
         top.msg_connect(source, "pdus", debug, "store")
+        if driven:
+            self.teller.connect(top, source)
         top.start()
         self.addCleanup(lambda: (top.stop(), top.wait()))
         return top, debug
@@ -194,6 +197,51 @@ class qa_image_source(gr_unittest.TestCase):
         _, debug = self.start(source)
         self.exactly(debug, 2)
         self.assertEqual((self.names(debug), source.skipped), (["b.png", "end"], 2))
+
+    def test_with_next_open_the_source_follows_the_transmitter_behind_it_and_ends_the_flowgraph(self):
+        for i in range(5):
+            self.save(f"{i}.png", 50 * i)
+        source = srec.image_source(self.folder, in_flight=1)
+        top, transmitter, sink = gr.top_block(), srec.transmitter("seed:1", samples_per_symbol=0), blocks.null_sink(gr.sizeof_gr_complex)
+        encoder_info = blocks.message_debug(False)
+        top.msg_connect(source, "pdus", transmitter, "pdus")
+        top.msg_connect(transmitter, "encoder_info", encoder_info, "store")
+        top.connect(transmitter, blocks.throttle(gr.sizeof_gr_complex, 1e5), sink)  # the link is slower than the encoder
+        top.start()
+        self.assertTrue(ends(top.wait), "it did not end")
+        infos = [pmt.to_python(encoder_info.get_message(i)) for i in range(encoder_info.num_messages())]
+        self.assertEqual([i["event"] for i in infos], 5 * ["picture"] + ["eof"])
+        self.assertEqual({i["queue"] for i in infos[:-1]}, {0})
+
+    def test_with_nothing_to_report_behind_it_every_picture_goes_in_turn_and_the_source_ends(self):
+        files = [self.save(f"{i}.png") for i in range(6)]
+        source = srec.image_source(files, in_flight=2)
+        top, debug = self.start(source, driven=False)
+        self.assertTrue(ends(top.wait), "it did not end")
+        self.assertEqual(self.names(debug), [f"{i}.png" for i in range(6)] + ["end"])
+
+    def test_next_connected_behind_a_stream_is_seen(self):
+        source, debug = srec.image_source([self.save(f"{i}.png") for i in range(3)], in_flight=1), blocks.message_debug(False)
+        top, transmitter = gr.top_block(), srec.transmitter("seed:1", samples_per_symbol=0)
+        receiver = srec.receiver("seed:1", snr_db=30, samples_per_symbol=0)
+        top.msg_connect(source, "pdus", transmitter, "pdus")
+        top.msg_connect(source, "info", debug, "store")
+        top.connect(transmitter, receiver)
+        top.msg_connect(receiver, "packet_info", source, "next")  # which never releases a picture
+        top.start()
+        self.addCleanup(lambda: (top.stop(), top.wait()))
+        self.exactly(debug, 1)
+
+    def test_a_picture_that_waits_for_a_report_that_nothing_gives_is_warned_of(self):
+        pace = importlib.import_module("gnuradio.srec.pace")
+        patience, pace.WARN_S = pace.WARN_S, 0.3
+        self.addCleanup(setattr, pace, "WARN_S", patience)
+        source = srec.image_source([self.save("a.png"), self.save("b.png")], in_flight=1)
+        with captured_log() as log:
+            top, debug = self.start(source)
+            wait_for(lambda: source._pace._warned, "the warning")
+            self.assertTrue(stops(top))
+        self.assertEqual(log.count("port next"), 1, log.text)
 
     def test_every_kind_of_picture_becomes_grey_or_rgb_bytes(self):
         y = np.arange(256, dtype=np.uint16).reshape(16, 16)

@@ -14,7 +14,7 @@ import pmt
 from gnuradio import gr_unittest, srec
 from PIL import Image
 
-from qa_common import HANG, BlockCase, Collector, data_of, is_end, meta_of, post, wait_for
+from qa_common import HANG, BlockCase, Collector, Teller, data_of, is_end, meta_of, post, wait_for
 
 HAVE_OPENCV = importlib.util.find_spec("cv2") is not None
 WIDTH, HEIGHT = 32, 16
@@ -69,6 +69,8 @@ class qa_video_source(BlockCase):
         """-> (block, pictures, infos), running"""
         self.block = block = srec.video_source(source, **{"timeout": 0, **parameters})  # GNU Radio keeps no Python block alive
         self.out, self.info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
+        self.teller = Teller()
+        self.teller.connect(self.tb, block)
         self.tb.start()
         return block
 
@@ -107,6 +109,13 @@ class qa_video_source(BlockCase):
         self.wait_end()
         self.assertEqual(self.frames(), [0, 1, 2, 3, 4])
         self.assertEqual(self.info.last()["frames_dropped"], 0)
+
+    def test_with_next_open_a_folder_goes_out_whole_and_the_flowgraph_ends(self):
+        block = srec.video_source(self.folder, timeout=0)
+        out = Collector(self.tb, block, "pdus")
+        self.tb.start()
+        self.assert_ends_by_itself(self.tb, out)
+        self.assertEqual([meta_of(m).get("frame", "end") for m in out.messages()], [0, 1, 2, 3, 4, "end"])
 
     def test_of_a_cameras_frames_the_newest_goes_and_the_others_are_counted(self):
         camera = Camera()

@@ -5,11 +5,11 @@ import threading
 import time
 
 import pmt
-from gnuradio import gr
 
-from .image_source import picture_pdu
+from .guard import describe, message_block
+from .image_source import LOOK_S, picture_pdu
 from .metadata import to_pmt
-from .pace import released, without
+from .pace import Pace, released, without
 from .picture_file import find_pictures, load_picture
 from .text import printable
 
@@ -35,8 +35,8 @@ class _Folder:
         for file in self._files:
             try:
                 return True, load_picture(file)
-            except ValueError as error:
-                self._skip(str(error))
+            except Exception as error:  # whatever a file can do to a decoder: that picture is passed over
+                self._skip(str(error) if isinstance(error, ValueError) else f"{file}: {describe(error)}")
         return False, None
 
     def release(self):
@@ -60,7 +60,7 @@ class _Capture:
             self._capture.release()
 
 
-class video_source(gr.basic_block):
+class video_source(message_block):
     """Message ports: in `next` (both info ports of the transmitter, as for image_source; or, with the receiver in the same program, its `info` and the
     transmitter's `encoder_info`, so that the decoder is waited for too), out `pdus` (pictures, then the end mark), out `info`
     (`event` = picture or eof, with the counters below). A picture's metadata has `time` (Unix seconds when the frame was read), `frame` (its number
@@ -72,12 +72,13 @@ class video_source(gr.basic_block):
     frames: frames read before the end, 0 = no limit; repeat: folder or file over again; in_flight: pictures on their way at once;
     timeout: seconds after which a picture that nothing was heard of on `next` is taken as lost (`unreported`), 0 = never.
     Newest-frame policy: a camera, or files with a rate, do not wait; of the frames read while the link is busy only the newest is sent, the
-    others are left out and counted (`frames_dropped`). `skipped` files of a folder could not be read.
+    others are left out and counted (`frames_dropped`). `skipped` files of a folder could not be read. If nothing is connected to `next`, the pace
+    is found as by image_source. After the end mark the source ends, and with it the blocks that live on its pictures.
     Raises ValueError or RuntimeError, with one line, for what cannot be opened or is out of range. In_flight may be set while it runs.
     """
 
     def __init__(self, source, width=0, height=0, rate=0.0, frames=0, repeat=False, in_flight=2, timeout=2.0):
-        gr.basic_block.__init__(self, "video_source", None, None)
+        message_block.__init__(self, "video_source", None, None)
         self._cv2 = _opencv()
         if not 0 <= width <= 65535 or not 0 <= height <= 65535:
             raise ValueError("width and height must be 0 .. 65535")
@@ -98,6 +99,7 @@ class video_source(gr.basic_block):
         self._stopped = True
         self.frames_dropped = self.skipped = self.unreported = 0
         self.set_in_flight(in_flight)
+        self._pace = Pace(self)
         self._threads = []
         self._reader = self._open()  # the first one: what is wrong is said at once
         self.message_port_register_in(pmt.intern("next"))
@@ -152,6 +154,7 @@ class video_source(gr.basic_block):
         free, number = released(msg)
         if free:
             with self._change:
+                self._pace.hear()
                 self._in_flight = {n: self._in_flight[n] for n in without(list(self._in_flight), number)}
                 self._change.notify_all()
 
@@ -161,8 +164,8 @@ class video_source(gr.basic_block):
         with self._change:
             self._stopped = self._ended = False
             self._in_flight, self._newest, self.frames_dropped, self.unreported = {}, None, 0, 0
-        self._reader = self._reader or self._open()
-        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._send)]
+            self._pace.begin()
+        self._threads = [self.guarded_thread(run) for run in (self._read, self._send)]
         for thread in self._threads:
             thread.start()
         return True
@@ -175,6 +178,7 @@ class video_source(gr.basic_block):
 
     def _read(self):
         """Thread: frames from the source into the place for the newest."""
+        self._reader = self._reader or self._open()
         number, due = 0, time.monotonic()
         paced = self._rate > 0 and self._camera is None
         fresh = True  # no frame yet since the source was opened
@@ -224,13 +228,16 @@ class video_source(gr.basic_block):
         self.unreported += 1
         return 0
 
+    def _link_is_free(self):
+        return len(self._in_flight) < self._limit if self._pace.driven else self._pace.queue_is_empty()
+
     def _take(self):
         """The newest frame, once the link is free -> the same tuple, or None at the end or when stopped"""
         with self._change:
-            while not self._stopped and (self._newest is None or len(self._in_flight) >= self._limit):
+            while not self._stopped and (self._newest is None or not self._link_is_free()):
                 if self._newest is None and self._ended:
                     return None
-                self._change.wait(self._give_up())
+                self._change.wait(self._give_up() if self._pace.driven else LOOK_S)
             taken, self._newest = (None if self._stopped else self._newest), None
             self._change.notify_all()
             return taken
@@ -249,10 +256,13 @@ class video_source(gr.basic_block):
             sent += 1
         if self._stopped:
             return
-        end = to_pmt({"eof": True})
-        self.message_port_pub(pmt.intern("pdus"), pmt.cons(end, pmt.init_u8vector(0, [])))
         self.message_port_pub(pmt.intern("info"), to_pmt({"event": "eof", "pictures": sent, "skipped": self.skipped, "unreported": self.unreported,
                                                           "frames_dropped": self.frames_dropped}))
+        self.last_words()
+        self.end()
+
+    def last_words(self):
+        self.message_port_pub(pmt.intern("pdus"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
 
     def _resized(self, frame):
         height, width = frame.shape[:2]
