@@ -6,8 +6,10 @@
  *
  *      +-----------------+------------------------------+----------------------+---------+
  *      | signal field    | header                       | payload              | padding |
- *      | coded, repeated | coded, repeated              | uncoded, importance  | to the  |
- *      | fixed length    | length told by signal field  | order, scrambled     | granule |
+ *      | coded, repeated | coded, repeated              | uncoded, scrambled,  | to the  |
+ *      | fixed length    | length in the signal field   | secret order of the  | granule |
+ *      |                 |                              | bytes, importance    |         |
+ *      |                 |                              | order of the bits    |         |
  *      +-----------------+------------------------------+----------------------+---------+
  *
  *  Coded: convolutional code K = 9, rate 1/3 (libfec), 8 zero tail bits, energy dispersal, interleaved; every coded bit sent 2 (BPSK, QPSK), 4 (16QAM),
@@ -16,7 +18,7 @@
  *  Signal field, before coding (24 bytes, little endian, in clear):
  *
  *      offset size field
- *       0     1    version (high nibble, 1) | payload type (low nibble, 0 = features; 1..15 reserved)
+ *       0     1    version (high nibble, 2) | payload type (low nibble, 0 = features; 1..15 reserved)
  *       1     1    modulation (low nibble) | cipher of the payload (bits 4..5: 0 add, 1 none, 2 xor) | bits 6..7: 0
  *       2     2    header bytes H, encrypted header plus 16-byte tag
  *       4     2    payload bytes P
@@ -31,7 +33,7 @@
  *       8     4    picture number
  *      12     2    width
  *      14     2    height
- *      16     1    channels (bits 0..1) | feature format (bits 4..5)
+ *      16     1    channels (bits 0..1) | scale - 1 (bits 2..3, scale 1 or 2) | feature format (bits 4..5) | bits 6..7: 0
  *      17     3    slice
  *      20     3    number of slices
  *      23     3    number of patches of the slice
@@ -47,7 +49,7 @@
 SREC_BEGIN_DECLS
 
 #define SREC_FRAME_MAX 30000u        /*!< bytes of a frame */
-#define SREC_PACKET_VERSION 1u
+#define SREC_PACKET_VERSION 2u
 #define SREC_SIGNAL_BYTES 24u
 #define SREC_SLICE_LEAST_PATCHES 16u /*!< of a slice, when its header's room is reckoned */
 

@@ -19,6 +19,7 @@ typedef struct srec_slice {
     uint32_t slice, n_slices;  /*!< 0 <= slice < n_slices <= number of patches */
     uint32_t n_patches;        /*!< patches of this slice: srec_slice_patches() */
     const uint8_t *rate_map;   /*!< n_patches ladder steps, in the slice's patch order */
+    uint8_t scale;             /*!< 2: the picture was halved before it was encoded; 1 or 0: it was not */
 } srec_slice;
 
 /*! Smallest number of slices (to 2 %) with which none is empty and none has more than \p max_bytes feature bytes nor \p max_patches patches.
@@ -35,7 +36,7 @@ SREC_API size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uin
 /*! Take slice \p slice out of a coded picture.
  *  \param[out] rate_map (capacity_patches) ladder steps; out->rate_map points to it
  *  \param[out] bytes    (capacity_bytes) features
- *  \param[out] out      all fields filled; model_id and picture from the arguments
+ *  \param[out] out      all fields filled; model_id and picture from the arguments, scale 1
  *  \return SREC_OK, SREC_ERR_ARG if a buffer is too small */
 SREC_API srec_status srec_slice_extract(const srec_model *model, const srec_features *features, uint32_t picture, uint32_t n_slices, uint32_t slice,
                                         uint8_t *rate_map, size_t capacity_patches, uint8_t *bytes, size_t capacity_bytes,

@@ -141,6 +141,7 @@ pmt::pmt_t slice_to_dict(const srec_slice& s)
     d = put_u64(d, "format", s.format);
     d = put_u64(d, "slice", s.slice);
     d = put_u64(d, "slices", s.n_slices);
+    d = put_u64(d, "sent_scale", s.scale == 2 ? 2 : 1);
     return put(d, "rate_map", pmt::init_u8vector(s.n_patches, s.rate_map));
 }
 
@@ -166,6 +167,7 @@ bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
     s.format = (srec_feature_format)number("format", 0, SREC_FEATURE_FORMATS - 1);
     s.slice = (uint32_t)number("slice", 0, UINT32_MAX);
     s.n_slices = (uint32_t)number("slices", 1, UINT32_MAX);
+    s.scale = pmt::dict_has_key(d, pmt::intern("sent_scale")) ? (uint8_t)number("sent_scale", 1, 2) : 1;
     s.n_patches = (uint32_t)out.rate_map.size();
     s.rate_map = out.rate_map.data();
     return good && s.channels != 2 && s.slice < s.n_slices;

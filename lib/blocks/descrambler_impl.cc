@@ -12,10 +12,27 @@ class descrambler_impl : public guarded<descrambler>
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
-    const shared_key d_key;
     handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
-    uint64_t d_session = 0, d_dropped = 0;
-    handle<srec_scrambler, srec_scrambler_free> d_scrambler; /* of d_session */
+    uint64_t d_dropped = 0;
+    /* A key and the scrambler that it gives for the session received last. */
+    struct stream {
+        const shared_key key;
+        uint64_t session = 0;
+        handle<srec_scrambler, srec_scrambler_free> scrambler;
+        explicit stream(const shared_key& k) : key(k) {}
+        bool of_session(uint64_t wanted)
+        {
+            srec_scrambler* raw = nullptr;
+            if (scrambler && session == wanted)
+                return true;
+            if (srec_scrambler_create(key.get(), wanted, &raw) != SREC_OK)
+                return false;
+            scrambler.reset(raw);
+            session = wanted;
+            return true;
+        }
+    };
+    stream d_secret, d_clear; /* for packets that are encrypted, and for those in clear */
     std::atomic<bool> d_soft;
     once d_once;
 
@@ -46,28 +63,21 @@ class descrambler_impl : public guarded<descrambler>
         srec_cipher cipher;
         if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK || (cipher == SREC_CIPHER_XOR && modulation == SREC_PAM256))
             return drop("no cipher, or one that does not go with the modulation");
-        if (cipher != SREC_CIPHER_NONE && (!has_number(meta, "session") || !has_number(meta, "packet")))
-            return drop("no session or packet number, so no keystream");
+        if (!has_number(meta, "session") || !has_number(meta, "packet"))
+            return drop("no session or packet number, so no keystream and no order");
+        stream& from = cipher == SREC_CIPHER_NONE ? d_clear : d_secret;
+        if (!from.of_session(get_u64(meta, "session")))
+            return drop("no keystream for the session");
+        srec_scrambler* scrambler = from.scrambler.get();
+        const uint64_t packet = get_u64(meta, "packet");
         std::vector<uint8_t> keystream(cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
-        std::vector<float> flipped;
-        if (cipher != SREC_CIPHER_NONE) {
-            const uint64_t session = get_u64(meta, "session");
-            if (!d_scrambler || session != d_session) {
-                srec_scrambler* raw = nullptr;
-                if (srec_scrambler_create(d_key.get(), session, &raw) != SREC_OK)
-                    return drop("no keystream for the session");
-                d_scrambler.reset(raw);
-                d_session = session;
-            }
-            const uint64_t packet = get_u64(meta, "packet");
-            if (cipher == SREC_CIPHER_ADD)
-                srec_scrambler_keystream(d_scrambler.get(), packet, 0, keystream.data(), n);
-            else { /* from here on as if sent in clear */
-                flipped.resize(length);
-                srec_scrambler_xor_llr(d_scrambler.get(), packet, 0, soft, flipped.data(), n);
-                soft = flipped.data();
-            }
-        }
+        std::vector<float> ordered(length);
+        if ((modulation == SREC_PAM256 ? srec_scrambler_restore_amplitude(scrambler, packet, soft, ordered.data(), n)
+                                       : srec_scrambler_restore_llr(scrambler, packet, cipher, soft, ordered.data(), n)) != SREC_OK)
+            return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " features");
+        soft = ordered.data();
+        if (cipher == SREC_CIPHER_ADD)
+            srec_scrambler_keystream(scrambler, packet, 0, keystream.data(), n);
         srec_slice_prior_tables(d_model.get(), &s.slice, tables.data(), n);
         std::vector<float> estimate(2 * n);
         srec_descrambler* d = d_descrambler[s.slice.format].get();
@@ -83,8 +93,8 @@ class descrambler_impl : public guarded<descrambler>
     }
 
 public:
-    descrambler_impl(const shared_key& key, const std::string& model, bool soft)
-        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_key(key), d_soft(soft)
+    descrambler_impl(const shared_key& key, const std::string& model, bool soft, const shared_key& clear_key)
+        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_secret(key), d_clear(clear_key), d_soft(soft)
     {
         for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
             srec_descrambler* d = nullptr;
@@ -101,7 +111,15 @@ public:
     bool soft() const override { return d_soft; }
 };
 
-descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft) { return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft); }
+descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft)
+{
+    return make(key, model, soft, key);
+}
+
+descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft, const shared_key& clear_key)
+{
+    return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft, clear_key);
+}
 
 } // namespace srec
 } // namespace gr

@@ -19,23 +19,27 @@ class scrambler_impl : public guarded<scrambler>
     std::atomic<int> d_cipher; /* srec_cipher, or AUTO */
     once d_once;
 
+    void drop(const std::string& why)
+    {
+        d_dropped++;
+        if (d_once(why))
+            d_logger->warn("dropped a message that is no slice: {:s} (said once)", why);
+        message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
+    }
+
     void handle_slice(const pmt::pmt_t& msg)
     {
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
-        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg))) {
-            d_dropped++;
-            if (d_once("kind"))
-                d_logger->warn("dropped a message that is no slice (dict . u8vector); said once");
-            return message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
-        }
+        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)))
+            return drop("not a PDU (dict . u8vector)");
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
         const int chosen = d_cipher;
         const srec_cipher cipher = !d_encrypt       ? SREC_CIPHER_NONE
                                    : chosen == AUTO ? srec_cipher_for((srec_feature_format)get_u64(pmt::car(msg), "format", SREC_FEATURES_BITS))
                                                     : (srec_cipher)chosen;
-        if (cipher != SREC_CIPHER_NONE)
-            (cipher == SREC_CIPHER_XOR ? srec_scrambler_xor : srec_scrambler_apply)(d_scrambler.get(), d_packet, 0, bytes.data(), bytes.data(), bytes.size());
+        if (srec_scrambler_scramble(d_scrambler.get(), d_packet, cipher, bytes.data(), bytes.data(), bytes.size()) != SREC_OK)
+            return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " bytes");
         pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
         meta = put_u64(meta, "packet", d_packet++);
         meta = put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));

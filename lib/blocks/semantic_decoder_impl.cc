@@ -87,6 +87,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         meta = put_u64(meta, "width", d_picture.width);
         meta = put_u64(meta, "height", d_picture.height);
         meta = put_u64(meta, "channels", d_picture.channels);
+        meta = put_u64(meta, "sent_scale", d_picture.scale);
         meta = put_u64(meta, "session", d_session);
         meta = put_u64(meta, "patches", report.patches);
         meta = put_u64(meta, "patches_lost", report.patches_lost);

@@ -95,6 +95,7 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
             srec_slice slice;
             size_t n;
             srec_slice_extract(d_model.get(), &features, number, slices, i, rate_map.data(), rate_map.size(), bytes.data(), bytes.size(), &slice, &n);
+            slice.scale = (uint8_t)d_scale;
             message_port_pub(d_out, pmt::cons(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data())));
         }
         d_pictures = number + 1;

@@ -80,7 +80,7 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     if (slice->model_id != srec_model_id(d->model))
         return srec_fail(error, SREC_ERR_MODEL, "the slice was made with another model");
     if (slice->width < 1 || slice->height < 1 || slice->width > SREC_IMAGE_MAX_SIDE || slice->height > SREC_IMAGE_MAX_SIDE ||
-        (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS)
+        (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS || slice->scale > 2)
         return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible picture");
     srec_patch_grid(slice->width, slice->height, &d->cols, &d->rows);
     const unsigned channels = d->model->channels;
@@ -114,7 +114,7 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
         return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no slice");
     const srec_slice *p = &d->picture;
     if (s->picture != p->picture || s->width != p->width || s->height != p->height || s->channels != p->channels || s->n_slices != p->n_slices ||
-        s->format != p->format || s->model_id != p->model_id || s->slice >= p->n_slices)
+        s->format != p->format || (s->scale == 2) != (p->scale == 2) || s->model_id != p->model_id || s->slice >= p->n_slices)
         return srec_fail(error, SREC_ERR_ARG, "the slice belongs to another picture");
     size_t count = srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, NULL, 0);
     if (count != s->n_patches || n == 0 || n != srec_slice_bytes(d->model, s))

@@ -17,6 +17,7 @@
 #define WINDOW 4096u                /* packets of a session that are told apart */
 #define AMPLITUDE_ONE 54u           /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
 
+_Static_assert(SREC_PAYLOAD_MAX >= SREC_FRAME_MAX, "every payload has an order");
 _Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "the header key is an AEAD key");
 
 /* --- coded fields: signal field and header ----------------------------------------------------------------- */
@@ -257,8 +258,8 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
                          (unsigned)cipher < SREC_CIPHERS ? srec_cipher_name(cipher) : "unknown");
     if (packet < e->next || packet == UINT64_MAX)
         return srec_fail(error, SREC_ERR_ARG, "packet number %llu was used already in this session", (unsigned long long)packet);
-    if (slice->slice >= slice->n_slices || (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS)
-        return srec_fail(error, SREC_ERR_ARG, "a slice %u of %u, of %u channels: impossible", slice->slice, slice->n_slices, slice->channels);
+    if (slice->slice >= slice->n_slices || (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS || slice->scale > 2)
+        return srec_fail(error, SREC_ERR_ARG, "a slice %u of %u, of %u channels, at scale %u: impossible", slice->slice, slice->n_slices, slice->channels, slice->scale);
     if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff || !slice->width || !slice->height || slice->width > 0xffff || slice->height > 0xffff)
         return srec_fail(error, SREC_ERR_ARG, "a slice of %u patches and %zu bytes does not fit a packet", slice->n_patches, n);
 
@@ -271,7 +272,7 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
     put_le(plain + 8, slice->picture, 4);
     put_le(plain + 12, slice->width, 2);
     put_le(plain + 14, slice->height, 2);
-    plain[16] = (uint8_t)(slice->channels | (unsigned)slice->format << 4);
+    plain[16] = (uint8_t)(slice->channels | (slice->scale == 2 ? 1u << 2 : 0u) | (unsigned)slice->format << 4);
     put_le(plain + 17, slice->slice, 3);
     put_le(plain + 20, slice->n_slices, 3);
     put_le(plain + 23, slice->n_patches, 3);
@@ -421,11 +422,12 @@ srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, c
 static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, size_t n, const srec_signal *signal, srec_slice *s)
 {
     *s = (srec_slice){ .model_id = get_le(plain, 8), .picture = (uint32_t)get_le(plain + 8, 4), .width = (uint32_t)get_le(plain + 12, 2),
-                       .height = (uint32_t)get_le(plain + 14, 2), .channels = plain[16] & 3, .format = (srec_feature_format)(plain[16] >> 4 & 3),
+                       .height = (uint32_t)get_le(plain + 14, 2), .channels = plain[16] & 3, .scale = (uint8_t)((plain[16] >> 2 & 3) + 1),
+                       .format = (srec_feature_format)(plain[16] >> 4 & 3),
                        .slice = (uint32_t)get_le(plain + 17, 3), .n_slices = (uint32_t)get_le(plain + 20, 3), .n_patches = (uint32_t)get_le(plain + 23, 3) };
     if (s->model_id != srec_model_id(d->model))
         return SREC_ERR_MODEL;
-    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
+    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->scale > 2 || plain[16] >> 6 || s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
         s->slice >= s->n_slices || s->n_patches > HEADER_MAX)
         return SREC_ERR_FORMAT;
     uint32_t cols, rows;

@@ -2,6 +2,8 @@
 #include <srec/scrambler.h>
 
 #include "key_internal.h"
+#include "permutation.h"
+#include "vector_math.h"
 
 #include <sodium.h>
 #include <stdbool.h>
@@ -9,14 +11,16 @@
 #include <string.h>
 
 #define CHACHA_BLOCK 64u
-#define CHUNK 8192u /* keystream made at a time: stays in the first-level cache */
+#define CHUNK        8192u /* keystream made at a time: stays in the first-level cache */
 
 struct srec_scrambler {
     uint8_t key[SREC_KEY_BYTES];
     uint8_t keystream[CHUNK];
+    uint8_t payload[SREC_PAYLOAD_MAX]; /* or its keystream, between two steps */
+    uint16_t order[SREC_PAYLOAD_MAX];  /* of the packet in hand */
 };
 
-static const char *const cipher_names[SREC_CIPHERS] = {"add", "none", "xor"};
+static const char *const cipher_names[SREC_CIPHERS] = { "add", "none", "xor" };
 
 const char *srec_cipher_name(srec_cipher cipher)
 {
@@ -74,7 +78,7 @@ static void blocks(const srec_scrambler *s, const uint8_t nonce[12], uint64_t of
 
 static bool in_range(uint64_t offset, size_t n)
 {
-    const uint64_t limit = (uint64_t)1 << 38; /* 2^32 blocks of 64 bytes */
+    const uint64_t limit = (uint64_t)SREC_PERMUTATION_FIRST_BLOCK * CHACHA_BLOCK; /* beyond: the words of the order */
     return offset <= limit && n <= limit - offset;
 }
 
@@ -147,22 +151,78 @@ srec_status srec_scrambler_xor(srec_scrambler *s, uint64_t packet, uint64_t offs
     return run(s, packet, offset, in, out, n, exclusive_or);
 }
 
-srec_status srec_scrambler_xor_llr(srec_scrambler *s, uint64_t packet, uint64_t offset, const float *in, float *out,
+static bool valid_payload(const srec_scrambler *s, srec_cipher cipher, const void *in, const void *out, size_t n)
+{
+    return s && (unsigned)cipher < SREC_CIPHERS && n <= SREC_PAYLOAD_MAX && (!n || (in && out));
+}
+
+srec_status srec_scrambler_scramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const uint8_t *in,
+                                    uint8_t *out, size_t n)
+{
+    if (!valid_payload(s, cipher, in, out, n))
+        return SREC_ERR_ARG;
+    if (cipher != SREC_CIPHER_NONE)
+        run(s, packet, 0, in, s->payload, n, cipher == SREC_CIPHER_XOR ? exclusive_or : add);
+    else if (n)
+        memcpy(s->payload, in, n);
+    srec_permutation_draw(s->key, packet, s->order, n);
+    for (size_t i = 0; i < n; i++)
+        out[s->order[i]] = s->payload[i];
+    return SREC_OK;
+}
+
+srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const uint8_t *in,
+                                      uint8_t *out, size_t n)
+{
+    if (!valid_payload(s, cipher, in, out, n))
+        return SREC_ERR_ARG;
+    srec_permutation_draw(s->key, packet, s->order, n);
+    for (size_t i = 0; i < n; i++)
+        s->payload[i] = in[s->order[i]];
+    if (cipher != SREC_CIPHER_NONE)
+        run(s, packet, 0, s->payload, out, n, cipher == SREC_CIPHER_XOR ? exclusive_or : subtract);
+    else if (n)
+        memcpy(out, s->payload, n);
+    return SREC_OK;
+}
+
+/* The eight LLRs of a byte as one vector of their bits, the sign on top: compilers make a shift by lane of a product,
+ * but not of a loop over the lanes. */
+typedef uint32_t byte_llrs __attribute__((vector_size(8 * sizeof(float))));
+
+/* out[i] = the LLRs at place order[i], negated where the bits of keystream[i] are 1. */
+SREC_CLONES static void gather_llr(const uint16_t *order, const uint8_t *keystream, const float *in, float *out,
                                    size_t n)
 {
-    uint8_t ks[512];
-    if (!s || (n && (!in || !out)) || !in_range(offset, n))
-        return SREC_ERR_ARG;
-    for (size_t done = 0; done < n;) {
-        size_t length = n - done < sizeof ks ? n - done : sizeof ks;
-        srec_status status = run(s, packet, offset + done, ks, ks, length, copy);
-        if (status != SREC_OK)
-            return status;
-        for (size_t i = 0; i < 8 * length; i++) {
-            float llr = in[8 * done + i];
-            out[8 * done + i] = ks[i >> 3] >> (7 - (i & 7)) & 1 ? -llr : llr;
-        }
-        done += length;
+    const byte_llrs to_sign = { 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31 };
+    for (size_t i = 0; i < n; i++) {
+        byte_llrs v;
+        memcpy(&v, in + 8 * (size_t)order[i], sizeof v);
+        v ^= keystream[i] * to_sign & 0x80000000u;
+        memcpy(out + 8 * i, &v, sizeof v);
     }
+}
+
+srec_status srec_scrambler_restore_llr(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const float *in,
+                                       float *out, size_t n)
+{
+    if (!valid_payload(s, cipher, in, out, n))
+        return SREC_ERR_ARG;
+    if (cipher == SREC_CIPHER_XOR)
+        run(s, packet, 0, s->payload, s->payload, n, copy);
+    else
+        memset(s->payload, 0, n);
+    srec_permutation_draw(s->key, packet, s->order, n);
+    gather_llr(s->order, s->payload, in, out, n);
+    return SREC_OK;
+}
+
+srec_status srec_scrambler_restore_amplitude(srec_scrambler *s, uint64_t packet, const float *in, float *out, size_t n)
+{
+    if (!valid_payload(s, SREC_CIPHER_NONE, in, out, n))
+        return SREC_ERR_ARG;
+    srec_permutation_draw(s->key, packet, s->order, n);
+    for (size_t i = 0; i < n; i++)
+        memcpy(out + 2 * i, in + 2 * (size_t)s->order[i], 2 * sizeof *in);
     return SREC_OK;
 }

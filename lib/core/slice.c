@@ -98,7 +98,7 @@ srec_status srec_slice_extract(const srec_model *model, const srec_features *f, 
             from += k;
             s = s + 1 == n_slices ? 0 : s + 1;
         }
-    *out = (srec_slice){ srec_model_id(model), picture, f->width, f->height, f->channels, f->format, slice, n_slices, (uint32_t)count, rate_map };
+    *out = (srec_slice){ srec_model_id(model), picture, f->width, f->height, f->channels, f->format, slice, n_slices, (uint32_t)count, rate_map, 1 };
     *n_bytes = n;
     return SREC_OK;
 }

@@ -247,7 +247,11 @@ PYBIND11_MODULE(srec_python, m)
         .def("dropped", &packet_decoder::dropped)
         .def("counters", &packet_decoder::counters, "accepted, damaged, forged, replayed, foreign_model, unsupported, truncated so far.");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(m, "descrambler", "Soft slices to feature estimates.")
-        .def(py::init(with_key_and_path(&descrambler::make)), arg("key"), arg("model") = "", arg("soft") = true)
+        .def(py::init([](const py::object& key, const file_name& model, bool soft, const py::object& clear_key) {
+                 const shared_key k = as_key(key);
+                 return descrambler::make(k, model.text, soft, py::bool_(clear_key) ? as_key(clear_key) : k);
+             }),
+             arg("key"), arg("model") = "", arg("soft") = true, arg("clear_key") = "")
         .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
         .def("soft", &descrambler::soft);
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder", "Feature estimates to pictures.")

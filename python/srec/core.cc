@@ -199,9 +199,7 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
         require(srec_slice_extract(m.m.get(), &picture.f, 0, slices, i, rate_map.data(), rate_map.size(), bytes.data(),
                                    bytes.size(), &slice, &n),
                 "slice");
-        if (cipher != SREC_CIPHER_NONE)
-            (cipher == SREC_CIPHER_XOR ? srec_scrambler_xor : srec_scrambler_apply)(scrambler.get(), i, 0, bytes.data(),
-                                                                                    bytes.data(), n);
+        require(srec_scrambler_scramble(scrambler.get(), i, cipher, bytes.data(), bytes.data(), n), "scrambler");
         require(srec_packet_encode(encoder.get(), out->modulation, i, cipher, &slice, bytes.data(), n, frame.data(),
                                    frame.size(), &n_frame, &error),
                 error);
@@ -237,35 +235,29 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     return gains ? py::make_tuple(out, gain) : py::make_tuple(out, py::none());
 }
 
-/* Feature estimates of one packet, as the descrambler block makes them. */
-static srec_status descramble(const model &m, srec_descrambler *d, const srec_key &key, srec_modulation modulation,
-                              const srec_packet &p, bool soft, std::vector<float> &estimate)
+/* Feature estimates of one packet, as the descrambler block makes them. scrambler: of the packet's session and key */
+static srec_status descramble(const model &m, srec_descrambler *d, srec_scrambler *scrambler, const srec_packet &p,
+                              bool soft, std::vector<float> &estimate)
 {
+    const srec_modulation modulation = p.signal.modulation;
     const size_t n = srec_slice_bytes(m.m.get(), &p.slice);
-    std::vector<uint8_t> keystream, tables(n);
-    std::vector<float> flipped;
-    const float *values = p.soft;
-    if (p.signal.cipher != SREC_CIPHER_NONE) {
-        srec_scrambler *raw = nullptr;
-        if (srec_status status = srec_scrambler_create(&key, p.signal.session, &raw))
-            return status;
-        handle<srec_scrambler, srec_scrambler_free> scrambler(raw);
-        if (p.signal.cipher == SREC_CIPHER_ADD) {
-            keystream.resize(n);
-            srec_scrambler_keystream(scrambler.get(), p.signal.packet, 0, keystream.data(), n);
-        } else {
-            flipped.resize(8 * n);
-            srec_scrambler_xor_llr(scrambler.get(), p.signal.packet, 0, p.soft, flipped.data(), n);
-            values = flipped.data();
-        }
-    }
+    std::vector<uint8_t> keystream(p.signal.cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
+    std::vector<float> values(n * srec_modem_soft_per_byte(modulation));
+    const srec_status status =
+        modulation == SREC_PAM256
+            ? srec_scrambler_restore_amplitude(scrambler, p.signal.packet, p.soft, values.data(), n)
+            : srec_scrambler_restore_llr(scrambler, p.signal.packet, p.signal.cipher, p.soft, values.data(), n);
+    if (status != SREC_OK)
+        return status;
+    if (p.signal.cipher == SREC_CIPHER_ADD)
+        srec_scrambler_keystream(scrambler, p.signal.packet, 0, keystream.data(), n);
     srec_slice_prior_tables(m.m.get(), &p.slice, tables.data(), n);
     estimate.resize(2 * n);
     float *mean = estimate.data(), *deviation = estimate.data() + n;
     const uint8_t *stream = keystream.empty() ? nullptr : keystream.data();
-    return soft ? srec_descrambler_soft(d, modulation, stream, values, tables.data(), p.slice.rate_map,
+    return soft ? srec_descrambler_soft(d, modulation, stream, values.data(), tables.data(), p.slice.rate_map,
                                         p.slice.n_patches, n, mean, deviation)
-                : srec_descrambler_hard(d, modulation, stream, values, n, mean, deviation);
+                : srec_descrambler_hard(d, modulation, stream, values.data(), n, mean, deviation);
 }
 
 /* -> dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,
@@ -300,6 +292,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
         handle<srec_packet_decoder, srec_packet_decoder_free> packets(raw_packets);
         require(srec_descrambler_create(priors, &raw_descrambler), "descrambler");
         handle<srec_descrambler, srec_descrambler_free> descrambler(raw_descrambler);
+        handle<srec_scrambler, srec_scrambler_free> scrambler; /* one session: that of the first packet */
         auto decoder = m.decoders.take(m.m.get());
 
         const float n0 = std::pow(10.0f, -0.1f * snr_db);
@@ -318,8 +311,14 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
             if (srec_packet_read_signal(packets.get(), sent.modulation, llr.data(), &signal) != SREC_OK ||
                 srec_packet_decode(packets.get(), sent.modulation, llr.data(), n_bytes, &packet) != SREC_OK)
                 continue; /* counted by the packet decoder */
-            require(descramble(m, descrambler.get(), payload_key, sent.modulation, packet, soft, estimate),
-                    "descrambler");
+            if (!scrambler) { /* in clear the order comes from the link's key, which then is public */
+                srec_scrambler *raw = nullptr;
+                require(srec_scrambler_create(packet.signal.cipher == SREC_CIPHER_NONE ? &key : &payload_key,
+                                              packet.signal.session, &raw),
+                        "scrambler");
+                scrambler.reset(raw);
+            }
+            require(descramble(m, descrambler.get(), scrambler.get(), packet, soft, estimate), "descrambler");
             if (!begun)
                 require(srec_decoder_begin(decoder.get(), &packet.slice, &error), error);
             begun = true;

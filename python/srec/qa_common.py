@@ -19,6 +19,8 @@ KEY, OTHER_KEY = "seed:1", "seed:2"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODEL = srec.default_model()
 VECTORS = os.path.join(ROOT, "tests", "core", "data", "crypto_vectors.txt")
+sys.path.insert(0, os.path.dirname(VECTORS))
+import make_crypto_vectors as CRYPTO  # noqa: E402
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 SOFT_PER_BYTE = {name: 2 if name == "pam256" else 8 for name in MODULATIONS}
 GRANULE = {name: {"64qam": 3, "pam256": 2}.get(name, 1) for name in MODULATIONS}  # frame bytes that fill whole symbols
@@ -87,19 +89,20 @@ LADDER = srec.model_info(MODEL)["ladder"]  # features of a patch at each step
 MODEL_ID = int(srec.model_info(MODEL)["id"], 16)
 
 
-def slice_pdu(number=0, packet=0, session=1, part=0, parts=1, seed=0, cipher="add", model=MODEL_ID, fmt=0, steps=16):
+def slice_pdu(number=0, packet=0, session=1, part=0, parts=1, seed=0, cipher="add", model=MODEL_ID, fmt=0, steps=16, scale=1):
     """A slice of a 64x64 picture (16 patches) as the scrambler gives it out, with random bytes; steps: of the ladder, from the lowest.
     -> (PDU, bytes)"""
     rng = np.random.default_rng([seed, number, part])
     rate_map = rng.integers(0, min(steps, len(LADDER)), 16 // parts)
     data = rng.integers(0, 256, sum(LADDER[step] for step in rate_map)).astype(np.uint8)
     return pdu({"model": model, "picture": number, "width": 64, "height": 64, "channels": 3, "format": fmt, "slice": part, "slices": parts,
-                "rate_map": rate_map, "session": session, "packet": packet, "cipher": cipher}, data), data
+                "sent_scale": scale, "rate_map": rate_map, "session": session, "packet": packet, "cipher": cipher}, data), data
 
 
 BAD_SLICE_KEYS = (  # what no slice can say of itself; None: the key is missing
     {"model": None}, {"rate_map": None}, {"rate_map": 3}, {"slices": 0}, {"slices": "one"}, {"slice": 1}, {"slice": 2**32},
-    {"width": 0}, {"width": 65536 + 64}, {"height": 2**32 + 64}, {"channels": 2}, {"channels": 259}, {"format": 2}, {"picture": 2**32})
+    {"width": 0}, {"width": 65536 + 64}, {"height": 2**32 + 64}, {"channels": 2}, {"channels": 259}, {"format": 2}, {"picture": 2**32},
+    {"sent_scale": 0}, {"sent_scale": 3}, {"sent_scale": "two"})
 
 NOT_A_PDU = (pmt.PMT_T, pmt.from_long(3), pmt.intern("text"), pmt.cons(pmt.from_long(1), pmt.from_long(2)),
              pmt.cons(pmt.make_dict(), pmt.init_s16vector(2, [1, 2])))
@@ -117,6 +120,18 @@ def keystream(seed, session, packet, n):
                 if answer.size >= n:
                     return answer[:n]
     raise KeyError(f"no known answer for seed {seed}, session {session}, packet {packet}, {n} bytes")
+
+
+def order(seed, session, packet, n):
+    """At which place of the packet each byte of the slice travels, by the same reference."""
+    return np.array(CRYPTO.order(seed, session, packet, n), int)
+
+
+def in_order(values, seed, session, packet):
+    """(n, ...) -> the same in the order of the air"""
+    sent = np.empty_like(values)
+    sent[order(seed, session, packet, len(values))] = values
+    return sent
 
 
 def model_priors(fmt):

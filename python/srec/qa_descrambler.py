@@ -5,7 +5,7 @@ import numpy as np
 from gnuradio import gr_unittest, srec
 
 from qa_common import (BAD_SLICE_KEYS, KEY, LADDER, MODEL_ID, MODULATIONS, NOT_A_PDU, OTHER_KEY, PAM_STEP, BlockCase, captured_log, data_of,
-                       keystream, meta_of, model_priors, pdu, slice_pdu, soft_values, with_meta)
+                       in_order, keystream, meta_of, model_priors, pdu, slice_pdu, soft_values, with_meta)
 
 
 def soft_slice(modulation="qpsk", soft=None, **fields):
@@ -16,7 +16,8 @@ def soft_slice(modulation="qpsk", soft=None, **fields):
     key = np.zeros(plain.size, np.uint8) if meta["cipher"] == "none" else keystream(1, meta["session"], meta["packet"], plain.size)
     if soft is None:
         soft = soft_values(modulation, plain + key)
-    return pdu({**meta, "modulation": modulation}, np.asarray(soft, np.float32)), plain
+    sent = in_order(np.reshape(soft, (plain.size, -1)), 1, meta["session"], meta["packet"])
+    return pdu({**meta, "modulation": modulation}, sent.astype(np.float32).ravel()), plain
 
 
 def bayes(log_likelihood, key, prior, levels):
@@ -153,16 +154,21 @@ class qa_descrambler(BlockCase):
         soft = self.split(self.run_block([msg], OTHER_KEY, True)[0][0])[0]
         self.assertLess(abs(np.corrcoef(soft, value)[0, 1]), 4 / np.sqrt(plain.size))
 
-    def test_clear_payload_needs_no_key(self):
+    def test_payload_in_clear_keeps_its_order_from_those_without_the_key(self):
         msg, plain = soft_slice(cipher="none")
+        value = (plain.astype(float) - 128) / 16
         (out,), _ = self.run_block([msg], OTHER_KEY, False)
-        np.testing.assert_allclose(self.split(out)[0], (plain.astype(float) - 128) / 16, atol=1e-6)
+        np.testing.assert_allclose(np.sort(self.split(out)[0]), np.sort(value), atol=1e-6)
+        self.assertLess(abs(np.corrcoef(self.split(out)[0], value)[0, 1]), 4 / np.sqrt(plain.size))
+        (out,), _ = self.run_block([msg], block=srec.descrambler(OTHER_KEY, "", False, clear_key=KEY))
+        np.testing.assert_allclose(self.split(out)[0], value, atol=1e-6)
 
     def test_exclusive_or_gives_what_clear_gives_for_the_same_noise(self):
         rng = np.random.default_rng(15)
-        clear, plain = soft_slice(cipher="none", soft=rng.normal(0, 3, 8 * soft_slice()[1].size))
+        llr = rng.normal(0, 3, 8 * soft_slice()[1].size)
+        clear, plain = soft_slice(cipher="none", soft=llr)
         flip = 1 - 2.0 * np.unpackbits(keystream(1, 1, 0, plain.size))
-        xor, _ = soft_slice(cipher="xor", soft=data_of(clear) * flip)
+        xor, _ = soft_slice(cipher="xor", soft=llr * flip)
         (first,), _ = self.run_block([clear])
         (second,), _ = self.run_block([xor])
         np.testing.assert_allclose(data_of(second), data_of(first), atol=1e-6)

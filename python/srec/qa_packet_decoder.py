@@ -50,7 +50,7 @@ class qa_packet_decoder(BlockCase):
 
     def test_gives_back_slice_and_soft_values_for_every_modulation(self):
         for modulation in MODULATIONS:
-            msg, payload = slice_pdu(number=3, packet=11, session=2**63 + 5, part=1, parts=2, fmt=int(modulation == "pam256"))
+            msg, payload = slice_pdu(number=3, packet=11, session=2**63 + 5, part=1, parts=2, fmt=int(modulation == "pam256"), scale=2)
             (frame,) = self.frames([msg], modulation)
             (out,), info, block = self.decode([(True, frame)], modulation)
             sent, got = meta_of(msg), meta_of(out)

@@ -37,7 +37,7 @@ def coded_field(modulation, data):
 
 
 def signal_field(modulation, header_bytes, payload_bytes, session, packet, cipher):
-    field = struct.pack("<BBHHQQ", 0x10, MODULATIONS.index(modulation) | CIPHERS.index(cipher) << 4, header_bytes, payload_bytes, session, packet)
+    field = struct.pack("<BBHHQQ", 0x20, MODULATIONS.index(modulation) | CIPHERS.index(cipher) << 4, header_bytes, payload_bytes, session, packet)
     return field + struct.pack("<H", binascii.crc_hqx(field, 0xFFFF))
 
 

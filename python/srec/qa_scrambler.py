@@ -1,40 +1,39 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, packet numbers, sessions, clear text."""
+"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, the secret order, packet numbers, sessions, clear text."""
 import os
 import tempfile
 
 import numpy as np
 from gnuradio import gr_unittest, srec
 
-from qa_common import KEY, NOT_A_PDU, OTHER_KEY, BlockCase, captured_log, data_of, keystream, meta_of, pdu
+from qa_common import KEY, NOT_A_PDU, OTHER_KEY, BlockCase, captured_log, data_of, in_order, keystream, meta_of, pdu
 
 SESSION = 1  # of the known answers
 PLAIN = np.random.default_rng(1).integers(0, 256, 300).astype(np.uint8)
 
 
+def added(plain, seed=1, packet=0):
+    """What is sent of plain bytes with the cipher add."""
+    return in_order((plain.astype(int) + keystream(seed, SESSION, packet, plain.size)) % 256, seed, SESSION, packet)
+
+
 class qa_scrambler(BlockCase):
-    def test_adds_the_known_keystream_modulo_256(self):
+    def test_adds_the_known_keystream_modulo_256_in_the_known_order(self):
         (out,), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN)])
-        expected = (PLAIN.astype(int) + keystream(1, SESSION, 0, 300)) % 256
-        np.testing.assert_array_equal(data_of(out), expected)
+        np.testing.assert_array_equal(data_of(out), added(PLAIN))
         self.assertGreater(np.count_nonzero(PLAIN.astype(int) + keystream(1, SESSION, 0, 300) > 255), 50, "the sum must wrap for this to prove anything")
 
-    def test_second_packet_has_the_next_number_and_its_own_keystream(self):
+    def test_second_packet_has_the_next_number_its_own_keystream_and_order(self):
         (first, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])] * 2)
         self.assertEqual([meta_of(m)["packet"] for m in (first, second)], [0, 1])
-        np.testing.assert_array_equal(data_of(second), (PLAIN[:64].astype(int) + keystream(1, SESSION, 1, 64)) % 256)
+        np.testing.assert_array_equal(data_of(second), added(PLAIN[:64], packet=1))
         self.assertTrue((data_of(first) != data_of(second)).any())
-
-    def test_subtracting_the_keystream_gives_the_bytes_back(self):
-        (out,), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN)])
-        np.testing.assert_array_equal((data_of(out) - keystream(1, SESSION, 0, 300).astype(int)) % 256, PLAIN)
 
     def test_another_key_gives_unrelated_bytes(self):
         (out,), _ = self.through(srec.scrambler(OTHER_KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])])
-        np.testing.assert_array_equal(data_of(out), (PLAIN[:64].astype(int) + keystream(2, SESSION, 0, 64)) % 256)
-        same = np.count_nonzero((data_of(out) - keystream(1, SESSION, 0, 64).astype(int)) % 256 == PLAIN[:64])
-        self.assertLess(same, 8, "64 bytes agree by chance in 0.25 places")
+        np.testing.assert_array_equal(data_of(out), added(PLAIN[:64], seed=2))
+        self.assertLess(np.count_nonzero(data_of(out) == added(PLAIN[:64])), 8, "64 bytes agree by chance in 0.25 places")
 
     def test_key_file_hex_digits_and_seed_name_the_same_key(self):
         key = bytes.fromhex("afbc1c053c2f278e3cbd4409c1c094f184aa459dd2f7fca96d6077730ab9ffe3")  # "master 1" of the known answers
@@ -50,11 +49,11 @@ class qa_scrambler(BlockCase):
         (out,), _ = self.through(srec.scrambler(KEY, True, SESSION), [pdu({"picture": 7, "slice": 3}, PLAIN)])
         self.assertEqual(meta_of(out), {"picture": 7, "slice": 3, "session": SESSION, "packet": 0, "cipher": "xor"})
 
-    def test_without_encryption_bytes_pass_and_the_packet_says_so(self):
+    def test_without_encryption_only_the_order_changes_and_the_packet_says_so(self):
         block = srec.scrambler(KEY, False, SESSION)
         self.assertFalse(block.encrypt())
         (out,), _ = self.through(block, [pdu({}, PLAIN)])
-        np.testing.assert_array_equal(data_of(out), PLAIN)
+        np.testing.assert_array_equal(data_of(out), in_order(PLAIN, 1, SESSION, 0))
         self.assertEqual(meta_of(out)["cipher"], "none")
 
     def test_set_encrypt_works_at_run_time_and_packet_numbers_go_on(self):
@@ -64,15 +63,14 @@ class qa_scrambler(BlockCase):
         second = self.through(block, [pdu({}, PLAIN[:64])])[0][0]
         self.assertEqual([meta_of(m)["cipher"] for m in (first, second)], ["xor", "none"])
         self.assertEqual(meta_of(second)["packet"], 1)
-        np.testing.assert_array_equal(data_of(second), PLAIN[:64])
+        np.testing.assert_array_equal(data_of(second), in_order(PLAIN[:64], 1, SESSION, 1))
 
-    def test_exclusive_or_is_undone_by_itself_and_told(self):
+    def test_exclusive_or_is_what_the_packet_says(self):
         block = srec.scrambler(KEY, True, SESSION, "xor")
         self.assertEqual(block.cipher(), "xor")
         first = self.through(block, [pdu({}, PLAIN)])[0][0]
         self.assertEqual(meta_of(first)["cipher"], "xor")
-        again = self.through(srec.scrambler(KEY, True, SESSION, "xor"), [pdu({}, data_of(first))])[0][0]
-        np.testing.assert_array_equal(data_of(again), PLAIN)
+        np.testing.assert_array_equal(data_of(first), in_order(PLAIN ^ keystream(1, SESSION, 0, 300), 1, SESSION, 0))
         block.set_cipher("add")
         self.assertEqual(block.cipher(), "add")
         self.assertEqual(meta_of(self.through(block, [pdu({}, PLAIN)])[0][0])["cipher"], "add")
@@ -95,16 +93,16 @@ class qa_scrambler(BlockCase):
     def test_slice_without_bytes_passes_without_bytes(self):
         (out, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, np.zeros(0, np.uint8)), pdu({}, PLAIN[:64])])
         self.assertEqual(data_of(out).size, 0)
-        np.testing.assert_array_equal(data_of(second), (PLAIN[:64].astype(int) + keystream(1, SESSION, 1, 64)) % 256)
+        np.testing.assert_array_equal(data_of(second), added(PLAIN[:64], packet=1))
 
-    def test_bad_messages_are_dropped_counted_and_warned_of_once(self):
-        bad = [*NOT_A_PDU, pdu({}, np.zeros(4, np.float32))]
+    def test_bad_messages_are_dropped_counted_and_warned_of_once_per_kind(self):
+        bad = [*NOT_A_PDU, pdu({}, np.zeros(4, np.float32)), pdu({}, np.zeros(30001, np.uint8))]
         with captured_log() as log:
             out, info = self.through(srec.scrambler(KEY, True, SESSION), [*bad, pdu({}, PLAIN)])
         self.assertEqual(len(out), 1)
         self.assertEqual(meta_of(out[0])["packet"], 0, "a dropped message uses up no packet number")
         self.assertEqual([i["dropped"] for i in info], list(range(1, len(bad) + 1)))
-        self.assertEqual(log.count("dropped"), 1, log.text)
+        self.assertEqual(log.count("dropped"), 2, log.text)
 
     def test_constructor_says_what_is_wrong_with_the_key(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,8 @@ class receiver(gr.hier_block2):
 
     enhancer: "" = none; "installed" = $SREC_ENHANCER or the installed model of that scale; else a model file. With one, `pdus` gives enhanced
     pictures, `received` those before, and `enhancer_info` tells of each. scale: the transmitter's; matters to the enhancer only. bypass: see set_bypass().
-    key: an srec.key, or the text of one. payload_key: another key for the descrambler than for the headers, to show what an eavesdropper sees ("" = the same).
+    key: an srec.key, or the text of one. payload_key: another key for encrypted payloads than for the headers, to show what an eavesdropper
+    sees ("" = the same).
     Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
     """
 
@@ -32,7 +33,7 @@ class receiver(gr.hier_block2):
         self.message_port_register_hier_out("progress")
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
-        self.descrambler = srec.descrambler(payload_key or key, model, soft)
+        self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
         self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress)
         self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key) if samples_per_symbol else None
         self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision) if enhancer else None

@@ -13,6 +13,7 @@ import numpy as np
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PAM256 = 5
+PAYLOAD_MAX = 30000  # SREC_PAYLOAD_MAX: feature bytes of a packet
 CIPHERS = {"add": 0, "none": 1, "xor": 2}
 FORMATS = ("bits", "amplitude")  # how features become bytes; pam256 sends amplitudes
 
@@ -66,6 +67,35 @@ def _u64(value):
     return ctypes.c_uint64(value & (2**64 - 1))
 
 
+def packets(n):
+    """How n bytes are shared out among packets -> pairs of packet number and slice"""
+    return [(number, slice(first, min(n, first + PAYLOAD_MAX))) for number, first in enumerate(range(0, n, PAYLOAD_MAX))]
+
+
+class Scrambler:
+    """srec_scrambler: cipher and secret order of a session's packets. Arrays are contiguous; results go into the arrays given."""
+
+    def __init__(self, key, session):
+        self.handle = ctypes.c_void_p()
+        _call("srec_scrambler_create", _p(key), _u64(session), ctypes.byref(self.handle))
+
+    def __del__(self):
+        library().srec_scrambler_free(self.handle)
+
+    def scramble(self, packet, cipher, features, out):
+        _call("srec_scrambler_scramble", self.handle, _u64(packet), CIPHERS[cipher], _p(features), _p(out), ctypes.c_size_t(len(features)))
+
+    def restore(self, packet, cipher, received, soft, keystream):
+        """received (n, per_byte) float32: soft values in the order of the air -> soft, of the features; for add the keystream too"""
+        n = ctypes.c_size_t(len(received))
+        if soft.shape[1] == 2:
+            _call("srec_scrambler_restore_amplitude", self.handle, _u64(packet), _p(received), _p(soft), n)
+        else:
+            _call("srec_scrambler_restore_llr", self.handle, _u64(packet), CIPHERS[cipher], _p(received), _p(soft), n)
+        if cipher == "add":
+            _call("srec_scrambler_keystream", self.handle, _u64(packet), _u64(0), _p(keystream), n)
+
+
 class Link:
     """The way of feature bytes over a link and back to their posterior. Calls of several threads are independent."""
 
@@ -98,14 +128,11 @@ class Link:
         n, mod = len(features), MODULATIONS.index(modulation)
         granule = library().srec_modem_byte_granule(mod)
         sent = np.zeros(-(-n // granule) * granule, np.uint8)
-        keystream = np.zeros(n, np.uint8)
-        if cipher != "none":
-            key = np.frombuffer(np.random.default_rng(seed).bytes(32), np.uint8).copy()
-            scrambler = ctypes.c_void_p()
-            _call("srec_scrambler_create", _p(key), _u64(seed | 1), ctypes.byref(scrambler))
-            _call("srec_scrambler_keystream", scrambler, _u64(0), _u64(0), _p(keystream), ctypes.c_size_t(n))
-            library().srec_scrambler_free(scrambler)
-        sent[:n] = features ^ keystream if cipher == "xor" else features + keystream
+        features = np.ascontiguousarray(features, np.uint8)
+        key = np.frombuffer(np.random.default_rng(seed).bytes(32), np.uint8).copy()
+        scrambler = Scrambler(key, seed | 1)
+        for packet, part in packets(n):
+            scrambler.scramble(packet, cipher, features[part], sent[part])
         ordered = np.empty_like(sent)
         _call("srec_modem_order_bytes", mod, _p(sent), _p(ordered), ctypes.c_size_t(len(sent)))
         symbols = library().srec_modem_symbols(mod, len(sent))
@@ -118,12 +145,13 @@ class Link:
         per_byte = library().srec_modem_soft_per_byte(mod)
         received = np.empty((len(sent), per_byte), np.float32)
         _call("srec_modem_demap", mod, _p(iq), None, ctypes.c_float(10 ** (-snr_db / 10)), ctypes.c_size_t(symbols), _p(received))
-        soft = received
+        ordered = received
         if mod != PAM256:
-            soft = np.empty_like(received)
-            _call("srec_modem_restore_soft", mod, _p(received), _p(soft), ctypes.c_size_t(len(sent)))
-            if cipher == "xor":  # the soft values of the plaintext bits
-                soft[:n] *= 1 - 2.0 * np.unpackbits(keystream).reshape(n, 8)
+            ordered = np.empty_like(received)
+            _call("srec_modem_restore_soft", mod, _p(received), _p(ordered), ctypes.c_size_t(len(sent)))
+        soft, keystream = np.empty((n, per_byte), np.float32), np.empty(n, np.uint8)
+        for packet, part in packets(n):
+            scrambler.restore(packet, cipher, ordered[part], soft[part], keystream[part])
         key = _p(keystream) if cipher == "add" else None
         mean, deviation = np.empty(n, np.float32), np.empty(n, np.float32)
         table = np.ascontiguousarray(table, np.uint8)

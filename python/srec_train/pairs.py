@@ -45,7 +45,7 @@ class Features(ctypes.Structure):
 class Slice(ctypes.Structure):
     _fields_ = [("model_id", ctypes.c_uint64), ("picture", ctypes.c_uint32), ("width", ctypes.c_uint32), ("height", ctypes.c_uint32),
                 ("channels", ctypes.c_uint8), ("format", ctypes.c_int), ("slice", ctypes.c_uint32), ("n_slices", ctypes.c_uint32),
-                ("n_patches", ctypes.c_uint32), ("rate_map", ctypes.c_void_p)]
+                ("n_patches", ctypes.c_uint32), ("rate_map", ctypes.c_void_p), ("scale", ctypes.c_uint8)]
 
 
 class Compute(ctypes.Structure):

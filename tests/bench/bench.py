@@ -59,7 +59,8 @@ def main():
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)
-    for key in ("scrambler", *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")), "packets"):
+    for key in ("scrambler", *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")),
+                "order_4_db", "order_14_db", "packets"):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
     try:
         import torch

@@ -293,6 +293,63 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     free(deviation);
 }
 
+/* What the secret order of the bytes adds to the cipher and the soft descrambler, over the packets of a coded picture. */
+static void bench_order(const srec_model *model, const srec_image *image, int snr_db)
+{
+    srec_error error = { 0 };
+    srec_encoder *encoder;
+    srec_features f;
+    srec_descrambler *d;
+    srec_scrambler *s;
+    srec_key key;
+    srec_key_from_seed(&key, 2);
+    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
+    check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
+    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
+    const size_t most = SREC_PAYLOAD_MAX, n_patches = (size_t)f.patch_cols * f.patch_rows;
+    uint8_t *rate_map = get(n_patches), *bytes = get(most), *sent = get(most), *keystream = get(most), *tables = get(most);
+    float *ordered = get(8 * most * sizeof *ordered), *mean = get(most * sizeof *mean), *deviation = get(most * sizeof *deviation);
+    size_t max_patches, max_bytes, n;
+    const uint32_t n_slices = srec_packet_slices(model, &f, SREC_QPSK, 16000, &max_patches, &max_bytes);
+    double share[RUNS], order_s[RUNS];
+    for (int run = -1; run < RUNS; run++) {
+        double t_rest = 0, t_order = 0;
+        for (uint32_t i = 0; i < n_slices; i++) {
+            srec_slice slice;
+            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, most, &slice, &n), NULL, "slice");
+            check(srec_slice_prior_tables(model, &slice, tables, n), NULL, "tables");
+            double t0 = now();
+            check(srec_scrambler_apply(s, i, 0, bytes, sent, n), NULL, "cipher");
+            double t1 = now();
+            check(srec_scrambler_scramble(s, i, SREC_CIPHER_NONE, bytes, bytes, n), NULL, "order");
+            double t2 = now();
+            float *soft = soft_values(SREC_QPSK, sent, n, snr_db);
+            double t3 = now();
+            check(srec_scrambler_restore_llr(s, i, SREC_CIPHER_NONE, soft, ordered, n), NULL, "order undone");
+            double t4 = now();
+            check(srec_scrambler_keystream(s, i, 0, keystream, n), NULL, "keystream");
+            check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, rate_map, slice.n_patches, n, mean, deviation), NULL, "descramble");
+            double t5 = now();
+            t_order += t2 - t1 + (t4 - t3);
+            t_rest += t1 - t0 + (t5 - t4);
+            free(soft);
+        }
+        if (run >= 0) {
+            share[run] = t_order / t_rest;
+            order_s[run] = 1e9 * t_order / (double)f.n_bytes;
+        }
+    }
+    printf("  \"order_%d_db\": {\"share_of_scrambler_and_descrambler\": %.4f, \"ns_per_feature\": %.2f},\n", snr_db, median(share, RUNS),
+           median(order_s, RUNS));
+    srec_scrambler_free(s);
+    srec_descrambler_free(d);
+    srec_encoder_free(encoder);
+    void *all[] = { rate_map, bytes, sent, keystream, tables, ordered, mean, deviation };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
 /* Packets of one coded picture, QPSK at 10 dB: frame making, mapping, demapping, frame reading. */
 static void bench_packets(const srec_model *model, const srec_image *image)
 {
@@ -373,6 +430,8 @@ int main(int argc, char **argv)
     bench_descrambler(model, 14);
     bench_soft(model, &image, 4);
     bench_soft(model, &image, 14);
+    bench_order(model, &image, 4);
+    bench_order(model, &image, 14);
     bench_packets(model, &image);
     bool bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
     printf("  \"codec\": [\n");

@@ -11,6 +11,7 @@ extern "C" {
 #include <cstring>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <CppUTest/TestHarness.h>
@@ -135,7 +136,7 @@ TEST_GROUP(packet)
         srec_packet_decoder_create(&key, model, &d);
         uint32_t cols, rows;
         srec_patch_grid(640, 480, &cols, &rows);
-        slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr };
+        slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr, 1 };
         slice.n_patches = (uint32_t)srec_slice_patches(cols, rows, 9, 2, nullptr, 0);
         map.resize(slice.n_patches);
         for (auto& m : map)
@@ -331,6 +332,41 @@ TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
     LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_PAM256, packet, SREC_CIPHER_XOR, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("pam256", error.message);
     LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_BPSK, packet, (srec_cipher)3, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+}
+
+/* The signal field of a version 1 frame (BPSK, xor, H = 60, P = 200, session 5, packet 3), made by that version. */
+static const char VERSION_1_SIGNAL[] =
+    "0bd87c9998fb268a499e0cd9d7fd9b4c8b0da9de3b378102f0ff36358dc002da7f1890b8070ce712a5dc97800859d00f87c27ebf7a50919f454fa7338d984b0b"
+    "31689bc462596c15cfa3a3010b3a01f0f84fd7ef4a1233e8a9f4e671b30961662d13788c4b2d82b9f474617b0f93331f64d14933c19b3affb3699161b53bc766"
+    "f0205e1fe6c6b1b8005b4fe3121700e19ce254bb92f0";
+
+TEST(packet, frames_of_version_1_are_counted_as_unsupported)
+{
+    const size_t n = srec_packet_signal_bytes(SREC_BPSK);
+    std::vector<float> soft;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            soft.push_back(std::stoul(std::string(VERSION_1_SIGNAL + 2 * i, 2), nullptr, 16) >> (7 - bit) & 1 ? -4.0f : 4.0f);
+    srec_signal signal;
+    LONGS_EQUAL(SREC_ERR_VERSION, srec_packet_read_signal(d, SREC_BPSK, soft.data(), &signal));
+    LONGS_EQUAL(1, counters().unsupported);
+    LONGS_EQUAL(2, SREC_PACKET_VERSION);
+}
+
+TEST(packet, the_scale_travels_and_only_1_and_2_exist)
+{
+    size_t n;
+    srec_packet p;
+    for (uint8_t scale : { 0, 1, 2 }) { /* 0: a slice that does not say it */
+        slice.scale = scale;
+        auto soft = send(SREC_QPSK, scale, 20, n);
+        LONGS_EQUAL(SREC_OK, srec_packet_decode(d, SREC_QPSK, soft.data(), n, &p));
+        LONGS_EQUAL(scale == 2 ? 2 : 1, p.slice.scale);
+    }
+    srec_error error;
+    slice.scale = 3;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    STRCMP_CONTAINS("scale 3", error.message);
 }
 
 TEST(packet, every_slice_of_the_division_fits_a_frame)

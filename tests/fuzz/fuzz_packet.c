@@ -47,7 +47,7 @@ static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_mod
 {
     static const uint8_t rate_map[8] = { 0, 2, 1, 1, 2, 0, 1, 2 };
     uint8_t payload[64] = { 1, 2, 3 };
-    srec_slice s = { MODEL_ID, 1, 64, 48, 3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS, 1, 2, 8, rate_map };
+    srec_slice s = { MODEL_ID, 1, 64, 48, 3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS, 1, 2, 8, rate_map, 2 };
     srec_packet_encoder *e;
     size_t n;
     require(srec_packet_encoder_create(key, 7, &e) == SREC_OK);
@@ -95,7 +95,7 @@ static void use(const srec_model *model, const srec_packet *p, srec_modulation m
     const srec_slice *s = &p->slice;
     uint32_t cols, rows;
     srec_patch_grid(s->width, s->height, &cols, &rows);
-    require(s->width && s->height && s->slice < s->n_slices && (s->channels == 1 || s->channels == 3));
+    require(s->width && s->height && s->slice < s->n_slices && (s->channels == 1 || s->channels == 3) && (s->scale == 1 || s->scale == 2));
     uint32_t *patches = malloc((s->n_patches + 1) * sizeof *patches);
     require(patches && srec_slice_patches(cols, rows, s->n_slices, s->slice, patches, s->n_patches) == s->n_patches);
     for (uint32_t i = 0; i < s->n_patches; i++)

@@ -94,7 +94,8 @@ def packets():
         yield f"noise{modulation}", bytes([modulation]) + bytes((i * 37 + 11) & 255 for i in range(1600))
         yield f"mutate{modulation}", bytes([6 + modulation]) + b"".join(struct.pack("<Hb", 97 * i, -100) for i in range(20))
         form = 1 if modulation == 5 else 0
-        header = struct.pack("<QIHHB", 99, 1, 64, 48, 3 | form << 4) + b"\1\0\0" + b"\2\0\0" + b"\10\0\0"
+        scale = 1 + modulation % 2
+        header = struct.pack("<QIHHB", 99, 1, 64, 48, 3 | scale - 1 << 2 | form << 4) + b"\1\0\0" + b"\2\0\0" + b"\10\0\0"
         yield f"forge{modulation}", bytes([12 + modulation]) + bytes(4) + header + b"\0"
     yield "untouched", bytes([7])
     yield "foreign", bytes([128 + 12]) + bytes(4 + 40)

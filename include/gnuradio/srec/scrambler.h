@@ -11,12 +11,12 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Joins the keystream of (session, packet) with a slice's bytes.
+ * \brief Joins the keystream of (session, packet) with a slice's bytes and puts them in the packet's secret order.
  *
  * Message ports: in `in` (slices), out `out` (slices with session, packet, cipher), out `info`.
  *
  * \param key     shared_key, or its text: key file, 64 hex digits or seed:N (these two for tests only)
- * \param encrypt false: bytes pass unchanged and the packet says so
+ * \param encrypt false: bytes keep their values, in secret order all the same, and the packet says so
  * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in soft decoding, not for pam256;
  *                auto: xor, and add for pam256
  * \param session 0 = random, as it must be on the air
