@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 from gnuradio import srec
 
-from qa_common import HANG
+from qa_common import wait_for
+from waiting import HANG_S
 
 # What a process does with the key file of argv[1]; it waits for a line after each step.
 STEPS = r"""
@@ -73,16 +73,33 @@ class qa_key(unittest.TestCase):
         self.folder, self.path = temp.name, os.path.join(temp.name, "link.key")
         srec.key_generate(self.path)
 
+    def open_for_writing(self, pipe):
+        """-> file descriptor, or None where nobody reads"""
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+
+    def start(self, text, *arguments):
+        process = subprocess.Popen([sys.executable, "-c", text, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+
+        def end():
+            process.kill()
+            process.wait()
+            for file in (process.stdin, process.stdout, process.stderr):
+                file.close()
+
+        self.addCleanup(end)
+        return process
+
     def run_python(self, text, *arguments, **options):
-        return subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, timeout=HANG, **options)
+        return subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, timeout=HANG_S, **options)
 
     def test_one_copy_in_locked_memory_serves_all_blocks_and_none_stays(self):
         with open(self.path, "rb") as f:
             secret = f.read()
-        process = subprocess.Popen([sys.executable, "-c", STEPS, self.path], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE)
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
+        process = self.start(STEPS, self.path)
         for step, expected in ((b"held", 1), (b"freed", 0), (b"failed", 0), (b"link", 1)):
             self.assertEqual(process.stdout.readline().strip(), step)
             try:
@@ -96,7 +113,7 @@ class qa_key(unittest.TestCase):
                 self.assertIn("lo", flags, "not swapped")
             process.stdin.write(b"\n")
             process.stdin.flush()
-        self.assertEqual(process.wait(HANG), 0)
+        self.assertEqual(process.wait(HANG_S), 0)
 
     def test_a_pipe_is_read_once_for_all_blocks(self):
         with open(self.path, "rb") as f:
@@ -117,25 +134,20 @@ class qa_key(unittest.TestCase):
     def test_a_wait_for_a_pipe_stops_no_other_thread_and_ends_with_ctrl_c(self):
         pipe = os.path.join(self.folder, "pipe")
         os.mkfifo(pipe)
-        text = ("import sys, threading, time\nfrom gnuradio import srec\n"
-                "threading.Thread(target=lambda: (time.sleep(0.3), print('alive', flush=True)), daemon=True).start()\n"
+        text = ("import sys, threading\nfrom gnuradio import srec\n"
+                "echo = lambda: print(sys.stdin.readline(), end='', flush=True)\n"
+                "threading.Thread(target=echo, daemon=True).start()\n"
                 "srec.key(sys.argv[1])\n")
-        process = subprocess.Popen([sys.executable, "-c", text, pipe], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(process.communicate)
-        self.addCleanup(process.kill)
-        end = time.monotonic() + HANG
-        while True:  # open for writing, as soon as it is read: the wait is then one for bytes, of two minutes
-            try:
-                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-                break
-            except OSError:
-                self.assertLess(time.monotonic(), end)
-                time.sleep(0.01)
+        process = self.start(text, pipe)
+        # open for writing, as soon as it is read: the wait is then one for bytes, of two minutes
+        writer = wait_for(lambda: self.open_for_writing(pipe), "a reader of the pipe")
         self.addCleanup(os.close, writer)
-        self.assertTrue(select.select([process.stdout], [], [], HANG)[0])
+        process.stdin.write(b"alive\n")
+        process.stdin.flush()
+        self.assertTrue(select.select([process.stdout], [], [], HANG_S)[0])
         self.assertEqual(process.stdout.readline(), b"alive\n")
         process.send_signal(signal.SIGINT)
-        self.assertIn(b"KeyboardInterrupt", process.communicate(timeout=HANG)[1])
+        self.assertIn(b"KeyboardInterrupt", process.communicate(timeout=HANG_S)[1])
 
     def test_a_named_pipe_gives_its_key_to_whoever_waits(self):
         pipe = os.path.join(self.folder, "pipe")

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python", "srec"))
 import qa_key  # noqa: E402
+from waiting import wait_for  # noqa: E402
 
 SREC = os.environ["SREC_COMMAND"]
 TIMEOUT = 300
@@ -117,11 +117,9 @@ class Keys(Case):
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
             self.addCleanup(processes[-1].communicate)
             self.addCleanup(processes[-1].kill)
-        end = time.monotonic() + TIMEOUT
-        while not os.path.exists(self.path("out/picture0000.json")):  # both have worked
-            self.assertLess(time.monotonic(), end)
-            self.assertEqual([p.poll() for p in processes], [None, None])
-            time.sleep(0.05)
+        ended = lambda: [p.poll() for p in processes] != [None, None]  # noqa: E731
+        wait_for(lambda: ended() or os.path.exists(self.path("out/picture0000.json")), "both to have worked", TIMEOUT)
+        self.assertFalse(ended())
         for process in processes:
             try:
                 found = qa_key.copies(process.pid, self.key_bytes())
