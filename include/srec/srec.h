@@ -18,6 +18,7 @@
 #include <srec/impairments.h>
 #include <srec/level.h>
 #include <srec/burst.h>
+#include <srec/finding.h>
 #include <srec/sync.h>
 #include <srec/descrambler.h>
 #include <srec/decoder.h>

@@ -4,13 +4,15 @@
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/burst_sync.h>
 #include <algorithm>
-#include <atomic>
+#include <mutex>
+#include <optional>
 
 namespace gr {
 namespace srec {
 
 class burst_sync_impl : public guarded<burst_sync>
 {
+    static constexpr uint64_t JUDGE_EVERY = 65536; /* samples */
     struct frame {
         std::vector<gr_complex> symbols, gains;
         float n0;
@@ -22,7 +24,19 @@ class burst_sync_impl : public guarded<burst_sync>
     std::deque<frame> d_frames; /* waiting to go out: at most what one call's samples hold */
     size_t d_sent = 0;          /* symbols of the first one already out */
     bool d_ended = false;
-    std::atomic<uint64_t> d_bursts{ 0 };
+    const std::optional<shared_key> d_key; /* of the headers that are accepted; none: of all */
+    const srec_modulation d_modulation;
+    uint64_t d_judged = 0, d_rejected = 0; /* samples at the last judgement, bursts rejected at the last report */
+    mutable std::mutex d_mutex; /* of the following, which other threads read */
+    std::map<std::string, uint64_t> d_counters;
+    std::map<std::string, std::string> d_findings;
+
+    static bool authentic(void* self, const float* soft, size_t n_bytes)
+    {
+        const auto* block = static_cast<const burst_sync_impl*>(self);
+        srec_signal signal;
+        return srec_packet_authenticate(block->d_key->get(), block->d_modulation, soft, n_bytes, &signal) == SREC_OK;
+    }
 
     static void handler(void* self, const srec_burst* b) { static_cast<burst_sync_impl*>(self)->take(b); }
 
@@ -30,7 +44,6 @@ class burst_sync_impl : public guarded<burst_sync>
     {
         const auto* iq = reinterpret_cast<const gr_complex*>(b->iq);
         const auto* gain = reinterpret_cast<const gr_complex*>(b->gain_iq);
-        d_bursts++;
         const pmt::pmt_t figures = figures_of(*b, pmt::make_dict());
         d_frames.push_back({ { iq, iq + b->n_symbols }, { gain, gain + b->n_symbols }, b->n0, figures, false });
         pmt::pmt_t info = figures_of(*b, put(counters_dict(), "event", pmt::mp("burst")));
@@ -44,41 +57,98 @@ class burst_sync_impl : public guarded<burst_sync>
         d = put_real(d, "drift", b.drift);
         d = put_real(d, "clock_ppm", b.clock_ppm);
         d = put_real(d, "level_db", b.level_db);
+        if (b.inverted)
+            d = put(d, "inverted", pmt::PMT_T);
         return put_real(d, "sample", b.sample);
+    }
+
+    std::map<std::string, uint64_t> count() const
+    {
+        srec_sync_counters c;
+        srec_sync_get_counters(d_sync.get(), &c);
+        return { { "candidates", c.candidates }, { "preambles", c.preambles }, { "bursts", c.bursts },
+                 { "unreadable", c.unreadable }, { "unsupported", c.unsupported }, { "foreign", c.foreign },
+                 { "truncated", c.truncated }, { "skipped", c.skipped }, { "inverted", c.inverted } };
     }
 
     pmt::pmt_t counters_dict() const
     {
         pmt::pmt_t d = pmt::make_dict();
-        for (const auto& [key, value] : counters())
+        for (const auto& [key, value] : count())
             d = put_u64(d, key.c_str(), value);
         return d;
+    }
+
+    /* Each kind of finding is logged once. */
+    void judge(bool ended)
+    {
+        srec_finding found[SREC_FINDINGS];
+        const size_t n = srec_sync_findings(d_sync.get(), ended, found);
+        for (size_t i = 0; i < n; i++) {
+            const std::string kind = srec_finding_name(found[i].kind), text = found[i].text;
+            bool fresh;
+            {
+                std::lock_guard<std::mutex> lock(d_mutex);
+                fresh = d_findings.insert_or_assign(kind, text).second;
+            }
+            if (!fresh)
+                continue;
+            d_logger->warn("{:s}", text);
+            message_port_pub(d_info, put(put(put(counters_dict(), "event", pmt::mp("finding")), "kind", pmt::mp(kind)), "text", pmt::mp(text)));
+        }
+    }
+
+    /* After a push: what other threads may ask for, and what listeners of `info` may want to know. */
+    void report(bool ended)
+    {
+        srec_sync_counters c;
+        srec_sync_get_counters(d_sync.get(), &c);
+        {
+            std::lock_guard<std::mutex> lock(d_mutex);
+            d_counters = count();
+        }
+        if (const uint64_t rejected = c.unreadable + c.unsupported + c.foreign; rejected != d_rejected) {
+            d_rejected = rejected;
+            message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("rejected")));
+        }
+        if (ended || c.samples >= d_judged + JUDGE_EVERY) {
+            d_judged = c.samples;
+            judge(ended);
+        }
     }
 
     void push(const gr_complex* in, size_t n)
     {
         if (srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n) != SREC_OK)
             throw std::runtime_error("out of memory");
+        report(false);
     }
 
 public:
-    burst_sync_impl(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key)
-        : gr::block("burst_sync", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 2, sizeof(gr_complex))), d_tag(pmt::mp(len_tag_key))
+    burst_sync_impl(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key, const std::optional<shared_key>& key)
+        : gr::block("burst_sync", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 2, sizeof(gr_complex))), d_tag(pmt::mp(len_tag_key)), d_key(key), d_modulation(modulation_from(modulation))
     {
         const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
         srec_sync* s = nullptr;
-        if (srec_sync_create(&w, modulation_from(modulation), handler, this, &s) != SREC_OK)
+        if (srec_sync_create(&w, d_modulation, handler, this, &s) != SREC_OK)
             throw std::invalid_argument("samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
         d_sync.reset(s);
+        if (d_key)
+            srec_sync_set_check(s, authentic, this);
+        d_counters = count();
         message_port_register_out(d_info);
         set_tag_propagation_policy(TPP_DONT);
     }
-    uint64_t bursts() const override { return d_bursts; }
+    uint64_t bursts() const override { return counters()["bursts"]; }
     std::map<std::string, uint64_t> counters() const override
     {
-        srec_sync_counters c;
-        srec_sync_get_counters(d_sync.get(), &c);
-        return { { "candidates", c.candidates }, { "preambles", c.preambles }, { "bursts", c.bursts }, { "unreadable", c.unreadable }, { "truncated", c.truncated } };
+        std::lock_guard<std::mutex> lock(d_mutex);
+        return d_counters;
+    }
+    std::map<std::string, std::string> findings() const override
+    {
+        std::lock_guard<std::mutex> lock(d_mutex);
+        return d_findings;
     }
 
     void forecast(int, gr_vector_int& required) override { required[0] = d_frames.empty() ? 1 : 0; }
@@ -97,6 +167,7 @@ public:
             else {
                 push(in, tags[0].offset - nitems_read(0));
                 srec_sync_flush(d_sync.get());
+                report(true);
                 message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("eof")));
                 d_frames.push_back({ { gr_complex(0, 0) }, { gr_complex(0, 0) }, 1.0f, pmt::PMT_NIL, true });
                 d_ended = true;
@@ -129,9 +200,9 @@ public:
     }
 };
 
-burst_sync::sptr burst_sync::make(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key)
+burst_sync::sptr burst_sync::make(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key, const std::optional<shared_key>& key)
 {
-    return gnuradio::make_block_sptr<burst_sync_impl>(modulation, samples_per_symbol, rolloff, len_tag_key);
+    return gnuradio::make_block_sptr<burst_sync_impl>(modulation, samples_per_symbol, rolloff, len_tag_key, key);
 }
 
 } // namespace srec

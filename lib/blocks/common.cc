@@ -173,6 +173,26 @@ bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
     return good && s.channels != 2 && s.slice < s.n_slices;
 }
 
+void tag_watch::operator()(const gr::logger_ptr& logger, const std::vector<gr::tag_t>& tags, size_t n)
+{
+    bool ended = false;
+    d_items += n;
+    for (const auto& tag : tags)
+        if (pmt::eqv(tag.key, d_key))
+            d_done = true;
+        else if (pmt::eqv(tag.key, pmt::mp("srec_eof")))
+            ended = true;
+        else if (d_others.size() < NAMES)
+            d_others.insert(pmt::symbol_to_string(tag.key));
+    if (d_done || d_items < (ended ? LEAST : PATIENCE))
+        return;
+    d_done = true;
+    std::string others;
+    for (const auto& name : d_others)
+        others += (others.empty() ? "; the tags here are " : ", ") + name;
+    logger->warn("no tag {:s} in {:d} items: is the length tag key the same in all blocks?{:s}", pmt::symbol_to_string(d_key), d_items, others);
+}
+
 void bounded_queue::take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped)
 {
     for (; msg; msg = block.delete_head_nowait(port)) {

@@ -86,6 +86,24 @@ public:
     }
 };
 
+/* For a block that waits for tags: says once if none of its key comes, and which others do. */
+class tag_watch
+{
+    static constexpr uint64_t PATIENCE = 65536; /* items without the tag, */
+    static constexpr uint64_t LEAST = 1024;     /* and before the end mark */
+    static constexpr size_t NAMES = 5;
+    const pmt::pmt_t d_key;
+    std::set<std::string> d_others;
+    uint64_t d_items = 0;
+    bool d_done = false; /* the tag came, or it has been said that it does not */
+
+public:
+    explicit tag_watch(const pmt::pmt_t& key) : d_key(key) {}
+    bool done() const { return d_done; }
+    /* \p tags on the next \p n items; at an end mark it is said at once */
+    void operator()(const gr::logger_ptr& logger, const std::vector<gr::tag_t>& tags, size_t n);
+};
+
 /* GNU Radio's message queues have no limit. A handler that may be slow moves what waits on its port into this queue, where the policy
  * holds, and works from here. The end mark is never dropped and takes no place. */
 class bounded_queue

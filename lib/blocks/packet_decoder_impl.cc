@@ -21,6 +21,7 @@ class packet_decoder_impl : public guarded<packet_decoder>
     bool d_signal_read = false;
     uint64_t d_truncated = 0;
     once d_once;
+    tag_watch d_watch{ d_tag };
 
     pmt::pmt_t report(const char* event)
     {
@@ -41,12 +42,22 @@ class packet_decoder_impl : public guarded<packet_decoder>
         d_want = srec_packet_signal_bytes(d_modulation) * d_per_byte;
     }
 
+    static const char* hint(srec_status status)
+    {
+        switch (status) {
+        case SREC_ERR_AUTH: return ": is it the right key?";
+        case SREC_ERR_MODEL: return ": both ends need the same model file";
+        case SREC_ERR_CHECKSUM: return ": are modulation and samples per symbol those of the sender, and is the SNR high enough?";
+        default: return "";
+        }
+    }
+
     void dropped(srec_status status)
     {
         d_want = 0;
         const char* why = srec_strerror(status);
         if (d_once(why))
-            d_logger->info("packet dropped: {:s} (said once; the info port counts)", why);
+            d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)", why, hint(status));
         message_port_pub(d_info, report(why));
     }
 
@@ -121,6 +132,8 @@ public:
         std::vector<tag_t> tags;
         get_tags_in_window(tags, 0, 0, n);
         std::sort(tags.begin(), tags.end(), tag_t::offset_compare);
+        if (!d_watch.done())
+            d_watch(d_logger, tags, n);
         size_t at = 0, next = 0;
         while (at < (size_t)n || next < tags.size()) {
             const size_t stop = next < tags.size() ? tags[next].offset - nitems_read(0) : n;

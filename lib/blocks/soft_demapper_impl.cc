@@ -17,6 +17,7 @@ class soft_demapper_impl : public guarded<soft_demapper>
     const unsigned d_per_symbol;
     const pmt::pmt_t d_tag;
     float d_snr_db, d_n0 = 0.1f;
+    tag_watch d_watch{ d_tag };
     /* The probe: what has come of the frame's first d_probe_max symbols. Before the first frame there is none. */
     std::vector<gr_complex> d_symbols, d_gains;
     size_t d_probe_max = 0, d_probed = 0; /* d_probed: symbols that the estimate in force stands on */
@@ -105,6 +106,11 @@ public:
             return noutput_items;
         }
         std::vector<tag_t> tags;
+        if (!d_watch.done()) {
+            get_tags_in_window(tags, 0, 0, n);
+            d_watch(d_logger, tags, n);
+            tags.clear();
+        }
         get_tags_in_window(tags, 0, 0, n, d_tag);
         std::sort(tags.begin(), tags.end(), tag_t::offset_compare);
         size_t from = 0;

@@ -10,21 +10,39 @@
 #include <string.h>
 #include <volk/volk.h>
 
-#define CFO_MAX 0.1
-#define THRESHOLD 18.0 /* of S over the mean power of a cell: noise passes it about once in 10^5 cells; the whole preamble decides then */
-#define WINDOW_SYMBOLS 256u /* on each side, for the mean */
+#define CFO_MAX        0.1
+#define CFO_WIDEST     0.3    /* looked for around a candidate that is half a preamble */
+#define THRESHOLD      18.0   /* of S over the mean power of a cell: noise passes it about once in 10^5 cells */
+#define WHOLE          1.4    /* another reading must beat S by this: two peaks against one give 2, noise hardly 1 */
+#define BALANCE        0.0625 /* least ratio of the two peaks of a preamble: 0.25 is rare at -9 dB Es/N0 */
+#define WINDOW_SYMBOLS 256u   /* on each side, for the mean */
+#define GUARD_SYMBOLS  8u     /* around the peaks, for the mean between them */
+#define ROUNDING       1e-12  /* of the power around a cell: less is rounding error */
+
+/* Two peaks read as a preamble. */
+typedef struct {
+    size_t cell;      /* of those held */
+    ptrdiff_t offset; /* d, cells */
+    bool inverted;    /* in the conjugates of the samples */
+    float power;      /* S */
+} reading;
 
 struct srec_acquisition {
-    unsigned sps, step; /* samples per symbol, per cell */
-    size_t n, reach, hop, template_length; /* transform; samples of it that give whole correlations; the same in whole cells */
+    unsigned sps, step;     /* samples per symbol, per cell */
+    size_t n;               /* samples of a transform */
+    size_t hop;             /* of these, samples that give whole correlations, in whole cells */
+    size_t template_length; /* samples */
     fftwf_plan forward, back;
     float *block, *spectrum, *product; /* (n, 2) */
     float *templates[2];               /* conjugate spectra of up and down chirp (n, 2) */
     size_t chirp, offsets, window;     /* in cells: a chirp, the greatest |d|, the window for the mean */
+    size_t guard, widest;              /* in cells: beside the peaks, the greatest |d| that another reading may have */
     /* cells from number `first` on; cell 0 is the stream's sample `origin` */
     uint64_t origin, first, next; /* next: cell to be examined */
+    reading found;                /* by srec_acquisition_next() */
+    uint64_t read_otherwise;      /* cell of the last candidate that was read in another way, + 1; 0: none */
     size_t held, capacity, known; /* cells held; of these, cells whose statistic is known */
-    float *power[2], *statistic;
+    float *power[2], *statistic, *scratch;
     double *sum; /* (capacity + 1) of both powers */
 };
 
@@ -65,6 +83,8 @@ srec_status srec_acquisition_create(const srec_waveform *waveform, srec_acquisit
     a->chirp = SREC_BURST_CHIRP * a->sps / a->step;
     a->offsets = (size_t)ceil(CFO_MAX * (double)a->chirp) + 1;
     a->window = WINDOW_SYMBOLS * a->sps / a->step;
+    a->guard = GUARD_SYMBOLS * a->sps / a->step;
+    a->widest = (size_t)(CFO_WIDEST * (double)a->chirp);
     a->capacity = 2 * (a->window + a->offsets) + 2 * a->chirp + 2 * (a->hop / a->step);
     a->block = volk_malloc(2 * a->n * sizeof(float), 64);
     a->spectrum = volk_malloc(2 * a->n * sizeof(float), 64);
@@ -76,11 +96,14 @@ srec_status srec_acquisition_create(const srec_waveform *waveform, srec_acquisit
         ok = ok && a->templates[i] && a->power[i];
     }
     a->statistic = volk_malloc(a->capacity * sizeof(float), 64);
+    a->scratch = volk_malloc(a->capacity * sizeof(float), 64);
     a->sum = volk_malloc((a->capacity + 1) * sizeof(double), 64);
-    if (ok && a->statistic && a->sum) {
+    if (ok && a->statistic && a->scratch && a->sum) {
         fftwf_make_planner_thread_safe();
-        a->forward = fftwf_plan_dft_1d((int)a->n, (fftwf_complex *)(void *)a->block, (fftwf_complex *)(void *)a->spectrum, FFTW_FORWARD, FFTW_ESTIMATE);
-        a->back = fftwf_plan_dft_1d((int)a->n, (fftwf_complex *)(void *)a->product, (fftwf_complex *)(void *)a->block, FFTW_BACKWARD, FFTW_ESTIMATE);
+        a->forward = fftwf_plan_dft_1d((int)a->n, (fftwf_complex *)(void *)a->block,
+                                       (fftwf_complex *)(void *)a->spectrum, FFTW_FORWARD, FFTW_ESTIMATE);
+        a->back = fftwf_plan_dft_1d((int)a->n, (fftwf_complex *)(void *)a->product, (fftwf_complex *)(void *)a->block,
+                                    FFTW_BACKWARD, FFTW_ESTIMATE);
     }
     if (!a->forward || !a->back) {
         srec_acquisition_free(a);
@@ -109,6 +132,7 @@ void srec_acquisition_free(srec_acquisition *a)
     volk_free(a->spectrum);
     volk_free(a->product);
     volk_free(a->statistic);
+    volk_free(a->scratch);
     volk_free(a->sum);
     free(a);
 }
@@ -118,6 +142,7 @@ void srec_acquisition_reset(srec_acquisition *a, uint64_t sample)
     a->origin = sample;
     a->first = a->next = 0;
     a->held = a->known = 0;
+    a->read_otherwise = 0;
     a->sum[0] = 0;
 }
 
@@ -125,7 +150,11 @@ uint64_t srec_acquisition_position(const srec_acquisition *a) { return a->origin
 
 size_t srec_acquisition_block(const srec_acquisition *a) { return a->n; }
 
-uint64_t srec_acquisition_horizon(const srec_acquisition *a) { return a->origin + a->next * a->step; }
+uint64_t srec_acquisition_horizon(const srec_acquisition *a)
+{
+    const uint64_t back = a->chirp + a->widest;
+    return a->origin + (a->next > back ? a->next - back : 0) * a->step;
+}
 
 /* Drop cells that no statistic or mean to come looks at. */
 static void forget(srec_acquisition *a)
@@ -145,8 +174,10 @@ static void forget(srec_acquisition *a)
     a->first = lowest;
 }
 
-/* S of cells from .. to - 1, all within what is held. Before the first cell there is nothing: offsets that would look there are left out. */
-SREC_CLONES static void statistics(const float *up, const float *down, size_t from, size_t to, size_t offsets, size_t chirp, float *restrict s)
+/* S of cells from .. to - 1, all within what is held. Before the first cell there is nothing: offsets that would look
+ * there are left out. */
+SREC_CLONES static void statistics(const float *up, const float *down, size_t from, size_t to, size_t offsets,
+                                   size_t chirp, float *restrict s)
 {
     memset(s + from, 0, (to - from) * sizeof *s);
     for (size_t k = 0; k <= 2 * offsets; k++) {
@@ -185,40 +216,114 @@ void srec_acquisition_feed(srec_acquisition *a, const float *samples)
     }
 }
 
-/* Mean power of a cell around a preamble at cell i: the greater of before and after. */
+/* Mean power of cells from .. to - 1, both chirps' counted. */
+static double mean_power(const srec_acquisition *a, size_t from, size_t to)
+{
+    return (a->sum[to] - a->sum[from]) / (2.0 * (double)(to - from));
+}
+
+/* Mean power of a cell around a preamble at cell i: the greatest of before, after, and between its two peaks, which a
+ * click or a step of the input fills and a preamble does not. */
 static double level(const srec_acquisition *a, size_t i)
 {
-    const size_t after = i + a->chirp + a->offsets, before = i > a->offsets ? i - a->offsets : 0, from = before > a->window ? before - a->window : 0;
-    double mean = (a->sum[after + a->window] - a->sum[after]) / (2.0 * (double)a->window);
-    if (before - from >= a->window / 2) {
-        double other = (a->sum[before] - a->sum[from]) / (2.0 * (double)(before - from));
-        mean = other > mean ? other : mean;
-    }
+    const size_t after = i + a->chirp + a->offsets, before = i > a->offsets ? i - a->offsets : 0,
+                 from = before > a->window ? before - a->window : 0;
+    double mean = ROUNDING * a->sum[a->held];
+    mean = fmax(mean, mean_power(a, after, after + a->window));
+    mean = fmax(mean, mean_power(a, i + a->offsets + a->guard, i + a->chirp - a->offsets - a->guard));
+    if (before - from >= a->window / 2)
+        mean = fmax(mean, mean_power(a, from, before));
     return mean;
 }
 
-bool srec_acquisition_next(srec_acquisition *a, srec_candidate *out)
+/* The offset d at which cell i has its S. \param first, second powers of the chirp that comes first and of the other */
+static ptrdiff_t offset_of(const srec_acquisition *a, const float *first, const float *second, size_t i, size_t widest,
+                           float s)
 {
-    /* the mean after a preamble must be known, and the statistics of a chirp's length: the greatest of them is the candidate */
+    size_t d = widest;
+    for (size_t k = i < widest ? widest - i : 0; k <= 2 * widest; k++)
+        if (first[i + k - widest] + second[i + a->chirp + widest - k] >= s)
+            d = k;
+    return (ptrdiff_t)d - (ptrdiff_t)widest;
+}
+
+/* The greatest S near \p cell at carrier offsets up to a->widest cells, in one orientation of the spectrum: conjugate
+ * samples correlate with one chirp as the samples do with the other. */
+static reading read_as(srec_acquisition *a, size_t cell, bool inverted)
+{
+    const float *first = a->power[inverted], *second = a->power[!inverted];
+    const size_t reach = a->chirp + a->widest, from = cell > reach ? cell - reach : 0;
+    size_t best = cell;
+    statistics(first, second, from, cell + reach, a->widest, a->chirp, a->scratch);
+    for (size_t i = from; i < cell + reach; i++)
+        if (a->scratch[i] > a->scratch[best])
+            best = i;
+    return (reading){ .cell = best,
+                      .offset = offset_of(a, first, second, best, a->widest, a->scratch[best]),
+                      .inverted = inverted,
+                      .power = a->scratch[best] };
+}
+
+/* The greatest S within a chirp of cell i, as it was searched for. */
+static reading read_as_searched(const srec_acquisition *a, size_t i)
+{
+    size_t best = i;
+    for (size_t k = i; k < i + a->chirp; k++)
+        if (a->statistic[k] > a->statistic[best])
+            best = k;
+    return (reading){ .cell = best,
+                      .offset = offset_of(a, a->power[0], a->power[1], best, a->offsets, a->statistic[best]),
+                      .power = a->statistic[best] };
+}
+
+/* Both chirps are there. */
+static bool balanced(const srec_acquisition *a, const reading *r)
+{
+    const float first = a->power[r->inverted][(ptrdiff_t)r->cell + r->offset];
+    return first >= (float)BALANCE * r->power && first <= (float)(1 - BALANCE) * r->power;
+}
+
+/* One chirp alone passes the threshold too: it may belong to a preamble of an inverted spectrum, or to one far off in
+ * frequency. \return false if it belongs to none, or to one that has been a candidate before, by its other chirp */
+static bool read_otherwise(srec_acquisition *a, reading *found)
+{
+    const reading plain = read_as(a, found->cell, false), inverted = read_as(a, found->cell, true);
+    const reading other = inverted.power > plain.power ? inverted : plain;
+    if (!(other.power > (float)WHOLE * found->power) || !balanced(a, &other))
+        return balanced(a, found);
+    const uint64_t mark = a->first + other.cell + 1;
+    const bool fresh = mark != a->read_otherwise;
+    a->read_otherwise = mark;
+    *found = other;
+    return fresh;
+}
+
+bool srec_acquisition_next(srec_acquisition *a)
+{
+    /* the mean after a preamble must be known, and the statistics of a chirp's length: the greatest is the candidate */
     const size_t ahead = 2 * a->chirp + a->offsets + a->window;
-    for (; a->next - a->first + ahead < a->held; a->next++) {
-        size_t i = (size_t)(a->next - a->first);
-        if ((double)a->statistic[i] <= THRESHOLD * level(a, i))
-            continue;
-        size_t best = i;
-        for (size_t k = i; k < i + a->chirp; k++)
-            if (a->statistic[k] > a->statistic[best])
-                best = k;
-        size_t d = 0;
-        for (size_t k = best < a->offsets ? a->offsets - best : 0; k <= 2 * a->offsets; k++)
-            if (a->power[0][best + k - a->offsets] + a->power[1][best + a->chirp + a->offsets - k] >= a->statistic[best])
-                d = k;
-        a->next = a->first + best + 1;
-        /* correlations start with the pulse's reach before the first symbol */
-        out->sample = a->origin + (a->first + best) * a->step + SREC_BURST_SPAN * a->sps;
-        out->cfo = (float)(((double)d - (double)a->offsets) / (double)a->chirp);
-        out->inverted = false;
-        return true;
+    while (a->next - a->first + ahead < a->held) {
+        const size_t i = (size_t)(a->next - a->first);
+        a->next++;
+        if ((double)a->statistic[i] > THRESHOLD * level(a, i)) { /* NaN does not */
+            a->found = read_as_searched(a, i);
+            a->next = a->first + a->found.cell + 1;
+            return true;
+        }
     }
     return false;
+}
+
+bool srec_acquisition_candidate(srec_acquisition *a, srec_candidate *out)
+{
+    reading found = a->found;
+    if (!read_otherwise(a, &found)) {
+        a->next += 2 * a->offsets; /* where S comes from the same peak */
+        return false;
+    }
+    /* correlations start with the pulse's reach before the first symbol */
+    out->sample = a->origin + (a->first + found.cell) * a->step + SREC_BURST_SPAN * a->sps;
+    out->cfo = (float)((double)found.offset / (double)a->chirp);
+    out->inverted = found.inverted;
+    return true;
 }

@@ -4,38 +4,57 @@
 
 #include "acquisition.h"
 #include "buffer.h"
+#include "finding_internal.h"
+#include "survey.h"
 #include "tracker.h"
 #include "waveform.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SIGNAL_UNITS 8u  /* a shorter frame's pilots after its end do no harm */
-#define LEAST_HEADER 43u /* bytes of the shortest header with its tag */
-#define MATCH_MIN 0.11 /* of noise and 256 symbols: one in 10^12 at one delay and offset */
+#define SMALLEST         1e-15f /* samples below are taken as 0 */
+#define MATCH_MIN        0.11   /* of noise and 256 symbols: one in 10^12 at one delay and offset */
+/* Work is bounded by what has come, whatever it is: each symbol of input allows so much of it. */
+#define FIXES_PER_SYMBOL (1.0 / 64) /* candidates whose preamble is measured; noise has one in 10^5 cells */
+#define FIXES_AT_ONCE    32.0
+#define WORK_PER_SYMBOL  8.0 /* symbols demodulated; bursts that do not overlap take less than 2 */
+#define WORK_AT_ONCE     1e6 /* of four of the longest frames */
+/* Unreadable signal fields are tried under the other modulations: the first so many, then one in so many. */
+#define IDENTIFY_FIRST   8u
+#define IDENTIFY_EVERY   16u
+#define SIGNAL_UNITS     8u    /* a shorter frame's pilots after its end do no harm */
+#define LEAST_HEADER     43u   /* bytes of the shortest header with its tag */
+#define CLOCKED          4000u /* symbols of a burst whose clock offset counts: short ones lean on what is expected */
 
 /* What the synchroniser waits for. */
-typedef enum { SEARCH, PREAMBLE, SIGNAL_FIELD, FRAME } phase_of_work;
+typedef enum { SEARCH, PREAMBLE, SIGNAL_FIELD, OTHER_FIELDS, HEADER, FRAME } phase_of_work;
 
 struct srec_sync {
     unsigned sps;
     srec_modulation modulation;
     srec_burst_handler handler;
     void *context;
+    srec_burst_check check; /* NULL: every burst is handed on */
+    void *check_context;
     srec_acquisition *acquisition;
     srec_tracker *tracker;
-    srec_sync_counters counters;
+    srec_survey *survey;
+    srec_evidence evidence; /* the counters among it */
     phase_of_work phase;
     srec_candidate candidate;
     srec_preamble_fix fix;
-    size_t n_data; /* frame symbols waited for */
-    float *samples; /* of the stream, from number `base` on */
+    srec_signal signal;
+    size_t n_data;      /* frame symbols waited for */
+    double fixes, work; /* allowed */
+    float *samples;     /* of the stream, from number `base` on */
     size_t held, capacity;
     uint64_t base;
     srec_buffer soft;
 };
 
-srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation, srec_burst_handler handler, void *context, srec_sync **out)
+srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation, srec_burst_handler handler,
+                             void *context, srec_sync **out)
 {
     if (!out || !handler || !srec_waveform_valid(waveform) || (unsigned)modulation >= SREC_MODULATIONS)
         return SREC_ERR_ARG;
@@ -45,11 +64,17 @@ srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modu
         return SREC_ERR_MEMORY;
     s->sps = waveform->samples_per_symbol;
     s->modulation = modulation;
+    s->evidence.waveform = *waveform;
+    s->evidence.modulation = modulation;
     s->handler = handler;
     s->context = context;
+    s->fixes = FIXES_AT_ONCE;
+    s->work = WORK_AT_ONCE;
     srec_status status = srec_acquisition_create(waveform, &s->acquisition);
     if (status == SREC_OK)
         status = srec_tracker_create(waveform, modulation, &s->tracker);
+    if (status == SREC_OK)
+        status = srec_survey_create(&s->survey);
     if (status != SREC_OK) {
         srec_sync_free(s);
         return status;
@@ -64,12 +89,19 @@ void srec_sync_free(srec_sync *s)
         return;
     srec_acquisition_free(s->acquisition);
     srec_tracker_free(s->tracker);
+    srec_survey_free(s->survey);
     srec_buffer_free(&s->soft);
     free(s->samples);
     free(s);
 }
 
-void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out) { *out = s->counters; }
+void srec_sync_set_check(srec_sync *s, srec_burst_check check, void *context)
+{
+    s->check = check;
+    s->check_context = context;
+}
+
+void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out) { *out = s->evidence.counters; }
 
 static uint64_t end_of(const srec_sync *s) { return s->base + s->held; }
 
@@ -87,94 +119,200 @@ static void search_from(srec_sync *s, double sample)
     s->phase = SEARCH;
 }
 
-/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the tracker finds
- * a drifting carrier by several pilot blocks. */
-static size_t signal_symbols(const srec_sync *s)
+/* Nothing that the burst in hand covers is lost. */
+static void search_behind_preamble(srec_sync *s)
 {
-    const srec_signal least = { .header_bytes = LEAST_HEADER };
-    const size_t field = srec_modem_symbols(s->modulation, srec_packet_signal_bytes(s->modulation));
-    const size_t head = srec_modem_symbols(s->modulation, srec_packet_head_bytes(s->modulation, &least));
-    const size_t units = head / SREC_BURST_DATA > SIGNAL_UNITS ? head / SREC_BURST_DATA : SIGNAL_UNITS;
-    return (units > srec_units(field) ? units : srec_units(field)) * SREC_BURST_DATA;
+    search_from(s, s->fix.sample + (double)(SREC_BURST_PREAMBLE * s->sps));
 }
 
-static srec_status read_signal_field(srec_sync *s)
+static void wait_for(srec_sync *s, phase_of_work phase, size_t n_data)
 {
-    const size_t bytes = srec_packet_signal_bytes(s->modulation), symbols = srec_modem_symbols(s->modulation, bytes);
+    s->phase = phase;
+    s->n_data = n_data;
+}
+
+/* \return false if the input so far does not allow for this much work: the burst is passed over */
+static bool allowed(srec_sync *s, size_t symbols)
+{
+    if (s->work >= (double)symbols) {
+        s->work -= (double)symbols;
+        return true;
+    }
+    s->evidence.counters.skipped++;
+    search_behind_preamble(s);
+    return false;
+}
+
+/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the tracker
+ * finds a drifting carrier by several pilot blocks. */
+static size_t signal_symbols(srec_modulation m)
+{
+    const srec_signal least = { .header_bytes = LEAST_HEADER };
+    const size_t field = srec_units(srec_modem_symbols(m, srec_packet_signal_bytes(m)));
+    const size_t head = srec_modem_symbols(m, srec_packet_head_bytes(m, &least)) / SREC_BURST_DATA;
+    const size_t units = head > SIGNAL_UNITS ? head : SIGNAL_UNITS;
+    return (units > field ? units : field) * SREC_BURST_DATA;
+}
+
+/* Soft values of the first n_bytes frame bytes of a burst, in s->soft. */
+static srec_status demap(srec_sync *s, srec_modulation m, const srec_burst *burst, size_t n_bytes)
+{
+    if (!srec_buffer_need(&s->soft, n_bytes * srec_modem_soft_per_byte(m) * sizeof(float)))
+        return SREC_ERR_MEMORY;
+    return srec_modem_demap(m, burst->iq, burst->gain_iq, burst->n0, srec_modem_symbols(m, n_bytes), s->soft.data);
+}
+
+static srec_status measure_preamble(srec_sync *s)
+{
+    size_t before, after;
+    srec_tracker_reach(s->tracker, 0, &before, &after);
+    s->phase = SEARCH;
+    if (s->candidate.sample < s->base + before)
+        return SREC_OK;
+    srec_tracker_fix(s->tracker, s->samples, s->base, &s->candidate, &s->fix);
+    /* the fix may lie before the candidate: at a stream's start the samples that the filters reach for are missing */
+    if (s->fix.match >= MATCH_MIN && s->fix.sample >= (double)(s->base + before)) {
+        s->evidence.counters.preambles++;
+        wait_for(s, SIGNAL_FIELD, signal_symbols(s->modulation));
+    }
+    return SREC_OK;
+}
+
+static void unreadable(srec_sync *s)
+{
+    s->evidence.match = s->fix.match;
+    if (s->evidence.counters.unreadable++ < IDENTIFY_FIRST || s->evidence.counters.unreadable % IDENTIFY_EVERY == 0)
+        wait_for(s, OTHER_FIELDS, signal_symbols(SREC_BPSK)); /* the longest */
+    else
+        search_behind_preamble(s);
+}
+
+static srec_status read_signal_field(srec_sync *s, const srec_burst *burst)
+{
+    const srec_modulation m = s->modulation;
+    srec_status status = demap(s, m, burst, srec_packet_signal_bytes(m));
+    if (status != SREC_OK)
+        return status;
+    status = srec_signal_read(m, s->soft.data, &s->signal);
+    if (status == SREC_ERR_VERSION) {
+        s->evidence.counters.unsupported++;
+        search_behind_preamble(s);
+    } else if (status != SREC_OK)
+        unreadable(s);
+    else {
+        const size_t frame = srec_modem_symbols(m, s->signal.frame_bytes);
+        size_t head = srec_units(srec_modem_symbols(m, srec_packet_head_bytes(m, &s->signal))) * SREC_BURST_DATA;
+        head = head > signal_symbols(m) ? head : signal_symbols(m);
+        if (s->check)
+            wait_for(s, HEADER, head < frame ? head : frame);
+        else
+            wait_for(s, FRAME, frame);
+    }
+    return SREC_OK;
+}
+
+/* Which modulation has the burst, if not the one expected? */
+static srec_status read_other_fields(srec_sync *s, const srec_burst *burst)
+{
+    for (unsigned m = 0; m < SREC_MODULATIONS; m++) {
+        srec_signal signal;
+        if (m == (unsigned)s->modulation)
+            continue;
+        srec_status status = demap(s, (srec_modulation)m, burst, srec_packet_signal_bytes((srec_modulation)m));
+        if (status != SREC_OK)
+            return status;
+        if (srec_signal_read((srec_modulation)m, s->soft.data, &signal) == SREC_OK) {
+            s->evidence.counters.other_modulation[m]++;
+            break;
+        }
+    }
+    search_behind_preamble(s);
+    return SREC_OK;
+}
+
+static srec_status check_header(srec_sync *s, const srec_burst *burst)
+{
+    const size_t head_bytes = srec_packet_head_bytes(s->modulation, &s->signal);
+    srec_status status = demap(s, s->modulation, burst, head_bytes);
+    if (status != SREC_OK)
+        return status;
+    if (s->check(s->check_context, s->soft.data, head_bytes))
+        wait_for(s, FRAME, srec_modem_symbols(s->modulation, s->signal.frame_bytes));
+    else {
+        s->evidence.counters.foreign++;
+        search_behind_preamble(s);
+    }
+    return SREC_OK;
+}
+
+static void hand_on(srec_sync *s, const srec_burst *burst)
+{
+    srec_evidence *e = &s->evidence;
+    e->cfo = (double)burst->cfo;
+    if (burst->n_symbols >= CLOCKED) {
+        e->clocked++;
+        e->clock_ppm += ((double)burst->clock_ppm - e->clock_ppm) / (double)e->clocked;
+    }
+    s->evidence.counters.bursts++;
+    s->evidence.counters.inverted += burst->inverted;
+    s->handler(s->context, burst);
+    /* the sender may have stopped in the middle, or the header be a recording: look inside where headers are checked */
+    if (s->check)
+        search_behind_preamble(s);
+    else
+        search_from(s, s->fix.sample + (double)(srec_burst_symbols(s->n_data) * s->sps));
+}
+
+/* The symbols that the phase waits for are there. */
+static srec_status work_on_burst(srec_sync *s)
+{
     srec_burst burst;
-    srec_signal signal;
+    if ((s->phase == HEADER || s->phase == FRAME) && !allowed(s, s->n_data))
+        return SREC_OK;
     srec_status status = srec_tracker_run(s->tracker, s->samples, s->base, &s->fix, s->n_data, &burst);
     if (status != SREC_OK)
         return status;
-    if (!srec_buffer_need(&s->soft, bytes * srec_modem_soft_per_byte(s->modulation) * sizeof(float)))
-        return SREC_ERR_MEMORY;
-    srec_modem_demap(s->modulation, burst.iq, burst.gain_iq, burst.n0, symbols, s->soft.data);
-    if (srec_signal_read(s->modulation, s->soft.data, &signal) != SREC_OK) {
-        s->counters.unreadable++;
-        search_from(s, s->fix.sample + (double)(SREC_BURST_PREAMBLE * s->sps));
-        return SREC_OK;
+    switch (s->phase) {
+    case SIGNAL_FIELD: return read_signal_field(s, &burst);
+    case OTHER_FIELDS: return read_other_fields(s, &burst);
+    case HEADER: return check_header(s, &burst);
+    default: hand_on(s, &burst); return SREC_OK;
     }
-    s->n_data = srec_modem_symbols(s->modulation, signal.frame_bytes);
-    s->phase = FRAME;
-    return SREC_OK;
+}
+
+static bool search(srec_sync *s)
+{
+    if (srec_acquisition_next(s->acquisition)) {
+        s->evidence.counters.candidates++;
+        if (s->fixes < 1) {
+            s->evidence.counters.skipped++;
+            return true;
+        }
+        if (srec_acquisition_candidate(s->acquisition, &s->candidate)) {
+            s->fixes--;
+            s->phase = PREAMBLE;
+        }
+        return true;
+    }
+    const uint64_t at = srec_acquisition_position(s->acquisition);
+    if (at + srec_acquisition_block(s->acquisition) > end_of(s))
+        return false;
+    srec_acquisition_feed(s->acquisition, s->samples + 2 * (at - s->base));
+    return true;
 }
 
 /* One step of work, if the samples for it are there. \param[out] worked false: more samples are needed */
 static srec_status step(srec_sync *s, bool *worked)
 {
-    *worked = true;
-    switch (s->phase) {
-    case SEARCH:
-        if (srec_acquisition_next(s->acquisition, &s->candidate)) {
-            s->counters.candidates++;
-            s->phase = PREAMBLE;
-        } else {
-            const uint64_t at = srec_acquisition_position(s->acquisition);
-            if (at + srec_acquisition_block(s->acquisition) > end_of(s))
-                *worked = false;
-            else
-                srec_acquisition_feed(s->acquisition, s->samples + 2 * (at - s->base));
-        }
-        return SREC_OK;
-    case PREAMBLE: {
-        size_t before, after;
-        srec_tracker_reach(s->tracker, 0, &before, &after);
-        if (!reached(s, (double)s->candidate.sample, 0)) {
-            *worked = false;
-            return SREC_OK;
-        }
-        s->phase = SEARCH;
-        if (s->candidate.sample < s->base + before)
-            return SREC_OK;
-        srec_tracker_fix(s->tracker, s->samples, s->base, &s->candidate, &s->fix);
-        /* the fix may lie before the candidate: at the start of a stream the samples that the filters reach for are not there */
-        if (s->fix.match >= MATCH_MIN && s->fix.sample >= (double)(s->base + before)) {
-            s->counters.preambles++;
-            s->n_data = signal_symbols(s);
-            s->phase = SIGNAL_FIELD;
-        }
+    if (s->phase == SEARCH) {
+        *worked = search(s);
         return SREC_OK;
     }
-    case SIGNAL_FIELD:
-        if (reached(s, s->fix.sample + s->sps, s->n_data))
-            return read_signal_field(s);
-        *worked = false;
+    *worked = s->phase == PREAMBLE ? reached(s, (double)s->candidate.sample, 0)
+                                   : reached(s, s->fix.sample + s->sps, s->n_data);
+    if (!*worked)
         return SREC_OK;
-    case FRAME:
-        if (!reached(s, s->fix.sample + s->sps, s->n_data)) {
-            *worked = false;
-            return SREC_OK;
-        }
-        srec_burst burst;
-        srec_status status = srec_tracker_run(s->tracker, s->samples, s->base, &s->fix, s->n_data, &burst);
-        if (status != SREC_OK)
-            return status;
-        s->counters.bursts++;
-        s->handler(s->context, &burst);
-        search_from(s, s->fix.sample + (double)((srec_burst_symbols(s->n_data)) * s->sps));
-        return SREC_OK;
-    }
-    return SREC_ERR_INTERNAL;
+    return s->phase == PREAMBLE ? measure_preamble(s) : work_on_burst(s);
 }
 
 /* Forget samples that nothing to come looks at. */
@@ -182,8 +320,11 @@ static void forget(srec_sync *s)
 {
     size_t before, after;
     srec_tracker_reach(s->tracker, 0, &before, &after);
-    const uint64_t position = srec_acquisition_position(s->acquisition), horizon = srec_acquisition_horizon(s->acquisition);
-    uint64_t keep = s->phase == SEARCH ? (horizon < position ? horizon : position) : s->phase == PREAMBLE ? s->candidate.sample : (uint64_t)s->fix.sample;
+    const uint64_t position = srec_acquisition_position(s->acquisition),
+                   horizon = srec_acquisition_horizon(s->acquisition);
+    uint64_t keep = s->phase == SEARCH     ? (horizon < position ? horizon : position)
+                    : s->phase == PREAMBLE ? s->candidate.sample
+                                           : (uint64_t)s->fix.sample;
     keep = keep > before + 4 * s->sps ? keep - before - 4 * s->sps : 0;
     if (keep <= s->base || keep - s->base < s->held / 2) /* seldom: what is kept is moved */
         return;
@@ -208,6 +349,31 @@ static bool room_for(srec_sync *s, size_t n)
     return true;
 }
 
+/* Samples as the search can bear them: what is not finite or beyond SREC_SAMPLE_MAX becomes 0, and so does what is so
+ * small that its square would vanish. \return samples of which I or Q was not finite or too large */
+static size_t bound(const float *in, size_t n, float *out)
+{
+    size_t absurd = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float re = fabsf(in[2 * i]), im = fabsf(in[2 * i + 1]);
+        out[2 * i] = re <= SREC_SAMPLE_MAX && re >= SMALLEST ? in[2 * i] : 0.0f; /* NaN is neither */
+        out[2 * i + 1] = im <= SREC_SAMPLE_MAX && im >= SMALLEST ? in[2 * i + 1] : 0.0f;
+        absurd += !(re <= SREC_SAMPLE_MAX) || !(im <= SREC_SAMPLE_MAX);
+    }
+    return absurd;
+}
+
+/* Behind those held, for which there is room. */
+static void take(srec_sync *s, const float *samples, size_t n)
+{
+    float *to = s->samples + 2 * s->held;
+    s->evidence.counters.samples += n;
+    s->evidence.counters.absurd += bound(samples, n, to);
+    if (!s->evidence.counters.bursts ||
+        !srec_survey_complete(s->survey)) /* later nobody asks what the input looks like */
+        srec_survey_add(s->survey, to, n);
+}
+
 /* \param samples NULL: zeros */
 static srec_status push(srec_sync *s, const float *samples, size_t n)
 {
@@ -216,12 +382,14 @@ static srec_status push(srec_sync *s, const float *samples, size_t n)
         const size_t part = n < part_max ? n : part_max;
         if (!room_for(s, part))
             return SREC_ERR_MEMORY;
-        float *to = s->samples + 2 * s->held;
-        for (size_t i = 0; i < 2 * part; i++) {
-            const float v = samples ? samples[i] : 0.0f;
-            to[i] = v - v == 0.0f ? v : 0.0f;
-        }
+        if (samples)
+            take(s, samples, part);
+        else
+            memset(s->samples + 2 * s->held, 0, 2 * part * sizeof(float));
         s->held += part;
+        const double symbols = (double)part / s->sps;
+        s->fixes = fmin(FIXES_AT_ONCE, s->fixes + FIXES_PER_SYMBOL * symbols);
+        s->work = fmin(WORK_AT_ONCE, s->work + WORK_PER_SYMBOL * symbols);
         samples = samples ? samples + 2 * part : NULL;
         n -= part;
         for (bool worked = true; worked;) {
@@ -249,11 +417,26 @@ srec_status srec_sync_flush(srec_sync *s)
     size_t before, after;
     srec_tracker_reach(s->tracker, 0, &before, &after);
     srec_status status = push(s, NULL, 4 * after + srec_acquisition_block(s->acquisition));
-    if (s->phase == SIGNAL_FIELD || s->phase == FRAME)
-        s->counters.truncated++;
+    /* the rest of a burst will not come: what it would have covered is looked at all the same */
+    while (status == SREC_OK && s->phase != SEARCH) {
+        s->evidence.counters.truncated += s->phase != PREAMBLE;
+        if (s->phase == PREAMBLE)
+            s->phase = SEARCH;
+        else
+            search_behind_preamble(s);
+        for (bool worked = true; worked && status == SREC_OK;)
+            status = step(s, &worked);
+    }
     const uint64_t end = end_of(s);
     s->base = end;
     s->held = 0;
     search_from(s, (double)end);
     return status;
+}
+
+size_t srec_sync_findings(const srec_sync *s, bool ended, srec_finding *out)
+{
+    srec_evidence e = s->evidence;
+    srec_survey_read(s->survey, &e.input);
+    return srec_findings(&e, ended, out);
 }

@@ -229,9 +229,14 @@ PYBIND11_MODULE(srec_python, m)
         .def("set_amplitude", &burst_shaper::set_amplitude, arg("amplitude"), "Root mean square of the samples of the next bursts.")
         .def("amplitude", &burst_shaper::amplitude);
     py::class_<burst_sync, gr::block, gr::basic_block, std::shared_ptr<burst_sync>>(m, "burst_sync", "Bursts of samples to frames of symbols.")
-        .def(py::init(&burst_sync::make), arg("modulation") = "qpsk", arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f, arg("len_tag_key") = "packet_len")
+        .def(py::init([](const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key, const py::object& key) {
+                 const bool none = key.is_none() || (py::isinstance<py::str>(key) && py::len(key) == 0);
+                 return burst_sync::make(modulation, samples_per_symbol, rolloff, len_tag_key, none ? std::nullopt : std::optional(as_key(key)));
+             }),
+             arg("modulation") = "qpsk", arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f, arg("len_tag_key") = "packet_len", arg("key") = "")
         .def("bursts", &burst_sync::bursts)
-        .def("counters", &burst_sync::counters, "candidates, preambles, bursts, unreadable, truncated so far.");
+        .def("counters", &burst_sync::counters, "candidates, preambles, bursts, unreadable, unsupported, foreign, truncated, skipped, inverted so far.")
+        .def("findings", &burst_sync::findings, "What keeps bursts from being received: kind -> one line.");
     py::class_<impairments, gr::block, gr::basic_block, std::shared_ptr<impairments>>(m, "impairments", "What radios and the air do to samples.")
         .def(py::init(&impairments::make), arg("noise_power") = 0.0f, arg("cfo") = 0.0f, arg("clock_ppm") = 0.0f, arg("delay") = 0.0, arg("gain_db") = 0.0f, arg("phase_noise") = 0.0f, arg("doppler") = 0.0f, arg("echo_delay") = 0, arg("echo_db") = 0.0f, arg("echo_phase") = 0.0f, arg("iq_gain_db") = 0.0f, arg("iq_phase") = 0.0f, arg("dc_re") = 0.0f, arg("dc_im") = 0.0f, arg("clip") = 0.0f, arg("bits") = 0, arg("seed") = 0);
     py::class_<level_meter, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<level_meter>>(m, "level_meter", "Mean power, peak and clipped samples of a stream.")

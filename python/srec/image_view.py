@@ -21,6 +21,7 @@ from .text import printable
 
 PANELS = {"sent": "Sent", "bob": "Bob, who has the key", "eve": "Eve, who has not"}
 REFUSED = ("damaged", "forged", "foreign_model", "unsupported", "truncated")  # counters of packet_decoder
+REJECTED = ("foreign", "unsupported")  # counters of burst_sync
 
 
 def application():
@@ -78,7 +79,7 @@ class image_view(gr.hier_block2):
         self._originals = Originals()
         self._told = False  # Qt knows of a change and has not drawn it yet
         self._snr_db = snr_db
-        self._refused = 0
+        self._refused = {}
         self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest pictures
         self._number = None  # of Bob's latest picture, with its session
         self.pictures = self.missed = self.packets = self.packets_lost = self.dropped = self.partials = 0
@@ -197,9 +198,9 @@ class image_view(gr.hier_block2):
             snr_db = meta.get("snr_db")
             if isinstance(snr_db, float):
                 self._snr_db = snr_db
-            counts = [meta[key] for key in REFUSED if isinstance(meta.get(key), int)]
-            if "accepted" in meta:  # packet_decoder's, not the synchroniser's counter of the same name
-                self._refused = sum(counts)
+            for port, keys in (("accepted", REFUSED), ("preambles", REJECTED)):  # packet_decoder's, burst_sync's
+                if port in meta:
+                    self._refused[port] = sum(meta[key] for key in keys if isinstance(meta.get(key), int))
         self._tell()
 
     # --- thread of Qt
@@ -207,7 +208,7 @@ class image_view(gr.hier_block2):
     def _status(self):
         words = [] if math.isnan(self._snr_db) else [f"SNR {self._snr_db:.1f} dB"]
         words.append(f"pictures {self.pictures}, missed {self.missed}")
-        words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {self._refused}")
+        words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {sum(self._refused.values())}")
         seconds = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0
         if seconds:
             words.append(f"{(len(self._arrivals) - 1) / seconds:.1f} pictures/s")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The blocks burst_shaper and burst_sync: frames through samples and back, tags, silence, bad input."""
+"""The blocks burst_shaper and burst_sync: frames through samples and back, tags, silence, keys, findings, bad input."""
 
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import KEY, BlockCase, data_of, slice_pdu, wait_for
+from qa_common import KEY, OTHER_KEY, BlockCase, captured_log, data_of, slice_pdu, wait_for
 
 PREAMBLE, GUARD, DATA, PILOTS, SPS = 256, 32, 248, 8, 4
 
@@ -33,10 +33,10 @@ class Capture:
 
 
 class qa_burst(BlockCase):
-    def frames(self, n, modulation="qpsk"):
-        """-> symbols of n frames one after the other, their lengths"""
+    def frames(self, n, key=KEY):
+        """-> symbols of n QPSK frames one after the other, their lengths"""
         pdus = [slice_pdu(packet=i, seed=i)[0] for i in range(n)]
-        frames = [data_of(p) for p in self.through(srec.packet_encoder(KEY, modulation), pdus)[0]]
+        frames = [data_of(p) for p in self.through(srec.packet_encoder(key, "qpsk"), pdus)[0]]
         bits = np.concatenate([np.unpackbits(f.astype(np.uint8)) for f in frames]).reshape(-1, 2)
         return ((1 - 2.0 * bits[:, 0]) + 1j * (1 - 2.0 * bits[:, 1])) * np.sqrt(0.5), [f.size * 4 for f in frames]
 
@@ -46,12 +46,25 @@ class qa_burst(BlockCase):
         top.run()
         return Capture(sink)
 
-    def synchronise(self, samples, modulation="qpsk", sps=SPS):
-        top, symbols, gains, block = gr.top_block(), blocks.vector_sink_c(), blocks.vector_sink_c(), srec.burst_sync(modulation, sps)
+    def bursts(self, n, key=KEY):
+        """-> samples of n bursts, one after the other"""
+        symbols, lengths = self.frames(n, key)
+        return self.shape(symbols, [length_tag(o, length) for o, length in zip(np.cumsum([0] + lengths[:-1]), lengths)]).items
+
+    def synchronise(self, samples, modulation="qpsk", sps=SPS, **options):
+        """-> symbols, gains, block; what it published is in self.info"""
+        top, symbols, gains, block = gr.top_block(), blocks.vector_sink_c(), blocks.vector_sink_c(), srec.burst_sync(modulation, sps, **options)
+        info = blocks.message_debug(False)
+        top.msg_connect(block, "info", info, "store")
         top.connect(blocks.vector_source_c(samples, False, 1, [tag(len(samples) - 1, "srec_eof", pmt.PMT_T)]), block, symbols)
         top.connect((block, 1), gains)
         top.run()
+        wait_for(lambda: any(i["event"] == "eof" for i in self.stored(info)), "the end on the info port")
+        self.info = self.stored(info)
         return Capture(symbols), Capture(gains), block
+
+    def stored(self, debug):
+        return [pmt.to_python(debug.get_message(i)) for i in range(debug.num_messages())]
 
     def test_bursts_have_unit_power_the_promised_length_and_tags(self):
         symbols, lengths = self.frames(2)
@@ -116,8 +129,46 @@ class qa_burst(BlockCase):
         rng = np.random.default_rng(6)
         out, _, block = self.synchronise(rng.normal(0, 1, (200000, 2)) @ [1, 1j])
         self.assertEqual(block.bursts(), 0)
+        self.assertEqual(block.findings(), {})
         self.assertEqual(out.items.size, 1)
         self.assertEqual(len(out.of("srec_eof")), 1)
+
+    def test_with_a_key_only_its_bursts_pass_and_others_hide_none(self):
+        own, other = self.bursts(2), self.bursts(3, OTHER_KEY)
+        head = self.bursts(1, OTHER_KEY)[:(GUARD + PREAMBLE + 3 * (DATA + PILOTS)) * SPS]  # a forgery: the signal field alone
+        out, _, block = self.synchronise(np.concatenate([other, head, own]), key=KEY)
+        self.assertEqual(len(out.of("packet_len")), 2)
+        self.assertEqual((block.counters()["bursts"], block.counters()["foreign"]), (2, 4))
+        self.assertEqual([i["foreign"] for i in self.info if i["event"] == "rejected"][-1], 4)
+        self.assertEqual(len(self.synchronise(other)[0].of("packet_len")), 3)  # without a key
+
+    def test_another_key_is_named_once_in_the_log_and_on_info(self):
+        with captured_log() as log:
+            _, _, block = self.synchronise(self.bursts(5), key=OTHER_KEY)
+        self.assertEqual(block.findings(), {"key": "5 bursts failed authentication: is it the right key?"})
+        self.assertEqual(log.count("failed authentication"), 1, log.text)
+        self.assertEqual([i["kind"] for i in self.info if i["event"] == "finding"], ["key"])
+
+    def test_what_keeps_bursts_from_being_received_is_measured(self):
+        for kind, words, options in (("modulation", "modulation qpsk: the receiver is set to 16qam", {"modulation": "16qam"}),
+                                     ("symbol_rate", "4.0 samples per symbol", {"sps": 8})):
+            with captured_log() as log:
+                _, _, block = self.synchronise(self.bursts(6), **options)
+            self.assertEqual(list(block.findings()), [kind], log.text)
+            self.assertEqual(log.count(words), 1, log.text)
+
+    def test_an_inverted_spectrum_is_set_right_and_told(self):
+        symbols, lengths = self.frames(1)
+        out, gains, block = self.synchronise(np.conj(self.shape(symbols, [length_tag(0, lengths[0])]).items))
+        self.assertLess(np.mean(np.abs(out.items[:-1] - gains.items[:-1] * symbols) ** 2), 0.01)
+        self.assertIs(out.of("burst")[0][1]["inverted"], True)
+        self.assertEqual(list(block.findings()), ["inverted"])
+
+    def test_samples_of_another_format_are_named(self):
+        rng = np.random.default_rng(7)
+        wrong = np.clip(127.5 + 20 * rng.standard_normal(8 * 50000), 0, 255).astype(np.uint8).view(np.complex64)
+        _, _, block = self.synchronise(wrong)
+        self.assertIn("--format", block.findings()["format"])
 
     def test_demapper_takes_the_noise_power_that_is_told(self):
         symbols, lengths = self.frames(1)
@@ -135,6 +186,8 @@ class qa_burst(BlockCase):
             srec.burst_sync("qpsk", 1)
         with self.assertRaises(ValueError):
             srec.burst_sync("qpqk")
+        with self.assertRaisesRegex(RuntimeError, "/none"):
+            srec.burst_sync("qpsk", key="/none")
 
     def test_silence_is_sent_while_no_frame_waits(self):
         top, sink = gr.top_block(), blocks.vector_sink_c()

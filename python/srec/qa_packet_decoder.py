@@ -96,6 +96,19 @@ class qa_packet_decoder(BlockCase):
         self.assert_counts(info[-1])
         self.assertEqual(block.dropped(), 0)
 
+    def test_tags_that_never_come_are_missed_in_one_line(self):
+        values = np.concatenate(self.frames([slice_pdu(packet=i)[0] for i in range(2)]))
+        with captured_log() as log:
+            slices, _, _ = self.decode([(True, values)], tag="frame_len", block=srec.packet_decoder(KEY))
+        self.assertEqual((slices, log.count("no tag packet_len")), ([], 1), log.text)
+        self.assertIn("the tags here are frame_len", log.text)
+        with captured_log() as log:
+            self.decode([(False, [0.0] * 70000), (True, values), (False, [0.0] * 70000)], chunk=4096)
+        self.assertEqual(log.count("no tag"), 1, log.text)
+        with captured_log() as log:
+            self.decode([(True, values), (False, [0.0] * 70000)])
+        self.assertEqual(log.count("no tag"), 0, log.text)
+
     def test_noise_yields_no_slice_and_counts_as_damage(self):
         out, info, _ = self.decode([(True, RNG.normal(0, 5, 6000)) for _ in range(20)])
         self.assertEqual(out, [])

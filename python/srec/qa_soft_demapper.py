@@ -7,7 +7,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import MODULATIONS, PAM_STEP, BlockCase, llrs, modulate, stops, wait_for
+from qa_common import MODULATIONS, PAM_STEP, BlockCase, captured_log, llrs, modulate, stops, wait_for
 
 NAN = float("nan")
 
@@ -178,6 +178,13 @@ class qa_soft_demapper(BlockCase):
         frame = x + noise(rng, 300, 0.01)
         soft = self.demap("qpsk", np.concatenate([frame, noise(rng, 2000, 10.0)]), NAN, tags=[length_tag(0, value=300)])
         self.assertAlmostEqual(self.estimated_db("qpsk", frame, soft[:600]), 20.0, delta=0.7)
+
+    def test_tags_that_never_come_are_missed_in_one_line_where_they_matter(self):
+        symbols = np.full(140000, np.sqrt(0.5) * (1 + 1j))
+        for snr_db, key, lines in ((float("nan"), "frame_len", 1), (float("nan"), "packet_len", 0), (10, "frame_len", 0)):
+            with captured_log() as log:
+                self.demap("qpsk", symbols, snr_db, tags=[length_tag(0, key)])
+            self.assertEqual(log.count("no tag packet_len"), lines, log.text)
 
     def test_a_noise_tag_that_is_no_power_is_ignored(self):
         rng = np.random.default_rng(8)

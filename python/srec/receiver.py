@@ -35,7 +35,7 @@ class receiver(gr.hier_block2):
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
         self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress)
-        self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key) if samples_per_symbol else None
+        self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
         self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision) if enhancer else None
         # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
         self.message_port_register_hier_out("burst_info")

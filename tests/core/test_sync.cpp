@@ -7,6 +7,7 @@ extern "C" {
 }
 
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -17,6 +18,7 @@ static const unsigned LADDER[] = { 40, 100 };
 struct received {
     size_t n_symbols;
     float n0, snr_db, cfo, clock_ppm, level_db;
+    bool inverted;
     double sample;
     std::vector<float> iq, gain;
 };
@@ -24,7 +26,21 @@ struct received {
 static void keep(void *context, const srec_burst *b)
 {
     static_cast<std::vector<received> *>(context)->push_back(
-        { b->n_symbols, b->n0, b->snr_db, b->cfo, b->clock_ppm, b->level_db, b->sample, std::vector<float>(b->iq, b->iq + 2 * b->n_symbols), std::vector<float>(b->gain_iq, b->gain_iq + 2 * b->n_symbols) });
+        { b->n_symbols, b->n0, b->snr_db, b->cfo, b->clock_ppm, b->level_db, b->inverted, b->sample,
+          std::vector<float>(b->iq, b->iq + 2 * b->n_symbols),
+          std::vector<float>(b->gain_iq, b->gain_iq + 2 * b->n_symbols) });
+}
+
+struct gate {
+    srec_key key;
+    srec_modulation modulation;
+};
+
+static bool authentic(void *context, const float *soft, size_t n_bytes)
+{
+    const gate *g = static_cast<const gate *>(context);
+    srec_signal signal;
+    return srec_packet_authenticate(&g->key, g->modulation, soft, n_bytes, &signal) == SREC_OK;
 }
 
 TEST_GROUP(sync)
@@ -36,10 +52,11 @@ TEST_GROUP(sync)
     uint64_t packet = 0;
     std::vector<received> got;
     srec_sync_counters counters{};
+    srec_key key;
+    bool checked = false; /* hand on bursts of the key only */
 
     void setup() override
     {
-        srec_key key;
         srec_waveform_default(&waveform);
         srec_model_create_bare(LADDER, 2, nullptr, nullptr, 1, &model);
         srec_key_from_seed(&key, 1);
@@ -56,12 +73,39 @@ TEST_GROUP(sync)
         std::vector<uint8_t> map(16, step), payload(16 * LADDER[step]), bytes(SREC_FRAME_MAX);
         for (auto &p : payload)
             p = (uint8_t)random();
-        srec_slice slice = { 1, 0, 64, 64, 3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS, 0, 1, 16, map.data() };
+        srec_slice slice = { 1, 0, 64, 64,        3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                             0, 1, 16, map.data() };
         size_t n;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), bytes.data(), bytes.size(), &n, nullptr));
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
+                                                bytes.data(), bytes.size(), &n, nullptr));
         std::vector<float> iq(2 * srec_modem_symbols(m, n));
         srec_modem_map(m, bytes.data(), n, iq.data());
         return iq;
+    }
+    /* The first symbols of a frame of about n_bytes, its rate map of n_header patches, under the key of \p seed. */
+    std::vector<float> head(srec_modulation m, uint64_t seed, size_t n_bytes, size_t n_header, size_t n_symbols)
+    {
+        srec_key any;
+        srec_packet_encoder *other;
+        srec_key_from_seed(&any, seed);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&any, seed, &other));
+        std::vector<uint8_t> map(n_header), payload(n_bytes), bytes(SREC_FRAME_MAX);
+        for (auto &step : map)
+            step = (uint8_t)(random() % 16);
+        srec_slice slice = { 1,         0, 1000,
+                             1000,      3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                             0,         1, (uint32_t)map.size(),
+                             map.data() };
+        size_t n = 0;
+        while (srec_packet_encode(other, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
+                                  bytes.data(), bytes.size(), &n, nullptr) != SREC_OK)
+            payload.resize(payload.size() - 100);
+        srec_packet_encoder_free(other);
+        std::vector<float> iq(2 * srec_modem_symbols(m, n));
+        srec_modem_map(m, bytes.data(), n, iq.data());
+        CHECK(iq.size() > 2 * n_symbols);
+        iq.resize(2 * n_symbols);
+        return shape(iq);
     }
     std::vector<float> shape(const std::vector<float> &iq)
     {
@@ -88,6 +132,9 @@ TEST_GROUP(sync)
         srec_sync *s;
         got.clear();
         LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, m, keep, &got, &s));
+        gate own = { key, m };
+        if (checked)
+            srec_sync_set_check(s, authentic, &own);
         for (size_t at = 0; at < samples.size() / 2; at += chunk)
             LONGS_EQUAL(SREC_OK, srec_sync_push(s, samples.data() + 2 * at, std::min(chunk, samples.size() / 2 - at)));
         LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
@@ -95,7 +142,10 @@ TEST_GROUP(sync)
         srec_sync_free(s);
     }
     static std::vector<float> silence(size_t n) { return std::vector<float>(2 * n); }
-    static void append(std::vector<float> &to, const std::vector<float> &more) { to.insert(to.end(), more.begin(), more.end()); }
+    static void append(std::vector<float> & to, const std::vector<float> &more)
+    {
+        to.insert(to.end(), more.begin(), more.end());
+    }
     /* Mean squared error of what was received, in dB. */
     static double error_db(const received &r, const std::vector<float> &sent)
     {
@@ -344,6 +394,218 @@ TEST(sync, a_burst_cut_off_is_counted_and_the_next_stream_is_whole)
     LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
     LONGS_EQUAL(1, got.size());
     srec_sync_free(s);
+}
+
+TEST(sync, a_forged_signal_field_hides_no_burst)
+{
+    for (const auto m : { SREC_BPSK, SREC_QPSK, SREC_256QAM, SREC_PAM256 }) {
+        const size_t field = srec_modem_symbols(m, srec_packet_signal_bytes(m)) + 300;
+        for (const size_t n_header : { 20u, 1500u }) { /* it lies about the payload, or about the header */
+            std::vector<float> stream = silence(1000);
+            append(stream, head(m, 77, 29000, n_header, field));
+            for (int i = 0; i < 5; i++)
+                append(stream, shape(frame(m, 0)));
+            srec_impairment_set set{};
+            set.noise_power = noise_for(20);
+            stream = impair(stream, set);
+            checked = true;
+            receive(m, stream); /* the stream ends within what the field claims: nothing waits for that */
+            LONGS_EQUAL(5, got.size());
+            LONGS_EQUAL(1, counters.foreign + counters.truncated);
+            append(stream, silence(1000000)); /* it ends later */
+            receive(m, stream);
+            LONGS_EQUAL(5, got.size());
+            LONGS_EQUAL(1, counters.foreign);
+            LONGS_EQUAL(6, counters.preambles);
+            checked = false;
+            receive(m, stream);
+            CHECK(got.size() < 5); /* the attack works where nothing is checked, or this is no test */
+        }
+    }
+}
+
+TEST(sync, a_sender_that_stops_within_a_burst_hides_no_other)
+{
+    checked = true;
+    for (const double share : { 0.35, 0.5, 0.9 }) { /* from the end of the header on */
+        auto stream = silence(500);
+        auto first = frame(SREC_QPSK);
+        first.resize((size_t)(share * (double)first.size()) / 2 * 2);
+        append(stream, shape(first));
+        auto next = frame(SREC_QPSK);
+        append(stream, shape(next));
+        append(stream, silence(100000));
+        srec_impairment_set set{};
+        set.noise_power = noise_for(15);
+        receive(SREC_QPSK, impair(stream, set));
+        LONGS_EQUAL(2, got.size());
+        DOUBLES_EQUAL(-15, error_db(got[1], next), 0.6);
+    }
+}
+
+TEST(sync, recorded_heads_played_back_hide_no_burst)
+{
+    checked = true;
+    auto stream = silence(500);
+    std::vector<std::vector<float>> sent;
+    for (int i = 0; i < 6; i++) {
+        append(stream, head(SREC_QPSK, 1, 25000, 16, 1900)); /* of the right key: authentic, but nothing follows */
+        sent.push_back(frame(SREC_QPSK));
+        append(stream, shape(sent.back()));
+    }
+    append(stream, silence(500000));
+    srec_impairment_set set{};
+    set.noise_power = noise_for(15);
+    receive(SREC_QPSK, impair(stream, set));
+    LONGS_EQUAL(0, counters.foreign);
+    unsigned whole = 0;
+    for (const auto &burst : got)
+        for (const auto &s : sent)
+            whole += burst.n_symbols == s.size() / 2 && error_db(burst, s) < -13;
+    LONGS_EQUAL(6, whole);
+}
+
+TEST(sync, a_flood_of_forgeries_is_limited_and_the_next_burst_is_received)
+{
+    checked = true;
+    for (const size_t n_header : { 20u, 4000u }) {
+        std::vector<float> stream = silence(500);
+        for (int i = 0; i < 100; i++)
+            append(stream, head(SREC_QPSK, 77, 29000, n_header, 745));
+        auto sent = frame(SREC_QPSK);
+        append(stream, shape(sent));
+        append(stream, silence(600000));
+        receive(SREC_QPSK, stream);
+        LONGS_EQUAL(101, counters.preambles);
+        LONGS_EQUAL(1, got.size());
+        CHECK(error_db(got[0], sent) < -25);
+        LONGS_EQUAL(100, counters.foreign + counters.skipped);
+        CHECK(n_header == 20 ? counters.skipped == 0 : counters.skipped > 20);
+    }
+}
+
+TEST(sync, another_key_gets_nothing_and_counts_it)
+{
+    checked = true;
+    std::vector<float> stream;
+    for (int i = 0; i < 4; i++)
+        append(stream, shape(frame(SREC_16QAM, 0)));
+    srec_key_from_seed(&key, 2);
+    receive(SREC_16QAM, stream);
+    LONGS_EQUAL(0, got.size());
+    LONGS_EQUAL(4, counters.foreign);
+}
+
+TEST(sync, whatever_the_samples_the_work_is_bounded_and_the_next_burst_is_received)
+{
+    const size_t n = 300000;
+    const float wild[] = { 1e18f, 3e38f, 1e10f, -1e30f, 1e-42f, 1e-20f, NAN, INFINITY };
+    auto sent = frame(SREC_QPSK);
+    for (unsigned kind = 0; kind < 6; kind++) {
+        std::vector<float> stream(2 * n);
+        std::normal_distribution<float> normal;
+        for (size_t i = 0; i < 2 * n; i++) {
+            const uint32_t bits = (uint32_t)random();
+            const float v = normal(random);
+            const float as_float[] = { wild[bits % 8], v, v, 0, 0, 0 };
+            stream[i] = as_float[kind];
+            if (kind == 1 && i / 2 % 1000 == 500)
+                stream[i] = 1e9f; /* clicks */
+            if (kind == 2)
+                stream[i] *= i / 2 / 300 % 2 ? 1000.0f : 0.001f; /* level in steps */
+            if (kind == 3) {                                     /* the bytes of a receiver with 8 bits */
+                uint8_t bytes[4];
+                for (auto &b : bytes)
+                    b = (uint8_t)fmin(255, fmax(0, 127.5 + 10 * (double)normal(random)));
+                memcpy(&stream[i], bytes, 4);
+            }
+            if (kind == 4) { /* and with 16 */
+                int16_t words[2] = { (int16_t)(300 * normal(random)), (int16_t)(300 * normal(random)) };
+                memcpy(&stream[i], words, 4);
+            }
+            if (kind == 5) /* up chirps alone, one after the other */
+                stream[i] = 1e9f * (float)(i % 2 ? sin(M_PI * pow((double)(i / 2 % 512) / 4, 2) / 128)
+                                                 : cos(M_PI * pow((double)(i / 2 % 512) / 4, 2) / 128));
+        }
+        append(stream, silence(3000));
+        append(stream, shape(sent));
+        append(stream, silence(3000));
+        receive(SREC_QPSK, stream);
+        LONGS_EQUAL(stream.size() / 2, counters.samples);
+        LONGS_EQUAL(1, got.size());
+        CHECK(error_db(got[0], sent) < -25);
+        CHECK(counters.candidates - counters.skipped <= stream.size() / 2 / (64 * waveform.samples_per_symbol) + 40);
+        CHECK((kind == 0 || kind == 3 || kind == 4) == (counters.absurd > n / 2));
+        if (kind == 1 || kind == 2)
+            CHECK(counters.candidates < n / 2000); /* of 150 and 300 clicks and steps */
+    }
+}
+
+TEST(sync, an_inverted_spectrum_is_recognised_and_set_right)
+{
+    for (const double snr_db : { -1.0, 20.0 })
+        for (const float cfo : { 0.0f, 0.09f, -0.09f }) {
+            std::vector<std::vector<float>> sent;
+            std::vector<float> stream = silence(3000);
+            for (int i = 0; i < 4; i++) {
+                sent.push_back(frame(SREC_BPSK, 0));
+                append(stream, shape(sent.back()));
+                append(stream, silence(300));
+            }
+            srec_impairment_set set{};
+            set.cfo = cfo / 4;
+            set.clock_ppm = 20;
+            set.noise_power = noise_for(snr_db);
+            stream = impair(stream, set, 9);
+            for (size_t i = 0; i < 75640; i++) /* of the first two bursts: a mixer above the carrier */
+                stream[2 * i + 1] = -stream[2 * i + 1];
+            receive(SREC_BPSK, stream);
+            LONGS_EQUAL(4, got.size());
+            LONGS_EQUAL(2, counters.inverted);
+            LONGS_EQUAL(0, counters.unreadable);
+            for (size_t i = 0; i < got.size(); i++) {
+                CHECK_EQUAL(i < 2, got[i].inverted);
+                DOUBLES_EQUAL(i < 2 ? -cfo : cfo, got[i].cfo, 1e-3);
+                DOUBLES_EQUAL(-snr_db, error_db(got[i], sent[i]), 1);
+            }
+        }
+}
+
+TEST(sync, carriers_beyond_the_range_are_found_where_the_signal_is_strong)
+{
+    auto sent = frame(SREC_QPSK);
+    for (const float cfo : { 0.14f, -0.2f, 0.25f }) {
+        auto stream = silence(3000);
+        append(stream, shape(sent));
+        append(stream, silence(3000));
+        srec_impairment_set set{};
+        set.cfo = cfo / 4;
+        set.noise_power = noise_for(6);
+        receive(SREC_QPSK, impair(stream, set));
+        LONGS_EQUAL(1, got.size());
+        DOUBLES_EQUAL(cfo, got[0].cfo, 1e-4);
+        DOUBLES_EQUAL(-6, error_db(got[0], sent), 0.6);
+    }
+}
+
+TEST(sync, a_burst_of_another_modulation_is_named)
+{
+    for (int i = 0; i < SREC_MODULATIONS; i++)
+        for (const auto expected : { SREC_QPSK, SREC_64QAM }) {
+            const auto m = (srec_modulation)i;
+            if (m == expected)
+                continue;
+            std::vector<float> stream = silence(1000);
+            for (int k = 0; k < 3; k++)
+                append(stream, shape(frame(m)));
+            append(stream, silence(6000));
+            srec_impairment_set set{};
+            set.noise_power = noise_for(20);
+            receive(expected, impair(stream, set));
+            LONGS_EQUAL(0, got.size());
+            LONGS_EQUAL(3, counters.unreadable);
+            LONGS_EQUAL(3, counters.other_modulation[m]);
+        }
 }
 
 TEST(sync, bad_arguments_are_refused)

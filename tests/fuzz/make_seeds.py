@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors. Needs the standard library only."""
+"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors, OUT/sync. Needs the standard library only."""
 import hashlib
 import json
 import os
@@ -101,8 +101,30 @@ def packets():
     yield "foreign", bytes([128 + 12]) + bytes(4 + 40)
 
 
+NOISE, BURST, HEAD, RAW, CONSTANT, CHIRPS, CLICKS, REPEAT = range(8)
+UNIT, QUIET, HUGE, INFINITE, NOT_A_NUMBER = 128, 108, 253, 254, 255  # levels
+
+
+def streams():
+    """See fuzz_sync.c."""
+    for modulation in range(6):
+        yield f"burst{modulation}", bytes([modulation, 2, 20, NOISE, 10, QUIET, 0, BURST, 1, UNIT, 0, NOISE, 10, QUIET, 0])
+        yield f"checked{modulation}", bytes([6 + modulation, 0, 255, HEAD, 30, UNIT, 0, 128 + HEAD, 60, UNIT, 0, BURST, 0, UNIT, 0])
+    yield "inverted", bytes([1, 2, 9, BURST, 1, UNIT, 1, BURST, 1, UNIT, 1 + 2 * 9])
+    yield "carrier", bytes([1, 1, 9, BURST, 1, UNIT, 2 * 25, BURST, 1, UNIT, 2 * 50])
+    yield "stopped", bytes([13, 2, 2, BURST, 1, UNIT, 0, BURST, 1, UNIT, 0])
+    yield "one_by_one", bytes([1, 0, 0, BURST, 1, UNIT, 0])
+    for level in (HUGE, INFINITE, NOT_A_NUMBER, 188, 0):
+        yield f"wild{level}", bytes([1, 2, 40, BURST, 1, UNIT, 0, NOISE, 100, level, 0, CONSTANT, 50, level, 1, CLICKS, 99, level, 30])
+    yield "chirps", bytes([7, 2, 40, CHIRPS, 255, UNIT, 0, CHIRPS, 255, UNIT, 1, REPEAT, 200, UNIT, 0])
+    floats = struct.pack("<8f", 1e18, -1e18, 3e38, 1e-42, float("inf"), float("nan"), 1e10, -1)
+    yield "raw", bytes([1, 2, 40, RAW, 4, UNIT, 0]) + floats + bytes([REPEAT, 255, UNIT, 0, BURST, 1, UNIT, 0])
+    bytes_of_receiver = bytes(127 + (i * i * 7 + i // 3) % 11 - 5 for i in range(8 * 200))
+    yield "cu8", bytes([1, 2, 40, RAW, 200, UNIT, 0]) + bytes_of_receiver + bytes([REPEAT, 255, UNIT, 0])
+
+
 def main(out):
-    seeds = {"packet": dict(packets()), "model": {"smallest": model(), "enhancer1": enhancer(1), "enhancer2": enhancer(2)}, "safetensors": {
+    seeds = {"packet": dict(packets()), "sync": dict(streams()), "model": {"smallest": model(), "enhancer1": enhancer(1), "enhancer2": enhancer(2)}, "safetensors": {
         "smallest": safetensors({}),
         "kinds": safetensors({"a": tensor("F32", 2, 3), "half": tensor("F16", 5), "brain": tensor("BF16", 1, 1, 1), "bytes": tensor("U8", 7)}),
         "metadata": safetensors({"a": tensor("F32"), "b": tensor("U8", 1)}, {"format": "srec-model", "name": "x"}),

@@ -22,7 +22,7 @@ build)
     cd "$BUILD/fuzz/tests/fuzz"
     mkdir -p "corpus/$1"
     options=(-max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 -error_exitcode=1 -print_final_stats=1 -artifact_prefix="$PWD/$1-")
-    if [ "$1" = packet ]; then options+=(-max_len=2048); else options+=(-max_len=8192 -dict="$SOURCE/tests/fuzz/json.dict"); fi
+    if [ "$1" = packet ] || [ "$1" = sync ]; then options+=(-max_len=2048); else options+=(-max_len=8192 -dict="$SOURCE/tests/fuzz/json.dict"); fi
     ./"fuzz_$1" "${options[@]}" "corpus/$1" "seeds/$1" "$SOURCE/tests/fuzz/regressions/$1" 2>&1 | tail -n 40
     ;;
 esac

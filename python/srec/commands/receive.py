@@ -262,8 +262,12 @@ class Receiver:
         return getattr(self.source, "error", None) or getattr(self.record, "error", None)
 
     def counters(self):
-        return {**self.receiver.packet_decoder.counters(), **{k: v for k, v in self.receiver.sync.counters().items() if k in ("bursts", "unreadable")},
-                "bursts_truncated": self.receiver.sync.counters()["truncated"]}
+        """-> dict of both stages that reject: each burst or packet counts once"""
+        bursts, packets = self.receiver.sync.counters(), self.receiver.packet_decoder.counters()
+        packets["forged"] += bursts["foreign"]
+        packets["unsupported"] += bursts["unsupported"]
+        return {**packets, "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
+                "bursts_truncated": bursts["truncated"], "bursts_inverted": bursts["inverted"], "findings": self.receiver.sync.findings()}
 
 
 class Summary:
@@ -307,11 +311,13 @@ def why_none(counters, samples):
         return f"{counters['forged']} packets failed authentication: is it the right key?"
     if counters["foreign_model"]:
         return f"{counters['foreign_model']} packets were made with another model: both ends need the same model file"
+    if counters["findings"]:
+        return "; ".join(counters["findings"].values())
     if counters["unreadable"] or counters["damaged"]:
         return f"{counters['unreadable'] + counters['damaged']} bursts were not readable: is the modulation right, and the SNR high enough?"
     if counters["replayed"] or counters["unsupported"]:
-        return f"{counters['replayed']} packets were replays, {counters['unsupported']} of a later release"
-    return "no burst was found: are --sps and --rate those of the sender, and is the level above the noise?"
+        return f"{counters['replayed']} packets were replays, {counters['unsupported']} of another release"
+    return "no burst was found: is the sender on, on this frequency and strong enough, and are --sps and --rate those of the sender?"
 
 
 def run(args):
