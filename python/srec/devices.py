@@ -136,7 +136,7 @@ def open_source(kind, argument, options):
         if kind == "file" and sigmf.is_recording(argument):
             return sample_io.recording_source(argument, options.repeat)
         if kind == "file":
-            return sample_io.sample_source(sample_io.FileReader(argument, options.datatype, options.repeat))
+            return sample_io.sample_source(sample_io.file_reader(argument, options.datatype, options.repeat))
         if kind == "zmq":
             return sample_io.sample_source(sample_io.ZmqReader(argument))
         if kind == "-":
@@ -147,12 +147,14 @@ def open_source(kind, argument, options):
 
 
 def open_sink(kind, argument, options, fd=1):
-    """-> block with one complex input. options as of open_uhd, and datatype and srec (dict for a recording's metadata); fd: what '-' writes to.
-    Blocks of files, pipes and ZeroMQ have error (sample_io.sample_sink). Raises DeviceError."""
-    from . import sample_io
+    """-> block with one complex input. options as of open_uhd, datatype, and of a recording srec (dict for its metadata) and overwrite; fd: what '-'
+    writes to. Blocks of files, pipes and ZeroMQ have error and writer (sample_io.sample_sink); of a file the caller closes the writer.
+    Raises DeviceError."""
+    from . import recording, sample_io
     try:
         if kind == "file":
-            return sample_io.recording_sink(argument, options.datatype, options.rate, options.frequency or 0.0, options.srec)
+            writer = recording.RecordingWriter(argument, options.datatype, options.rate, options.frequency, options.srec, options.overwrite)
+            return sample_io.sample_sink(writer, "recording_sink", stay_open=True)
         if kind == "zmq":
             return sample_io.sample_sink(sample_io.ZmqWriter(argument))
         if kind == "-":

@@ -34,11 +34,12 @@ class NewFile:
 
     overwrite: commit() replaces an existing file of that name, in one step; otherwise it raises FileExistsError.
     mode: permissions before the umask. An existing file's owner and permissions are not taken over, and a symbolic
-    link is replaced, not followed.
+    link is replaced, not followed. temporary: the name while it is written, where a killed program shall leave its work
+    to be found; by default a random one.
     Every OSError names the file. One thread at a time.
     """
 
-    def __init__(self, path, overwrite=False, mode=0o666):
+    def __init__(self, path, overwrite=False, mode=0o666, temporary=None):
         self.path, self._overwrite, self._temporary = os.fspath(path), overwrite, None
         with self._named():
             if _is_special(self.path):
@@ -46,7 +47,7 @@ class NewFile:
                 return
             if os.path.isdir(self.path) and not os.path.islink(self.path):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            temporary = os.path.join(os.path.dirname(self.path), f".srec-{secrets.token_hex(8)}.tmp")
+            temporary = temporary or os.path.join(os.path.dirname(self.path), f".srec-{secrets.token_hex(8)}.tmp")
             self.file = open(os.open(temporary, FLAGS | os.O_CREAT | os.O_EXCL, mode), "wb")
             self._temporary = temporary
 
@@ -77,6 +78,12 @@ class NewFile:
                 raise
         else:
             os.unlink(self._temporary)
+
+    def leave(self):
+        """Closes the file under its temporary name."""
+        self._temporary = None
+        with self._named():
+            self.file.close()
 
     def discard(self):
         """Removes what has been written; does nothing after commit()."""

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an exception in a block written in Python does: the flowgraph ends, and whoever watches knows why."""
+import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
-from gnuradio.srec import guard
+from gnuradio.srec import guard, sample_io
 
 from qa_common import END, BlockCase, Collector, captured_log, is_end, post, wait_for
 
@@ -54,6 +55,33 @@ class Source(guard.message_block):
 
     def last_words(self):
         self.message_port_pub(pmt.intern("pdus"), END)
+
+
+class Reader:
+    """Two samples, then trouble that no reader should make."""
+
+    def __init__(self):
+        self.reads = 0
+
+    def read(self, n):
+        self.reads += 1
+        if self.reads > 2:
+            raise ZeroDivisionError("of the reader")
+        return np.ones(1, np.complex64)
+
+    def close(self):
+        pass
+
+
+class Writer:
+    def open(self):
+        pass
+
+    def write(self, samples):
+        raise KeyError("of the writer")
+
+    def close(self, complete):
+        self.complete = complete
 
 
 class qa_guard(BlockCase):
@@ -107,6 +135,26 @@ class qa_guard(BlockCase):
         (block, what), = self.watch.faults()
         self.assertEqual(block, "")
         self.assertIn("not guarded", what)
+
+    def test_a_reader_that_raises_ends_the_stream_with_the_end_mark(self):
+        source, sink = sample_io.sample_source(Reader()), blocks.vector_sink_c()
+        self.tb.connect(source, sink)
+        self.tb.start()
+        self.assert_ends_by_itself(self.tb)
+        self.assertEqual(len(sink.data()), 3)
+        self.assertEqual([t.offset for t in sink.tags()], [2])
+        self.assertIsInstance(source.error, ZeroDivisionError)
+
+    def test_a_writer_that_raises_ends_the_flowgraph_or_is_left_out(self):
+        for optional in (False, True):
+            top, writer = gr.top_block(), Writer()
+            sink = sample_io.sample_sink(writer, optional=optional)
+            source = blocks.vector_source_c(np.ones(100000), not optional)
+            top.connect(source, sink)
+            top.start()
+            self.assert_ends_by_itself(top)
+            self.assertIsInstance(sink.error, KeyError)
+            self.assertFalse(writer.complete)
 
 
 if __name__ == "__main__":

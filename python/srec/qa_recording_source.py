@@ -10,9 +10,9 @@ import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 from gnuradio.srec import sigmf
 
-from qa_common import BlockCase
+from qa_common import BlockCase, wait_for
 
-EXACT = {"cf32_le": 0.0, "ci16_le": 0.5 / 32768, "cu8": 0.5 / 127.5}  # greatest error of I or Q
+EXACT = {"cf32_le": 0.0, "ci16_le": 0.5 / 32768, "ci8": 0.5 / 128, "cu8": 0.5 / 127.5}  # greatest error of I or Q
 
 
 class qa_recording(BlockCase):
@@ -27,7 +27,7 @@ class qa_recording(BlockCase):
 
     def record(self, samples, *args):
         top = gr.top_block()
-        sink = srec.recording_sink(self.name, *args)
+        sink = srec.recording_sink(self.name, *args, overwrite=True)
         top.connect(blocks.vector_source_c(samples), sink)
         top.run()
         self.assertIsNone(sink.error)
@@ -110,6 +110,31 @@ class qa_recording(BlockCase):
             with open(self.name + sigmf.META, "wb") as f:
                 f.write(text)
             self.assert_refused(["take.sigmf-meta"], srec.recording_source, self.name)
+
+    def test_an_existing_recording_is_refused_and_a_new_one_appears_when_the_flowgraph_ends(self):
+        self.record(np.ones(10))
+        with self.assertRaises(FileExistsError):
+            srec.recording_sink(self.name)
+        top, sink = gr.top_block(), srec.recording_sink(self.name + "2")
+        self.assertEqual(len(os.listdir(self.temp.name)), 2)
+        top.connect(blocks.vector_source_c(np.ones(10), True), sink)
+        top.start()
+        part = self.name + "2.part.sigmf-data"
+        wait_for(lambda: os.path.exists(part) and os.path.getsize(part), "the recording")
+        top.stop()
+        top.wait()
+        self.assertEqual(sorted(os.listdir(self.temp.name)), [f"take{n}.sigmf-{kind}" for n in ("", "2") for kind in ("data", "meta")])
+
+    def test_a_recording_that_cannot_be_made_ends_the_flowgraph(self):
+        watch, folder = srec.fault_watch(), os.path.join(self.temp.name, "gone")
+        os.mkdir(folder)
+        sink = srec.recording_sink(os.path.join(folder, "take"))
+        os.rmdir(folder)
+        self.tb.connect(blocks.vector_source_c(np.ones(10), True), sink)
+        self.tb.start()
+        self.assert_ends_by_itself(self.tb)
+        (_, what), = watch.faults()
+        self.assertIn("gone", what)
 
     def test_bad_parameters_of_the_sink_are_refused(self):
         self.assert_refused(["cf64_le", "cu8"], srec.recording_sink, self.name, "cf64_le")

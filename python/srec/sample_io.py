@@ -3,6 +3,7 @@
 Unlike GNU Radio's own sources these pass on the end (tag `srec_eof`), so that a run ends when its last picture is done."""
 import os
 import select
+import stat
 import threading
 
 import numpy as np
@@ -10,30 +11,59 @@ import pmt
 from gnuradio import gr
 
 from . import sigmf
+from .guard import describe, guarded_work
+from .recording import RecordingWriter
+from .srec_python import record_fault
 
 POLL_S = 0.1  # how long a reader or writer may keep the flowgraph from stopping
 LINGER_MS = 30000  # how long the last samples may wait for a receiver
 HIGH_WATER = 64  # messages that a ZeroMQ socket queues: half a second of 1 Msample/s
+MESSAGE_MAX = 4 << 20  # bytes of a ZeroMQ message
 
 
 class FileReader:
-    """A recording, or a file of bare samples. Raises OSError."""
+    """Samples of a file, `size` bytes from `offset` on; size None: to its end. Raises OSError."""
 
-    def __init__(self, path, datatype, repeat=False):
+    def __init__(self, path, datatype, repeat=False, offset=0, size=None):
         self._file, self._datatype, self._repeat = open(path, "rb"), datatype, repeat
+        self._offset, self._size = offset, size
+        self._begin()
+
+    def _begin(self):
+        self._file.seek(self._offset)
+        self._left = self._size
+
+    def _bytes(self, n):
+        data = self._file.read(n if self._left is None else min(n, self._left))
+        if self._left is not None:
+            self._left -= len(data)
+        return data
 
     def read(self, n):
         """-> up to n samples, or None at the end"""
         size = sigmf.bytes_per_sample(self._datatype)
-        data = self._file.read(n * size)
+        data = self._bytes(n * size)
         if len(data) < size and self._repeat:
-            self._file.seek(0)
-            data = self._file.read(n * size)
+            self._begin()
+            data = self._bytes(n * size)
         data = data[:len(data) - len(data) % size]
         return sigmf.to_samples(data, self._datatype) if data else None
 
     def close(self):
         self._file.close()
+
+
+def file_reader(path, datatype, repeat=False):
+    """-> reader of a file of bare samples; of a named pipe or a device too. Raises OSError."""
+    if stat.S_ISREG(os.stat(path).st_mode) or os.path.isdir(path):
+        return FileReader(path, datatype, repeat)
+    return PipeReader(os.open(path, os.O_RDONLY | os.O_CLOEXEC), datatype)
+
+
+def recording_reader(recording, repeat=False):
+    """sigmf.Recording -> reader. Raises OSError."""
+    size = recording.n_samples * sigmf.bytes_per_sample(recording.datatype)
+    return FileReader(recording.data, recording.datatype, repeat, recording.data_offset, size)
 
 
 class PipeReader:
@@ -58,42 +88,62 @@ class PipeReader:
         pass
 
 
+class _Peers:
+    """The programs connected to a ZeroMQ socket, as its monitor reports them. One thread."""
+
+    def __init__(self, zmq_socket):
+        import zmq
+        from zmq.utils.monitor import recv_monitor_message
+        self._receive = recv_monitor_message
+        self._came, self._gone = (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED), (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED)
+        self._socket = zmq_socket
+        self._monitor = zmq_socket.get_monitor_socket(self._came[0] | self._came[1] | self._gone[0] | self._gone[1])
+        self._there = set()  # file descriptors
+        self.lost = 0  # connections that broke off
+
+    def count(self):
+        """-> programs connected now"""
+        while self._monitor.poll(0):
+            event = self._receive(self._monitor)
+            if event["event"] in self._came:
+                self._there.add(event["value"])
+            elif event["value"] in self._there:
+                self._there.remove(event["value"])
+                self.lost += 1
+        return len(self._there)
+
+    def close(self):
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+
+
 class ZmqReader:
-    """Bare cf32 samples of a PUSH socket (srec send, GNU Radio's ZMQ PUSH Sink without tags). Raises OSError."""
+    """Bare cf32 samples of a PUSH socket (srec send, GNU Radio's ZMQ PUSH Sink without tags). Raises OSError.
+    lost: connections that broke off, as that to a sender does whose messages are longer than MESSAGE_MAX."""
 
     def __init__(self, address):
         import zmq
         self._context, self._rest = zmq.Context(), np.empty(0, np.complex64)
         self._socket = self._context.socket(zmq.PULL)
         self._socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_MAX)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._peers, self.lost = _Peers(self._socket), 0
         _attach(self, self._socket.connect, address)
 
     def read(self, n):
         if not self._rest.size and self._socket.poll(1000 * POLL_S):
             message = self._socket.recv()
             self._rest = np.frombuffer(message[:len(message) - len(message) % 8], np.complex64)
+        self._peers.count()
+        self.lost = self._peers.lost
         samples, self._rest = self._rest[:n], self._rest[n:]
         return samples
 
     def close(self):
+        self._peers.close()
         self._socket.close()
         self._context.term()
-
-
-class FileWriter:
-    """Bare samples to a file, made anew. Raises OSError."""
-
-    def __init__(self, path, datatype):
-        self._file, self._datatype = open(path, "wb"), datatype
-
-    def write(self, samples):
-        """-> samples taken"""
-        self._file.write(sigmf.to_bytes(samples, self._datatype))
-        return len(samples)
-
-    def close(self, complete):
-        self._file.close()
 
 
 class PipeWriter:
@@ -101,8 +151,13 @@ class PipeWriter:
 
     def __init__(self, fd, datatype):
         self._fd, self._datatype, self._rest = fd, datatype, b""
+        self._abandoned = threading.Event()
+
+    def open(self):
+        pass
 
     def write(self, samples):
+        """-> samples taken"""
         if self._rest:  # of the samples before: first that
             if select.select([], [self._fd], [], POLL_S)[1]:
                 self._rest = self._rest[os.write(self._fd, self._rest[:select.PIPE_BUF]):]
@@ -113,30 +168,49 @@ class PipeWriter:
         self._rest = bytes(data)
         return len(samples)
 
+    def abandon(self):
+        self._abandoned.set()
+
     def close(self, complete):
-        while complete and self._rest:
-            self._rest = self._rest[os.write(self._fd, self._rest):]
+        while complete and self._rest and not self._abandoned.is_set():
+            if select.select([], [self._fd], [], POLL_S)[1]:
+                self._rest = self._rest[os.write(self._fd, self._rest[:select.PIPE_BUF]):]
 
 
 class ZmqWriter:
-    """Bare cf32 samples to a PUSH socket, which waits for receivers. Raises OSError."""
+    """Bare cf32 samples to a PUSH socket, which waits for receivers. Raises OSError.
+    peers: receivers connected now. Among several ZeroMQ deals the messages out, so that none of them gets whole bursts."""
 
     def __init__(self, address):
         import zmq
         self._zmq, self._context = zmq, zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
+        self._abandoned = threading.Event()
+        self._peers, self.peers = _Peers(self._socket), 0
         _attach(self, self._socket.bind, address)
 
+    def open(self):
+        pass
+
     def write(self, samples):
+        self.peers = self._peers.count()
         if not self._socket.poll(1000 * POLL_S, self._zmq.POLLOUT):
             return 0
-        self._socket.send(np.ascontiguousarray(samples, np.complex64).tobytes())
-        return len(samples)
+        part = samples[:MESSAGE_MAX // 8]
+        self._socket.send(np.ascontiguousarray(part, np.complex64).tobytes())
+        return len(part)
+
+    def abandon(self):
+        self._abandoned.set()
 
     def close(self, complete):
+        self._peers.close()
         self._socket.close(linger=LINGER_MS if complete else 0)
-        self._context.term()
+        end = threading.Thread(target=self._context.term, daemon=True)  # returns when the receiver has taken the last message
+        end.start()
+        while end.is_alive() and not self._abandoned.is_set():
+            end.join(POLL_S)
 
 
 def _attach(owner, method, address):
@@ -144,68 +218,96 @@ def _attach(owner, method, address):
     try:
         method(address)
     except zmq.ZMQError as error:
+        owner._peers.close()
         owner._socket.close(linger=0)
         owner._context.term()
         raise OSError(error.errno, error.strerror, address) from None
 
 
 class sample_source(gr.sync_block):
-    """Stream out: what a reader gives; at its end one more sample with the tag `srec_eof`, then the flowgraph ends. error: what went wrong, or None."""
+    """Stream out: what a reader gives; at its end one more sample with the tag `srec_eof`, then the flowgraph ends. error: what went wrong, or None;
+    ended: the reader has come to its end."""
 
     def __init__(self, reader, name="sample_source"):
         gr.sync_block.__init__(self, name, None, [np.complex64])
-        self._reader, self._finish, self._ended, self.error = reader, threading.Event(), False, None
+        self.reader, self.ended, self.error = reader, False, None
+        self._finish = threading.Event()
 
     def finish(self):
         """The stream ends here. Any thread."""
         self._finish.set()
 
+    @guarded_work
     def work(self, input_items, output_items):
-        if self._ended:
+        if self.ended:
             return -1
         out = output_items[0]
         samples = None
         if not self._finish.is_set():
             try:
-                samples = self._reader.read(len(out))
-            except OSError as error:
+                samples = self.reader.read(len(out))
+            except Exception as error:  # the pictures so far still get through
                 self.error = error
         if samples is None:
             out[0] = 0
             self.add_item_tag(0, self.nitems_written(0), pmt.intern("srec_eof"), pmt.PMT_T)
-            self._ended = True
+            self.ended = True
             return 1
         out[:len(samples)] = samples
         return len(samples)
 
     def stop(self):
-        self._reader.close()
+        self.reader.close()
         return True
 
 
 class sample_sink(gr.sync_block):
-    """Stream in: what a writer takes. error: what went wrong, or None; then the flowgraph ends."""
+    """Stream in: what a writer takes. error: what went wrong, or None; then the flowgraph ends.
 
-    def __init__(self, writer, name="sample_sink"):
+    optional: after an error the samples are let through to nowhere instead. stay_open: what the writer wrote is closed by the caller, who
+    knows what it is worth.
+    """
+
+    def __init__(self, writer, name="sample_sink", optional=False, stay_open=False):
         gr.sync_block.__init__(self, name, [np.complex64], None)
-        self._writer, self._whole, self.error = writer, False, None
+        self.writer, self.error = writer, None
+        self._optional, self._stay_open = optional, stay_open
+        self.whole = False  # the end mark has come
 
+    def start(self):
+        try:
+            self.writer.open()
+        except Exception as error:
+            self.error = error
+            record_fault(self.alias(), describe(error))
+        return True
+
+    @guarded_work
     def work(self, input_items, output_items):
         samples = input_items[0]
-        try:
-            taken = self._writer.write(samples)
-        except OSError as error:
-            self.error = error
+        taken = len(samples)
+        if not self.error:
+            try:
+                taken = self.writer.write(samples)
+            except Exception as error:
+                self.error = error
+        if self.error and not self._optional:
             return -1
         if taken:
             n = self.nitems_read(0)
-            self._whole = bool(self.get_tags_in_range(0, n, n + taken, pmt.intern("srec_eof")))
+            self.whole = bool(self.get_tags_in_range(0, n, n + taken, pmt.intern("srec_eof")))
         return taken
 
+    def abandon(self):
+        """What the other end has not taken yet is given up, so that the flowgraph stops at once. Any thread."""
+        self.writer.abandon()
+
     def stop(self):
+        if self._stay_open:
+            return True
         try:
-            self._writer.close(self._whole and not self.error)
-        except OSError as error:
+            self.writer.close(self.whole and not self.error)
+        except Exception as error:
             self.error = self.error or error
         return True
 
@@ -213,27 +315,22 @@ class sample_sink(gr.sync_block):
 class recording_source(sample_source):
     """A SigMF recording as a stream of samples, then the end mark.
 
-    path: NAME, NAME.sigmf-meta or NAME.sigmf-data; cf32_le, ci16_le or cu8; repeat: start over for ever. Raises ValueError (sigmf.Fault) with one line.
+    path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf; repeat: start over for ever. Raises ValueError (sigmf.Fault) with one line.
     recording: what the metadata say (sigmf.Recording).
     """
 
     def __init__(self, path, repeat=False):
         self.recording = sigmf.Recording(path)
-        sample_source.__init__(self, FileReader(self.recording.data, self.recording.datatype, repeat), "recording_source")
+        sample_source.__init__(self, recording_reader(self.recording, repeat), "recording_source")
 
 
 class recording_sink(sample_sink):
-    """Samples into a SigMF recording; an existing one is overwritten.
+    """Samples into a SigMF recording, which gets its name when the flowgraph ends; until then it is called NAME.part.
 
-    datatype: cf32_le, ci16_le or cu8 (these two limit samples to full scale, 1); rate: samples per second; frequency: Hz, 0 = not told;
-    metadata: dict of what the metadata say of gr-srec (sigmf.SREC_KEYS). Raises OSError, ValueError.
+    datatype: cf32_le, ci16_le, ci8 or cu8 (all but the first limit samples to full scale, 1); rate: samples per second; frequency: Hz, 0 = not told;
+    metadata: dict of what the metadata say of gr-srec (sigmf.SREC_KEYS); overwrite: an existing recording is replaced, otherwise refused.
+    Raises OSError, ValueError.
     """
 
-    def __init__(self, path, datatype="cf32_le", rate=1e6, frequency=0.0, metadata=None):
-        if datatype not in sigmf.DATATYPES:
-            raise ValueError(f"datatype {datatype!r} is none of {', '.join(sigmf.DATATYPES)}")
-        if not 0 < rate < float("inf"):
-            raise ValueError("rate must be above 0")
-        writer = FileWriter(sigmf.paths(path)[1], datatype)
-        sigmf.write_meta(path, datatype, rate, frequency or None, metadata)
-        sample_sink.__init__(self, writer, "recording_sink")
+    def __init__(self, path, datatype="cf32_le", rate=1e6, frequency=0.0, metadata=None, overwrite=False):
+        sample_sink.__init__(self, RecordingWriter(path, datatype, rate, frequency or None, metadata, overwrite), "recording_sink")

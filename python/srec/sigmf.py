@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version 1.0). One channel,
-three datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio."""
+"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version 1.0), or both in the archive
+NAME.sigmf. One channel, four datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio."""
 import datetime
 import json
 import math
@@ -8,14 +8,15 @@ import os
 
 import numpy as np
 
-from .output import NewFile, json_bytes
+from . import sigmf_archive
+from .output import write_json
 from .text import printable
 
 VERSION = "1.0.0"
 META, DATA = ".sigmf-meta", ".sigmf-data"
 META_MAX = 64 << 20  # bytes of metadata that are read
 # NumPy type, offset and scale: sample = (stored - offset) / scale
-DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 32768.0), "cu8": ("u1", 127.5, 127.5)}
+DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 32768.0), "ci8": ("i1", 0.0, 128.0), "cu8": ("u1", 127.5, 127.5)}
 SREC_KEYS = {"model": str, "modulation": str, "samples_per_symbol": int, "rolloff": float, "symbol_rate": float, "level_dbfs": float,
              "cipher": str, "eta": float, "snr_db": float, "cfo_hz": float, "clock_ppm": float, "delay": float, "seed": int}
 
@@ -56,18 +57,25 @@ def paths(path):
     return path + META, path + DATA
 
 
+def archive_of(path):
+    """-> path of the archive that NAME.sigmf, or NAME where there is no NAME.sigmf-meta, stands for, or None"""
+    if any(path.endswith(ending) for ending in (META, DATA)):
+        return None
+    name = path if path.endswith(sigmf_archive.ENDING) else path + sigmf_archive.ENDING
+    return name if os.path.isfile(name) and (name == path or not os.path.exists(paths(path)[0])) else None
+
+
 def is_recording(path):
-    return any(path.endswith(e) for e in (META, DATA)) or os.path.exists(paths(path)[0])
+    return any(path.endswith(e) for e in (META, DATA)) or archive_of(path) is not None or os.path.exists(paths(path)[0])
 
 
 class Recording:
-    """meta, data: paths; datatype; rate in Hz; frequency in Hz or None; n_samples; srec: dict, the namespace without its prefix; metadata: all"""
+    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype; rate in Hz; frequency in Hz or None; n_samples; srec: dict, the namespace without its prefix; metadata: all"""
 
     def __init__(self, path):
         """Reads and checks the metadata. Raises Fault."""
-        self.meta, self.data = paths(path)
-        self.name = printable(self.meta)  # for messages
-        self.metadata = _load(self.meta)
+        text, size = self._find(path)
+        self.metadata = _parse(self.name, text)
         top = self.metadata.get("global")
         if not isinstance(top, dict):
             raise Fault(f"{self.name}: no SigMF metadata: the object \"global\" is missing")
@@ -86,14 +94,30 @@ class Recording:
             raise Fault(f"{self.name}: the data have header bytes between the samples, which cannot be read")
         self.frequency = _number(self.name, captures[0], "core:frequency") if captures else None
         self.srec = {key: self._own(top, key, kind) for key, kind in SREC_KEYS.items() if "srec:" + key in top}
-        try:
-            size = os.path.getsize(self.data)
-        except OSError as error:
-            raise Fault(f"{printable(self.data)}: {error.strerror}") from None
         self.n_samples, rest = divmod(size, bytes_per_sample(self.datatype))
         self.cut = rest != 0  # the last sample is not whole
         if not self.n_samples:
             raise Fault(f"{printable(self.data)}: there is no sample in it")
+
+    def _find(self, path):
+        """Sets meta, data, data_offset and name, that for messages. -> (text of the metadata, bytes of samples)"""
+        self.meta, self.data = paths(path)
+        self.data_offset, archive = 0, archive_of(path)
+        self.name = printable(archive or self.meta)
+        if not archive:
+            text = _read(self.meta)
+            try:
+                return text, os.path.getsize(self.data)
+            except OSError as error:
+                raise Fault(f"{printable(self.data)}: {error.strerror}") from None
+        self.meta = self.data = archive
+        try:
+            text, self.data_offset, size = sigmf_archive.locate(archive, META, DATA, META_MAX)
+        except sigmf_archive.Fault as error:
+            raise Fault(f"{self.name}: {printable(error, 100)}") from None
+        except OSError as error:
+            raise Fault(f"{self.name}: {error.strerror}") from None
+        return text, size
 
     def _own(self, top, key, kind):
         value = top["srec:" + key]
@@ -131,13 +155,16 @@ def _number(name, where, key):
     return number
 
 
-def _load(path):
-    name = printable(path)
+def _read(path):
     try:
         with open(path, "rb") as f:
-            text = f.read(META_MAX + 1)
+            return f.read(META_MAX + 1)
     except OSError as error:
-        raise Fault(f"{name}: {error.strerror}") from None
+        raise Fault(f"{printable(path)}: {error.strerror}") from None
+
+
+def _parse(name, text):
+    """name: of the file, for messages"""
     if len(text) > META_MAX:
         raise Fault(f"{name}: more than {META_MAX >> 20} MB of metadata")
     try:
@@ -153,9 +180,8 @@ def _load(path):
     return metadata
 
 
-def write_meta(path, datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
-    """Writes NAME.sigmf-meta, at once or not at all. Raises OSError. srec: dict with SREC_KEYS."""
-    meta, _ = paths(path)
+def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
+    """-> what a recording's metadata file holds, as JSON knows it. srec: dict with SREC_KEYS."""
     top = {"core:datatype": datatype, "core:sample_rate": rate, "core:version": VERSION, "core:recorder": recorder,
            "core:extensions": [{"name": "srec", "version": "0.1.0", "optional": True}]}
     if description:
@@ -164,5 +190,9 @@ def write_meta(path, datatype, rate, frequency=None, srec=None, recorder="gr-sre
     capture = {"core:sample_start": 0, "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
     if frequency is not None:
         capture["core:frequency"] = frequency
-    with NewFile(meta, overwrite=True) as f:
-        f.write(json_bytes({"global": top, "captures": [capture], "annotations": []}))
+    return {"global": top, "captures": [capture], "annotations": []}
+
+
+def write_meta(path, *what, **more):
+    """Writes NAME.sigmf-meta, at once or not at all; parameters as of metadata(). Raises OSError."""
+    write_json(paths(path)[0], metadata(*what, **more))

@@ -8,3 +8,11 @@ class Failure(Exception):
 
 class Usage(Exception):
     """Ends a command with exit code 2 and one line."""
+
+
+class Stopped(Exception):
+    """Ends a command that a signal has stopped before it had a result, with one line and exit code 128 + the signal's number."""
+
+    def __init__(self, text, number):
+        Exception.__init__(self, text)
+        self.exit_code = 128 + number

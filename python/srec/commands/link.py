@@ -5,14 +5,18 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from . import Failure, Usage
 from ..output import json_bytes, write_json as write_file
 from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
-DATATYPES = ("cf32_le", "ci16_le", "cu8")
-STOP_S = 30  # what a flowgraph may take to stop
+DATATYPES = ("cf32_le", "ci16_le", "ci8", "cu8")
+STOP_S = 5.0  # from a signal to the end of the process, and what a flowgraph may take to stop
+EXIT_S = 0.5  # of those, for the process itself
+FINISH_S = 3.0  # of those, for the picture in hand
+SILENT_S = 10  # a radio that gives or takes no sample for so long is out of order
 
 
 def add_link_arguments(parser):
@@ -30,6 +34,7 @@ def add_link_arguments(parser):
     parser.add_argument("--model", default="", help="model file (default: the installed one)")
     parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
     parser.add_argument("--json", metavar="FILE", help="write the figures of the run there ('-': standard output)")
+    parser.add_argument("--overwrite", action="store_true", help="files named as outputs may replace existing ones")
     parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS", help="between lines of the level meter on standard error, 0: none (default 5)")
 
 
@@ -97,10 +102,11 @@ def impairments(args):
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly. A second signal ends it at once."""
+    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly, within STOP_S. A second signal ends the process at once.
+    number: of the signal, or None."""
 
     def __init__(self):
-        self.event, self._old = threading.Event(), {}
+        self.number, self._at, self._old = None, None, {}
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,23 +114,31 @@ class Stop:
         return self
 
     def _handle(self, number, frame):
-        if self.event.is_set():
+        if self.number:
             os._exit(128 + number)
-        self.event.set()
+        self.number, self._at = number, time.monotonic()
 
     def __exit__(self, *_):
         for number, handler in self._old.items():
             signal.signal(number, handler)
 
     def __bool__(self):
-        return self.event.is_set()
+        return self.number is not None
+
+    def left(self, seconds=STOP_S):
+        """-> of so many seconds from the signal on, those that are left; all of them before a signal, at least 0"""
+        return seconds if self._at is None else max(0.0, self._at + seconds - time.monotonic())
 
 
 class Run:
-    """A flowgraph while used as a context: started, and stopped at the end whatever happens."""
+    """A flowgraph while used as a context: started, watched, and stopped at the end whatever happens. A block that fails ends the run with a
+    Failure; a flowgraph that does not stop in time ends the process."""
 
-    def __init__(self, top):
-        self._top = top
+    def __init__(self, command, top, stop):
+        """command: its name, for the last line; stop: a Stop"""
+        from gnuradio import srec
+        self._command, self._top, self._stop = command, top, stop
+        self._watch = srec.fault_watch()
         self._waiter = threading.Thread(target=top.wait, daemon=True)
 
     def __enter__(self):
@@ -133,15 +147,26 @@ class Run:
         return self
 
     def ended(self, timeout=0.0):
-        """-> True once the flowgraph has ended by itself"""
+        """-> True once the flowgraph has ended by itself. Raises Failure if a block has failed."""
         self._waiter.join(timeout)
+        self.check()
         return not self._waiter.is_alive()
 
-    def __exit__(self, *_):
+    def check(self):
+        """Raises Failure if a block has failed."""
+        for block, what in self._watch.faults()[:1]:
+            raise Failure(printable(f"{block} failed: {what}" if block else f"a block of GNU Radio failed: {what}"))
+
+    def __exit__(self, kind, error, _trace):
         self._top.stop()
-        self._waiter.join(STOP_S)
+        self._waiter.join(self._stop.left(STOP_S - EXIT_S))
         if self._waiter.is_alive():
-            raise Failure(f"the flowgraph did not stop within {STOP_S} s: a device hangs")
+            if isinstance(error, Failure):
+                print(f"{self._command}: {error}", file=sys.stderr)
+            print(f"{self._command}: a block does not stop: the process ends without it", file=sys.stderr, flush=True)
+            os._exit(1)
+        if kind is None and not self._stop:
+            self.check()
 
 
 def read_key(text, command, samples_from_stdin=False):
@@ -191,33 +216,57 @@ def number(value, digits=3):
     return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
-def meter_line(level):
-    """Figures of level_meter.read() -> text"""
+def meter_line(level, instead=None):
+    """Figures of level_meter.read() -> text; instead: what to say where no samples came"""
     if not level["samples"]:
-        return "no samples"
+        return instead or "no samples"
     text = f"level {decibel(level['level_db'])} dBFS, peak {decibel(level['peak_db'])} dBFS"
     return text + (f", CLIPPED {100 * level['clipped']:.3g} %" if level["clipped"] else ", not clipped")
 
 
-class Levels:
-    """Figures of a level meter over the whole run."""
+class _Sum:
+    """Level over several readings of a level_meter."""
 
-    def __init__(self, meter):
-        self._meter, self._n, self._energy, self._peak, self._clipped = meter, 0.0, 0.0, 0.0, 0.0
+    def __init__(self):
+        self.n, self._energy, self._peak, self._clipped = 0.0, 0.0, 0.0, 0.0
 
-    def read(self):
-        """-> what came since the call before"""
-        level = self._meter.read()
+    def add(self, level):
         n = level["samples"]
         if n:
-            self._n += n
+            self.n += n
             self._energy += n * 10 ** (0.1 * level["level_db"])
             self._peak = max(self._peak, 10 ** (0.05 * level["peak_db"]))
             self._clipped += n * level["clipped"]
-        return level
+
+    def level(self):
+        """-> as of level_meter.read()"""
+        return {"samples": int(self.n), "level_db": 10 * math.log10(self._energy / self.n) if self._energy else -math.inf,
+                "peak_db": 20 * math.log10(self._peak) if self._peak else -math.inf, "clipped": self._clipped / self.n if self.n else 0.0}
+
+
+class Levels:
+    """Figures of a level meter: over the whole run, and since they were last asked for."""
+
+    def __init__(self, meter):
+        self._meter, self._all, self._latest = meter, _Sum(), _Sum()
+
+    def _update(self):
+        level = self._meter.read()
+        self._all.add(level)
+        self._latest.add(level)
+
+    def samples(self):
+        """-> number so far"""
+        self._update()
+        return int(self._all.n)
+
+    def read(self):
+        """-> level since the call before"""
+        self._update()
+        latest, self._latest = self._latest, _Sum()
+        return latest.level()
 
     def figures(self):
-        self.read()
-        mean = self._energy / self._n if self._n else 0
-        return {"samples": int(self._n), "mean_dbfs": number(10 * math.log10(mean)) if mean else None,
-                "peak_dbfs": number(20 * math.log10(self._peak)) if self._peak else None, "clipped": self._clipped / self._n if self._n else 0.0}
+        self._update()
+        level = self._all.level()
+        return {"samples": level["samples"], "mean_dbfs": number(level["level_db"]), "peak_dbfs": number(level["peak_db"]), "clipped": level["clipped"]}

@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Receive pictures: from a radio, a recording, a ZeroMQ socket or a pipe."""
-import datetime
-import functools
 import os
 import queue
 import re
-import shlex
-import shutil
-import subprocess
 import sys
-import threading
+import time
 
 from . import Failure, Usage
-from . import link
-from ..text import printable
+from . import link, outputs
+from .hooks import Hooks, hook_command
 from .window import Window
+from ..guard import describe
+from ..text import printable
 
 PROGRESS_S = 0.2  # between pictures so far, in the window
 FOREVER_S = 1e6  # a file's picture may take as long as it takes
-SILENT_S = 10  # a radio that gives no sample for so long is out of order
-FINISH_S = 120  # for the picture in hand when the run is to end
-GRACE_BEATS = 50  # of a tenth of a second, after the flowgraph has ended by itself
-HOOKS_MAX = 64  # pictures that may wait for the hook
+FINISH_S = 120  # for the picture in hand when the window is closed
+GRACE_S = 5  # for what is on its way to the files after the flowgraph has ended by itself
+BUSY_S = 0.1  # with one message, from which on a block is worth a word
 
 
 def add_arguments(parser):
@@ -87,113 +83,23 @@ def check(args, kind, argument):
         raise Usage("--device sim:PICTURE: name a picture or a folder that the simulated transmitter sends")
     if args.format and kind in ("zmq", "uhd", "soapy", "sim") and not args.record:
         raise Usage("--format is for files, pipes and --record")
+    outputs.check_figures(args.json, args.overwrite)
+    check_files(args, kind, argument)
 
 
-def hook_command(text):
-    """-> list, the program first. Raises Usage if there is no such program."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise Usage(f"--hook: {error}") from None
-    if not words or not shutil.which(words[0]):
-        raise Usage(f"--hook: no program {words[0] if words else ''!r} on this machine")
-    return words
-
-
-class Hooks:
-    """Calls the hook for one picture after the other, apart from reception."""
-
-    def __init__(self, command):
-        self._command, self._paths = command, queue.Queue(HOOKS_MAX)
-        self.failed, self._said = 0, set()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def put(self, path):
-        try:
-            self._paths.put_nowait(path)
-        except queue.Full:
-            self._fault(f"{HOOKS_MAX} pictures wait for the hook: called no more until it has caught up")
-
-    def _fault(self, text):
-        self.failed += 1
-        if text not in self._said:
-            self._said.add(text)
-            print(f"srec receive: {text} (said once)", file=sys.stderr)
-
-    def _run(self):
-        while True:
-            path = self._paths.get()
-            if path is None:
-                return
-            try:
-                code = subprocess.run([*self._command, path], stdin=subprocess.DEVNULL, check=False).returncode
-                if code:
-                    self._fault(f"the hook ended with exit code {code}")
-            except OSError as error:
-                self._fault(f"the hook could not be started: {error.strerror}")
-
-    def close(self):
-        """All called and ended, unless the user loses patience."""
-        self._paths.put(None)
-        while self._thread.is_alive():
-            self._thread.join(0.2)
+def check_files(args, kind, argument):
+    reads = [("--key", [args.key]), ("--model", [args.model])]
+    if kind == "file":
+        reads.append(("--device", [argument, *outputs.recording(argument)]))
+    elif kind == "sim":
+        reads.append(("--device", outputs.pictures(argument)))
+    outputs.refuse_collisions(reads, [("--record", outputs.recording(args.record)), ("--json", [args.json])])
 
 
 def first_number(folder, prefix):
     """-> a number above those of the pictures that a run before has left"""
-    found = (re.fullmatch(re.escape(prefix) + r"(\d+)\.(?:png|json)", name) for name in os.listdir(folder))
+    found = (re.fullmatch(re.escape(prefix) + r"([0-9]{1,18})\.(?:png|json)", name) for name in os.listdir(folder))
     return max((int(m.group(1)) + 1 for m in found if m), default=0)
-
-
-def annotator(args):
-    """A block that puts what the command knows into the pictures' metadata; made here because the base class needs GNU Radio."""
-    import pmt
-    from gnuradio import gr
-    from ..metadata import to_dict, to_pmt
-
-    class Annotator(gr.basic_block):
-        def __init__(self):
-            gr.basic_block.__init__(self, "annotator", None, None)
-            for name, register in (("in", self.message_port_register_in), ("out", self.message_port_register_out)):
-                register(pmt.intern(name))
-            self.set_msg_handler(pmt.intern("in"), self._handle)
-
-        def _handle(self, message):
-            meta = pmt.car(message)
-            told = to_dict(meta)
-            if not told.get("eof"):
-                more = {"received": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"), "device": args.device,
-                        "modulation": args.modulation, "rate": float(args.rate), "symbol_rate": args.rate / args.sps}
-                if args.frequency is not None:
-                    more["frequency"] = float(args.frequency)
-                if "snr_db" in told:
-                    more["cfo_hz"] = told["cfo"] * args.rate / args.sps
-                    more["drift_hz_s"] = told["drift"] * (args.rate / args.sps) ** 2
-                    more["evm_percent"] = 100 * 10 ** (-0.05 * told["snr_db"])
-                meta = pmt.dict_update(meta, to_pmt(more))
-            self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(message)))
-
-    return Annotator()
-
-
-def pictures_of(sink):
-    """-> queue of the metadata dicts of the pictures that an image_sink has written"""
-    import pmt
-    from gnuradio import gr
-    from ..metadata import to_dict
-
-    class Collector(gr.basic_block):
-        def __init__(self):
-            gr.basic_block.__init__(self, "collector", None, None)
-            self.found = queue.Queue()
-            self.message_port_register_in(pmt.intern("info"))
-            self.set_msg_handler(pmt.intern("info"), self._keep)
-
-        def _keep(self, message):
-            self.found.put(to_dict(message))
-
-    return Collector()
 
 
 class Receiver:
@@ -202,7 +108,10 @@ class Receiver:
     def __init__(self, args, kind, argument, view=None):
         """view: an image_view, or None"""
         from gnuradio import gr, srec
-        from .. import devices, sample_io
+        from .. import devices
+        from ..recording import RecordingWriter
+        from ..sample_io import sample_sink
+        from .blocks import Annotator, Found
 
         self.top = gr.top_block("srec receive")
         if kind == "sim":
@@ -210,20 +119,21 @@ class Receiver:
             device = self._simulated(args, argument, view)
         else:
             device = self.source = devices.open_source(kind, argument, args)
-        os.makedirs(args.out, exist_ok=True)
         self.receiver = srec.receiver(args.key, args.modulation, soft=not args.hard, model=args.model, threads=args.threads,
                                       timeout=FOREVER_S if kind in ("file", "sim") else args.timeout, samples_per_symbol=args.sps, rolloff=args.rolloff,
                                       progress=PROGRESS_S if view else 0)
-        self.annotator = annotator(args)
+        self.annotator = Annotator(args)
+        os.makedirs(args.out, exist_ok=True)
         self.sink = srec.image_sink(args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix))
         self.meter = srec.level_meter()
-        self.collector = pictures_of(self.sink)
+        self.collector = Found()
         self.top.connect(device, self.receiver)
         self.top.connect(device, self.meter)
         self.record = None
         if args.record:
             told = {"modulation": args.modulation, "samples_per_symbol": args.sps, "rolloff": args.rolloff, "symbol_rate": args.rate / args.sps}
-            self.record = sample_io.recording_sink(args.record, args.datatype, args.rate, args.frequency or 0.0, told)
+            writer = RecordingWriter(args.record, args.datatype, args.rate, args.frequency, told, args.overwrite)
+            self.record = sample_sink(writer, "recording_sink", optional=True, stay_open=True)
             self.top.connect(device, self.record)
         self.top.msg_connect(self.receiver, "pdus", self.annotator, "in")
         self.top.msg_connect(self.annotator, "out", self.sink, "pdus")
@@ -259,7 +169,18 @@ class Receiver:
             self.receiver.finish()
 
     def error(self):
-        return getattr(self.source, "error", None) or getattr(self.record, "error", None)
+        return getattr(self.source, "error", None)
+
+    def waiting_for(self):
+        """-> what to say of a time without samples"""
+        from gnuradio import srec
+        if srec.busy_s(self.receiver.decoder) > BUSY_S:
+            return "decoding a picture"
+        if getattr(self.source, "ended", False):
+            return "all samples are read"
+        if getattr(getattr(self.source, "reader", None), "lost", 0):
+            return "no samples: the sender has gone, or sends longer messages than are taken"
+        return None
 
     def counters(self):
         """-> dict of both stages that reject: each burst or packet counts once"""
@@ -274,12 +195,13 @@ class Summary:
     """Figures of the pictures so far."""
 
     def __init__(self):
-        self.pictures = self.partial = self.lost = 0
+        self.pictures = self.partial = self.in_clear = self.lost = 0
         self._sums = {}
 
     def add(self, told):
         self.pictures += 1
         self.partial += told.get("patches_lost", 0) > 0
+        self.in_clear += told.get("cipher") == "none"
         self.lost += told.get("slices_lost", 0)
         for key in ("snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
             if key in told:
@@ -300,6 +222,8 @@ def picture_line(told):
     if "snr_db" in told:
         text += (f", SNR {told['snr_db']:.1f} dB, EVM {told['evm_percent']:.1f} %, CFO {round(told['cfo_hz'])} Hz, clock {told['clock_ppm']:.1f} ppm,"
                  f" level {told['level_db']:.1f} dBFS")
+    if told.get("cipher") == "none":
+        text += ", sent in clear"
     return text
 
 
@@ -320,6 +244,113 @@ def why_none(counters, samples):
     return "no burst was found: is the sender on, on this frequency and strong enough, and are --sps and --rate those of the sender?"
 
 
+class Reception:
+    """What goes on beside the flowgraph: lines and hooks for the pictures, the status, the end."""
+
+    def __init__(self, args, link_, kind, hooks, window):
+        self.args, self.link, self.hooks, self.window = args, link_, hooks, window
+        self.radio = link_.source is not None and kind in ("uhd", "soapy")
+        self.levels, self.summary = link.Levels(link_.meter), Summary()
+        self.finishing = None  # time.monotonic() when the end was asked for
+        self._said = self._moved = time.monotonic()
+        self._samples = 0
+        self._record_told = False
+
+    def report(self, wait):
+        """A line and the hook for the next picture that was written; waits for it at most so long. -> whether there was one"""
+        found = self.link.collector.found
+        try:
+            told = self.window.get(found, wait) if self.window else found.get(timeout=wait) if wait else found.get_nowait()
+        except queue.Empty:
+            return False
+        if told.get("event") == "picture":
+            self.summary.add(told)
+            print(picture_line(told), flush=True)
+            if self.hooks and told.get("path"):
+                self.hooks.put(self.link.sink.path(told["number"]))  # the metadata's is text, which a name need not be
+        return True
+
+    def _status(self):
+        counters, level = self.link.counters(), self.levels.read()
+        lost = sum(counters[key] for key in ("forged", "damaged", "truncated", "foreign_model", "unsupported", "unreadable"))
+        instead = None if level["samples"] else self.link.waiting_for()
+        return (f"{link.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']}, dropped {lost},"
+                f" pictures {self.summary.pictures}")
+
+    def _watch(self):
+        """Status, recording and radio. Raises Failure if the radio gives no samples."""
+        now, samples = time.monotonic(), self.levels.samples()
+        if self.args.status and now - self._said >= self.args.status:
+            self._said = now
+            print(f"srec receive: {self._status()}", file=sys.stderr)
+        if self.link.record and self.link.record.error and not self._record_told:
+            self._record_told = True
+            print(f"srec receive: the recording ends after {self.link.record.writer.n_samples} samples, the reception goes on:"
+                  f" {describe(self.link.record.error)}", file=sys.stderr)
+        if samples != self._samples or not self.radio or self.finishing:
+            self._samples, self._moved = samples, now
+        elif now - self._moved > link.SILENT_S:
+            raise Failure(f"{self.args.device}: the device gives no samples: is another program using it, or was it unplugged?")
+
+    def _left(self, stop):
+        """-> seconds that the picture in hand may still take"""
+        return stop.left(link.FINISH_S) if stop else self.finishing + FINISH_S - time.monotonic()
+
+    def follow(self, running, stop):
+        """Until the last picture is written, or its time is over. -> whether it was written"""
+        ended = None
+        while not self.link.sink.wait(0):
+            self.report(0.1)
+            self._watch()
+            if self.finishing is None and (stop or self.window and self.window.closed()):
+                self.finishing = time.monotonic()
+                self.link.finish()
+            if self.finishing is not None and self._left(stop) <= 0:
+                return False
+            if running.ended():  # what is on its way to the files still gets there
+                ended = ended or time.monotonic()
+                if time.monotonic() - ended > GRACE_S:
+                    return True
+        until = time.monotonic() + FINISH_S
+        while self.summary.pictures < self.link.sink.count - self.link.sink.dropped and time.monotonic() < until and not (stop and self._left(stop) <= 0):
+            self.report(0.1)
+        return True
+
+
+def receive(reception, stop):
+    """Runs the flowgraph. Raises Failure, OSError."""
+    record = reception.link.record
+    if record:
+        record.writer.open()
+    try:
+        with link.Run("srec receive", reception.link.top, stop) as running:
+            if not reception.follow(running, stop):
+                print("srec receive: stopped in the middle of a picture, which is lost", file=sys.stderr)
+            elif reception.window:
+                reception.window.hold(stop)
+    finally:
+        if record:
+            record.writer.commit()
+    while reception.report(0.0):
+        pass
+    reception._watch()
+    if reception.hooks:
+        reception.hooks.close(stop, link.STOP_S - link.EXIT_S)
+
+
+def figures(reception):
+    args, link_, hooks, summary = reception.args, reception.link, reception.hooks, reception.summary
+    level, counters = reception.levels.figures(), link_.counters()
+    return {"pictures": summary.pictures, "pictures_partial": summary.partial, "pictures_in_clear": summary.in_clear,
+            "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
+            "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
+            "drift_hz_s": summary.mean("drift_hz_s"), "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
+            "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"], "clipped": level["clipped"],
+            "samples_recorded": link_.record.writer.n_samples if link_.record else None,
+            "hooks_failed": hooks.failed if hooks else 0, "files_failed": link_.sink.dropped,
+            "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate, "frequency": args.frequency}
+
+
 def run(args):
     from .. import devices
     try:
@@ -329,80 +360,25 @@ def run(args):
     check(args, kind, argument)
     stdout = link.take_stdout() if args.json == "-" else 1
     args.key = link.read_key(args.key, "srec receive", kind == "-")
-    hooks = Hooks(hook_command(args.hook)) if args.hook else None
+    command = hook_command(args.hook) if args.hook else None
     try:
         window = Window(f"srec receive --device {args.device}") if args.view else None
         link_ = Receiver(args, kind, argument, window and window.view)
     except (devices.DeviceError, ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
     except OSError as error:
-        raise Failure(f"{error.filename}: {error.strerror}") from None
-    say = functools.partial(print, flush=True)
-    levels, summary = link.Levels(link_.meter), Summary()
-
-    def report(wait):
-        """Lines and hooks for the pictures that were written; waits for one at most so long"""
-        try:
-            told = window.get(link_.collector.found, wait) if window else link_.collector.found.get(timeout=wait)
-        except queue.Empty:
-            return False
-        if told.get("event") == "picture":
-            summary.add(told)
-            say(picture_line(told))
-            if hooks and told.get("path"):
-                hooks.put(link_.sink.path(told["number"]))  # the metadata's is text, which a name need not be
-        return True
-
-    def status():
-        c = link_.counters()
-        lost = c["forged"] + c["damaged"] + c["truncated"] + c["foreign_model"] + c["unsupported"] + c["unreadable"]
-        return f"{link.meter_line(levels.read())}; bursts {c['bursts']}, packets {c['accepted']}, dropped {lost}, pictures {summary.pictures}"
-
-    with link.Stop() as stop, link.Run(link_.top) as running:
-        waited, finishing, ended, silent = 0.0, None, 0, 0.0
-        while not link_.sink.wait(0):
-            if not report(0.1):
-                waited += 0.1
-            if args.status and waited >= args.status:
-                waited = 0.0
-                print(f"srec receive: {status()}", file=sys.stderr)
-            if kind in devices.RADIOS and silent is not None:
-                silent = None if levels.read()["samples"] else silent + 0.1
-                if silent and silent > SILENT_S:
-                    raise Failure(f"{args.device}: the device gives no samples: is another program using it, or was it unplugged?")
-            if finishing is None and (stop or window and window.closed()):
-                finishing = 0.0
-                link_.finish()
-            elif finishing is not None:
-                finishing += 0.1
-                if finishing > FINISH_S:
-                    break
-            if running.ended():  # what is on its way to the files still gets there
-                ended += 1
-                if ended > GRACE_BEATS:
-                    break
-        while summary.pictures < link_.sink.count - link_.sink.dropped and report(FINISH_S):
-            pass
-        if window:
-            window.hold(stop)
-    while report(0.0):
-        pass
-    if hooks:
-        hooks.close()
-    level, counters = levels.figures(), link_.counters()
-    result = {"pictures": summary.pictures, "pictures_partial": summary.partial, "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
-              "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
-              "drift_hz_s": summary.mean("drift_hz_s"), "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
-              "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"], "clipped": level["clipped"],
-              "hooks_failed": hooks.failed if hooks else 0, "files_failed": link_.sink.dropped,
-              "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate, "frequency": args.frequency}
+        raise Failure(describe(error)) from None
+    reception = Reception(args, link_, kind, Hooks(command) if command else None, window)
+    with link.Stop() as stop:
+        receive(reception, stop)
+    result = figures(reception)
     if args.json:
         link.write_json(args.json, result, stdout)
     if link_.error():
-        raise Failure(f"{args.device}: {link_.error().strerror or link_.error()}")
+        raise Failure(f"{args.device}: {describe(link_.error())}")
     if link_.sink.dropped:
         raise Failure(f"{link_.sink.dropped} pictures could not be written; the log above says why")
-    if not summary.pictures and not stop and finishing is None:
-        raise Failure(f"no picture: {why_none(counters, level['samples'])}")
-    say(f"{summary.pictures} picture{'s' * (summary.pictures != 1)}, {result['packets']} packets, {summary.lost} lost")
+    if not result["pictures"] and not stop and reception.finishing is None:
+        raise Failure(f"no picture: {why_none(result, result['samples'])}")
+    print(f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets, {result['packets_lost']} lost", flush=True)
     return 0

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send pictures: to a radio, a recording, a ZeroMQ socket or a pipe."""
-import functools
 import math
 import sys
-import threading
 import time
 
 from . import Failure, Usage
-from . import link
+from . import link, outputs
+from ..guard import describe
+from ..recording import RecordingWriter, part_of
 from ..text import printable
 
 IDLE = 4096  # samples of silence at a time, for radios: while none waits for a burst
 TAIL_S = 0.25  # silence after the last burst, so that a radio has sent what it holds when it is switched off
 FIGURES_S = 60  # for the lines of the last pictures, on a machine however busy
+BUSY_S = 0.1  # with one message, from which on a block is worth a word
 IN_FLIGHT = 2  # pictures: one is encoded while the one before is sent
 
 
@@ -42,6 +43,7 @@ def check(args, kind):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
     link.settle_cipher(args)
+    outputs.check_figures(args.json, args.overwrite)
     if args.repeat and kind in ("file", "sim"):
         raise Usage("--repeat does not go with this device: it would never end")
     if args.format and kind not in ("file", "-"):
@@ -50,6 +52,11 @@ def check(args, kind):
         raise Usage("--json -: standard output carries the samples; name a file")
     if kind in ("uhd", "soapy") and link.impaired(args):
         raise Usage("--snr, --cfo, --ppm and --delay simulate a channel; a radio has a real one")
+
+
+def check_files(args, kind, argument):
+    reads = [("--image", outputs.pictures(args.image)), ("--key", [args.key]), ("--model", [args.model])]
+    outputs.refuse_collisions(reads, [("--device", outputs.recording(argument) if kind == "file" else []), ("--json", [args.json])])
 
 
 def recording_metadata(args):
@@ -62,42 +69,17 @@ def recording_metadata(args):
     return told
 
 
-def collector(kinds):
-    """A block that keeps the dicts of one info port by their event; made here because the base class needs GNU Radio."""
-    import pmt
-    from gnuradio import gr
-    from ..metadata import to_dict
-
-    class Collector(gr.basic_block):
-        def __init__(self):
-            gr.basic_block.__init__(self, "collector", None, None)
-            self.lock, self.seen = threading.Lock(), {kind: [] for kind in kinds}
-            self.message_port_register_in(pmt.intern("info"))
-            self.set_msg_handler(pmt.intern("info"), self._keep)
-
-        def _keep(self, message):
-            told = to_dict(message)
-            with self.lock:
-                self.seen.get(told.get("event"), []).append(told)
-
-        def take(self, kind):
-            with self.lock:
-                taken, self.seen[kind] = self.seen[kind], []
-            return taken
-
-    return Collector()
-
-
 class Sender:
     """The flowgraph: source, transmitter, perhaps a simulated channel, device."""
 
     def __init__(self, args, kind, argument, fd):
         from gnuradio import gr, srec
         from .. import devices
+        from .blocks import Keeper
 
         self.top = gr.top_block("srec send")
         radio = kind in devices.RADIOS
-        # the device first: it is what fails most, and the networks take a second to load
+        # the device first: it is what fails most, and the networks take a second to load; a recording is made when all is well
         args.srec = recording_metadata(args) if kind == "file" else None
         self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
@@ -105,7 +87,7 @@ class Sender:
                                             cipher=args.cipher, samples_per_symbol=args.sps, rolloff=args.rolloff, amplitude=10 ** (0.05 * args.level),
                                             idle=IDLE if radio else 0, tail=math.ceil(TAIL_S * args.rate) if radio else 0)
         self.meter = srec.level_meter()
-        self.mapper, self.encoder, self.files = collector(("picture", "dropped")), collector(("picture", "dropped")), collector(("picture", "eof"))
+        self.mapper, self.encoder, self.files = Keeper(), Keeper(), Keeper()
         self.receiver = self.sink = None
         self.top.msg_connect(self.source, "pdus", self.transmitter, "pdus")
         self.top.msg_connect(self.source, "info", self.files, "info")
@@ -130,6 +112,130 @@ class Sender:
     def error(self):
         return getattr(self.device, "error", None)
 
+    def encoding(self):
+        from gnuradio import srec
+        return srec.busy_s(self.transmitter.encoder) > BUSY_S
+
+    def receivers(self):
+        """-> programs connected to a ZeroMQ socket, or None with another device"""
+        return getattr(getattr(self.device, "writer", None), "peers", None)
+
+    def open(self):
+        """Makes the recording, if it is one. Raises OSError."""
+        if self.device and hasattr(self.device, "writer"):
+            self.device.writer.open()
+
+    def abandon(self):
+        """What the other end has not taken is given up."""
+        if hasattr(self.device, "abandon"):
+            self.device.abandon()
+
+    def close(self, stop, good):
+        """The recording, if it is one, gets its name; after a signal it stays under the name of its part; one that is not good is removed.
+        Raises OSError."""
+        writer = getattr(self.device, "writer", None)
+        if not isinstance(writer, RecordingWriter):
+            return
+        if good and not self.error() and self.device.whole:
+            writer.commit()
+        elif good and stop and not self.error() and writer.n_samples:
+            writer.leave()
+            print(f"srec send: the recording is not whole: {part_of(writer.name)}", file=sys.stderr)
+        else:
+            writer.discard()
+
+
+class Report:
+    """Lines and sums of the pictures that have left."""
+
+    def __init__(self, args, sender):
+        self._args, self._sender, self._names = args, sender, {}
+        self._shared = False
+        self.read = self.sent = self.dropped = self.symbols = self.packets = 0
+
+    def update(self):
+        sender, args = self._sender, self._args
+        found = sender.files.take("picture")
+        self.read += len(found)
+        self._names.update((told["picture"], told["filename"]) for told in found)
+        for told in sender.mapper.take("picture"):
+            self.sent, self.symbols, self.packets = self.sent + 1, self.symbols + told["n_symbols"], self.packets + told["packets_sent"]
+            name = printable(self._names.pop(told["picture"], "?"))
+            print(f"picture {told['picture']}: {name}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
+                  f" {told['n_symbols'] * args.sps / args.rate:.2f} s", flush=True)
+        self.dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
+        sender.encoder.take("picture")
+        if (sender.receivers() or 0) > 1 and not self._shared:
+            self._shared = True
+            print(f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the samples out among them, and none gets"
+                  " whole packets; one address is for one receiver", file=sys.stderr)
+
+    def skipped(self):
+        return self._sender.source.skipped
+
+    def settled(self):
+        """Whether each picture that was read has left or was dropped."""
+        return self.sent + self.dropped >= self.read
+
+
+def status_line(sender, level):
+    if level["samples"]:
+        return link.meter_line(level)
+    if sender.receivers() == 0:
+        return "no receiver is connected"
+    return link.meter_line(level, "encoding a picture" if sender.encoding() else None)
+
+
+def follow(args, kind, sender, running, stop, report, levels):
+    """Until the flowgraph has ended, or a signal came. Raises Failure if the radio takes no samples."""
+    from .. import devices
+    said = moved = time.monotonic()
+    samples = 0
+    while not stop and not running.ended(0.1) and not (sender.sink and sender.sink.wait(0)):
+        report.update()
+        now = time.monotonic()
+        if args.status and now - said >= args.status:
+            said = now
+            print(f"srec send: {status_line(sender, levels.read())}", file=sys.stderr)
+        if levels.samples() != samples or kind not in devices.RADIOS:
+            samples, moved = levels.samples(), now
+        elif now - moved > link.SILENT_S:
+            raise Failure(f"{args.device}: the device has taken no samples for {link.SILENT_S} s: was it unplugged?")
+    until = time.monotonic() + FIGURES_S
+    report.update()
+    while kind == "sim" and not stop and not report.settled() and time.monotonic() < until:
+        time.sleep(0.02)
+        report.update()
+    if stop:
+        sender.abandon()
+
+
+def send(args, kind, sender, report, levels):
+    """Runs the flowgraph. -> the Stop"""
+    good = False
+    with link.Stop() as stop:
+        sender.open()
+        try:
+            with link.Run("srec send", sender.top, stop) as running:
+                follow(args, kind, sender, running, stop, report, levels)
+            report.update()
+            good = bool(report.sent)
+        finally:
+            sender.close(stop, good)
+    return stop
+
+
+def figures(args, sender, report, levels):
+    level = levels.figures()
+    result = {"pictures": report.sent, "pictures_skipped": report.skipped(), "pictures_dropped": report.dropped, "packets": report.packets,
+              "n_symbols": report.symbols, "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"],
+              "clipped": level["clipped"], "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate,
+              "frequency": args.frequency, "eta": args.eta}
+    if sender.receiver:
+        result["pictures_received"] = sender.sink.count
+        result["packets_received"] = sender.receiver.packet_decoder.accepted()
+    return result
+
 
 def run(args):
     from .. import devices
@@ -140,64 +246,30 @@ def run(args):
     check(args, kind)
     if kind == "sim" and argument:
         raise Usage("--device sim: takes no picture here; --image names it")
+    check_files(args, kind, argument)
     stdout = link.take_stdout() if kind == "-" or args.json == "-" else 1
     args.key = link.read_key(args.key, "srec send")
     try:
         sender = Sender(args, kind, argument, stdout)
     except (devices.DeviceError, ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
-    say = functools.partial(print, flush=True)
-    levels, names, read, sent, dropped, symbols, packets = link.Levels(sender.meter), {}, 0, 0, 0, 0, 0
-
-    def report():
-        """Lines for the pictures that have left"""
-        nonlocal read, sent, dropped, symbols, packets
-        found = sender.files.take("picture")
-        read += len(found)
-        names.update((told["picture"], told["filename"]) for told in found)
-        for told in sender.mapper.take("picture"):
-            sent, symbols, packets = sent + 1, symbols + told["n_symbols"], packets + told["packets_sent"]
-            say(f"picture {told['picture']}: {printable(names.pop(told['picture'], '?'))}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
-                  f" {told['n_symbols'] * args.sps / args.rate:.2f} s")
-        dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
-        sender.encoder.take("picture")
-
-    with link.Stop() as stop, link.Run(sender.top) as running:
-        waited = 0.0
-        while not stop and not running.ended(0.1) and not (sender.sink and sender.sink.wait(0)):
-            report()
-            waited += 0.1
-            if args.status and waited >= args.status:
-                waited = 0.0
-                print(f"srec send: {link.meter_line(levels.read())}", file=sys.stderr)
-        until = time.monotonic() + FIGURES_S
-        report()
-        while kind == "sim" and not stop and sent + dropped < read and time.monotonic() < until:
-            time.sleep(0.02)
-            report()
-    report()
-    level = levels.figures()
-    result = {"pictures": sent, "pictures_dropped": dropped, "packets": packets, "n_symbols": symbols, "samples": level["samples"],
-              "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"], "clipped": level["clipped"], "device": args.device,
-              "modulation": args.modulation, "sps": args.sps, "rate": args.rate, "frequency": args.frequency, "eta": args.eta}
-    if sender.receiver:
-        result["pictures_received"] = sender.sink.count
-        result["packets_received"] = sender.receiver.packet_decoder.accepted()
+    levels, report = link.Levels(sender.meter), Report(args, sender)
+    stop = send(args, kind, sender, report, levels)
+    result = figures(args, sender, report, levels)
     if args.json:
         link.write_json(args.json, result, stdout)
-    skipped = next(iter(told["skipped"] for told in sender.files.take("eof")), 0)
     if isinstance(sender.error(), BrokenPipeError):
         raise Failure("the reader of the pipe has gone")
     if sender.error():
-        raise Failure(f"{args.device}: {sender.error().strerror or sender.error()}")
+        raise Failure(f"{args.device}: {describe(sender.error())}")
     if stop:
-        print(f"srec send: stopped after {sent} picture{'s' * (sent != 1)}", file=sys.stderr)
+        print(f"srec send: stopped after {report.sent} picture{'s' * (report.sent != 1)}", file=sys.stderr)
         return 0
-    if not sent:
-        raise Failure(f"no picture was sent: {skipped} could not be read, {dropped} not encoded; the log above says why")
-    if level["clipped"]:
-        print(f"srec send: {100 * level['clipped']:.3g} % of the samples exceed full scale: lower --level", file=sys.stderr)
+    if not report.sent:
+        raise Failure(f"no picture was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above says why")
+    if result["clipped"]:
+        print(f"srec send: {100 * result['clipped']:.3g} % of the samples exceed full scale: lower --level", file=sys.stderr)
     if sender.receiver:
-        say(f"sim: {result['pictures_received']} of {sent} pictures and {result['packets_received']} of {packets} packets arrive")
-        return 0 if result["pictures_received"] == sent else 1
+        print(f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of {report.packets} packets arrive", flush=True)
+        return 0 if result["pictures_received"] == report.sent else 1
     return 0

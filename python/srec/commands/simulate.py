@@ -5,11 +5,13 @@ import os
 import sys
 import time
 
-from . import Failure, Usage, link
+from . import Failure, Stopped, Usage, link, outputs
 from ..output import NewFile, json_bytes
 from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
+PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # that it writes, as PNG files
+MARK = "srec simulate"  # in these, so that a later run knows them
 PICTURE_TIMEOUT_S = 3600
 FIGURES_S = 60  # for the figures, which travel beside the pictures, on a machine however busy
 BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
@@ -40,6 +42,7 @@ def add_arguments(parser):
     parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
     parser.add_argument("--precision", default="f32", choices=("f32", "bf16"), help="bf16 needs a processor that has it (default f32)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files in --out and of --json that are not of an earlier run")
 
 
 def check(args):
@@ -51,6 +54,11 @@ def check(args):
     link.settle_cipher(args)
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
+    results = [os.path.join(args.out, name + ".png") for name in PICTURES]
+    reads = [("--image", [args.image]), ("--key", [args.key]), ("--model", [args.model]), ("--enhancer", [args.enhancer])]
+    outputs.refuse_collisions(reads, [("--out", results), ("--json", [args.json])])
+    outputs.check_figures(args.json, args.overwrite)
+    outputs.check_pictures(results, MARK, args.overwrite)
 
 
 def check_memory(path, enhancer):
@@ -69,27 +77,6 @@ def keys_of(args):
     else:
         key = srec.key(args.key or f"seed:{args.seed}", warn=False)  # nothing is sent: any key will do
     return key, srec.key(f"seed:{args.seed ^ 0x5EED}", warn=False) if args.wrong_key else key
-
-
-def collector(gr, pmt):
-    """A block that keeps the dicts of one info port; made here because the base class needs GNU Radio. One for each port: a block ends
-    as soon as any of the blocks that send it messages has ended."""
-    from ..metadata import to_dict
-
-    class Collector(gr.basic_block):
-        def __init__(self):
-            gr.basic_block.__init__(self, "collector", None, None)
-            self.seen = []
-            self.message_port_register_in(pmt.intern("info"))
-            self.set_msg_handler(pmt.intern("info"), self._keep)
-
-        def _keep(self, msg):
-            self.seen.append(to_dict(msg))
-
-        def last(self, event):
-            return next((d for d in reversed(self.seen) if d.get("event") == event), {})
-
-    return Collector()
 
 
 def find_enhancer(args):
@@ -123,8 +110,8 @@ def at_full_size(received, args, picture):
 
 def flowgraph(args, keys, enhancer):
     """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
-    import pmt
     from gnuradio import gr, srec
+    from .blocks import Keeper
 
     top = gr.top_block("srec simulate")
     source = srec.image_source(args.image, in_flight=1)
@@ -139,7 +126,7 @@ def flowgraph(args, keys, enhancer):
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
     sinks = {name: srec.image_sink() for name in (*receivers, "before")}
-    info = {name: collector(gr, pmt) for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
+    info = {name: Keeper() for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(transmitter, "info", source, "next")
     top.msg_connect(transmitter, "encoder_info", source, "next")
@@ -160,16 +147,25 @@ def flowgraph(args, keys, enhancer):
     return top, sinks, info
 
 
-def wait_for(sinks, started):
-    """Until both ends have seen the end mark; a word now and then on long work."""
-    said = time.monotonic()
-    while not all(sink.wait(0.1) for sink in sinks.values()):
-        now = time.monotonic()
-        if now - said > 5:
-            print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)
-            said = now
-        if now - started > PICTURE_TIMEOUT_S:
-            raise Failure("no end after an hour: giving up")
+def simulate(top, sinks, info, ends, stop):
+    """Runs the flowgraph until both ends have seen the end mark and the blocks in `ends` have told all their figures; a word now and then on
+    long work. Raises Failure or Stopped."""
+    started = said = time.monotonic()
+    with link.Run("srec simulate", top, stop) as running:
+        while not all(sink.wait(0) for sink in sinks.values()):
+            if stop:
+                raise Stopped("stopped; no picture was written", stop.number)
+            if running.ended(0.1) and not all(sink.wait(0) for sink in sinks.values()):
+                raise Failure("the flowgraph ended before the last picture was through")
+            now = time.monotonic()
+            if now - said > 5:
+                print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)
+                said = now
+            if now - started > PICTURE_TIMEOUT_S:
+                raise Failure("no end after an hour: giving up")
+        until = time.monotonic() + FIGURES_S
+        while not stop and not all(info[name].last("eof") for name in ends) and time.monotonic() < until:
+            time.sleep(0.02)
 
 
 def write_results(args, pictures, caption, result):
@@ -185,8 +181,8 @@ def write_results(args, pictures, caption, result):
 
         files = []
         for name, _, array, _ in there:
-            Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG")
-        sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG")
+            Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG", pnginfo=outputs.marked(MARK))
+        sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG", pnginfo=outputs.marked(MARK))
         if args.json and args.json != "-":
             new(args.json).write(json_bytes(result))
         for file in files:
@@ -209,21 +205,14 @@ def run(args):
         check_memory(args.image, enhancer)
         picture = load_picture(args.image)
         os.makedirs(args.out, exist_ok=True)
-        started = time.monotonic()
         top, sinks, info = flowgraph(args, keys_of(args), enhancer)
     except OSError as error:
         raise Failure(f"{printable(error.filename)}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
-    top.start()
-    try:
-        wait_for(sinks, started)
-        ends, until = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else []), time.monotonic() + FIGURES_S
-        while not all(info[name].last("eof") for name in ends) and time.monotonic() < until:
-            time.sleep(0.02)
-    finally:
-        top.stop()
-        top.wait()
+    ends = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else [])
+    with link.Stop() as stop:
+        simulate(top, sinks, info, ends, stop)
 
     encoder, mapper, decoder = info["encoder"].last("picture"), info["mapper"].last("picture"), info["bob"].last("picture")
     counters = info["packets"].last("eof")

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blocks of the commands' own. Imported when a command runs: they need GNU Radio."""
+import collections
+import datetime
+import queue
+import threading
+
+import pmt
+
+from ..guard import message_block
+from ..metadata import to_dict, to_pmt
+
+
+class Keeper(message_block):
+    """Keeps the dicts that come on its port `info`, of one sender: a message block ends as soon as one of its senders has ended."""
+
+    def __init__(self):
+        message_block.__init__(self, "keeper", None, None)
+        self._lock = threading.Lock()  # guards what follows
+        self._latest = {}  # by event
+        self._kept = collections.defaultdict(list)  # by event, not taken yet
+        self.message_port_register_in(pmt.intern("info"))
+        self.set_msg_handler(pmt.intern("info"), self._keep)
+
+    def _keep(self, message):
+        told = to_dict(message)
+        with self._lock:
+            self._latest[told.get("event")] = told
+            self._kept[told.get("event")].append(told)
+
+    def take(self, event):
+        """-> those of this event since the call before"""
+        with self._lock:
+            return self._kept.pop(event, [])
+
+    def last(self, event):
+        """-> the latest of this event, or {}"""
+        with self._lock:
+            return self._latest.get(event, {})
+
+
+class Found(message_block):
+    """Puts the dicts that come on its port `info` into the queue `found`."""
+
+    def __init__(self):
+        message_block.__init__(self, "found", None, None)
+        self.found = queue.Queue()
+        self.message_port_register_in(pmt.intern("info"))
+        self.set_msg_handler(pmt.intern("info"), self._put)
+
+    def _put(self, message):
+        self.found.put(to_dict(message))
+
+
+class Annotator(message_block):
+    """Puts what `srec receive` knows into the pictures' metadata."""
+
+    def __init__(self, args):
+        message_block.__init__(self, "annotator", None, None)
+        self._args = args
+        self.message_port_register_in(pmt.intern("in"))
+        self.message_port_register_out(pmt.intern("out"))
+        self.set_msg_handler(pmt.intern("in"), self._handle)
+
+    def _handle(self, message):
+        meta, args = pmt.car(message), self._args
+        told = to_dict(meta)
+        if not told.get("eof"):
+            more = {"received": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"), "device": args.device,
+                    "modulation": args.modulation, "rate": float(args.rate), "symbol_rate": args.rate / args.sps}
+            if args.frequency is not None:
+                more["frequency"] = float(args.frequency)
+            if "snr_db" in told:
+                more["cfo_hz"] = told["cfo"] * args.rate / args.sps
+                more["drift_hz_s"] = told["drift"] * (args.rate / args.sps) ** 2
+                more["evm_percent"] = 100 * 10 ** (-0.05 * told["snr_db"])
+            meta = pmt.dict_update(meta, to_pmt(more))
+        self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(message)))

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that `srec receive --hook` calls for each picture."""
+import queue
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+
+from . import Usage
+
+WAITING_MAX = 64  # pictures that may wait for the hook
+
+
+def hook_command(text):
+    """-> list, the program first. Raises Usage if there is no such program."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Usage(f"--hook: {error}") from None
+    if not words or not shutil.which(words[0]):
+        raise Usage(f"--hook: no program {words[0] if words else ''!r} on this machine")
+    return words
+
+
+class Hooks:
+    """Calls the hook for one picture after the other, apart from reception. failed: calls that ended with an error or found no place."""
+
+    def __init__(self, command):
+        self._command, self._paths = command, queue.Queue(WAITING_MAX)
+        self.failed, self._said = 0, set()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def put(self, path):
+        try:
+            self._paths.put_nowait(path)
+        except queue.Full:
+            self._fault(f"{WAITING_MAX} pictures wait for the hook: called no more until it has caught up")
+
+    def _fault(self, text):
+        self.failed += 1
+        if text not in self._said:
+            self._said.add(text)
+            print(f"srec receive: {text} (said once)", file=sys.stderr)
+
+    def _run(self):
+        while True:
+            path = self._paths.get()
+            if path is None:
+                return
+            try:
+                code = subprocess.run([*self._command, path], stdin=subprocess.DEVNULL, check=False).returncode
+                if code:
+                    self._fault(f"the hook ended with exit code {code}")
+            except (OSError, ValueError) as error:
+                self._fault(f"the hook could not be started: {getattr(error, 'strerror', None) or error}")
+
+    def close(self, stop, seconds):
+        """Returns when all have been called and have ended; after a signal, so many seconds after it at the latest: then a hook that still runs
+        is left to itself, and those that wait are not called."""
+        threading.Thread(target=self._paths.put, args=(None,), daemon=True).start()  # it may be full
+        told = False
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            if stop and not told and self._thread.is_alive():
+                told = True
+                print("srec receive: stopping; the hook still runs", file=sys.stderr, flush=True)
+            if stop and stop.left(seconds) <= 0:
+                print("srec receive: the hook is left to itself", file=sys.stderr)
+                return

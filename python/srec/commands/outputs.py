@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files a command reads and which it writes: no output is an input, no two outputs are one file, and nothing is overwritten unasked."""
+import contextlib
+import json
+import os
+import stat
+
+from . import Failure, Usage
+from .. import sigmf
+
+FIGURES_MAX = 1 << 20  # bytes of a file that may hold figures
+
+
+def is_same(a, b):
+    """Whether two paths lead to one regular file; neither need exist."""
+    with contextlib.suppress(OSError):
+        one, other = os.stat(a), os.stat(b)
+        return stat.S_ISREG(one.st_mode) and os.path.samestat(one, other)
+    return os.path.realpath(a) == os.path.realpath(b) and not os.path.exists(a)
+
+
+def pictures(path):
+    """-> files that --image names, readable or not"""
+    if not os.path.isdir(path):
+        return [path]
+    return [os.path.join(path, name) for name in os.listdir(path)]
+
+
+def recording(path):
+    return list(sigmf.paths(path)) if path else []
+
+
+def refuse_collisions(reads, writes):
+    """reads, writes: [(option, [path])]. Raises Usage if an output is an input, or if two outputs are one file."""
+    inputs = [(option, path) for option, paths in reads for path in paths if path]
+    outputs = [(option, path) for option, paths in writes for path in paths if path and path != "-"]
+    for n, (option, path) in enumerate(outputs):
+        for read, source in inputs:
+            if is_same(path, source):
+                raise Usage(f"{option} {path}: that is the file that {read} names; an output must be another one")
+        for other, target in outputs[:n]:
+            if is_same(path, target):
+                raise Usage(f"{option} {path}: {other} writes there")
+
+
+def check_figures(path, overwrite):
+    """Where --json goes: an earlier run's figures are replaced, another file only if that is asked for. Raises Failure."""
+    if not path or path == "-" or overwrite or not os.path.isfile(path) or os.path.getsize(path) == 0:
+        return
+    try:
+        with open(path, "rb") as file:
+            good = isinstance(json.loads(file.read(FIGURES_MAX)), dict)
+    except (OSError, ValueError, RecursionError):
+        good = False
+    if not good:
+        raise Failure(f"{path}: exists and does not hold figures of a run; --overwrite replaces it")
+
+
+def marked(mark):
+    """-> what Image.save() puts into a PNG file so that check_pictures() knows it"""
+    from PIL.PngImagePlugin import PngInfo
+    information = PngInfo()
+    information.add_text("Software", mark)
+    return information
+
+
+def _has_mark(path, mark):
+    from PIL import Image
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software") == mark
+    except (OSError, ValueError, SyntaxError):
+        return False
+
+
+def check_pictures(paths, mark, overwrite):
+    """Where pictures go: those with the mark are replaced, other files only if that is asked for. Raises Failure."""
+    for path in paths:
+        if os.path.lexists(path) and not overwrite and not _has_mark(path, mark):
+            raise Failure(f"{path}: exists and is not of an earlier run; --overwrite replaces it")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SigMF archives: NAME.sigmf, a tar file with the two files of a recording. They are read where they are; nothing is unpacked."""
+import tarfile
+
+ENDING = ".sigmf"
+MEMBERS_MAX = 1000
+
+
+class Fault(ValueError):
+    """What is wrong with an archive, without its name."""
+
+
+def _members(tar, meta_ending, data_ending):
+    """-> {name without ending: {ending: TarInfo}} of the plain files with these endings"""
+    found = {}
+    for number, member in enumerate(tar):
+        if number >= MEMBERS_MAX:
+            raise Fault(f"more than {MEMBERS_MAX} files in the archive")
+        for ending in (meta_ending, data_ending):
+            if member.name.endswith(ending) and member.isreg() and not member.issparse():
+                found.setdefault(member.name[:-len(ending)], {})[ending] = member
+    return found
+
+
+def locate(path, meta_ending, data_ending, meta_max):
+    """-> (bytes of the metadata, at most meta_max + 1; offset and size of the samples in the file). Raises Fault, OSError."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            found = _members(tar, meta_ending, data_ending)
+            whole = [files for files in found.values() if len(files) == 2]
+            if len(whole) > 1:
+                raise Fault(f"the archive holds {len(whole)} recordings; one can be read: unpack it")
+            if not whole:
+                raise Fault(f"no {meta_ending} with its {data_ending} in the archive")
+            meta, data = whole[0][meta_ending], whole[0][data_ending]
+            text = tar.extractfile(meta).read(meta_max + 1)
+            tar.fileobj.seek(0, 2)
+            if tar.fileobj.tell() < data.offset_data + data.size:
+                raise Fault("the archive is cut off")
+            return text, data.offset_data, data.size
+    except (tarfile.TarError, EOFError, UnicodeError) as error:
+        raise Fault(f"not an archive that can be read (tar, not compressed): {error}") from None
