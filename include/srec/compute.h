@@ -21,7 +21,7 @@ typedef enum srec_precision {
     SREC_PRECISION_BF16 = 1 /*!< activations and weights bfloat16, sums f32; needs AVX-512 BF16 or AMX */
 } srec_precision;
 
-/*! Called between tiles from the thread that runs the network. \return false to stop: the run ends with SREC_ERR_CANCELLED. */
+/*! Called from the thread that runs the network, between tiles, and in the decoder between rows of patches being concealed. \return false to stop: the run ends with SREC_ERR_CANCELLED. */
 typedef bool (*srec_progress_fn)(void *context, size_t done, size_t total);
 
 /*! All zero is a good default: oneDNN, f32, all cores, 1024-pixel tiles, no progress. */

@@ -6,6 +6,7 @@
 #define SREC_SLICE_H
 
 #include <srec/encoder.h>
+#include <stdbool.h>
 
 SREC_BEGIN_DECLS
 
@@ -44,6 +45,16 @@ SREC_API srec_status srec_slice_extract(const srec_model *model, const srec_feat
 
 /*! Feature bytes of a slice: sum of ladder(rate_map[i]); 0 if a step is beyond the model's ladder. */
 SREC_API size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice);
+
+/*! Whether the picture that a slice describes is possible with this model: size, channels, format, number of slices; and the slice one of them.
+ *  \return SREC_OK, SREC_ERR_MODEL if it was made with another model, SREC_ERR_ARG */
+SREC_API srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *slice, srec_error *error);
+
+/*! The same, and whether the slice's rate map and \p n_features fit each other and the picture. The rate map is read. */
+SREC_API srec_status srec_slice_check(const srec_model *model, const srec_slice *slice, size_t n_features, srec_error *error);
+
+/*! Whether two slices describe the same picture: all but slice, patches and rate map is equal. The session is not known here. */
+SREC_API bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b);
 
 /*! Which prior table each feature of the slice uses. \param[out] tables (srec_slice_bytes) */
 SREC_API srec_status srec_slice_prior_tables(const srec_model *model, const srec_slice *slice, uint8_t *tables, size_t capacity);

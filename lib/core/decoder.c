@@ -2,27 +2,30 @@
 #include <srec/decoder.h>
 
 #include "buffer.h"
+#include "conceal.h"
 #include "model_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct srec_decoder {
     const srec_model *model;
-    srec_tiler *fd, *gs;
+    srec_compute compute;
+    srec_tiler *fd;
+    srec_tiler *gs;
     /* the picture begun */
     bool begun;
     srec_slice picture;       /* its common fields; no rate map */
-    uint32_t cols, rows;
+    uint32_t cols;            /* patches */
+    uint32_t rows;            /* patches */
     srec_buffer feature;      /* (patches, C): what the linear maps make of a patch's features */
     srec_buffer latent;       /* (patches, C) */
     srec_buffer received;     /* (patches) 1: its slice is there */
     srec_buffer deviation;    /* (patches) as srec_decoder_deviation() says */
     srec_buffer slices;       /* (n_slices) 1: there */
     srec_buffer patches;      /* raster indices of a slice's patches */
-    uint64_t n_features;
-    double deviation_sum;
+    uint64_t n_features;      /* added so far */
+    double deviation_sum;     /* over them */
 };
 
 srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out, srec_error *error)
@@ -35,6 +38,8 @@ srec_status srec_decoder_create(const srec_model *model, const srec_compute *com
     if (!d)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     d->model = model;
+    if (compute)
+        d->compute = *compute;
     srec_status status = srec_tiler_create(model->nets[SREC_NET_FD], compute, model->patch, &d->fd, error);
     if (status == SREC_OK)
         status = srec_tiler_create(model->nets[SREC_NET_GS], compute, model->patch, &d->gs, error);
@@ -77,16 +82,12 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     if (!d || !slice)
         return srec_fail(error, SREC_ERR_ARG, "no slice");
     d->begun = false;
-    if (slice->model_id != srec_model_id(d->model))
-        return srec_fail(error, SREC_ERR_MODEL, "the slice was made with another model");
-    if (slice->width < 1 || slice->height < 1 || slice->width > SREC_IMAGE_MAX_SIDE || slice->height > SREC_IMAGE_MAX_SIDE ||
-        (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS || slice->scale > 2)
-        return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible picture");
+    srec_status status = srec_slice_check_picture(d->model, slice, error);
+    if (status != SREC_OK)
+        return status;
     srec_patch_grid(slice->width, slice->height, &d->cols, &d->rows);
     const unsigned channels = d->model->channels;
-    size_t patches = (size_t)d->cols * d->rows;
-    if (slice->n_slices < 1 || slice->n_slices > patches)
-        return srec_fail(error, SREC_ERR_ARG, "%u slices for %zu patches", slice->n_slices, patches);
+    const size_t patches = (size_t)d->cols * d->rows;
     if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) || !srec_buffer_need(&d->received, patches) ||
         !srec_buffer_need(&d->deviation, patches * sizeof(float)) || !srec_buffer_need(&d->slices, slice->n_slices))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width, slice->height);
@@ -112,13 +113,12 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
 {
     if (!d || !d->begun || !s || !s->rate_map || (n && !mean))
         return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no slice");
-    const srec_slice *p = &d->picture;
-    if (s->picture != p->picture || s->width != p->width || s->height != p->height || s->channels != p->channels || s->n_slices != p->n_slices ||
-        s->format != p->format || (s->scale == 2) != (p->scale == 2) || s->model_id != p->model_id || s->slice >= p->n_slices)
+    if (!srec_slice_same_picture(s, &d->picture))
         return srec_fail(error, SREC_ERR_ARG, "the slice belongs to another picture");
-    size_t count = srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, NULL, 0);
-    if (count != s->n_patches || n == 0 || n != srec_slice_bytes(d->model, s))
-        return srec_fail(error, SREC_ERR_ARG, "the slice has %u patches and %zu features where %zu patches are expected", s->n_patches, n, count);
+    srec_status status = srec_slice_check(d->model, s, n, error);
+    if (status != SREC_OK)
+        return status;
+    const size_t count = s->n_patches;
     if (!srec_buffer_need(&d->patches, count * sizeof(uint32_t)))
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     uint32_t *patches = d->patches.data;
@@ -139,48 +139,6 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
     d->n_features += n;
     ((uint8_t *)d->slices.data)[s->slice] = 1;
     return SREC_OK;
-}
-
-/* Latents of lost patches: mean of the known neighbours, nearer ones (sharing a side) counting double; from the rims of holes inward.
- * \p state (patches): 1 received, 0 lost; left as it was. */
-static void conceal(float *latent, uint8_t *state, size_t cols, size_t rows, unsigned channels)
-{
-    bool again = true;
-    for (uint8_t round = 2; again && round < 255; round++) {
-        again = false;
-        for (size_t y = 0; y < rows; y++)
-            for (size_t x = 0; x < cols; x++) {
-                size_t p = y * cols + x;
-                if (state[p])
-                    continue;
-                float *l = latent + p * channels, weight = 0.0f;
-                for (int dy = -1; dy <= 1; dy++)
-                    for (int dx = -1; dx <= 1; dx++) {
-                        size_t ny = y + (size_t)dy, nx = x + (size_t)dx; /* wraps beyond the border */
-                        if (ny >= rows || nx >= cols)
-                            continue;
-                        uint8_t s = state[ny * cols + nx];
-                        if (!s || s == round) /* unknown, or made in this round */
-                            continue;
-                        float w = dy && dx ? 1.0f : 2.0f;
-                        if (weight == 0.0f)
-                            memset(l, 0, channels * sizeof *l);
-                        weight += w;
-                        const float *n = latent + (ny * cols + nx) * channels;
-                        for (unsigned c = 0; c < channels; c++)
-                            l[c] += w * n[c];
-                    }
-                if (weight == 0.0f)
-                    continue;
-                for (unsigned c = 0; c < channels; c++)
-                    l[c] /= weight;
-                state[p] = round;
-                again = true;
-            }
-    }
-    for (size_t p = 0; p < cols * rows; p++)
-        if (state[p] != 1)
-            state[p] = 0;
 }
 
 /* The picture that gs writes. */
@@ -241,8 +199,15 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
         there += ((const uint8_t *)d->received.data)[i];
     for (uint32_t i = 0; i < p->n_slices; i++)
         slices += ((const uint8_t *)d->slices.data)[i];
-    if (there && there < patches)
-        conceal(d->latent.data, d->received.data, d->cols, d->rows, channels);
+    const srec_latent_grid grid = {
+        .latent = d->latent.data,
+        .received = d->received.data,
+        .rows = d->rows,
+        .cols = d->cols,
+        .channels = channels,
+    };
+    if (there && there < patches && !srec_conceal(&grid, &d->compute))
+        return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
     synthesis s = { image, d->model->mean, d->latent.data, d->cols, channels };
     status = srec_tiler_run(d->gs, d->rows, d->cols, read_latent, write_picture, &s, error);
     if (status == SREC_OK && report)

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <stdbool.h>
 
 static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
 
@@ -113,6 +112,45 @@ size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice)
         n += k;
     }
     return n;
+}
+
+srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *s, srec_error *error)
+{
+    if (!model || !s)
+        return srec_fail(error, SREC_ERR_ARG, "no model or no slice");
+    if (s->model_id != srec_model_id(model))
+        return srec_fail(error, SREC_ERR_MODEL, "the slice was made with another model");
+    if (s->width < 1 || s->height < 1 || s->width > SREC_IMAGE_MAX_SIDE || s->height > SREC_IMAGE_MAX_SIDE ||
+        (s->channels != 1 && s->channels != 3) || (unsigned)s->format >= SREC_FEATURE_FORMATS || s->scale > 2)
+        return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible picture");
+    uint32_t cols, rows;
+    srec_patch_grid(s->width, s->height, &cols, &rows);
+    if (s->n_slices < 1 || s->n_slices > (uint64_t)cols * rows)
+        return srec_fail(error, SREC_ERR_ARG, "%u slices for %zu patches", s->n_slices, (size_t)cols * rows);
+    if (s->slice >= s->n_slices)
+        return srec_fail(error, SREC_ERR_ARG, "slice number %u of %u slices", s->slice, s->n_slices);
+    return SREC_OK;
+}
+
+srec_status srec_slice_check(const srec_model *model, const srec_slice *s, size_t n_features, srec_error *error)
+{
+    srec_status status = srec_slice_check_picture(model, s, error);
+    if (status != SREC_OK)
+        return status;
+    uint32_t cols, rows;
+    srec_patch_grid(s->width, s->height, &cols, &rows);
+    const size_t patches = srec_slice_patches(cols, rows, s->n_slices, s->slice, NULL, 0);
+    if (!s->rate_map || s->n_patches != patches || !n_features || n_features != srec_slice_bytes(model, s))
+        return srec_fail(error, SREC_ERR_ARG, "the slice has %u patches and %zu features where %zu patches are expected", s->n_patches, n_features,
+                         patches);
+    return SREC_OK;
+}
+
+bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b)
+{
+    return a->model_id == b->model_id && a->picture == b->picture && a->width == b->width && a->height == b->height &&
+           a->channels == b->channels && a->format == b->format && (a->scale == 2) == (b->scale == 2) &&
+           a->n_slices == b->n_slices;
 }
 
 srec_status srec_slice_prior_tables(const srec_model *model, const srec_slice *slice, uint8_t *tables, size_t capacity)
