@@ -21,6 +21,7 @@
 #include <srec/finding.h>
 #include <srec/sync.h>
 #include <srec/descrambler.h>
+#include <srec/collector.h>
 #include <srec/decoder.h>
 #include <srec/enhancer.h>
 #include <srec/metrics.h>

@@ -25,6 +25,7 @@ const char *srec_strerror(srec_status status)
     case SREC_ERR_MODEL: return "made with another model";
     case SREC_ERR_CANCELLED: return "cancelled";
     case SREC_ERR_INTERNAL: return "internal error";
+    case SREC_ERR_LATE: return "late";
     }
     return "unknown status";
 }

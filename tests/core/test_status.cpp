@@ -10,8 +10,8 @@ TEST_GROUP(status){};
 
 TEST(status, every_status_has_a_name_of_its_own)
 {
-    for (int i = SREC_ERR_INTERNAL; i <= SREC_OK; i++)
-        for (int j = SREC_ERR_INTERNAL; j < i; j++)
+    for (int i = SREC_ERR_LATE; i <= SREC_OK; i++)
+        for (int j = SREC_ERR_LATE; j < i; j++)
             CHECK(std::string(srec_strerror((srec_status)i)) != srec_strerror((srec_status)j));
     STRCMP_EQUAL("unknown status", srec_strerror((srec_status)-999));
 }
