@@ -6,11 +6,73 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <new>
+#include <stdexcept>
 #include <thread>
 
 namespace gr {
 namespace srec {
+
+/* Means over the slices that came as bursts: the radio figures of a picture. */
+class burst_figures
+{
+    static constexpr const char* NAMES[] = { "snr_db", "cfo", "drift", "clock_ppm", "level_db" };
+    static constexpr size_t N = sizeof NAMES / sizeof *NAMES;
+    double d_sums[N] = {};
+    uint32_t d_bursts = 0;
+
+public:
+    void add(const pmt::pmt_t& burst)
+    {
+        double value[N];
+        for (size_t i = 0; i < N; i++) {
+            const pmt::pmt_t v = pmt::is_dict(burst) ? pmt::dict_ref(burst, pmt::mp(NAMES[i]), pmt::PMT_NIL) : pmt::PMT_NIL;
+            if (!pmt::is_real(v))
+                return;
+            value[i] = pmt::to_double(v);
+        }
+        for (size_t i = 0; i < N; i++)
+            d_sums[i] += value[i];
+        d_bursts++;
+    }
+
+    pmt::pmt_t put_into(pmt::pmt_t meta) const
+    {
+        for (size_t i = 0; d_bursts && i < N; i++)
+            meta = put_real(meta, NAMES[i], d_sums[i] / d_bursts);
+        return meta;
+    }
+};
+
+/* What came of one picture: the body of an open picture of the collector. */
+struct slices {
+    using clock = std::chrono::steady_clock;
+    static constexpr size_t OVERHEAD = 4096; /* bytes of a message beside its values, generously */
+    const srec_slice common;                 /* all but slice, patches and rate map */
+    std::map<uint32_t, pmt::pmt_t> came;     /* estimates by slice */
+    size_t bytes = 0;
+    burst_figures figures;
+    const clock::time_point begun = clock::now();
+    size_t n_shown = 0;                      /* slices in the last picture so far */
+    uint64_t partials = 0;
+
+    explicit slices(const srec_slice& first) : common(first) {}
+    static void release(void* body) { delete static_cast<slices*>(body); }
+
+    static size_t size_of(const pmt::pmt_t& estimate) { return pmt::length(pmt::cdr(estimate)) * sizeof(float) + OVERHEAD; }
+
+    void add(uint32_t slice, const pmt::pmt_t& estimate)
+    {
+        pmt::pmt_t& place = came[slice];
+        if (place)
+            bytes -= size_of(place);
+        else
+            figures.add(pmt::dict_ref(pmt::car(estimate), pmt::mp("burst"), pmt::PMT_NIL));
+        place = estimate;
+        bytes += size_of(estimate);
+    }
+};
 
 class semantic_decoder_impl : public guarded<semantic_decoder>
 {
@@ -18,186 +80,216 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"), d_info = pmt::mp("info"), d_progress_out = pmt::mp("progress"), d_tick = pmt::mp("tick");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_decoder, srec_decoder_free> d_decoder;
+    handle<srec_collector, srec_collector_free> d_collector;
     bounded_queue d_queue;
-    const double d_timeout;
-    /* the picture being collected */
-    bool d_collecting = false;
-    uint64_t d_session = 0;
-    srec_slice d_picture{};
-    std::vector<bool> d_there;
-    uint32_t d_slices = 0;
-    /* means over the slices that came as bursts: what the radio figures of a picture are */
-    static constexpr const char* FIGURES[] = { "snr_db", "cfo", "drift", "clock_ppm", "level_db" };
-    static constexpr size_t N_FIGURES = sizeof FIGURES / sizeof *FIGURES;
-    double d_figures[N_FIGURES];
-    uint32_t d_bursts = 0;
-    clock::time_point d_last;
-    /* the picture so far */
+    const double d_max_pixels; /* 0: no limit */
     std::atomic<float> d_progress;
-    clock::time_point d_shown;       /* when the last partial picture was done, or the picture began */
-    uint32_t d_slices_shown = 0;
-    uint64_t d_partials = 0;
-    uint64_t d_dropped = 0;
+    std::atomic<uint64_t> d_dropped{ 0 }, d_too_large{ 0 }, d_late{ 0 };
+    clock::time_point d_shown; /* when the last picture so far was done */
     once d_once;
     std::thread d_timer;
     std::atomic<bool> d_timer_stop{ false };
+
+    /* Then it is we who are late, not the slices. */
+    bool is_work_waiting() { return d_queue.size() || nmsgs(d_in); }
+    static double now_s() { return std::chrono::duration<double>(clock::now().time_since_epoch()).count(); }
+
+    pmt::pmt_t with_counters(pmt::pmt_t info) const
+    {
+        for (const auto& [key, value] : counters())
+            info = put_u64(info, key.c_str(), value);
+        return info;
+    }
+
+    void report(const char* event, pmt::pmt_t info) { message_port_pub(d_info, with_counters(put(info, "event", pmt::mp(event)))); }
 
     void drop(const std::string& why)
     {
         d_dropped++;
         if (d_once(why))
             d_logger->warn("slice dropped: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", d_dropped));
+        report("dropped", pmt::make_dict());
     }
 
-    bool fits(const srec_slice& s, size_t n_values) const
+    /* A picture that will never come: named, so that its source does not wait for it. */
+    void drop_picture(const std::string& why, uint32_t number)
     {
-        uint32_t cols, rows;
-        srec_patch_grid(s.width, s.height, &cols, &rows);
-        return s.n_slices <= (uint64_t)cols * rows && srec_slice_patches(cols, rows, s.n_slices, s.slice, nullptr, 0) == s.n_patches && n_values &&
-               n_values == 2 * srec_slice_bytes(d_model.get(), &s);
+        d_dropped++;
+        if (d_once(why))
+            d_logger->warn("picture dropped: {:s} (said once)", why);
+        report("dropped", put_u64(pmt::make_dict(), "picture", number));
     }
 
-    void add_figures(const pmt::pmt_t& burst)
+    /* \return false: no such picture is to be decoded here */
+    bool size_is_allowed(const srec_slice& s)
     {
-        double value[N_FIGURES];
-        for (size_t i = 0; i < N_FIGURES; i++) {
-            const pmt::pmt_t v = pmt::is_dict(burst) ? pmt::dict_ref(burst, pmt::mp(FIGURES[i]), pmt::PMT_NIL) : pmt::PMT_NIL;
-            if (!pmt::is_real(v))
-                return;
-            value[i] = pmt::to_double(v);
+        if (!(d_max_pixels > 0) || (double)s.width * s.height <= d_max_pixels)
+            return true;
+        d_too_large++;
+        drop_picture("its header demands " + std::to_string(s.width) + "x" + std::to_string(s.height) + " pixels, more than max_pixels allows: " +
+                         std::to_string((uint64_t)d_max_pixels),
+                     s.picture);
+        return false;
+    }
+
+    void add_slices(const slices& body, srec_error& error)
+    {
+        if (srec_decoder_begin(d_decoder.get(), &body.common, &error) != SREC_OK)
+            throw std::runtime_error(error.message);
+        for (const auto& [number, msg] : body.came) {
+            slice_pdu s;
+            size_t length;
+            slice_from_dict(pmt::car(msg), s);
+            const float* mean = pmt::f32vector_elements(pmt::cdr(msg), length);
+            const float* deviation = get_bool(pmt::car(msg), "soft", true) ? mean + length / 2 : nullptr;
+            if (srec_decoder_add(d_decoder.get(), &s.slice, mean, deviation, length / 2, &error) != SREC_OK)
+                throw std::runtime_error(error.message);
         }
-        for (size_t i = 0; i < N_FIGURES; i++)
-            d_figures[i] += value[i];
-        d_bursts++;
     }
 
-    /* The picture from what is there. \return PDU, or a null pointer and error filled */
-    pmt::pmt_t picture(bool partial, srec_error& error)
+    /* The picture from what came. Throws std::runtime_error with one line. */
+    pmt::pmt_t decode(uint64_t session, slices& body)
     {
-        std::vector<uint8_t> pixels((size_t)d_picture.width * d_picture.height * d_picture.channels);
-        srec_image image{ d_picture.width, d_picture.height, d_picture.channels, (size_t)d_picture.width * d_picture.channels, pixels.data() };
-        srec_decoder_report report;
+        const srec_slice& s = body.common;
+        srec_error error{};
         const auto start = clock::now();
+        add_slices(body, error);
+        std::vector<uint8_t> pixels((size_t)s.width * s.height * s.channels);
+        const srec_image image{ s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.data() };
+        srec_decoder_report report;
         if (srec_decoder_run(d_decoder.get(), &image, &report, &error) != SREC_OK)
-            return nullptr;
-        const double decode_s = std::chrono::duration<double>(clock::now() - start).count();
+            throw std::runtime_error(stopping() ? "the flowgraph is stopping" : error.message);
         pmt::pmt_t meta = pmt::make_dict();
-        meta = put_u64(meta, "picture", d_picture.picture);
-        meta = put_u64(meta, "width", d_picture.width);
-        meta = put_u64(meta, "height", d_picture.height);
-        meta = put_u64(meta, "channels", d_picture.channels);
-        meta = put_u64(meta, "sent_scale", d_picture.scale);
-        meta = put_u64(meta, "session", d_session);
+        meta = put_u64(meta, "picture", s.picture);
+        meta = put_u64(meta, "width", s.width);
+        meta = put_u64(meta, "height", s.height);
+        meta = put_u64(meta, "channels", s.channels);
+        meta = put_u64(meta, "sent_scale", s.scale == 2 ? 2 : 1);
+        meta = put_u64(meta, "session", session);
         meta = put_u64(meta, "patches", report.patches);
         meta = put_u64(meta, "patches_lost", report.patches_lost);
         meta = put_u64(meta, "slices", report.slices);
         meta = put_u64(meta, "slices_lost", report.slices_lost);
         meta = put_real(meta, "mean_deviation", report.mean_deviation);
-        meta = put_real(meta, "decode_s", decode_s);
-        for (size_t i = 0; d_bursts && i < N_FIGURES; i++)
-            meta = put_real(meta, FIGURES[i], d_figures[i] / d_bursts);
-        if (partial)
-            meta = put(meta, "partial", pmt::PMT_T);
-        else {
-            meta = put_u64(meta, "partials", d_partials);
-            meta = put(meta, "deviation", pmt::init_f32vector(report.patches, srec_decoder_deviation(d_decoder.get())));
-        }
-        return pmt::cons(meta, pmt::init_u8vector(pixels.size(), pixels));
+        meta = put_real(meta, "decode_s", std::chrono::duration<double>(clock::now() - start).count());
+        return pmt::cons(body.figures.put_into(meta), pmt::init_u8vector(pixels.size(), pixels));
     }
 
-    /* The same; a picture larger than this machine's memory is no reason to end the flowgraph. */
-    pmt::pmt_t decode(bool partial, srec_error& error)
+    /* The same; a picture larger than this machine's memory is no reason to end the flowgraph. \return a null pointer, and \p why filled */
+    pmt::pmt_t try_to_decode(uint64_t session, slices& body, std::string& why)
     {
         try {
-            return picture(partial, error);
+            return decode(session, body);
         } catch (const std::bad_alloc&) {
-            srec_fail(&error, SREC_ERR_MEMORY, "no memory for the pixels of a picture of %ux%u", d_picture.width, d_picture.height);
-            return nullptr;
+            why = "no memory for the pixels of a picture of " + std::to_string(body.common.width) + "x" + std::to_string(body.common.height);
+        } catch (const std::runtime_error& error) {
+            why = error.what();
+        }
+        return nullptr;
+    }
+
+    void give_out(const srec_open_picture& picture, srec_reason reason)
+    {
+        auto* body = static_cast<slices*>(picture.body);
+        if (!body)
+            return;
+        std::string why = "the flowgraph is stopping";
+        const pmt::pmt_t pdu = stopping() ? nullptr : try_to_decode(picture.session, *body, why);
+        if (!pdu)
+            return drop_picture(why, picture.picture);
+        const pmt::pmt_t meta = put_u64(put(pmt::car(pdu), "reason", pmt::mp(srec_reason_name(reason))), "partials", body->partials);
+        const size_t patches = get_u64(meta, "patches");
+        message_port_pub(d_out, pmt::cons(put(meta, "deviation", pmt::init_f32vector(patches, srec_decoder_deviation(d_decoder.get()))), pmt::cdr(pdu)));
+        report("picture", put_u64(meta, "queue", d_queue.size()));
+    }
+
+    void give_out_due()
+    {
+        srec_reason reason;
+        while (srec_open_picture* picture = srec_collector_due(d_collector.get(), &reason)) {
+            give_out(*picture, reason);
+            srec_collector_close(d_collector.get(), picture);
         }
     }
 
-    void finish_picture()
-    {
-        if (!d_collecting)
-            return;
-        d_collecting = false;
-        if (stopping())
-            return drop("the flowgraph is stopping");
-        srec_error error{};
-        const pmt::pmt_t picture = decode(false, error);
-        if (!picture)
-            return drop(error.message);
-        message_port_pub(d_out, picture);
-        const pmt::pmt_t meta = pmt::dict_delete(pmt::car(picture), pmt::mp("deviation"));
-        message_port_pub(d_info, put_u64(put_u64(put(meta, "event", pmt::mp("picture")), "dropped", d_dropped), "queue", d_queue.size()));
-    }
-
-    /* The picture so far, if that is wanted, has grown, and no work waits: it must not hold up what is to come. */
+    /* The picture that grew last as far as it came, if that is wanted and no work waits: it must not hold up what is to come. */
     void show_progress()
     {
         const float progress = d_progress;
-        if (!(progress > 0) || !d_collecting || d_slices == d_slices_shown || stopping() || d_queue.size() || nmsgs(d_in) ||
-            std::chrono::duration<double>(clock::now() - d_shown).count() < progress)
+        const srec_open_picture* picture = srec_collector_latest(d_collector.get());
+        auto* body = picture ? static_cast<slices*>(picture->body) : nullptr;
+        if (!(progress > 0) || !body || body->came.size() == body->n_shown || stopping() || is_work_waiting() ||
+            std::chrono::duration<double>(clock::now() - std::max(d_shown, body->begun)).count() < progress)
             return;
-        srec_error error{};
-        if (const pmt::pmt_t picture = decode(true, error)) {
-            d_partials++;
-            message_port_pub(d_progress_out, picture);
-        } else if (!stopping() && d_once(error.message))
-            d_logger->warn("no picture so far: {:s} (said once)", error.message);
-        d_slices_shown = d_slices;
+        std::string why;
+        if (const pmt::pmt_t pdu = try_to_decode(picture->session, *body, why)) {
+            body->partials++;
+            message_port_pub(d_progress_out, pmt::cons(put(pmt::car(pdu), "partial", pmt::PMT_T), pmt::cdr(pdu)));
+        } else if (!stopping() && d_once(why))
+            d_logger->warn("no picture so far: {:s} (said once)", why);
+        body->n_shown = body->came.size();
         d_shown = clock::now(); /* its own decoding time comes on top */
+    }
+
+    void end()
+    {
+        srec_collector_end(d_collector.get());
+        give_out_due();
+        message_port_pub(d_out, eof_pdu());
+        report("eof", pmt::make_dict());
+    }
+
+    /* Estimates without a packet number come straight from an encoder: numbered as by a scrambler whose pictures all have as many slices. */
+    static srec_collector_packet_id packet_of(const pmt::pmt_t& meta, const srec_slice& s)
+    {
+        const uint64_t counted = (uint64_t)s.picture * s.n_slices + s.slice;
+        return { get_u64(meta, "session"), get_u64(meta, "packet", counted), s.picture, s.n_slices };
+    }
+
+    void collect(const pmt::pmt_t& msg, const srec_slice& s)
+    {
+        const srec_collector_packet_id packet = packet_of(pmt::car(msg), s);
+        srec_open_picture* picture = nullptr;
+        srec_error error{};
+        const srec_status status = srec_collector_packet(d_collector.get(), &packet, now_s(), &picture, &error);
+        if (status == SREC_ERR_LATE) {
+            d_late++;
+            return report("late", put_u64(pmt::make_dict(), "picture", s.picture));
+        }
+        if (status != SREC_OK)
+            return drop(error.message);
+        if (!picture->body)
+            picture->body = new slices(s);
+        auto* body = static_cast<slices*>(picture->body);
+        if (!srec_slice_same_picture(&s, &body->common))
+            return drop("it contradicts the slices of its picture that came before");
+        body->add(s.slice, msg);
+        srec_collector_stored(d_collector.get(), picture, body->bytes, body->came.size() == s.n_slices);
     }
 
     void handle_slice(const pmt::pmt_t& msg)
     {
-        if (is_eof(msg)) {
-            finish_picture();
-            message_port_pub(d_out, msg);
-            message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("eof")), "dropped", d_dropped));
-            return;
-        }
+        if (is_eof(msg))
+            return end();
         if (stopping())
             return drop("the flowgraph is stopping");
         slice_pdu s;
         if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
             return drop("not an estimate PDU (dict . f32vector)");
-        size_t length;
-        const float* estimate = pmt::f32vector_elements(pmt::cdr(msg), length);
-        if (s.slice.model_id != srec_model_id(d_model.get()))
+        const size_t length = pmt::length(pmt::cdr(msg));
+        const srec_status status = srec_slice_check(d_model.get(), &s.slice, length / 2, nullptr);
+        if (status == SREC_ERR_MODEL)
             return drop("made with another model");
-        if (!fits(s.slice, length)) /* looked at first: a bad slice must not end the picture being collected */
+        if (status != SREC_OK || length % 2)
             return drop("sizes, rate map and number of values do not fit");
-        const uint64_t session = get_u64(pmt::car(msg), "session");
-        srec_error error{};
-        if (d_collecting && (session != d_session || s.slice.picture != d_picture.picture))
-            finish_picture();
-        if (!d_collecting) {
-            if (srec_decoder_begin(d_decoder.get(), &s.slice, &error) != SREC_OK)
-                return drop(error.message);
-            d_collecting = true;
-            d_session = session;
-            d_picture = s.slice;
-            d_there.assign(s.slice.n_slices, false);
-            d_slices = d_slices_shown = 0;
-            d_partials = 0;
-            d_shown = clock::now();
-            d_bursts = 0;
-            std::fill_n(d_figures, N_FIGURES, 0.0);
+        if (!size_is_allowed(s.slice))
+            return;
+        try {
+            collect(msg, s.slice);
+        } catch (const std::bad_alloc&) {
+            drop("no memory for what came of a picture");
         }
-        if (srec_decoder_add(d_decoder.get(), &s.slice, estimate, get_bool(pmt::car(msg), "soft", true) ? estimate + length / 2 : nullptr, length / 2, &error) != SREC_OK) {
-            d_collecting = d_slices > 0; /* a picture of which nothing came is none */
-            return drop(error.message);
-        }
-        if (!d_there[s.slice.slice]) {
-            d_there[s.slice.slice] = true;
-            d_slices++;
-            add_figures(pmt::dict_ref(pmt::car(msg), pmt::mp("burst"), pmt::PMT_NIL));
-        }
-        d_last = clock::now();
-        if (d_slices == d_picture.n_slices)
-            finish_picture();
+        give_out_due();
     }
 
     void handle_message(const pmt::pmt_t& msg)
@@ -210,30 +302,42 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     /* The timer only posts; the block's own thread looks at the clock. */
     void handle_tick()
     {
-        const bool waiting = d_queue.size() || nmsgs(d_in); /* then it is we who are late, not the slices */
-        if (d_collecting && !waiting && std::chrono::duration<double>(clock::now() - d_last).count() > d_timeout)
-            finish_picture();
-        else
-            show_progress();
+        if (!is_work_waiting()) {
+            srec_collector_expire(d_collector.get(), now_s());
+            give_out_due();
+        }
+        show_progress();
     }
 
 public:
-    semantic_decoder_impl(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy, float progress)
+    semantic_decoder_impl(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy, float progress,
+                          double max_pixels, int max_pictures, int reorder)
         : gr::block("semantic_decoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)),
           d_model(model_from(model)),
           d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
-          d_timeout(timeout),
+          d_max_pixels(max_pixels),
           d_progress(progress)
     {
         set_progress(progress);
         if (max_queue < 1 || threads < 0 || !(timeout > 0))
             throw std::invalid_argument("max_queue must be at least 1, threads at least 0, timeout above 0");
+        if (!(max_pixels >= 0))
+            throw std::invalid_argument("max_pixels must be 0 (no limit) or more");
+        if (max_pictures < 1 || max_pictures > 1024 || reorder < 1)
+            throw std::invalid_argument("max_pictures must be 1 .. 1024, reorder at least 1");
+        srec_error error{};
+        srec_collector_limits limits{};
+        limits.timeout_s = timeout;
+        limits.max_open = max_pictures;
+        limits.later_packets = reorder;
+        srec_collector* collector = nullptr;
+        require(srec_collector_create(&limits, slices::release, &collector, &error), error);
+        d_collector.reset(collector);
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
         compute.progress = go_on;
         srec_decoder* decoder = nullptr;
-        srec_error error{};
         require(srec_decoder_create(d_model.get(), &compute, &decoder, &error), error);
         d_decoder.reset(decoder);
         message_port_register_in(d_in);
@@ -244,6 +348,8 @@ public:
         set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_message(msg); });
         set_msg_handler(d_tick, [this](const pmt::pmt_t&) { handle_tick(); });
     }
+
+    std::map<std::string, uint64_t> counters() const override { return { { "dropped", d_dropped }, { "late", d_late }, { "too_large", d_too_large } }; }
 
     void set_progress(float progress) override
     {
@@ -275,9 +381,10 @@ public:
     }
 };
 
-semantic_decoder::sptr semantic_decoder::make(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy, float progress)
+semantic_decoder::sptr semantic_decoder::make(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy,
+                                              float progress, double max_pixels, int max_pictures, int reorder)
 {
-    return gnuradio::make_block_sptr<semantic_decoder_impl>(model, timeout, threads, precision, max_queue, policy, progress);
+    return gnuradio::make_block_sptr<semantic_decoder_impl>(model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder);
 }
 
 } // namespace srec

@@ -260,9 +260,11 @@ PYBIND11_MODULE(srec_python, m)
         .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
         .def("soft", &descrambler::soft);
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder", "Feature estimates to pictures.")
-        .def(py::init(with_path(&semantic_decoder::make)), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f)
+        .def(py::init(with_path(&semantic_decoder::make)), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f,
+             arg("max_pixels") = 64e6, arg("max_pictures") = 8, arg("reorder") = 16)
         .def("set_progress", &semantic_decoder::set_progress, arg("progress"), "Least seconds between pictures so far; 0 = none.")
-        .def("progress", &semantic_decoder::progress);
+        .def("progress", &semantic_decoder::progress)
+        .def("counters", &semantic_decoder::counters, "Messages dropped, by reason.");
 
     py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(m, "sr_enhancer", "Super-resolution of received pictures.")
         .def(py::init(with_path(&sr_enhancer::make)), arg("model") = "", arg("scale") = 1, arg("bypass") = false, arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")

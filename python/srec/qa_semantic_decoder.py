@@ -6,9 +6,9 @@ import resource
 import time
 
 import numpy as np
-from gnuradio import gr_unittest, srec
+from gnuradio import gr, gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, meta_of, pdu, picture,
+from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture,
                        post, stops, wait_for, with_meta)
 
 LEVELS = 16
@@ -19,6 +19,13 @@ def estimate(msg, session=1, noise=0.0, seed=0):
     feature = (data_of(msg).astype(float) - 128) / LEVELS
     mean = feature + noise * np.random.default_rng(seed).normal(size=feature.size)
     return pdu({**meta_of(msg), "session": session}, np.concatenate([mean, np.full(feature.size, noise)]).astype(np.float32))
+
+
+def one_patch_of(side, number):
+    """Estimate PDU of one of the slices of a large picture, each of which has one patch: all that its sender ever sends"""
+    cols = math.ceil(side / 64) * 4
+    return pdu({"model": MODEL_ID, "session": 1, "packet": 100, "picture": number, "width": side, "height": side, "channels": 3, "format": 0,
+                "slice": 0, "slices": cols * cols, "rate_map": np.zeros(1)}, np.zeros(2 * LADDER[0], np.float32))
 
 
 class qa_semantic_decoder(BlockCase):
@@ -80,7 +87,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertAlmostEqual(m["mean_deviation"], 0.25, places=5)
         self.assertGreater(m["decode_s"], 0)
         self.assertEqual([i["event"] for i in info], ["picture", "eof"])
-        self.assertEqual({**m, "event": "picture", "dropped": 0, "queue": 0}, info[0])
+        self.assertEqual({**m, "event": "picture", "dropped": 0, "late": 0, "too_large": 0, "queue": 0}, info[0])
 
     def test_lost_slices_are_concealed_and_counted(self):
         (whole,), _ = self.decode([estimate(m) for m in self.many])
@@ -93,10 +100,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertGreater(psnr, 15, "concealed, not grey")
 
     def test_a_picture_beyond_the_memory_is_dropped_and_the_next_one_comes(self):
-        side = 8000  # 192 MB of pixels, and as much of features
-        units = math.ceil(side / 64) * 4
-        huge = pdu({"model": MODEL_ID, "picture": 3, "width": side, "height": side, "channels": 3, "format": 0, "slice": 0, "slices": units * units,
-                    "rate_map": np.zeros(1)}, np.zeros(2 * LADDER[0], np.float32))
+        huge = one_patch_of(8000, 1)  # 192 MB of pixels, and as much of features
         block = srec.semantic_decoder(threads=1)
         out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.tb.start()
@@ -108,13 +112,13 @@ class qa_semantic_decoder(BlockCase):
         try:
             resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, before[1]))
             with captured_log() as log:
-                post(block, "in", huge, estimate(self.two))
+                post(block, "in", huge, with_meta(estimate(self.two), picture=2, packet=2**40))
                 wait_for(lambda: len(out) > 1 and len(info) > 2, "the picture after it and its line")
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
         self.assertIn("no memory for the pixels", log.text)
-        self.assertEqual([meta_of(m)["picture"] for m in out.messages()], [0, 1])
-        self.assertEqual([meta_of(m)["event"] for m in info.messages()], ["picture", "dropped", "picture"])
+        self.assertEqual([meta_of(m)["picture"] for m in out.messages()], [0, 2])
+        self.assertEqual([(i["event"], i["picture"]) for i in map(meta_of, info.messages())], [("picture", 0), ("dropped", 1), ("picture", 2)])
 
     def test_deviations_after_hard_decisions_are_not_known(self):
         (soft,), _ = self.decode([estimate(m) for m in self.many])
@@ -133,12 +137,102 @@ class qa_semantic_decoder(BlockCase):
         np.testing.assert_array_equal(data_of(out[0]), data_of(out[1]))
         self.assertEqual([i["event"] for i in info], ["picture", "picture", "eof"])
 
-    def test_a_later_picture_or_session_gives_out_the_unfinished_one(self):
-        first = [estimate(m) for m in self.many[:-1]]
-        out, _ = self.decode([*first, estimate(self.one)])
-        self.assertEqual([(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out], [(7, 1), (0, 0)])
-        out, _ = self.decode([*first, *(estimate(m, session=2) for m in self.many)])
-        self.assertEqual([(meta_of(m)["session"], meta_of(m)["slices_lost"]) for m in out], [(1, 1), (2, 0)])
+    def given_out(self, messages, **parameters):
+        """-> [(session, picture, slices lost, reason)], last info"""
+        out, info = self.decode(messages, **parameters)
+        return [(m["session"], m["picture"], m["slices_lost"], m["reason"]) for m in map(meta_of, out)], info[-1]
+
+    def slices_of(self, session=1, number=7, first_packet=0):
+        """Estimates of the picture of several slices, with packet numbers"""
+        return [with_meta(estimate(m, session=session), picture=number, packet=first_packet + n) for n, m in enumerate(self.many)]
+
+    def test_stations_that_take_turns_get_whole_pictures(self):
+        n = len(self.many)
+        turns = [m for both in zip(self.slices_of(1), self.slices_of(2), self.slices_of(3)) for m in both]
+        out, info = self.decode(turns)
+        self.assertEqual([(meta_of(m)["session"], meta_of(m)["slices_lost"]) for m in out], [(1, 0), (2, 0), (3, 0)])
+        (alone,), _ = self.decode(self.slices_of())
+        for msg in out:
+            np.testing.assert_array_equal(data_of(msg), data_of(alone), "not a trace of the others")
+        self.assertEqual((info[-1]["late"], info[-1]["dropped"], len(turns)), (0, 0, 3 * n))
+
+    def test_a_late_packet_completes_its_picture(self):
+        first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=len(self.many))
+        got, info = self.given_out([*first[:-1], *second[:-1], first[-1], second[-1]])
+        self.assertEqual(got, [(1, 0, 0, "complete"), (1, 1, 0, "complete")])
+        self.assertEqual(info["late"], 0)
+
+    def test_packets_of_a_picture_given_out_are_dropped_and_counted_as_late(self):
+        first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=len(self.many))
+        block = srec.semantic_decoder(threads=1, timeout=HANG)
+        out, info = self.through(block, [*first, first[0], *second, second[1], first[2]], "in", "pdus")
+        self.assertEqual([meta_of(m)["slices_lost"] for m in out], [0, 0])
+        self.assertEqual([i["event"] for i in info], ["picture", "late", "picture", "late", "late", "eof"])
+        self.assertEqual((info[-1]["late"], info[-1]["dropped"]), (3, 0))
+        self.assertEqual(dict(block.counters()), {"dropped": 0, "late": 3, "too_large": 0})
+
+    def test_an_unfinished_picture_goes_just_before_the_later_complete_one(self):
+        n = len(self.many)
+        first, second, third = (self.slices_of(number=k, first_packet=k * n) for k in range(3))
+        got, _ = self.given_out([*first, *second[:-1], *third])
+        self.assertEqual(got, [(1, 0, 0, "complete"), (1, 1, 1, "later"), (1, 2, 0, "complete")])
+
+    def test_reorder_says_how_many_later_packets_an_unfinished_picture_waits_for(self):
+        n = len(self.many)
+        first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=n)
+        for reorder in (1, 2):
+            block = srec.semantic_decoder(threads=1, timeout=HANG, reorder=reorder)
+            self.tb = gr.top_block()
+            info = Collector(self.tb, block, "info")
+            self.tb.start()
+            post(block, "in", *first[:-1], *second[:reorder - 1], NOT_A_PDU[0], second[reorder - 1])
+            wait_for(lambda: len(info) == 2, "the drop and the unfinished picture")
+            self.assertEqual([(i["event"], i.get("reason")) for i in map(meta_of, info.messages())], [("dropped", None), ("picture", "later")])
+            self.assertTrue(stops(self.tb))
+
+    def test_beyond_max_pictures_the_one_without_a_packet_for_longest_is_given_out(self):
+        one, two, three = (self.slices_of(session) for session in (1, 2, 3))
+        got, _ = self.given_out([one[0], two[0], one[1], three[0], *one[2:]], max_pictures=2)
+        self.assertEqual(got, [(2, 7, len(self.many) - 1, "room"), (1, 7, 0, "complete"), (3, 7, len(self.many) - 1, "end")])
+
+    def test_a_source_that_restarts_its_numbers_is_not_late(self):
+        n = len(self.many)
+        got, info = self.given_out([m for k in range(3) for m in self.slices_of(number=0, first_packet=k * n)])
+        self.assertEqual(got, [(1, 0, 0, "complete")] * 3)
+        self.assertEqual(info["late"], 0)
+
+    def test_a_slice_that_contradicts_its_picture_is_dropped(self):
+        good = self.slices_of()
+        other = with_meta(good[1], channels=1)
+        got, info = self.given_out([good[0], other, *good[1:]])
+        self.assertEqual((got, info["dropped"]), ([(1, 7, 0, "complete")], 1))
+
+    def test_pictures_beyond_max_pixels_are_dropped_counted_and_warned_of_once(self):
+        for limit, numbers, dropped in ((128 * 128, [0, 7], 0), (128 * 128 - 1, [0], len(self.many)), (0, [0, 7], 0)):
+            with captured_log() as log:
+                out, info = self.decode([estimate(self.one), *self.slices_of()], max_pixels=limit)
+            self.assertEqual([meta_of(m)["picture"] for m in out], numbers)
+            self.assertEqual((info[-1]["too_large"], info[-1]["dropped"]), (dropped, dropped))
+            self.assertEqual(log.count("max_pixels"), int(dropped > 0), log.text)
+        self.assertEqual(srec.semantic_decoder().counters()["too_large"], 0)
+
+    def test_the_end_mark_gives_out_all_that_is_open(self):
+        got, _ = self.given_out([*self.slices_of(2)[:1], *self.slices_of(1)[:2]])
+        n = len(self.many)
+        self.assertEqual(got, [(2, 7, n - 1, "end"), (1, 7, n - 2, "end")])
+
+    def test_stopping_cancels_a_picture_in_the_middle_of_decoding(self):
+        at_work_s = 0.4  # of one core; the whole picture takes many times as long
+        block = srec.semantic_decoder(threads=1)
+        out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
+        self.tb.start()
+        post(block, "in", estimate(self.one), one_patch_of(4096, 3), END)
+        wait_for(lambda: len(info), "the first picture")
+        begun = time.process_time()
+        wait_for(lambda: time.process_time() > begun + at_work_s, "the decoder at work")
+        self.assertTrue(stops(self.tb))
+        self.assertEqual([meta_of(m).get("picture") for m in out.messages() if not is_end(m)], [0])
+        self.assertEqual(block.counters()["dropped"], 1)
 
     def test_the_end_mark_gives_out_the_unfinished_picture(self):
         (out,), _ = self.decode([estimate(self.many[0])])
@@ -193,7 +287,8 @@ class qa_semantic_decoder(BlockCase):
 
     def test_estimates_that_are_not_finite_crash_nothing(self):
         good = estimate(self.one)
-        out, _ = self.decode([pdu(meta_of(good), np.full(data_of(good).size, value, np.float32)) for value in (np.nan, np.inf, 1e30)] + [good])
+        bad = [pdu({**meta_of(good), "picture": n}, np.full(data_of(good).size, value, np.float32)) for n, value in enumerate((np.nan, np.inf, 1e30))]
+        out, _ = self.decode([*bad, with_meta(good, picture=3)])
         self.assertEqual(len(out), 4)
         self.assertGreater(srec.psnr(self.pixels(out[-1]), self.small), 28, "the next picture is unharmed")
 
@@ -232,6 +327,25 @@ class qa_semantic_decoder(BlockCase):
         np.testing.assert_array_equal(data_of(whole), data_of(plain), "pictures so far leave the whole one alone")
         (holed,), _ = self.decode([estimate(self.many[0])])
         np.testing.assert_array_equal(data_of(progress[0]), data_of(holed), "what came, and concealment")
+
+    def test_of_several_open_pictures_the_one_whose_slice_came_last_is_shown(self):
+        block = srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6)
+        out, progress = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "progress")
+        self.tb.start()
+        one, two = self.slices_of(1), self.slices_of(2)
+        for n, msg in enumerate((one[0], two[0], two[1], one[1])):
+            post(block, "in", msg)
+            wait_for(lambda: len(progress) == n + 1, "the picture so far")
+        shown = [(m["session"], m["slices"] - m["slices_lost"]) for m in map(meta_of, progress.messages())]
+        self.assertEqual(shown, [(1, 1), (2, 1), (2, 2), (1, 2)])
+        post(block, "in", *one[2:], *two[2:], END)
+        wait_for(lambda: len(out) == 3, "both pictures and the end mark")
+        progress.flush()
+        (plain,), _ = self.decode(one)
+        for msg, session in zip(out.messages(), (1, 2)):
+            self.assertEqual((meta_of(msg)["session"], meta_of(msg)["slices_lost"]), (session, 0))
+            np.testing.assert_array_equal(data_of(msg), data_of(plain), "pictures so far mix nothing up")
+        self.assertEqual(sum(meta_of(m)["partials"] for m in out.messages()[:2]), len(progress.messages()))
 
     def test_without_new_slices_there_is_no_new_picture_so_far(self):
         block = srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6)
@@ -285,6 +399,11 @@ class qa_semantic_decoder(BlockCase):
             self.assert_refused(["progress"], make().set_progress, progress)
         self.assert_refused(["threads"], make, threads=-1)
         self.assert_refused(["max_queue"], make, max_queue=0)
+        for pixels in (-1.0, math.nan):
+            self.assert_refused(["max_pixels"], make, max_pixels=pixels)
+        for pictures in (0, -1, 1025):
+            self.assert_refused(["max_pictures"], make, max_pictures=pictures)
+        self.assert_refused(["reorder"], make, reorder=0)
         self.assert_refused(["fp8", "f32", "bf16"], make, precision="fp8")
         self.assert_refused(["drop_all", "drop_oldest", "drop_newest"], make, policy="drop_all")
 

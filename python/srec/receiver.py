@@ -22,7 +22,8 @@ class receiver(gr.hier_block2):
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
                  len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=4, rolloff=0.25,
-                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=1, bypass=False):
+                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=1, bypass=False,
+                 max_pixels=64e6, max_pictures=8, reorder=16):
         if samples_per_symbol and gain_input:
             raise ValueError("gain_input needs samples_per_symbol = 0: with bursts the synchroniser measures the gains")
         gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
@@ -34,7 +35,7 @@ class receiver(gr.hier_block2):
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
-        self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress)
+        self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder)
         self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
         self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision) if enhancer else None
         # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
@@ -74,7 +75,7 @@ class receiver(gr.hier_block2):
             self.enhancer.set_bypass(bypass)
 
     def finish(self):
-        """The picture being received is given out with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
+        """The pictures being received are given out with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
         self.descrambler.to_basic_block()._post(pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
 
     def set_soft(self, soft):

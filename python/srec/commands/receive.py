@@ -28,6 +28,8 @@ def add_arguments(parser):
     parser.add_argument("--hook", metavar="COMMAND", help="call COMMAND with each picture's path as its last argument; no shell")
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="a picture of which nothing came for so long is given out (default 5)")
+    parser.add_argument("--max-pixels", type=float, default=64e6, metavar="N",
+                        help="drop pictures of more than N pixels, whatever their sender asks for; 0: no limit (default 64e6)")
     parser.add_argument("--prefix", default="picture", help="of the file names (default picture)")
     parser.add_argument("--record", metavar="PATH", help="keep the samples too, as a SigMF recording in --format")
     parser.add_argument("--eta", type=float, default=0.2, help="of the simulated transmitter of --device sim (default 0.2)")
@@ -75,6 +77,8 @@ def check(args, kind, argument):
     link.check_cfo(args)
     if not 0.1 <= args.timeout <= FOREVER_S:
         raise Usage(f"--timeout {args.timeout:g} is not within 0.1 .. {FOREVER_S:g}")
+    if not 0 <= args.max_pixels < float("inf"):
+        raise Usage(f"--max-pixels {args.max_pixels:g}: 0 (no limit) or more")
     if os.path.basename(args.prefix) != args.prefix or not args.prefix:
         raise Usage("--prefix: a file name's beginning, without folders; those belong into --out")
     if link.impaired(args) and kind != "sim":
@@ -121,7 +125,7 @@ class Receiver:
             device = self.source = devices.open_source(kind, argument, args)
         self.receiver = srec.receiver(args.key, args.modulation, soft=not args.hard, model=args.model, threads=args.threads,
                                       timeout=FOREVER_S if kind in ("file", "sim") else args.timeout, samples_per_symbol=args.sps, rolloff=args.rolloff,
-                                      progress=PROGRESS_S if view else 0)
+                                      progress=PROGRESS_S if view else 0, max_pixels=args.max_pixels)
         self.annotator = Annotator(args)
         os.makedirs(args.out, exist_ok=True)
         self.sink = srec.image_sink(args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix))
@@ -187,7 +191,8 @@ class Receiver:
         bursts, packets = self.receiver.sync.counters(), self.receiver.packet_decoder.counters()
         packets["forged"] += bursts["foreign"]
         packets["unsupported"] += bursts["unsupported"]
-        return {**packets, "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
+        decoder = self.receiver.decoder.counters()
+        return {**packets, "late": decoder["late"], "too_large": decoder["too_large"], "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
                 "bursts_truncated": bursts["truncated"], "bursts_inverted": bursts["inverted"], "findings": self.receiver.sync.findings()}
 
 
@@ -235,6 +240,8 @@ def why_none(counters, samples):
         return f"{counters['forged']} packets failed authentication: is it the right key?"
     if counters["foreign_model"]:
         return f"{counters['foreign_model']} packets were made with another model: both ends need the same model file"
+    if counters["too_large"]:
+        return f"{counters['too_large']} packets were of pictures larger than --max-pixels allows: raise it if you trust the sender"
     if counters["findings"]:
         return "; ".join(counters["findings"].values())
     if counters["unreadable"] or counters["damaged"]:
