@@ -21,10 +21,15 @@ typedef enum srec_precision {
     SREC_PRECISION_BF16 = 1 /*!< activations and weights bfloat16, sums f32; needs AVX-512 BF16 or AMX */
 } srec_precision;
 
-/*! Called from the thread that runs the network, between tiles, and in the decoder between rows of patches being concealed. \return false to stop: the run ends with SREC_ERR_CANCELLED. */
+/*! Called between tiles from the thread that runs the network. \return false to stop: the run ends with SREC_ERR_CANCELLED. */
 typedef bool (*srec_progress_fn)(void *context, size_t done, size_t total);
 
-/*! All zero is a good default: oneDNN, f32, all cores, 1024-pixel tiles, no progress. */
+/*! Asked by the same thread far more often: before each layer of each tile, and in the decoder before each row of patches being concealed.
+ *  \return true to stop: the run ends with SREC_ERR_CANCELLED. */
+typedef bool (*srec_cancelled_fn)(void *context);
+
+/*! All zero is a good default: oneDNN, f32, all cores, 1024-pixel tiles, no progress, never cancelled.
+ *  python/srec_train/pairs.py has the same fields. */
 typedef struct srec_compute {
     srec_backend backend;
     srec_precision precision;
@@ -33,6 +38,8 @@ typedef struct srec_compute {
                                     tiles included; 0: 1024. Bounds memory: a picture within one tile is run whole. */
     srec_progress_fn progress; /*!< may be NULL */
     void *progress_context;
+    srec_cancelled_fn cancelled; /*!< may be NULL */
+    void *cancelled_context;
 } srec_compute;
 
 /*! True if this CPU and backend can run \p precision. Any thread. */

@@ -231,7 +231,7 @@ void bounded_queue::work(gr::basic_block& block, const pmt::pmt_t& port, const p
 }
 
 bool stopping() { return boost::this_thread::interruption_requested(); }
-bool go_on(void*, size_t, size_t) { return !stopping(); }
+bool is_cancelled(void*) { return stopping(); }
 
 } // namespace srec
 } // namespace gr

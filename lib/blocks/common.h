@@ -129,8 +129,8 @@ public:
 
 /* True while the flowgraph is being stopped: what still waits is to be dropped. */
 bool stopping();
-/* The same as a progress callback of the core. */
-bool go_on(void*, size_t, size_t);
+/* The same as srec_compute.cancelled: runs of networks end between two layers. */
+bool is_cancelled(void*);
 
 } // namespace srec
 } // namespace gr

@@ -137,6 +137,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         if (srec_decoder_begin(d_decoder.get(), &body.common, &error) != SREC_OK)
             throw std::runtime_error(error.message);
         for (const auto& [number, msg] : body.came) {
+            if (stopping())
+                throw std::runtime_error("the flowgraph is stopping");
             slice_pdu s;
             size_t length;
             slice_from_dict(pmt::car(msg), s);
@@ -188,7 +190,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         return nullptr;
     }
 
-    void give_out(const srec_open_picture& picture, srec_reason reason)
+    void deliver(const srec_open_picture& picture, srec_reason reason)
     {
         auto* body = static_cast<slices*>(picture.body);
         if (!body)
@@ -203,11 +205,11 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("picture", put_u64(meta, "queue", d_queue.size()));
     }
 
-    void give_out_due()
+    void deliver_due()
     {
         srec_reason reason;
         while (srec_open_picture* picture = srec_collector_due(d_collector.get(), &reason)) {
-            give_out(*picture, reason);
+            deliver(*picture, reason);
             srec_collector_close(d_collector.get(), picture);
         }
     }
@@ -234,7 +236,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     void end()
     {
         srec_collector_end(d_collector.get());
-        give_out_due();
+        deliver_due();
         message_port_pub(d_out, eof_pdu());
         report("eof", pmt::make_dict());
     }
@@ -289,7 +291,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         } catch (const std::bad_alloc&) {
             drop("no memory for what came of a picture");
         }
-        give_out_due();
+        deliver_due();
     }
 
     void handle_message(const pmt::pmt_t& msg)
@@ -304,7 +306,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     {
         if (!is_work_waiting()) {
             srec_collector_expire(d_collector.get(), now_s());
-            give_out_due();
+            deliver_due();
         }
         show_progress();
     }
@@ -336,7 +338,7 @@ public:
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
-        compute.progress = go_on;
+        compute.cancelled = is_cancelled;
         srec_decoder* decoder = nullptr;
         require(srec_decoder_create(d_model.get(), &compute, &decoder, &error), error);
         d_decoder.reset(decoder);

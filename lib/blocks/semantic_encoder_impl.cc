@@ -132,7 +132,7 @@ public:
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
-        compute.progress = go_on;
+        compute.cancelled = is_cancelled;
         srec_encoder* encoder = nullptr;
         srec_error error{};
         require(srec_encoder_create(d_model.get(), &compute, &encoder, &error), error);

@@ -118,7 +118,7 @@ public:
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
-        compute.progress = go_on;
+        compute.cancelled = is_cancelled;
         srec_enhancer *enhancer = nullptr;
         srec_error error{};
         require(srec_enhancer_create(d_model.get(), &compute, &enhancer, &error), error);

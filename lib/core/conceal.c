@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "conceal.h"
 
+#include "nn/nn.h"
+
 #include <string.h>
 
 /* While it runs `received` holds 0 for a lost patch, 1 for a received one, and FIRST_RING + i for one filled in ring i. */
@@ -50,12 +52,12 @@ static bool fill_patch(const srec_latent_grid *g, size_t y, size_t x, uint8_t ri
     return true;
 }
 
-/* \param[out] filled whether any patch was. \return false: stopped */
+/* \param[out] filled whether any patch was. \return false: cancelled */
 static bool fill_ring(const srec_latent_grid *g, uint8_t ring, const srec_compute *compute, bool *filled)
 {
     *filled = false;
     for (size_t y = 0; y < g->rows; y++) {
-        if (compute->progress && !compute->progress(compute->progress_context, y, g->rows))
+        if (srec_is_cancelled(compute))
             return false;
         for (size_t x = 0; x < g->cols; x++)
             if (g->received[y * g->cols + x] == LOST && fill_patch(g, y, x, ring))

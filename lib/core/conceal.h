@@ -18,8 +18,8 @@ typedef struct srec_latent_grid {
 /* Fill in the latents of lost patches, ring by ring from the rims of the holes inward. Each becomes the weighted mean of those
  * of its eight neighbours that were received or filled in an earlier ring: a neighbour across a side weighs 2, one across a corner 1.
  * Patches more than SREC_CONCEAL_RINGS away from a received one keep their latent. `received` is left as it was.
- * \param compute its progress callback is asked once a row of each ring
- * \return false if the callback asked to stop: the latents are incomplete */
+ * \param compute whether to stop is asked once a row of each ring
+ * \return false: cancelled, and the latents are incomplete */
 #define SREC_CONCEAL_RINGS 253u
 bool srec_conceal(const srec_latent_grid *grid, const srec_compute *compute);
 

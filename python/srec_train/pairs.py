@@ -50,7 +50,7 @@ class Slice(ctypes.Structure):
 
 class Compute(ctypes.Structure):
     _fields_ = [("backend", ctypes.c_int), ("precision", ctypes.c_int), ("threads", ctypes.c_uint), ("tile", ctypes.c_uint), ("progress", ctypes.c_void_p),
-                ("progress_context", ctypes.c_void_p)]
+                ("progress_context", ctypes.c_void_p), ("cancelled", ctypes.c_void_p), ("cancelled_context", ctypes.c_void_p)]
 
 
 class Error(ctypes.Structure):

@@ -174,6 +174,55 @@ TEST(codec, pictures_of_any_size_and_grey_ones_pass)
     CHECK(round_trip(compute, 256, 192) > 25);
 }
 
+struct patience {
+    size_t left;
+    size_t calls = 0;
+    static bool is_over(void* context)
+    {
+        auto* p = (patience*)context;
+        return ++p->calls > p->left;
+    }
+};
+
+TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
+{
+    patience p{ SIZE_MAX };
+    srec_compute compute{};
+    compute.cancelled = patience::is_over;
+    compute.cancelled_context = &p;
+    srec_decoder* d;
+    LONGS_EQUAL(SREC_OK, srec_decoder_create(model, &compute, &d, &error));
+    const uint32_t side = 128; /* 64 patches in 64 slices, of which one came: concealment too */
+    const uint8_t step = 3;
+    srec_slice s{};
+    s.model_id = srec_model_id(model);
+    s.width = s.height = side;
+    s.channels = 3;
+    s.slice = 27;
+    s.n_slices = 64;
+    s.n_patches = 1;
+    s.rate_map = &step;
+    const std::vector<float> mean(srec_slice_bytes(model, &s), 0.5f);
+    LONGS_EQUAL(SREC_OK, srec_decoder_begin(d, &s, &error));
+    LONGS_EQUAL(SREC_OK, srec_decoder_add(d, &s, mean.data(), nullptr, mean.size(), &error));
+    std::vector<uint8_t> whole((size_t)side * side * 3), again(whole.size());
+    const srec_image image{ side, side, 3, (size_t)side * 3, whole.data() }, other{ side, side, 3, (size_t)side * 3, again.data() };
+    LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &image, nullptr, &error));
+    const size_t calls = p.calls;
+    CHECK(calls > 20);
+    for (size_t left = 0; left < calls; left += 9) {
+        p = patience{ left };
+        LONGS_EQUAL(SREC_ERR_CANCELLED, srec_decoder_run(d, &other, nullptr, &error));
+        LONGS_EQUAL(left + 1, p.calls);
+    }
+    p = patience{ SIZE_MAX };
+    srec_decoder_report report;
+    LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &other, &report, &error));
+    LONGS_EQUAL(63, report.slices_lost);
+    CHECK(whole == again);
+    srec_decoder_free(d);
+}
+
 TEST(codec, bad_pictures_and_numbers_are_refused)
 {
     srec_encoder* e;

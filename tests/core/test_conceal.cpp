@@ -122,8 +122,8 @@ TEST(conceal, it_stops_when_asked_to_and_can_be_run_again)
     grid g(3, 1, { 4, NOISE, NOISE }, { 1, 0, 0 });
     int left = 4; /* rows; one of the second ring */
     srec_compute compute{};
-    compute.progress = [](void *context, size_t, size_t) { return --*(int *)context >= 0; };
-    compute.progress_context = &left;
+    compute.cancelled = [](void *context) { return --*(int *)context < 0; };
+    compute.cancelled_context = &left;
     CHECK_FALSE(g.conceal(compute));
     CHECK(g.received == (std::vector<uint8_t>{ 1, 0, 0 }));
     CHECK(g.conceal());

@@ -225,3 +225,45 @@ TEST(tiles, a_callback_can_stop_the_run_and_the_next_one_is_whole)
     LONGS_EQUAL(SREC_OK, srec_tiler_run(t, 8, 8, record_read, record_write, &small, &error));
     srec_tiler_free(t);
 }
+
+struct countdown {
+    size_t left, calls = 0;
+    static bool cancelled(void* context)
+    {
+        auto* c = (countdown*)context;
+        return ++c->calls > c->left;
+    }
+};
+
+TEST(tiles, a_run_can_be_cancelled_between_the_layers_of_a_single_window)
+{
+    network n;
+    n.input("x", 3).conv("x", "a", 3).conv("a", "b", 3).conv("b", "c", 3).conv("c", "y", 3).output("y");
+    const srec_graph* g = n.parse();
+    for (srec_backend backend : { SREC_BACKEND_REFERENCE, SREC_BACKEND_ONEDNN }) {
+        countdown stop{ 2 }; /* layers */
+        srec_compute compute{};
+        compute.backend = backend;
+        compute.cancelled = countdown::cancelled;
+        compute.cancelled_context = &stop;
+        srec_tiler* t;
+        LONGS_EQUAL(SREC_OK, srec_tiler_create(g, &compute, 1, &t, &error));
+        const std::vector<float> in(24 * 24 * 3, 1.0f);
+        std::vector<float> out(in.size(), NAN), expected(in.size(), NAN);
+        const float* from = in.data();
+        float* to = out.data();
+        LONGS_EQUAL(SREC_ERR_CANCELLED, srec_tiler_run_planes(t, 24, 24, &from, &to, &error));
+        LONGS_EQUAL(3, stop.calls);
+        CHECK(std::isnan(out[0]));
+        stop.left = SIZE_MAX;
+        LONGS_EQUAL(SREC_OK, srec_tiler_run_planes(t, 24, 24, &from, &to, &error));
+        LONGS_EQUAL(3 + 4, stop.calls);
+        srec_tiler_free(t);
+        compute.cancelled = nullptr;
+        LONGS_EQUAL(SREC_OK, srec_tiler_create(g, &compute, 1, &t, &error));
+        to = expected.data();
+        LONGS_EQUAL(SREC_OK, srec_tiler_run_planes(t, 24, 24, &from, &to, &error));
+        CHECK(out == expected);
+        srec_tiler_free(t);
+    }
+}

@@ -16,6 +16,12 @@
 #include <srec/compute.h>
 #include <srec/model.h>
 
+/* Whether the caller wants the run to end. */
+static inline bool srec_is_cancelled(const srec_compute *compute)
+{
+    return compute->cancelled && compute->cancelled(compute->cancelled_context);
+}
+
 #define SREC_NN_MAX_PORTS 4 /* inputs or outputs of a network */
 
 /* ---- safetensors.c ---------------------------------------------------------------------------------------- */
@@ -98,7 +104,7 @@ srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, 
 void srec_tiler_free(srec_tiler *t);
 /* Less overlap than the network's halo, a multiple of the granule: seams of the size of what lies beyond. */
 void srec_tiler_set_halo(srec_tiler *t, unsigned halo);
-/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles. */
+/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles, asks compute->cancelled before each layer of each. */
 srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write, void *context, srec_error *error);
 /* The same over whole planes in memory, hwc. */
 srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error);

@@ -108,6 +108,7 @@ static srec_status onednn_create(const srec_graph *g, const srec_compute *comput
     o->width = width;
     const int processors = omp_get_num_procs();
     o->threads = compute->threads && compute->threads < (unsigned)processors ? (int)compute->threads : processors;
+    o->settings = *compute;
     o->compute = compute->precision == SREC_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
     srec_status status = SREC_ERR_MEMORY;
     if (allocate_tables(o)) {
@@ -207,6 +208,8 @@ static srec_status convert(const srec_onednn *o, const srec_onednn_port *port, u
 static srec_status run_step(const srec_onednn *o, unsigned n)
 {
     const srec_onednn_step *step = &o->steps[n];
+    if (srec_is_cancelled(&o->settings))
+        return SREC_ERR_CANCELLED;
     if (step->copy)
         SREC_ONEDNN_TRY(dnnl_primitive_execute(step->copy, o->stream, 2, step->copy_args));
     if (step->primitive)
@@ -238,6 +241,8 @@ static srec_status onednn_run(void *state, srec_error *error)
     omp_set_num_threads(o->threads);
     const srec_status status = run_steps(o);
     omp_set_num_threads(before);
+    if (status == SREC_ERR_CANCELLED)
+        return srec_fail(error, status, "cancelled");
     return status == SREC_OK ? status : srec_fail(error, status, "network %s: oneDNN failed", o->graph->name);
 }
 

@@ -44,6 +44,7 @@ typedef struct srec_onednn {
     size_t height; /* of the inputs, in samples */
     size_t width;
     int threads;
+    srec_compute settings;
     dnnl_data_type_t compute; /* dnnl_f32 or dnnl_bf16 */
     dnnl_engine_t engine;
     dnnl_stream_t stream;

@@ -18,6 +18,7 @@ typedef struct {
     float *window;    /* of the largest convolution */
     float **weight;   /* (n_nodes): (out, kh, kw, in) of convolutions */
     float **bias;     /* (n_nodes) */
+    srec_compute settings;
 } reference;
 
 static float *plane(const reference *r, unsigned value) { return r->arena + r->offset[value] / sizeof(float); }
@@ -67,13 +68,13 @@ static srec_status take_weights(reference *r, unsigned n)
 
 static srec_status reference_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, void **state, srec_error *error)
 {
-    (void)compute;
     reference *r = calloc(1, sizeof *r);
     size_t *size = calloc(g->n_values, sizeof *size), window = 1;
     int *life = calloc(2 * g->n_values, sizeof *life);
     if (!r || !size || !life)
         goto fail;
     r->g = g;
+    r->settings = *compute;
     r->height = height;
     r->width = width;
     r->offset = calloc(g->n_values, sizeof *r->offset);
@@ -185,10 +186,11 @@ static void concat(const reference *r, const srec_node *node)
 
 static srec_status reference_run(void *state, srec_error *error)
 {
-    (void)error;
     const reference *r = state;
     for (unsigned n = 0; n < r->g->n_nodes; n++) {
         const srec_node *node = &r->g->nodes[n];
+        if (srec_is_cancelled(&r->settings))
+            return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
         switch (node->op) {
         case SREC_OP_CONV: conv(r, n); break;
         case SREC_OP_PIXEL_SHUFFLE:
