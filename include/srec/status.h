@@ -24,7 +24,7 @@ typedef enum srec_status {
     SREC_ERR_MODEL = -12,      /*!< made with another model than the one loaded */
     SREC_ERR_CANCELLED = -13,  /*!< the progress callback asked to stop */
     SREC_ERR_INTERNAL = -14,   /*!< a library below failed where it should not */
-    SREC_ERR_LATE = -15        /*!< packet of a picture that was already given out */
+    SREC_ERR_LATE = -15        /*!< packet of a picture that was already delivered */
 } srec_status;
 
 /*! Short name of a status: "authentication failed". Never NULL; static storage; any thread. */

@@ -33,7 +33,7 @@ struct srec_collector {
     srec_collector_limits limits;
     void (*release)(void *body);
     slot *slots;              /* (max_open + 1): one beyond, for a new picture until room is made for it */
-    identity *remembered;     /* (max_remembered) ring of pictures given out */
+    identity *remembered;     /* (max_remembered) ring of pictures delivered */
     size_t n_remembered;
     size_t next_remembered;   /* place of the next one */
     uint64_t arrivals;        /* packets of open pictures */
@@ -119,7 +119,7 @@ static bool belongs(const identity *id, const srec_collector_packet_id *p)
     return id->session == p->session && id->picture == p->picture && distance < id->span;
 }
 
-static bool was_given_out(const srec_collector *c, const srec_collector_packet_id *p)
+static bool was_delivered(const srec_collector *c, const srec_collector_packet_id *p)
 {
     for (size_t i = 0; i < c->n_remembered; i++)
         if (belongs(&c->remembered[i], p))
@@ -194,7 +194,7 @@ static slot *open_slot(srec_collector *c, const srec_collector_packet_id *p)
     return s;
 }
 
-/* The packet of \p s is news for the unfinished pictures sent before it. */
+/* The packet of \p s is news for the incomplete pictures sent before it. */
 static void note_later(srec_collector *c, const slot *s, bool opened)
 {
     for (slot *other = c->slots; other < end_of(c); other++) {
@@ -215,12 +215,12 @@ srec_status srec_collector_packet(srec_collector *c, const srec_collector_packet
         return srec_fail(error, SREC_ERR_ARG, "no packet, or one of a picture without packets");
     slot *s = find(c, p);
     const bool opened = !s;
-    if (!s && was_given_out(c, p)) {
+    if (!s && was_delivered(c, p)) {
         c->counters.late++;
-        return srec_fail(error, SREC_ERR_LATE, "picture %u was already given out", p->picture);
+        return srec_fail(error, SREC_ERR_LATE, "picture %u was already delivered", p->picture);
     }
     if (!s && !(s = open_slot(c, p)))
-        return srec_fail(error, SREC_ERR_ARG, "give out the pictures that are due first");
+        return srec_fail(error, SREC_ERR_ARG, "deliver the pictures that are due first");
     if (p->packet < s->id.lowest)
         s->id.lowest = p->packet;
     if (p->packet > s->id.highest)
@@ -313,7 +313,7 @@ void srec_collector_close(srec_collector *c, srec_open_picture *picture)
     slot *s = (slot *)picture;
     if (!c || !s || !s->reason)
         return;
-    c->counters.given_out[s->reason]++;
+    c->counters.delivered[s->reason]++;
     remember(c, &s->id);
     empty(c, s);
     if (c->ended && !srec_collector_due(c, NULL))

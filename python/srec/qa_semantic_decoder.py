@@ -137,7 +137,7 @@ class qa_semantic_decoder(BlockCase):
         np.testing.assert_array_equal(data_of(out[0]), data_of(out[1]))
         self.assertEqual([i["event"] for i in info], ["picture", "picture", "eof"])
 
-    def given_out(self, messages, **parameters):
+    def delivered(self, messages, **parameters):
         """-> [(session, picture, slices lost, reason)], last info"""
         out, info = self.decode(messages, **parameters)
         return [(m["session"], m["picture"], m["slices_lost"], m["reason"]) for m in map(meta_of, out)], info[-1]
@@ -158,11 +158,11 @@ class qa_semantic_decoder(BlockCase):
 
     def test_a_late_packet_completes_its_picture(self):
         first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=len(self.many))
-        got, info = self.given_out([*first[:-1], *second[:-1], first[-1], second[-1]])
+        got, info = self.delivered([*first[:-1], *second[:-1], first[-1], second[-1]])
         self.assertEqual(got, [(1, 0, 0, "complete"), (1, 1, 0, "complete")])
         self.assertEqual(info["late"], 0)
 
-    def test_packets_of_a_picture_given_out_are_dropped_and_counted_as_late(self):
+    def test_packets_of_a_picture_already_delivered_are_dropped_and_counted_as_late(self):
         first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=len(self.many))
         block = srec.semantic_decoder(threads=1, timeout=HANG)
         out, info = self.through(block, [*first, first[0], *second, second[1], first[2]], "in", "pdus")
@@ -171,13 +171,13 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual((info[-1]["late"], info[-1]["dropped"]), (3, 0))
         self.assertEqual(dict(block.counters()), {"dropped": 0, "late": 3, "too_large": 0})
 
-    def test_an_unfinished_picture_goes_just_before_the_later_complete_one(self):
+    def test_an_incomplete_picture_comes_just_before_the_later_complete_one(self):
         n = len(self.many)
         first, second, third = (self.slices_of(number=k, first_packet=k * n) for k in range(3))
-        got, _ = self.given_out([*first, *second[:-1], *third])
+        got, _ = self.delivered([*first, *second[:-1], *third])
         self.assertEqual(got, [(1, 0, 0, "complete"), (1, 1, 1, "later"), (1, 2, 0, "complete")])
 
-    def test_reorder_says_how_many_later_packets_an_unfinished_picture_waits_for(self):
+    def test_reorder_says_how_many_later_packets_an_incomplete_picture_waits_for(self):
         n = len(self.many)
         first, second = self.slices_of(number=0), self.slices_of(number=1, first_packet=n)
         for reorder in (1, 2):
@@ -186,25 +186,25 @@ class qa_semantic_decoder(BlockCase):
             info = Collector(self.tb, block, "info")
             self.tb.start()
             post(block, "in", *first[:-1], *second[:reorder - 1], NOT_A_PDU[0], second[reorder - 1])
-            wait_for(lambda: len(info) == 2, "the drop and the unfinished picture")
+            wait_for(lambda: len(info) == 2, "the drop and the incomplete picture")
             self.assertEqual([(i["event"], i.get("reason")) for i in map(meta_of, info.messages())], [("dropped", None), ("picture", "later")])
             self.assertTrue(stops(self.tb))
 
-    def test_beyond_max_pictures_the_one_without_a_packet_for_longest_is_given_out(self):
+    def test_beyond_max_pictures_the_one_without_a_packet_for_longest_is_delivered(self):
         one, two, three = (self.slices_of(session) for session in (1, 2, 3))
-        got, _ = self.given_out([one[0], two[0], one[1], three[0], *one[2:]], max_pictures=2)
+        got, _ = self.delivered([one[0], two[0], one[1], three[0], *one[2:]], max_pictures=2)
         self.assertEqual(got, [(2, 7, len(self.many) - 1, "room"), (1, 7, 0, "complete"), (3, 7, len(self.many) - 1, "end")])
 
     def test_a_source_that_restarts_its_numbers_is_not_late(self):
         n = len(self.many)
-        got, info = self.given_out([m for k in range(3) for m in self.slices_of(number=0, first_packet=k * n)])
+        got, info = self.delivered([m for k in range(3) for m in self.slices_of(number=0, first_packet=k * n)])
         self.assertEqual(got, [(1, 0, 0, "complete")] * 3)
         self.assertEqual(info["late"], 0)
 
     def test_a_slice_that_contradicts_its_picture_is_dropped(self):
         good = self.slices_of()
         other = with_meta(good[1], channels=1)
-        got, info = self.given_out([good[0], other, *good[1:]])
+        got, info = self.delivered([good[0], other, *good[1:]])
         self.assertEqual((got, info["dropped"]), ([(1, 7, 0, "complete")], 1))
 
     def test_pictures_beyond_max_pixels_are_dropped_counted_and_warned_of_once(self):
@@ -216,8 +216,8 @@ class qa_semantic_decoder(BlockCase):
             self.assertEqual(log.count("max_pixels"), int(dropped > 0), log.text)
         self.assertEqual(srec.semantic_decoder().counters()["too_large"], 0)
 
-    def test_the_end_mark_gives_out_all_that_is_open(self):
-        got, _ = self.given_out([*self.slices_of(2)[:1], *self.slices_of(1)[:2]])
+    def test_the_end_mark_delivers_all_that_is_open(self):
+        got, _ = self.delivered([*self.slices_of(2)[:1], *self.slices_of(1)[:2]])
         n = len(self.many)
         self.assertEqual(got, [(2, 7, n - 1, "end"), (1, 7, n - 2, "end")])
 
@@ -234,11 +234,11 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual([meta_of(m).get("picture") for m in out.messages() if not is_end(m)], [0])
         self.assertEqual(block.counters()["dropped"], 1)
 
-    def test_the_end_mark_gives_out_the_unfinished_picture(self):
+    def test_the_end_mark_delivers_the_incomplete_picture(self):
         (out,), _ = self.decode([estimate(self.many[0])])
         self.assertEqual(meta_of(out)["slices_lost"], len(self.many) - 1)
 
-    def test_silence_for_the_timeout_gives_out_the_unfinished_picture(self):
+    def test_silence_for_the_timeout_delivers_the_incomplete_picture(self):
         block = srec.semantic_decoder(threads=1, timeout=0.6)
         out = Collector(self.tb, block, "pdus")
         self.tb.start()

@@ -75,7 +75,7 @@ class receiver(gr.hier_block2):
             self.enhancer.set_bypass(bypass)
 
     def finish(self):
-        """The pictures being received are given out with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
+        """Deliver the pictures being received with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
         self.descrambler.to_basic_block()._post(pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
 
     def set_soft(self, soft):

@@ -26,14 +26,14 @@ void release(void *b)
     delete (body *)b;
 }
 
-/* A picture given out, as text: "session/number reason packets of span". */
+/* A picture delivered, as text: "session/number reason packets of span". */
 std::string text_of(uint64_t session, uint32_t picture, srec_reason reason, size_t came, uint32_t span)
 {
     return std::to_string(session) + "/" + std::to_string(picture) + " " + srec_reason_name(reason) + " " + std::to_string(came) + " of " +
            std::to_string(span);
 }
 
-/* Stands for a decoder: keeps packet numbers, writes down what is given out. */
+/* Stands for a decoder: keeps packet numbers, writes down what is delivered. */
 struct receiver {
     srec_collector *c = nullptr;
     srec_error error{};
@@ -49,7 +49,7 @@ struct receiver {
     receiver(const receiver &) = delete;
     receiver &operator=(const receiver &) = delete;
 
-    void give_out()
+    void deliver()
     {
         srec_reason reason;
         while (srec_open_picture *p = srec_collector_due(c, &reason)) {
@@ -73,7 +73,7 @@ struct receiver {
         body *b = (body *)p->body;
         b->packets.insert(number);
         srec_collector_stored(c, p, b->packets.size() * bytes_each, b->packets.size() == span);
-        give_out();
+        deliver();
         return SREC_OK;
     }
 
@@ -87,13 +87,13 @@ struct receiver {
     void expire(double now)
     {
         srec_collector_expire(c, now);
-        give_out();
+        deliver();
     }
 
     void end()
     {
         srec_collector_end(c);
-        give_out();
+        deliver();
     }
 
     uint64_t late() const
@@ -203,7 +203,7 @@ TEST(collector, a_lost_packet_delays_its_picture_until_the_next_is_complete_and_
     r.expect({ "1/0 complete 3 of 3", "1/1 later 2 of 3", "1/2 complete 3 of 3", "1/3 later 2 of 3", "1/4 complete 3 of 3" });
 }
 
-TEST(collector, with_one_later_packet_the_next_picture_gives_out_the_unfinished_one_at_once)
+TEST(collector, with_one_later_packet_the_next_picture_gives_out_the_incomplete_one_at_once)
 {
     srec_collector_limits limits = never();
     limits.later_packets = 1;
@@ -214,7 +214,7 @@ TEST(collector, with_one_later_packet_the_next_picture_gives_out_the_unfinished_
     r.expect({ "1/0 later 29 of 30" });
 }
 
-TEST(collector, an_unfinished_picture_waits_for_as_many_later_packets_as_the_limit_says)
+TEST(collector, an_incomplete_picture_waits_for_as_many_later_packets_as_the_limit_says)
 {
     srec_collector_limits limits = never();
     limits.later_packets = 7;
@@ -235,7 +235,7 @@ TEST(collector, an_unfinished_picture_waits_for_as_many_later_packets_as_the_lim
     }());
 }
 
-TEST(collector, a_packet_of_its_own_keeps_an_unfinished_picture_open)
+TEST(collector, a_packet_of_its_own_keeps_an_incomplete_picture_open)
 {
     srec_collector_limits limits = never();
     limits.later_packets = 4;
@@ -259,7 +259,7 @@ TEST(collector, without_a_timeout_a_partial_picture_is_given_out_when_two_later_
     r.expect({ "1/0 later 4 of 5", "1/1 later 4 of 5", "1/2 end 4 of 5", "1/3 end 4 of 5" });
 }
 
-TEST(collector, other_sessions_do_not_give_out_an_unfinished_picture)
+TEST(collector, other_sessions_do_not_give_out_an_incomplete_picture)
 {
     receiver r(never());
     r.run(1, 0, 6, 0, 5);
@@ -351,7 +351,7 @@ TEST(collector, a_sender_that_restarts_its_picture_numbers_is_not_late)
     r.packet(1, 0, 1, 2);
     r.packet(1, 0, 2, 2); /* number 0 again, with the next packets of the session */
     r.packet(1, 0, 3, 2);
-    r.packet(1, 0, 4, 2); /* and again, unfinished */
+    r.packet(1, 0, 4, 2); /* and again, incomplete */
     r.packet(1, 0, 6, 2);
     r.packet(1, 0, 7, 2);
     r.expect({ "1/0 complete 2 of 2", "1/0 complete 2 of 2", "1/0 later 1 of 2", "1/0 complete 2 of 2" });
@@ -422,8 +422,8 @@ TEST(collector, counters_say_why_pictures_were_given_out)
     srec_collector_get_counters(r.c, &c);
     LONGS_EQUAL(4, c.opened);
     for (srec_reason reason : { SREC_REASON_COMPLETE, SREC_REASON_ROOM, SREC_REASON_TIMEOUT, SREC_REASON_END })
-        LONGS_EQUAL(1, c.given_out[reason]);
-    LONGS_EQUAL(0, c.given_out[SREC_REASON_LATER]);
+        LONGS_EQUAL(1, c.delivered[reason]);
+    LONGS_EQUAL(0, c.delivered[SREC_REASON_LATER]);
 }
 
 TEST(collector, limits_and_packets_out_of_range_are_refused)

@@ -261,6 +261,41 @@ class Bursts(Case):
             self.assertGreater(figures["forged"], n // 2)
             self.assertGreater(self.psnr(out, 0, image), 20)
 
+    def test_stations_with_one_key_that_take_turns_are_both_received_whole(self):
+        bursts = []
+        for name, seed in (("left", 3), ("right", 8)):
+            Image.fromarray(waves(160, 240, seed)).save(self.path(name + ".png"))
+            self.send("file:" + self.path(name), "--frame-bytes", "2000", image=self.path(name + ".png"))
+            bursts.append(self.bursts(self.samples(name)))
+        left, right = bursts
+        self.assertGreater(min(len(left), len(right)), 4)
+        turns, mine, theirs = [], list(left), list(right)
+        while mine or theirs:
+            turns += mine[:2] + theirs[:1]
+            del mine[:2], theirs[:1]
+        gap = np.zeros(1000, np.complex64)
+        self.write("turns", np.concatenate([gap, *(part for b in turns for part in (b, gap))]))
+        out, figures = self.receive("file:" + self.path("turns"))
+        self.assertEqual((figures["pictures"], figures["pictures_partial"], figures["packets"], figures["late"]), (2, 0, len(left) + len(right), 0))
+        told = self.metadata(out)
+        self.assertEqual([(m["slices_lost"], m["reason"]) for m in told], [(0, "complete")] * 2)
+        self.assertNotEqual(told[0]["session"], told[1]["session"])
+        quality = [max(self.psnr(out, number, self.path(name + ".png")) for number in (0, 1)) for name in ("left", "right")]
+        self.assertGreater(min(quality), 25)
+
+    def test_max_pixels_bounds_the_pictures_that_a_sender_can_demand(self):
+        self.send("file:" + self.path("sized"))  # 128x96
+        out, figures = self.receive("file:" + self.path("sized"), "--max-pixels", "12287", code=1)
+        self.assertEqual((figures["pictures"], figures["too_large"], self.metadata(out)), (0, figures["packets"], []))
+        done = run("receive", "--key", self.key, "--device", "file:" + self.path("sized"), "--out", out, "--status", "0", "--max-pixels", "12287")
+        self.assertIn("--max-pixels", done.stderr.decode().strip().splitlines()[-1])
+        for allowed in ("12288", "0"):
+            _, figures = self.receive("file:" + self.path("sized"), "--max-pixels", allowed)
+            self.assertEqual((figures["pictures"], figures["too_large"]), (1, 0))
+        for wrong in ("-1", "nan", "inf", "many"):
+            done = run("receive", "--key", self.key, "--device", "file:" + self.path("sized"), "--out", out, "--max-pixels", wrong)
+            self.assertEqual(done.returncode, 2, done.stderr.decode())
+
     def test_noise_gives_no_picture(self):
         self.write("noise", self.noise(2000000, 4))
         _, figures = self.receive("file:" + self.path("noise"), code=1)

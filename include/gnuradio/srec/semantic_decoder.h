@@ -15,9 +15,9 @@ namespace srec {
  * \brief Feature estimates to pictures; lost slices are concealed and counted.
  *
  * Message ports: in `in`, out `pdus` (pictures), out `info`. Several pictures are open at once, at most max_pictures, so that stations
- * with one key can take turns. A picture is given out when all its slices are there, when a later one of its session is complete, when
+ * with one key can take turns. A picture is delivered when all its slices are there, when a later one of its session is complete, when
  * `reorder` slices of later ones came since its own last, after timeout seconds without a slice, or at the end mark (srec/collector.h).
- * Slices of pictures given out are dropped and counted (`late`), and so are those whose picture has more than max_pixels pixels
+ * Slices of pictures delivered are dropped and counted (`late`), and so are those whose picture has more than max_pixels pixels
  * (`too_large`; 0 = no limit).
  *
  * Out `progress`, with progress above 0: the picture so far (metadata `partial` = true, patches and slices that have not come yet as lost), at

@@ -27,7 +27,8 @@ def add_arguments(parser):
     parser.add_argument("--once", action="store_true", help="end after the first picture")
     parser.add_argument("--hook", metavar="COMMAND", help="call COMMAND with each picture's path as its last argument; no shell")
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="a picture of which nothing came for so long is given out (default 5)")
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
+                        help="deliver an incomplete picture after this many seconds without a packet (default 5)")
     parser.add_argument("--max-pixels", type=float, default=64e6, metavar="N",
                         help="drop pictures of more than N pixels, whatever their sender asks for; 0: no limit (default 64e6)")
     parser.add_argument("--prefix", default="picture", help="of the file names (default picture)")
