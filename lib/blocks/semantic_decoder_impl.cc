@@ -53,6 +53,7 @@ struct slices {
     std::map<uint32_t, pmt::pmt_t> came;     /* estimates by slice */
     size_t bytes = 0;
     burst_figures figures;
+    std::string cipher;                      /* "none" if any of the packets came in clear */
     const clock::time_point begun = clock::now();
     size_t n_shown = 0;                      /* slices in the last picture so far */
     uint64_t partials = 0;
@@ -71,6 +72,8 @@ struct slices {
             figures.add(pmt::dict_ref(pmt::car(estimate), pmt::mp("burst"), pmt::PMT_NIL));
         place = estimate;
         bytes += size_of(estimate);
+        if (const std::string name = get_text(pmt::car(estimate), "cipher"); cipher != "none" && !name.empty())
+            cipher = name;
     }
 };
 
@@ -168,6 +171,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         meta = put_u64(meta, "channels", s.channels);
         meta = put_u64(meta, "sent_scale", s.scale == 2 ? 2 : 1);
         meta = put_u64(meta, "session", session);
+        if (!body.cipher.empty())
+            meta = put(meta, "cipher", pmt::mp(body.cipher));
         meta = put_u64(meta, "patches", report.patches);
         meta = put_u64(meta, "patches_lost", report.patches_lost);
         meta = put_u64(meta, "slices", report.slices);
