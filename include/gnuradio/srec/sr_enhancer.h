@@ -12,21 +12,25 @@ namespace srec
 {
 
 /*!
- * \brief Super-resolution: received pictures to better ones, of the same size (scale 1) or of twice the size (scale 2).
+ * \brief Super-resolution: enhances received pictures, at the same size (scale 1) or at twice the size (scale 2).
  *
  * Message ports: in `in` (pictures), out `pdus` (pictures), out `info` (a dict per picture: enhance_s, enhanced, ...).
- * How far each patch is to be trusted is read from the picture's metadata (`deviation`, else `mean_deviation`), as
+ * The block reads the reliability of each patch from the picture's metadata (`deviation`, else `mean_deviation`), as
  * semantic_decoder writes it.
  *
- * \param model     enhancer's model file; "" = $SREC_ENHANCER, else the installed one of that scale
- * \param scale     1 or 2; the model's own
- * \param bypass    pictures pass as they are (scale 2: doubled by cubic interpolation)
+ * \param model     model file; "" = $SREC_ENHANCER, else the installed one of that scale; "none" = no network: pictures
+ *                  pass as with bypass
+ * \param scale     1 or 2: the model's own. 0: the scale at which each picture was sent (`sent_scale` of its metadata);
+ *                  with model "" the block then loads both installed models. A picture for whose scale there is no
+ *                  model passes without enhancement
+ * \param bypass    pictures pass without enhancement (scale 2: doubled by cubic interpolation)
  * \param threads   0 = all cores
  * \param precision f32 or bf16
- * \param max_queue pictures that may wait, the end mark not counted; beyond, policy decides
- * \param policy    drop_oldest or drop_newest
+ * \param max_queue pictures that may wait, the end mark not counted; the policy decides about more
+ * \param policy    drop_oldest, drop_newest, or pass_oldest: the oldest waiting picture passes without enhancement
  * \throws std::runtime_error if the model cannot be loaded, std::invalid_argument for a parameter out of range or
- * another scale \ingroup srec
+ * another scale
+ * \ingroup srec
  */
 class GR_SREC_API sr_enhancer : virtual public gr::block
 {
