@@ -32,16 +32,16 @@ struct picture_in {
     srec_image image;
 };
 
-enum class excess { drop_oldest, drop_newest, pass_oldest };
+enum class excess_policy { drop_oldest, drop_newest, pass_oldest };
 
-excess excess_from(const std::string &policy)
+excess_policy policy_from(const std::string &policy)
 {
     if (policy == "drop_oldest")
-        return excess::drop_oldest;
+        return excess_policy::drop_oldest;
     if (policy == "drop_newest")
-        return excess::drop_newest;
+        return excess_policy::drop_newest;
     if (policy == "pass_oldest")
-        return excess::pass_oldest;
+        return excess_policy::pass_oldest;
     throw std::invalid_argument("unknown policy '" + policy + "': drop_oldest, drop_newest or pass_oldest");
 }
 
@@ -53,7 +53,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
     const unsigned d_scale;            /* 0: of each picture */
     const bool d_without;              /* no network at all: pictures pass at their full size */
     std::array<network, 3> d_networks; /* by scale */
-    const excess d_policy;
+    const excess_policy d_policy;
     bounded_queue d_queue;
     std::atomic<bool> d_bypass;
     uint64_t d_dropped = 0;
@@ -128,7 +128,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
     }
 
     /* \param wanted false: the picture passes as it is, at its full size */
-    void process(const pmt::pmt_t &msg, bool wanted)
+    void process(const pmt::pmt_t &msg, bool wanted, bool excess = false)
     {
         if (stopping())
             return drop("the flowgraph is stopping", msg);
@@ -149,6 +149,8 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         if (status != SREC_OK)
             return drop(error.message, msg);
         const double enhance_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        if (excess)
+            in.meta = put(in.meta, "enhance_skipped", pmt::PMT_T);
         publish(in.meta, out, result, enhances, scale, enhance_s);
     }
 
@@ -183,12 +185,12 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
 
     void handle_excess(const pmt::pmt_t &msg)
     {
-        if (d_policy != excess::pass_oldest)
+        if (d_policy != excess_policy::pass_oldest)
             return drop("pictures come faster than they are enhanced", msg);
         d_passed++;
         if (d_once("passed"))
             d_logger->warn("pictures come faster than they are enhanced: some pass as they are (said once)");
-        process(msg, false);
+        process(msg, false, true);
     }
 
     void handle_picture(const pmt::pmt_t &msg)
@@ -244,8 +246,8 @@ public:
     sr_enhancer_impl(const std::string &model, int scale, bool bypass, int threads, const std::string &precision,
                      int max_queue, const std::string &policy)
         : gr::block("sr_enhancer", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_scale(scale),
-          d_without(model == "none"), d_policy(excess_from(policy)),
-          d_queue(max_queue < 1 ? 1 : max_queue, d_policy == excess::drop_newest), d_bypass(bypass)
+          d_without(model == "none"), d_policy(policy_from(policy)),
+          d_queue(max_queue < 1 ? 1 : max_queue, d_policy == excess_policy::drop_newest), d_bypass(bypass)
     {
         if (scale < 0 || scale > 2)
             throw std::invalid_argument("scale must be 1, 2, or 0 for that of each picture");
@@ -254,7 +256,7 @@ public:
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
-        compute.progress = go_on;
+        compute.cancelled = is_cancelled;
         load_all(model, compute);
         message_port_register_in(d_in);
         message_port_register_out(d_out);

@@ -36,7 +36,7 @@ class qa_sr_enhancer(BlockCase):
                 self.assertEqual((m["scale"], m["enhanced"]), (scale, True))
                 self.assertGreater(m["enhance_s"], 0)
                 self.assertEqual([i["event"] for i in info], ["picture", "eof"])
-                self.assertEqual({**m, "event": "picture", "dropped": 0, "queue": 0}, info[0])
+                self.assertEqual({**m, "event": "picture", "dropped": 0, "passed": 0, "queue": 0}, info[0])
                 whole = np.repeat(np.repeat(array, scale, 0), scale, 1).astype(float)
                 difference = np.abs(pixels(out) - whole)
                 self.assertGreater(difference.max(), 1, "not the same picture")
@@ -104,6 +104,36 @@ class qa_sr_enhancer(BlockCase):
             kept, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "in", "pdus")
             self.assertEqual(log.count("dropped"), 1, log.text)
             self.assertEqual((kept, info["dropped"]), (numbers, 8))
+
+    def test_pass_oldest_drops_nothing_and_enhances_the_newest(self):
+        msg, array = picture()
+        block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=2, policy="pass_oldest")
+        numbers, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "in", "pdus")
+        self.assertEqual(log.count("faster"), 1, log.text)
+        self.assertEqual((sorted(numbers), info["dropped"], info["passed"]), (list(range(10)), 0, 8))
+        self.assertEqual(numbers[-2:], [8, 9], "the newest come last, enhanced")
+
+    def test_scale_0_follows_each_picture(self):
+        was = os.environ.pop("SREC_ENHANCER", None)
+        self.addCleanup(lambda: was is not None and os.environ.update(SREC_ENHANCER=was))
+        msg, array = picture(0, 32, 16)
+        sent = [msg, with_meta(msg, sent_scale=2), with_meta(msg, sent_scale=1)]
+        with captured_log() as log:
+            out, _ = self.enhance(sent, block=srec.sr_enhancer(MODELS[2], 0, threads=1))
+        self.assertEqual([(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, False), (64, True), (32, False)])
+        np.testing.assert_array_equal(pixels(out[0]), array, "no model of scale 1: as it came")
+        self.assertEqual(log.count("no super-resolution model of scale 1"), 1, log.text)
+        if all(os.path.exists(srec.default_enhancer(scale)) for scale in (1, 2)):
+            out, _ = self.enhance(sent, block=srec.sr_enhancer("", 0, threads=1))
+            self.assertEqual([(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, True), (64, True), (32, True)])
+            self.assertEqual(meta_of(out[1])["enhancer"], srec.enhancer_info(srec.default_enhancer(2))["id"])
+
+    def test_without_a_network_pictures_pass_at_their_full_size(self):
+        msg, array = picture(0, 32, 16)
+        out, _ = self.enhance([msg, with_meta(msg, sent_scale=2)], block=srec.sr_enhancer("none", 0))
+        np.testing.assert_array_equal(pixels(out[0]), array)
+        np.testing.assert_array_equal(pixels(out[1]), srec.image_double(array))
+        self.assertEqual([meta_of(m)["enhanced"] for m in out], [False, False])
 
     def test_stops_promptly_with_pictures_waiting(self):
         large, _ = picture(0, 1024, 1024)

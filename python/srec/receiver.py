@@ -7,14 +7,19 @@ from . import srec_python as srec
 from .metadata import to_pmt
 
 
+ENHANCER_QUEUE = 4  # pictures that may wait for the enhancer
+
+
 class receiver(gr.hier_block2):
     """Stream in: samples as a radio gives them; with samples_per_symbol = 0 bare symbols with length tags.
     Message ports: out `pdus` (pictures), out `received` (pictures before super-resolution), out `info` (of the semantic
     decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is one),
     out `progress` (pictures so far, with progress above 0).
 
-    enhancer: "" = none; "installed" = $SREC_ENHANCER or the installed model of that scale; else a model file. With one, `pdus` gives enhanced
-    pictures, `received` those before, and `enhancer_info` tells of each. scale: the transmitter's; matters to the enhancer only. bypass: see set_bypass().
+    enhancer: "" = no such block; "installed" = $SREC_ENHANCER or the installed models; "none" = pictures at their full size without enhancement;
+    else a model file. With one, `pdus` has the enhanced pictures, `received` those before, and `enhancer_info` a dict for each. If pictures come
+    faster than they are enhanced, the oldest pass as they are. scale: 0 = that at which each picture was sent, as its packets say; 1 or 2: pictures
+    of this scale. bypass: see set_bypass().
     key: an srec.key, or the text of one. payload_key: another key for encrypted payloads than for the headers, to show what an eavesdropper
     sees ("" = the same).
     Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
@@ -22,7 +27,7 @@ class receiver(gr.hier_block2):
 
     def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
                  len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=4, rolloff=0.25,
-                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=1, bypass=False,
+                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=0, bypass=False,
                  max_pixels=64e6, max_pictures=8, reorder=16):
         if samples_per_symbol and gain_input:
             raise ValueError("gain_input needs samples_per_symbol = 0: with bursts the synchroniser measures the gains")
@@ -37,7 +42,10 @@ class receiver(gr.hier_block2):
         self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
         self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder)
         self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
-        self.enhancer = srec.sr_enhancer("" if enhancer == "installed" else enhancer, scale, bypass, threads, precision) if enhancer else None
+        self.enhancer = None
+        if enhancer:
+            model = "" if enhancer == "installed" else enhancer
+            self.enhancer = srec.sr_enhancer(model, scale, bypass, threads, precision, ENHANCER_QUEUE, "pass_oldest")
         # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
         self.message_port_register_hier_out("burst_info")
         self.connect(self.demapper, self.packet_decoder)

@@ -33,9 +33,18 @@ def add_link_arguments(parser):
     parser.add_argument("--bandwidth", type=float, metavar="HZ", help="of the radio's filter (default: the driver's)")
     parser.add_argument("--model", default="", help="model file (default: the installed one)")
     parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
+    add_precision_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures of the run there ('-': standard output)")
     parser.add_argument("--overwrite", action="store_true", help="files named as outputs may replace existing ones")
     parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS", help="between lines of the level meter on standard error, 0: none (default 5)")
+
+
+def add_precision_argument(parser):
+    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"), help="of the networks; bf16 needs a processor that has it (default f32)")
+
+
+def add_scale_argument(parser):
+    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the half-size picture, a quarter of the symbols (default 1)")
 
 
 def add_impairment_arguments(parser):

@@ -7,7 +7,7 @@ import sys
 import time
 
 from . import Failure, Usage
-from . import link, outputs
+from . import link, outputs, super_resolution
 from .hooks import Hooks, hook_command
 from .window import Window
 from ..guard import describe
@@ -27,6 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--once", action="store_true", help="end after the first picture")
     parser.add_argument("--hook", metavar="COMMAND", help="call COMMAND with each picture's path as its last argument; no shell")
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
+    super_resolution.add_arguments(parser)
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
                         help="deliver an incomplete picture after this many seconds without a packet (default 5)")
     parser.add_argument("--max-pixels", type=float, default=64e6, metavar="N",
@@ -93,7 +94,7 @@ def check(args, kind, argument):
 
 
 def check_files(args, kind, argument):
-    reads = [("--key", [args.key]), ("--model", [args.model])]
+    reads = [("--key", [args.key]), ("--model", [args.model]), ("--enhancer", [args.enhancer])]
     if kind == "file":
         reads.append(("--device", [argument, *outputs.recording(argument)]))
     elif kind == "sim":
@@ -126,7 +127,8 @@ class Receiver:
             device = self.source = devices.open_source(kind, argument, args)
         self.receiver = srec.receiver(args.key, args.modulation, soft=not args.hard, model=args.model, threads=args.threads,
                                       timeout=FOREVER_S if kind in ("file", "sim") else args.timeout, samples_per_symbol=args.sps, rolloff=args.rolloff,
-                                      progress=PROGRESS_S if view else 0, max_pixels=args.max_pixels)
+                                      progress=PROGRESS_S if view else 0, max_pixels=args.max_pixels, precision=args.precision,
+                                      enhancer=super_resolution.find(args, "srec receive", (1, 2)) or "installed")
         self.annotator = Annotator(args)
         os.makedirs(args.out, exist_ok=True)
         self.sink = srec.image_sink(args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix))
@@ -181,6 +183,8 @@ class Receiver:
         from gnuradio import srec
         if srec.busy_s(self.receiver.decoder) > BUSY_S:
             return "decoding a picture"
+        if srec.busy_s(self.receiver.enhancer) > BUSY_S:
+            return "enhancing a picture"
         if getattr(self.source, "ended", False):
             return "all samples are read"
         if getattr(getattr(self.source, "reader", None), "lost", 0):
@@ -201,7 +205,7 @@ class Summary:
     """Figures of the pictures so far."""
 
     def __init__(self):
-        self.pictures = self.partial = self.in_clear = self.lost = 0
+        self.pictures = self.partial = self.in_clear = self.lost = self.enhanced = self.passed = 0
         self._sums = {}
 
     def add(self, told):
@@ -209,7 +213,9 @@ class Summary:
         self.partial += told.get("patches_lost", 0) > 0
         self.in_clear += told.get("cipher") == "none"
         self.lost += told.get("slices_lost", 0)
-        for key in ("snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
+        self.enhanced += told.get("enhanced", False)
+        self.passed += told.get("enhance_skipped", False)
+        for key in ("enhance_s", "snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
             if key in told:
                 n, total = self._sums.get(key, (0, 0.0))
                 self._sums[key] = (n + 1, total + told[key])
@@ -228,6 +234,8 @@ def picture_line(told):
     if "snr_db" in told:
         text += (f", SNR {told['snr_db']:.1f} dB, EVM {told['evm_percent']:.1f} %, CFO {round(told['cfo_hz'])} Hz, clock {told['clock_ppm']:.1f} ppm,"
                  f" level {told['level_db']:.1f} dBFS")
+    if told.get("enhanced"):
+        text += f", enhanced in {told['enhance_s']:.2f} s"
     if told.get("cipher") == "none":
         text += ", sent in clear"
     return text
@@ -350,6 +358,7 @@ def figures(reception):
     args, link_, hooks, summary = reception.args, reception.link, reception.hooks, reception.summary
     level, counters = reception.levels.figures(), link_.counters()
     return {"pictures": summary.pictures, "pictures_partial": summary.partial, "pictures_in_clear": summary.in_clear,
+            "pictures_enhanced": summary.enhanced, "pictures_not_enhanced_in_time": summary.passed, "enhance_s": summary.mean("enhance_s"),
             "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
             "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
             "drift_hz_s": summary.mean("drift_hz_s"), "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
@@ -388,5 +397,8 @@ def run(args):
         raise Failure(f"{link_.sink.dropped} pictures could not be written; the log above says why")
     if not result["pictures"] and not stop and reception.finishing is None:
         raise Failure(f"no picture: {why_none(result, result['samples'])}")
+    if reception.summary.passed:
+        print(f"srec receive: {reception.summary.passed} of {result['pictures']} pictures came faster than super-resolution takes and were not enhanced:"
+              " --no-sr, --precision bf16 or longer intervals help", file=sys.stderr)
     print(f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets, {result['packets_lost']} lost", flush=True)
     return 0

@@ -21,6 +21,7 @@ def add_arguments(parser):
     parser.add_argument("--image", required=True, help="picture to send, or a folder of pictures")
     link.add_link_arguments(parser)
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
+    link.add_scale_argument(parser)
     link.add_cipher_argument(parser)
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear, where encryption is not allowed; headers stay sealed")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
@@ -63,7 +64,8 @@ def recording_metadata(args):
     """-> what a recording says of itself in the namespace srec; never the key"""
     from gnuradio import srec
     told = {"model": srec.model_info(args.model)["id"], "modulation": args.modulation, "samples_per_symbol": args.sps, "rolloff": args.rolloff,
-            "symbol_rate": args.rate / args.sps, "level_dbfs": args.level, "cipher": "none" if args.no_encrypt else args.cipher, "eta": args.eta}
+            "symbol_rate": args.rate / args.sps, "level_dbfs": args.level, "cipher": "none" if args.no_encrypt else args.cipher, "eta": args.eta,
+            "scale": args.scale}
     if link.impaired(args):
         told.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
     return told
@@ -84,7 +86,7 @@ class Sender:
         self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
         self.transmitter = srec.transmitter(args.key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                            cipher=args.cipher, samples_per_symbol=args.sps, rolloff=args.rolloff, amplitude=10 ** (0.05 * args.level),
+                                            args.precision, cipher=args.cipher, scale=args.scale, samples_per_symbol=args.sps, rolloff=args.rolloff, amplitude=10 ** (0.05 * args.level),
                                             idle=IDLE if radio else 0, tail=math.ceil(TAIL_S * args.rate) if radio else 0)
         self.meter = srec.level_meter()
         self.mapper, self.encoder, self.files = Keeper(), Keeper(), Keeper()
@@ -102,7 +104,7 @@ class Sender:
         self.top.connect(out, self.meter)
         if kind == "sim":
             self.receiver = srec.receiver(args.key, args.modulation, model=args.model, timeout=1e6, threads=args.threads,
-                                          samples_per_symbol=args.sps, rolloff=args.rolloff)
+                                          precision=args.precision, samples_per_symbol=args.sps, rolloff=args.rolloff)
             self.sink = srec.image_sink(keep=1)
             self.top.connect(out, self.receiver)
             self.top.msg_connect(self.receiver, "pdus", self.sink, "pdus")

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import Failure, Stopped, Usage, link, outputs
+from . import Failure, Stopped, Usage, link, outputs, super_resolution
 from ..output import NewFile, json_bytes
 from ..text import printable
 
@@ -24,9 +24,8 @@ def add_arguments(parser):
     parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="(default qpsk)")
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the half-size picture, a quarter of the symbols (default 1)")
-    parser.add_argument("--no-sr", action="store_true", help="without super-resolution")
-    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed one of that scale)")
+    link.add_scale_argument(parser)
+    super_resolution.add_arguments(parser)
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
     link.add_cipher_argument(parser)
     parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
@@ -40,7 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--model", default="", help="model file (default: the installed one)")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
     parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
-    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"), help="bf16 needs a processor that has it (default f32)")
+    link.add_precision_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output)")
     parser.add_argument("--overwrite", action="store_true", help="replace files in --out and of --json that are not of an earlier run")
 
@@ -82,20 +81,8 @@ def keys_of(args):
 def find_enhancer(args):
     """-> path of the super-resolution model to use, "" for none"""
     from gnuradio import srec
-    if args.no_sr:
-        return ""
-    path = args.enhancer or srec.default_enhancer(args.scale)
-    named = args.enhancer or os.environ.get("SREC_ENHANCER")
-    if not named and not os.path.exists(path):
-        print(f"srec simulate: no super-resolution model is installed ({path}); enhanced.png is not written", file=sys.stderr)
-        return ""
-    try:
-        scale = srec.enhancer_info(path)["scale"]
-    except RuntimeError as error:
-        raise Failure(str(error)) from None
-    if scale != args.scale:
-        raise Failure(f"model {path} is an enhancer of scale {scale}, and --scale is {args.scale}: name another one by --enhancer, or take --no-sr")
-    return path
+    model = super_resolution.find(args, "srec simulate", (args.scale,))
+    return "" if model == super_resolution.NONE else model or srec.default_enhancer(args.scale)
 
 
 def at_full_size(received, args, picture):

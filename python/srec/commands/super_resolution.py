@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Super-resolution in the commands: options and choice of the model."""
+import os
+import sys
+
+from . import Failure
+from ..text import printable
+
+NONE = "none"  # sr_enhancer without a network: pictures pass at their full size
+
+
+def add_arguments(parser):
+    parser.add_argument("--no-sr", action="store_true", help="without super-resolution")
+    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed one of the picture's scale)")
+
+
+def find(args, command, scales):
+    """-> model for srec.sr_enhancer: a path, "" for the installed ones, or NONE. scales: those that pictures may have. Raises Failure."""
+    from gnuradio import srec
+    if args.no_sr:
+        return NONE
+    named = args.enhancer or os.environ.get("SREC_ENHANCER")
+    if not named:
+        paths = [srec.default_enhancer(scale) for scale in scales]
+        if any(map(os.path.exists, paths)):
+            return ""
+        print(f"{command}: no super-resolution model is installed ({printable(paths[0])}): pictures are not enhanced", file=sys.stderr)
+        return NONE
+    try:
+        scale = srec.enhancer_info(named)["scale"]
+    except RuntimeError as error:
+        raise Failure(str(error)) from None
+    if scale not in scales:
+        raise Failure(f"model {printable(named)} is an enhancer of scale {scale}, and --scale is {scales[0]}: name another one by --enhancer, or take --no-sr")
+    return named
