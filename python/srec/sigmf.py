@@ -70,7 +70,8 @@ def is_recording(path):
 
 
 class Recording:
-    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype; rate in Hz; frequency in Hz or None; n_samples; srec: dict, the namespace without its prefix; metadata: all"""
+    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype; rate in Hz; frequency in Hz or None;
+    n_samples; srec: dict, the namespace without its prefix; metadata: all"""
 
     def __init__(self, path):
         """Reads and checks the metadata. Raises Fault."""

@@ -21,7 +21,7 @@ TABLE = {
     "--repeat": (SEND,), "--interval": (SEND,), "--prefix": (RECEIVE,), "--timeout": (RECEIVE,), "--once": (RECEIVE,), "--view": (RECEIVE,),
     "--hook": (RECEIVE,), "--max-pixels": (RECEIVE,),
     # secrecy
-    "--key": ALL, "--wrong-key": (SIMULATE,), "--cipher": (SIMULATE, SEND), "--no-encrypt": (SIMULATE, SEND), "--state": (RECEIVE,),
+    "--key": ALL, "--wrong-key": (SIMULATE,), "--cipher": (SIMULATE, SEND), "--no-encrypt": (SIMULATE, SEND),
     # the receiver
     "--hard": (SIMULATE, RECEIVE), "--no-sr": (SIMULATE, RECEIVE), "--enhancer": (SIMULATE, RECEIVE),
     # the waveform and the device
@@ -30,7 +30,7 @@ TABLE = {
     # the simulated channel
     "--snr": ALL, "--seed": ALL, "--cfo": LINK, "--ppm": LINK, "--delay": LINK, "--channel": (SIMULATE,), "--coherence": (SIMULATE,), "--loss": (SIMULATE,),
     # the networks and the figures
-    "--model": ALL, "--threads": ALL, "--precision": ALL, "--json": ALL, "--overwrite": LINK,
+    "--model": ALL, "--threads": ALL, "--precision": ALL, "--json": ALL, "--overwrite": ALL,
     "--protect": (SIMULATE,),  # refused
 }
 

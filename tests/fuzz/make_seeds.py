@@ -124,7 +124,8 @@ def streams():
 
 
 def main(out):
-    seeds = {"packet": dict(packets()), "sync": dict(streams()), "model": {"smallest": model(), "enhancer1": enhancer(1), "enhancer2": enhancer(2)}, "safetensors": {
+    seeds = {"packet": dict(packets()), "sync": dict(streams()),
+             "model": {"smallest": model(), "enhancer1": enhancer(1), "enhancer2": enhancer(2)}, "safetensors": {
         "smallest": safetensors({}),
         "kinds": safetensors({"a": tensor("F32", 2, 3), "half": tensor("F16", 5), "brain": tensor("BF16", 1, 1, 1), "bytes": tensor("U8", 7)}),
         "metadata": safetensors({"a": tensor("F32"), "b": tensor("U8", 1)}, {"format": "srec-model", "name": "x"}),

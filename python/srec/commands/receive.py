@@ -197,7 +197,8 @@ class Receiver:
         packets["forged"] += bursts["foreign"]
         packets["unsupported"] += bursts["unsupported"]
         decoder = self.receiver.decoder.counters()
-        return {**packets, "late": decoder["late"], "too_large": decoder["too_large"], "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
+        return {**packets, "late": decoder["late"], "too_large": decoder["too_large"],
+                "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
                 "bursts_truncated": bursts["truncated"], "bursts_inverted": bursts["inverted"], "findings": self.receiver.sync.findings()}
 
 

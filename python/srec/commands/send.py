@@ -86,7 +86,8 @@ class Sender:
         self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
         self.transmitter = srec.transmitter(args.key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                            args.precision, cipher=args.cipher, scale=args.scale, samples_per_symbol=args.sps, rolloff=args.rolloff, amplitude=10 ** (0.05 * args.level),
+                                            args.precision, cipher=args.cipher, scale=args.scale, samples_per_symbol=args.sps, rolloff=args.rolloff,
+                                            amplitude=10 ** (0.05 * args.level),
                                             idle=IDLE if radio else 0, tail=math.ceil(TAIL_S * args.rate) if radio else 0)
         self.meter = srec.level_meter()
         self.mapper, self.encoder, self.files = Keeper(), Keeper(), Keeper()
