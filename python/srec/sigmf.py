@@ -18,7 +18,7 @@ META_MAX = 64 << 20  # bytes of metadata that are read
 # NumPy type, offset and scale: sample = (stored - offset) / scale
 DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 32768.0), "ci8": ("i1", 0.0, 128.0), "cu8": ("u1", 127.5, 127.5)}
 SREC_KEYS = {"model": str, "modulation": str, "samples_per_symbol": int, "rolloff": float, "symbol_rate": float, "level_dbfs": float,
-             "cipher": str, "eta": float, "snr_db": float, "cfo_hz": float, "clock_ppm": float, "delay": float, "seed": int}
+             "cipher": str, "eta": float, "scale": int, "snr_db": float, "cfo_hz": float, "clock_ppm": float, "delay": float, "seed": int}
 
 
 class Fault(ValueError):
