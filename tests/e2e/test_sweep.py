@@ -336,7 +336,7 @@ class Sweep(unittest.TestCase):
         for workers in ("1", "2"):
             done = self.sweep("out" + workers, "--workers", workers, config=self.config(SMALL))
             self.assertEqual(done.returncode, 1)
-            self.assertIn("c.png: cannot read this picture", done.stderr.splitlines()[-1])
+            self.assertIn("c.png: not a PNG", done.stderr.splitlines()[-1])
             self.assertNotIn("Traceback", done.stderr)
 
 
