@@ -459,6 +459,8 @@ class BadInput(Case):
         self.refused(1, "captures", args=self.recording("captures", lambda m: m.update(captures=3)))
         with open(self.path("json") + sigmf.META, "w") as f:
             f.write("{")
+        with open(self.path("json") + sigmf.DATA, "wb") as f:
+            f.write(bytes(8))
         self.refused(1, "not JSON", args=("--device", "file:" + self.path("json")))
         os.remove(self.recording("lost", top())[1][5:] + sigmf.DATA)
         self.refused(1, "No such file", args=("--device", "file:" + self.path("lost")))
