@@ -117,7 +117,7 @@ class Train(unittest.TestCase):
         self.train("link", "more", "--start", model, "--domain", "picture", "--steps", "2", "--validate", "2")
         with open(self.at("more", "validate.csv")) as f, open(self.at("picture", "validate.csv")) as g:
             for (name, value), before in zip(list(csv.DictReader(f))[-1].items(), list(csv.DictReader(g))[-1].values()):
-                self.assertAlmostEqual(float(value), float(before), delta=1, msg=name)
+                self.assertAlmostEqual(float(value), float(before), delta=3, msg=name)  # each session puts the noise on other features
 
     def test_4_processes_average_their_gradients(self):
         script = self.at("average.py")
