@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LONGEST 8192 /* bytes of a message before it is made to fit: a path of PATH_MAX, or nearly two, and words */
+
 const char *srec_strerror(srec_status status)
 {
     switch (status) {
@@ -62,28 +64,57 @@ static unsigned shown_bytes(const unsigned char *s)
     return c < least[n] || is_hidden(c) ? 0 : n;
 }
 
-/* \p in as valid UTF-8 on one line, bytes that may not be shown as \xNN; cut before what does not fit. */
-static void make_printable(const char *in, char *out, size_t size)
+/* Bytes that the character at \p s takes in a message: itself, or \xNN for a byte that may not be shown. */
+static size_t width_of(const unsigned char *s)
+{
+    const unsigned n = shown_bytes(s);
+    return n ? n : 4;
+}
+
+/* Characters from \p s on that fit into \p room bytes, as they are shown. \return bytes written */
+static size_t show(const unsigned char *s, char *out, size_t room)
 {
     size_t at = 0;
-    for (const unsigned char *s = (const unsigned char *)in; *s;) {
+    while (*s && at + width_of(s) <= room) {
         const unsigned n = shown_bytes(s);
-        if (at + (n ? n : 4) >= size)
-            break;
-        if (n)
+        if (n) {
             memcpy(out + at, s, n);
-        else
-            snprintf(out + at, 5, "\\x%02x", *s);
-        at += n ? n : 4;
+        } else {
+            static const char digits[] = "0123456789abcdef";
+            const char escape[4] = { '\\', 'x', digits[*s >> 4], digits[*s & 15] };
+            memcpy(out + at, escape, sizeof escape);
+        }
+        at += width_of(s);
         s += n ? n : 1;
     }
+    return at;
+}
+
+/* \p text as valid UTF-8 on one line, bytes that may not be shown as \xNN. A message begins with the file that is meant
+ * and ends with what is wrong with it: of one that does not fit, the middle is left out. */
+static void make_printable(const char *text, char *out, size_t size)
+{
+    static const char gap[] = " ... ";
+    const unsigned char *s = (const unsigned char *)text;
+    size_t left = 0; /* bytes that the rest from s on takes */
+    for (const unsigned char *c = s; *c; c += shown_bytes(c) ? shown_bytes(c) : 1)
+        left += width_of(c);
+    size_t at = 0;
+    if (left >= size) {
+        at = show(s, out, size / 3);
+        memcpy(out + at, gap, sizeof gap - 1);
+        at += sizeof gap - 1;
+        for (; left > size - 1 - at; s += shown_bytes(s) ? shown_bytes(s) : 1)
+            left -= width_of(s);
+    }
+    at += show(s, out + at, size - 1 - at);
     out[at] = 0;
 }
 
 srec_status srec_fail(srec_error *error, srec_status status, const char *format, ...)
 {
     if (error) {
-        char text[sizeof error->message];
+        char text[LONGEST];
         va_list args;
         va_start(args, format);
         error->status = status;

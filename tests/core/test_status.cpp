@@ -16,13 +16,22 @@ TEST(status, every_status_has_a_name_of_its_own)
     STRCMP_EQUAL("unknown status", srec_strerror((srec_status)-999));
 }
 
-TEST(status, fail_fills_the_error_and_cuts_long_messages)
+TEST(status, fail_fills_the_error_and_leaves_out_the_middle_of_long_messages)
 {
     srec_error e;
-    std::string longer(1000, 'x');
-    LONGS_EQUAL(SREC_ERR_IO, srec_fail(&e, SREC_ERR_IO, "%s", longer.c_str()));
-    LONGS_EQUAL(sizeof e.message - 1, strlen(e.message));
-    LONGS_EQUAL(SREC_ERR_IO, e.status);
+    for (int length : { 0, 200, 300, 1000, 4096 }) {
+        const std::string message = "/begin/" + std::string(length, 'x') + "/file: what is wrong";
+        LONGS_EQUAL(SREC_ERR_IO, srec_fail(&e, SREC_ERR_IO, "%s", message.c_str()));
+        LONGS_EQUAL(SREC_ERR_IO, e.status);
+        STRNCMP_EQUAL("/begin/", e.message, 7);
+        STRCMP_CONTAINS("/file: what is wrong", e.message);
+        if (message.size() < sizeof e.message)
+            STRCMP_EQUAL(message.c_str(), e.message);
+        else {
+            LONGS_EQUAL(sizeof e.message - 1, strlen(e.message));
+            STRCMP_CONTAINS(" ... ", e.message);
+        }
+    }
     LONGS_EQUAL(SREC_ERR_IO, srec_fail(nullptr, SREC_ERR_IO, "no error wanted"));
 }
 
@@ -58,8 +67,26 @@ TEST(status, a_message_is_valid_utf8_whatever_it_is_made_of)
                              "\xf8\x88\x80\x80\x80", "\xe2\x82", "\xff" })
         for (char c : shown(bad))
             CHECK(c > 0);
-    std::string longer(1000, '\xe4');
-    LONGS_EQUAL(252, shown(longer).size()); /* whole escapes only */
-    std::string cut = std::string(254, 'x') + "\xc3\xb6";
-    STRCMP_EQUAL(std::string(254, 'x').c_str(), shown(cut).c_str());
+}
+
+TEST(status, a_message_without_its_middle_has_whole_characters_and_whole_escapes)
+{
+    for (int before = 0; before < 4; before++) {
+        std::string longer(before, 'x');
+        for (int i = 0; i < 500; i++)
+            longer += i % 3 == 0 ? "\xe2\x82\xac" : i % 3 == 1 ? "\xc3\xa4" : "\xff"; /* three bytes, two, an escape */
+        const std::string message = shown(longer);
+        CHECK(message.size() >= 250 && message.size() <= 255);
+        STRCMP_EQUAL(message.c_str(), shown(message).c_str()); /* valid UTF-8 */
+        const size_t gap = message.find(" ... ");
+        CHECK(gap != std::string::npos);
+        const std::string parts[2] = { message.substr(before, gap - before), message.substr(gap + 5) };
+        const std::string period = "\xe2\x82\xac\xc3\xa4\\xff";
+        std::string whole;
+        for (int i = 0; i < 40; i++)
+            whole += period;
+        for (const std::string &part : parts)
+            CHECK(whole.find(part) != std::string::npos);
+        CHECK(whole.compare(0, parts[0].size(), parts[0]) == 0);
+    }
 }
