@@ -54,6 +54,15 @@ std::string default_model()
     return SREC_INSTALLED_MODEL;
 }
 
+std::vector<std::string> model_folders()
+{
+    std::vector<std::string> folders;
+    for (const char* path : { (const char*)std::getenv("SREC_MODEL"), SREC_INSTALLED_MODEL, SREC_BUILD_MODEL })
+        if (const std::string file = path ? path : ""; file.find('/') != std::string::npos)
+            folders.push_back(file.substr(0, file.rfind('/')));
+    return folders;
+}
+
 template <typename Model, srec_status (*Load)(const char*, Model**, srec_error*), void (*Free)(Model*)>
 static std::shared_ptr<const Model> shared_model(const std::string& file)
 {

@@ -27,6 +27,8 @@ bool drops_newest(const std::string& policy);
 
 /* $SREC_MODEL, else the installed model, else the build tree's. */
 GR_SREC_API std::string default_model();
+/* Where models of gr-srec may lie: the folders of $SREC_MODEL, of the installed models, of the build tree's. */
+GR_SREC_API std::vector<std::string> model_folders();
 /* One copy of a model per process, shared by the blocks that name the same file. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
 /* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's; where it would be installed if there is none. */

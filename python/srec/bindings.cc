@@ -299,6 +299,12 @@ PYBIND11_MODULE(srec_python, m)
     m.def("key_generate", &key_generate, arg("path"), "Write a new key file, mode 0600; an existing file is left alone.");
     m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
     m.def("default_model", [] { return as_text(default_model()); }, "Path of the model that \"\" stands for.");
+    m.def("model_folders", [] {
+        py::list folders;
+        for (const std::string& folder : model_folders())
+            folders.append(as_text(folder));
+        return folders;
+    }, "Folders where models of gr-srec may lie, in the order in which they are searched.");
     m.def("enhancer_info", &enhancer_info, arg("path"), "What an enhancer's model file says of itself.");
     m.def("default_enhancer", [](int scale) { return as_text(default_enhancer(scale)); }, arg("scale") = 1, "Path of the enhancer that \"\" stands for; there may be none.");
     m.def("image_double", &image_double, arg("picture"), "uint8 picture to one of twice the size, by cubic interpolation.");

@@ -5,23 +5,28 @@ import glob
 import json
 import math
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import numpy as np
+import sessions
 from gnuradio.srec import srec_core as core
 from gnuradio.srec.commands import Failure, Usage, sweep
-from gnuradio.srec.sweep import capacity, link, points, reference, report, results
+from gnuradio.srec.sweep import capacity, grid, link, points, reference, report, results
+from gnuradio.srec.sweep.config import Experiment
 from PIL import Image
 from waiting import wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SREC = os.environ["SREC_COMMAND"]
+GOLDEN_ENHANCER = os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors")
 RACCOON = os.path.join(ROOT, "examples", "raccoon.jpg")
 GRID = """
 experiment = "test"
@@ -233,7 +238,7 @@ class Sweep(unittest.TestCase):
                     for child in f.read().split():
                         try:
                             with open(f"/proc/{child}/cmdline") as c:
-                                if "spawn_main" in c.read():
+                                if "sweep.worker" in c.read():
                                     return int(child)
                         except OSError:
                             pass
@@ -286,6 +291,69 @@ class Sweep(unittest.TestCase):
         self.done("cbr", "--workers", "1", config=self.config(text.replace('"eta"', '"cbr"') + published))
         self.assertEqual({"curves-10dB.png", "curves-4dB.png", "results.jsonl", "table.md"}, set(os.listdir(os.path.join(self.folder, "cbr"))))
 
+    def test_a_grid_shows_each_scheme_under_its_own_name(self):
+        text = 'experiment = "g"\nmodulation = "qpsk"\nsnr_db = 3\ncrop = [160, 96]\n'
+        text += f'[enhancers]\none = "{GOLDEN_ENHANCER}"\n[grid]\npicture = "a"\nsnr_db = [9, 3]\n'
+        text += "".join(f'[[scheme]]\nname = "ntscc-encrypted"\ncipher = "{cipher}"\n' for cipher in ("auto", "add"))
+        text += '[[scheme]]\nname = "srec"\n[[scheme]]\nname = "srec"\nenhancer = ["one"]\n'
+        config = self.config(text)
+        rows = self.done("out", "--grid", "--pictures", "1", config=config)
+        self.assertEqual(len(rows), 4)
+        self.assertEqual(len({r["psnr_db"] for r in rows}), 3, "srec without an enhancer is ntscc-encrypted, auto")
+        sheet = Image.open(os.path.join(self.folder, "out", "grid-qpsk.png"))
+        picture, experiment = os.path.join(self.images, "a.png"), Experiment(config)
+        jobs = grid.jobs(experiment, [picture], sweep.enhancers_of(experiment, link.enhancer))
+        height = grid._shrunk(link.picture(picture, (160, 96))).height
+        shown = set()
+        for i, (point, cell, _) in enumerate(cell for job in jobs for cell in grid.cells_of(job)):
+            column, row = divmod(i, 4)  # points of an SNR follow each other in the order of the schemes
+            x = grid.SIDE + column * (grid.WIDTH + grid.MARGIN)
+            y = (row + 1) * (height + grid.TITLE + grid.MARGIN) + grid.MARGIN + grid.TITLE
+            there = sheet.crop((x, y, x + grid.WIDTH, y + height))
+            np.testing.assert_array_equal(np.asarray(there), np.asarray(cell), str(point))
+            shown.add(grid._side_text(point, 1))
+        self.assertEqual((i + 1, len(shown)), (2 * 4, 4), shown)
+
+    def test_gains_are_of_one_eta_each(self):
+        text = SMALL + '[gains]\nsnr_db = 6\n[[gains.over]]\nscheme = "ntscc-clear"\n'
+        text = text.replace("snr_db = 6\n", "snr_db = 6\neta = [0.05, 0.2]\n", 1).replace('decisions = "hard"\n', "")
+        rows = self.done("out", config=self.config(text))
+        with open(os.path.join(self.folder, "out", "table.md"), encoding="utf-8") as f:
+            table = f.read()
+        self.assertIn("| over | modulation | paper | default, soft, eta 0.05 | default, soft, eta 0.2 |", table)
+
+        def gain(modulation, eta):
+            here = [r for r in rows if r["modulation"] == modulation and r["eta"] == eta]
+            mean = {scheme: np.mean([r["psnr_db"] for r in here if r.get("scheme") == scheme]) for scheme in ("srec", "ntscc-clear")}
+            return f"{mean['srec'] - mean['ntscc-clear']:+.2f}"
+
+        for modulation in ("bpsk", "qpsk"):
+            cells = [re.escape(gain(modulation, eta)) + " ± [^|]*" for eta in (0.05, 0.2)]
+            self.assertRegex(table, re.escape(f"| NTSCC, in clear | {modulation} |  | ") + r"\| ".join(cells))
+
+    def test_one_label_may_name_a_codec_and_an_enhancer(self):
+        text = ('experiment = "labels"\nmodulation = "qpsk"\nsnr_db = 6\ncrop = [96, 64]\n'
+                '[models]\nrobust = "srec-codec-v3.safetensors"\n[enhancers]\nrobust = "srec-enhancer-x1-v3.safetensors"\n'
+                '[[scheme]]\nname = "srec"\nenhancer = ["robust"]\n')
+        config = self.config(text)
+        own_codec, own_enhancer = (os.path.join(ROOT, "models", name) for name in re.findall('"(srec-.*)"', text))
+        codec = os.path.join(ROOT, "models", "srec-codec-paper-v2.safetensors")
+        for name, given, used in (("none", [], (own_codec, own_enhancer)), ("codec", [codec], (codec, own_enhancer)),
+                                  ("enhancer", [GOLDEN_ENHANCER], (own_codec, GOLDEN_ENHANCER)),
+                                  ("both", [GOLDEN_ENHANCER, codec], (codec, GOLDEN_ENHANCER))):
+            models = [f"--model=robust={file}" for file in given]
+            (row,) = self.done(name, "--workers", "1", "--pictures", "1", *models, config=config)
+            self.assertEqual((row["model_id"], row["enhancer_id"]), (link.model(used[0]).id, link.enhancer(used[1]).id), name)
+
+    def test_a_model_that_is_not_there_is_one_line_with_its_whole_path(self):
+        far = os.path.join("folder" * 10, "folder" * 20, "folder" * 20, "none.safetensors")
+        for table in ("models", "enhancers"):
+            text = SMALL.replace("[[scheme]]", f'[{table}]\nfar = "{far}"\n[[scheme]]', 1)
+            done = self.sweep("bad", "--workers", "1", config=self.config(text))
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+            for words in (os.path.join(self.folder, far) + ": no such file", f"{table}.far", "--model far=FILE"):
+                self.assertIn(words, done.stderr)
+
     def test_what_is_wrong_with_a_configuration_is_one_line(self):
         for old, new, says in (('"srec"', '"sreck"', "unknown scheme 'sreck'; known are ntscc-clear, ntscc-encrypted, eavesdropper, srec"),
                                ("snr_db = {", "snr_db = [", "no valid TOML"), ('["qpsk", "16qam"]', '"8psk"', "unknown modulation '8psk'"),
@@ -330,6 +398,12 @@ class Sweep(unittest.TestCase):
         nothing = srec("sweep", "--plot", "--config", grid, "--out", empty)
         self.assertEqual((nothing.returncode, nothing.stderr), (1, f"srec sweep: {empty}: no results there yet\n"))
 
+    def test_a_grid_that_is_not_described_is_one_line_before_anything_is_simulated(self):
+        out = os.path.join(self.folder, "out")
+        code, said = here("--images", self.images, "--config", self.config(), "--out", out, "--grid")
+        self.assertEqual((code, said), (1, f"{self.config()} has no [grid]"))
+        self.assertFalse(os.path.exists(out))
+
     def test_an_unreadable_picture_ends_the_sweep_with_one_line(self):
         with open(os.path.join(self.images, "c.png"), "wb") as f:
             f.write(b"\x89PNG no more")
@@ -338,6 +412,103 @@ class Sweep(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("c.png: not a PNG", done.stderr.splitlines()[-1])
             self.assertNotIn("Traceback", done.stderr)
+
+
+class Stopping(unittest.TestCase):
+    """Ctrl-C and SIGTERM."""
+    setUp, config, done, sweep = Sweep.setUp, Sweep.config, Sweep.done, Sweep.sweep
+
+    def command(self, out, *args, config):
+        return [sys.executable, SREC, "sweep", "--images", self.images, "--config", config,
+                "--out", os.path.join(self.folder, out), *args]
+
+    def rows(self, out):
+        path = os.path.join(self.folder, out, "results.jsonl")
+        if not os.path.exists(path):
+            return 0
+        with open(path, encoding="utf-8") as f:
+            return f.read().count("\n")
+
+    def assert_stopped(self, process, seconds=20):
+        """By itself, saying how to go on, and with nothing left. -> what it said"""
+        begin = time.monotonic()
+        _, said = process.communicate(timeout=120)
+        self.assertLess(time.monotonic() - begin, seconds)  # 2 s where nothing else runs
+        self.assertEqual(process.returncode, 130, said)
+        sessions.wait_for_end(process)
+        self.assertNotIn("Traceback", said)
+        self.assertIn("srec sweep: stopped: ", said.splitlines()[-1])
+        return said
+
+    def test_a_stopped_sweep_keeps_what_is_finished_and_goes_on(self):
+        config = self.config(SMALL.replace("snr_db = 6", "snr_db = { from = 0, to = 15, step = 0.5 }"))
+        whole = self.done("whole", config=config)
+        for out, workers, stop in (("once", "2", sessions.press_ctrl_c), ("term", "1", subprocess.Popen.terminate),
+                                   ("twice", "2", lambda p: sessions.press_ctrl_c(p, 2))):
+            process = sessions.start(self, self.command(out, "--workers", workers, config=config))
+            wait_for(lambda: self.rows(out) >= 3, "the first rows")
+            stop(process)
+            said = self.assert_stopped(process)
+            kept = self.rows(out)
+            self.assertGreaterEqual(kept, 3)
+            self.assertLess(kept, len(whole), "stopped too late to show anything")
+            self.assertIn(f"{kept} points were simulated and are kept in", said)
+            self.assertIn(f"{len(whole) - kept} are left; the same command goes on", said)
+        self.assertEqual(self.done("twice", config=config), whole)
+
+    def stub(self):
+        """-> environment in which heif-enc never ends; `self.begun` has its process id once it runs"""
+        folder, self.begun = (os.path.join(self.folder, name) for name in ("bin", "begun"))
+        os.mkdir(folder)
+        for name in ("heif-enc", "heif-convert"):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(f"#!/bin/sh\necho $$ >{self.begun}.new; mv {self.begun}.new {self.begun}\nexec sleep 600\n")
+            os.chmod(os.path.join(folder, name), 0o755)
+        return dict(os.environ, PATH=folder + ":" + os.environ["PATH"], TMPDIR=self.folder)
+
+    def in_heif(self, *args, env):
+        """A sweep whose job is in heif-enc. -> process"""
+        config = self.config(SMALL.replace('"webp"', '"hevc"'))
+        process = sessions.start(self, self.command("out", *args, config=config), env=env)
+        wait_for(lambda: os.path.exists(self.begun) or process.poll() is not None, "heif-enc")
+        return process
+
+    def test_a_job_in_progress_does_not_hold_it_up_nor_leave_its_programs(self):
+        process = self.in_heif("--workers", "1", env=self.stub())
+        self.assertGreaterEqual(len(sessions.members(process.pid)), 3)
+        sessions.press_ctrl_c(process)
+        self.assert_stopped(process)
+        self.assertFalse(glob.glob(os.path.join(self.folder, "srec-sweep-*")), "temporary files are left")
+
+    def test_workers_do_not_outlive_a_killed_sweep(self):
+        process = self.in_heif("--workers", "2", env=self.stub())
+        process.kill()
+        process.communicate(timeout=60)
+        sessions.wait_for_end(process)
+
+    def test_a_listed_job_stops_too(self):
+        stub = self.stub()
+        config = self.config(SMALL.replace('"webp"', '"hevc"'))
+        listed = subprocess.run(self.command("out", "--list", config=config), env=stub, capture_output=True, text=True)
+        last = len(listed.stdout.splitlines()) - 1  # a reference
+        process = self.in_heif("--job", str(last), env=stub)
+        process.terminate()
+        self.assert_stopped(process)
+
+    def test_a_sweep_on_a_cluster_stops_too(self):
+        try:
+            from distributed import LocalCluster
+        except ImportError:
+            self.skipTest("no dask.distributed: apt install python3-distributed")
+        stub, path = self.stub(), os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        os.environ["PATH"] = stub["PATH"]
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+            process = self.in_heif("--scheduler", cluster.scheduler_address, env=stub)
+            sessions.press_ctrl_c(process)
+            self.assert_stopped(process)
+        with open(self.begun, encoding="utf-8") as f:
+            os.kill(int(f.read()), signal.SIGKILL)  # of the cluster, which is the test's
 
 
 class Seeds(unittest.TestCase):
@@ -377,6 +548,11 @@ class Intervals(unittest.TestCase):
         self.assertAlmostEqual(results.difference(a, b)[1], 0.0)
         self.assertIsNone(results.difference(a, []))
 
+
+    def test_results_that_no_key_tells_apart_are_not_averaged(self):
+        rows = self.rows({("a", 0): 1.0}) + self.rows({("a", 0): 2.0})
+        with self.assertRaises(ValueError):
+            results.means(rows)
 
     def test_ranges_are_put_into_words(self):
         for better, words in (([1, 1, 1], "everywhere"), ([0, 0, 0], "nowhere"), ([0, 1, 1], "2 to 4 dB"), ([1, 0, 1], "0, 4 dB"), ([1, 1, 0], "0 to 2 dB")):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulate a grid of pictures, schemes, modulations and SNRs; tables and curves with confidence intervals."""
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -60,18 +62,16 @@ def command_line(args, number):
     return shlex.join(words + ["--job", str(number)])
 
 
-def finish(rows_of, jobs, total, appender, quiet):
+def collect(rows, total, appender, quiet):
     """Append rows as they come, with a word now and then."""
-    revision, done, started, said = commit(), 0, time.monotonic(), time.monotonic()
-    for rows in rows_of(jobs):
-        appender.add([dict(row, commit=revision) for row in rows])
-        done += len(rows)
+    revision, started, said = commit(), time.monotonic(), time.monotonic()
+    for row in rows:
+        appender.add(dict(row, commit=revision))
         now = time.monotonic()
-        if not quiet and (now - said > 10 or done == total):
+        if not quiet and (now - said > 10 or appender.added == total):
             said = now
-            left = (total - done) * (now - started) / done
-            print(f"srec sweep: {done} of {total} points, {left / 60:.1f} min left", file=sys.stderr)
-    return done
+            left = (total - appender.added) * (now - started) / appender.added
+            print(f"srec sweep: {appender.added} of {total} points, {left / 60:.1f} min left", file=sys.stderr)
 
 
 def enhancers_of(experiment, load):
@@ -87,54 +87,124 @@ def enhancers_of(experiment, load):
     return enhancer_for
 
 
-def run(args):
-    models = check(args)
-    from ..sweep import link, points, report, results, runner
-    from ..sweep.config import Experiment
+class Stopped(Exception):
+    """Ends the command with exit code 130 and one line."""
 
-    experiment = Experiment(args.config, models)
+
+class Sweep:
+    """What a command line asks for, and how much of it is done."""
+
+    def __init__(self, args, experiment):
+        from ..sweep import points, results
+        experiment.check_tools()
+        experiment.check_files()
+        self.args, self.experiment, self.appender = args, experiment, None
+        pictures = points.pictures_of(args.images)
+        self.pictures = pictures[:args.pictures] if args.pictures else pictures
+        self.enhancer_for, ids = self._models()
+        os.makedirs(args.out, exist_ok=True)
+        there = results.read(args.out)
+        results.check_same(there, experiment, ids)
+        jobs = points.jobs_of(experiment, self.pictures, self.enhancer_for)
+        self.n_jobs, self.n_points = len(jobs), sum(len(job["points"]) for job in jobs)
+        self.todo = {}  # number of a job -> the job with the points that are left
+        for number, job in enumerate(jobs):
+            left = [point for point in job["points"] if points.point_id(point) not in there]
+            if left:
+                self.todo[number] = dict(job, points=left)
+
+    def _models(self):
+        from ..sweep import link
+        experiment = self.experiment
+        try:
+            enhancer_for = enhancers_of(experiment, link.enhancer)
+            ids = {("model", label): link.model(file).id for label, file in experiment.models.items()}
+            ids |= {("enhancer", label): link.enhancer(file).id for label, file in experiment.enhancers.items()}
+        except RuntimeError as error:
+            raise Failure(str(error)) from None
+        return enhancer_for, ids
+
+    def points_left(self):
+        return sum(len(job["points"]) for job in self.todo.values())
+
+    def simulate(self):
+        """All that is left to do, or job N of it."""
+        from ..sweep import results, runner
+        args, name = self.args, "results.jsonl"
+        if args.job is not None:
+            if not 0 <= args.job < self.n_jobs:
+                raise Usage(f"--job {args.job} is not within 0 .. {self.n_jobs - 1}")
+            self.todo = {number: job for number, job in self.todo.items() if number == args.job}
+            name = f"results.job-{args.job}.jsonl"
+        else:
+            print(f"srec sweep: {self.n_points} points of {len(self.pictures)} pictures, {self.points_left()} to do",
+                  file=sys.stderr)
+        self.appender = results.Appender(os.path.join(args.out, name))
+        jobs = list(self.todo.values())
+        try:
+            if jobs:
+                if args.scheduler:
+                    rows = runner.dask(jobs, args.scheduler)
+                else:
+                    rows = runner.local("rows", jobs, self.workers())
+                with contextlib.closing(rows):
+                    collect(rows, self.points_left(), self.appender, args.job is not None)
+        finally:
+            self.appender.close()
+
+    def workers(self):
+        return 1 if self.args.job is not None else self.args.workers or len(os.sched_getaffinity(0))
+
+    def draw_grids(self):
+        from ..sweep import grid, runner
+        jobs = grid.jobs(self.experiment, self.pictures, self.enhancer_for)
+        with contextlib.closing(runner.local("cells", jobs, self.workers())) as cells:
+            grid.write(self.experiment, jobs, list(cells), self.args.out)
+
+    def stopped(self):
+        """One line for a user who pressed Ctrl-C."""
+        if not self.appender:
+            return "stopped before anything was simulated"
+        left = self.points_left() - self.appender.added
+        return (f"stopped: {self.appender.added} points were simulated and are kept in {self.appender.path}, "
+                f"{left} are left; the same command {'goes on' if left else 'makes tables and plots'}")
+
+
+def work(args, models):
+    """-> exit code"""
+    from ..sweep import report
+    from ..sweep.config import Experiment
     if args.plot:
-        report.write(experiment, args.out)
+        report.write(Experiment(args.config), args.out)
         return 0
-    experiment.check_tools()
-    pictures = points.pictures_of(args.images)
-    pictures = pictures[:args.pictures] if args.pictures else pictures
-    try:
-        enhancer_for = enhancers_of(experiment, link.enhancer)
-        ids = {("model", label): link.model(file).id for label, file in experiment.models.items()}
-        ids.update((("enhancer", label), link.enhancer(file).id) for label, file in experiment.enhancers.items())
-    except RuntimeError as error:
-        raise Failure(str(error)) from None
-    os.makedirs(args.out, exist_ok=True)
-    there = results.read(args.out)
-    results.check_same(there, experiment, ids)
-    jobs = points.jobs_of(experiment, pictures, enhancer_for)
-    todo = {number: dict(job, points=[p for p in job["points"] if points.point_id(p) not in there]) for number, job in enumerate(jobs)}
-    todo = {number: job for number, job in todo.items() if job["points"]}
+    experiment = Experiment(args.config, models)
+    if args.grid and not experiment.grid:
+        raise Failure(f"{experiment.path} has no [grid]")
+    sweep = Sweep(args, experiment)
     if args.list:
-        for number in todo:
+        for number in sweep.todo:
             print(command_line(args, number))
         return 0
-    if args.job is not None:
-        if not 0 <= args.job < len(jobs):
-            raise Usage(f"--job {args.job} is not within 0 .. {len(jobs) - 1}")
-        todo = {args.job: todo[args.job]} if args.job in todo else {}
-    total, every = sum(len(job["points"]) for job in todo.values()), sum(len(job["points"]) for job in jobs)
-    if args.job is None:
-        print(f"srec sweep: {every} points of {len(pictures)} pictures, {total} to do", file=sys.stderr)
-    workers = 1 if args.job is not None else args.workers or len(os.sched_getaffinity(0))
-    appender = results.Appender(os.path.join(args.out, "results.jsonl" if args.job is None else f"results.job-{args.job}.jsonl"))
     try:
-        if todo:
-            finish((lambda j: runner.dask(j, args.scheduler)) if args.scheduler else lambda j: runner.local(j, min(workers, len(todo))),
-                   list(todo.values()), total, appender, args.job is not None)
-    except (RuntimeError, ValueError) as error:
-        raise Failure(str(error)) from None
-    finally:
-        appender.close()
-    if args.job is not None:
-        return 0
-    report.write(experiment, args.out)
-    if args.grid:
-        report.write_grids(experiment, pictures, args.out, enhancer_for)
+        sweep.simulate()
+        if args.job is None:
+            report.write(experiment, args.out)
+            if args.grid:
+                sweep.draw_grids()
+    except KeyboardInterrupt:
+        raise Stopped(sweep.stopped()) from None
     return 0
+
+
+def run(args):
+    models = check(args)
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    try:
+        return work(args, models)
+    except (KeyboardInterrupt, Stopped) as stop:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one would only cut off the line
+            signal.signal(number, signal.SIG_IGN)
+        print(f"srec sweep: {stop if isinstance(stop, Stopped) else 'stopped'}", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, old)

@@ -5,6 +5,8 @@ import shutil
 import tomllib
 
 from ..commands import Failure, Usage
+from ..commands.info import is_enhancer
+from ..srec_python import model_folders
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
@@ -114,11 +116,9 @@ class Experiment:
         self.crop = tuple(top["crop"])
         if self.crop and (len(self.crop) != 2 or min(self.crop) < 16):
             _fail(f"{path}: crop must be [width, height], at least 16 each")
-        given = dict(models)
-        self.models, self.enhancers = self._files("models", top["models"], given), self._files("enhancers", top["enhancers"], given)
-        for label in given:
-            if label not in self.models and label not in self.enhancers:
-                _fail(f"--model {label}=...: {path} has no model '{label}'; it has {', '.join([*self.models, *self.enhancers])}")
+        self.models, self.enhancers = (self._files(name, top[name]) for name in ("models", "enhancers"))
+        for label, file in models:
+            self._replace(label, file)
         if not self.models:
             _fail(f"{path}: [models] is empty")
         first = next(iter(self.models))
@@ -139,17 +139,40 @@ class Experiment:
             _within(self.grid["snr_db"], -50, 100, "snr_db", f"{path}: grid")
             _within(self.grid["eta"], 0.001, 10, "eta", f"{path}: grid")
 
-    def _files(self, name, table, given):
-        """[models] or [enhancers], with what the command line says instead."""
+    def _files(self, name, table):
+        """[models] or [enhancers] -> {label: path}"""
         files = {}
         for label, file in table.items():
             _one(file, str, f"{name}.{label}", self.path)
-            files[label] = file and os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
-            if label in given:
-                files[label] = os.path.abspath(given[label])
-            if name == "enhancers" and not files[label]:
+            if name == "enhancers" and not file:
                 _fail(f"{self.path}: enhancers.{label} is empty: name a file")
+            files[label] = file and self._find(file)
         return files
+
+    def _find(self, file):
+        """Beside the TOML file; a name without a folder also among the models of gr-srec."""
+        beside = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
+        places = [beside]
+        if not os.path.dirname(file):
+            places += [os.path.join(folder, file) for folder in model_folders()]
+        return next(filter(os.path.exists, places), beside)
+
+    def _replace(self, label, file):
+        """--model LABEL=FILE. A codec and an enhancer may share a label: then the file says which of them it is."""
+        tables = [table for table in (self.models, self.enhancers) if label in table]
+        if not tables:
+            known = ", ".join(dict.fromkeys([*self.models, *self.enhancers]))
+            _fail(f"--model {label}=...: {self.path} has no model '{label}'; it has {known}")
+        table = tables[0] if len(tables) == 1 else self.enhancers if is_enhancer(file) else self.models
+        table[label] = os.path.abspath(file)
+
+    def check_files(self):
+        """Raises Failure if a model file is not there."""
+        for name, table in (("models", self.models), ("enhancers", self.enhancers)):
+            for label, file in table.items():
+                if file and not os.path.exists(file):
+                    raise Failure(f"{file}: no such file; {self.path} names it as {name}.{label}: "
+                                  f"give another one with --model {label}=FILE")
 
     def _schemes(self, tables, first):
         schemes = []

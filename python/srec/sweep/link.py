@@ -114,7 +114,9 @@ def run_point(job, point):
                 packets_sent=got["packets_sent"], packets_lost=got["packets_lost"], patches_lost=got["patches_lost"], mean_deviation=got["mean_deviation"])
 
 
-def run_job(job):
-    """All points of a job -> rows. What a worker process or a Dask worker is handed; needs the pictures and models at the same paths."""
+def rows_of(job):
+    """All points of a job -> generator of rows. Runs in a worker process or a Dask worker: pictures and models are at
+    the same paths there."""
     from .reference import run_reference
-    return [run_reference(job, p) if "codec" in p else run_point(job, p) for p in job["points"]]
+    for point in job["points"]:
+        yield run_reference(job, point) if "codec" in point else run_point(job, point)

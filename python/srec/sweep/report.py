@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of the results, from the files alone: OUT/table.md and OUT/*.png. And picture grids, which are simulated anew."""
+"""What is made of the results, from the files alone: OUT/table.md and OUT/*.png."""
 import math
 import os
 import sys
@@ -7,7 +7,8 @@ import sys
 from ..commands import Failure
 from . import results
 
-_SCHEMES = {"ntscc-clear": "NTSCC, in clear", "ntscc-encrypted": "NTSCC, encrypted", "eavesdropper": "Eavesdropper", "srec": "SREC"}
+SCHEMES = {"ntscc-clear": "NTSCC, in clear", "ntscc-encrypted": "NTSCC, encrypted", "eavesdropper": "Eavesdropper",
+           "srec": "SREC"}
 _CODECS = {"jpeg": "JPEG", "webp": "WebP", "hevc": "HEVC-intra"}
 _CODES = {"ideal": "ideal code", "ccsds": "RS + K = 7 code"}
 _COLOURS = {"ntscc-clear": "tab:blue", "ntscc-encrypted": "tab:orange", "eavesdropper": "tab:red", "srec": "tab:green",
@@ -48,27 +49,30 @@ def _cipher(cipher):
     return "" if cipher in ("auto", "none") else f", {cipher}"
 
 
-def _name(row, models):
-    """Legend of a curve."""
-    model = f", {row['model']}" if models > 1 else ""
+def _name(row, several):
+    """Legend of a curve. several: keys of a row that differ between curves"""
+    model = f", {row['model']}" if "model" in several else ""
     if row.get("enhancer"):
         model += f" + {row['enhancer']}"
+    if "scale" in several:
+        model += f", scale {row['scale']}"
     if row.get("codec"):
         return f"{_CODECS[row['codec']]}, {_CODES[row['code']]}{model}"
-    return f"{_SCHEMES[row['scheme']]}, {row['decisions']}{_cipher(row['cipher'])}{model}"
+    return f"{SCHEMES[row['scheme']]}, {row['decisions']}{_cipher(row['cipher'])}{model}"
 
 
 def _curves(rows, drop):
     """-> {name: {what is dropped from the key, e.g. the SNR: mean}} in a settled order"""
-    models = len({r["model"] for r in rows if r["scheme"]})
+    several = {key for key in ("model", "scale") if len({r[key] for r in rows if r["scheme"]}) > 1}
 
     def order(r):
-        kind = list(_SCHEMES).index(r["scheme"]) if r["scheme"] else r["codec"]
-        return (not r["scheme"], kind, r["model"], *(r.get(k) or "" for k in ("code", "decisions", "enhancer")))
+        kind = list(SCHEMES).index(r["scheme"]) if r["scheme"] else r["codec"]
+        rest = [r.get(k) or "" for k in ("code", "decisions", "enhancer", "cipher")]
+        return not r["scheme"], kind, r["model"], *rest, r["scale"]
 
     curves = {}
     for row in sorted(rows, key=order):
-        curves.setdefault((_name(row, models), results.key_of(row, drop)), []).append(row)
+        curves.setdefault((_name(row, several), results.key_of(row, drop)), []).append(row)
     return curves
 
 
@@ -100,27 +104,49 @@ def _snr_tables(rows, lines):
             lines.append("")
 
 
+PROFILE = ("model", "decisions", "cipher", "enhancer", "eta", "scale")  # columns of the table of gains differ in these
+
+
+def _profile_name(profile, several):
+    p = dict(zip(PROFILE, profile))
+    name = f"{p['model']}, {p['decisions']}{_cipher(p['cipher'])}"
+    if p["enhancer"]:
+        name += f" + {p['enhancer']}"
+    return name + "".join(f", {key} {p[key]:g}" for key in several)
+
+
+def _counterparts(rows, profile):
+    """The rows of another scheme that gains of this profile are counted from. A scheme in clear has no cipher, one
+    without super-resolution no enhancer."""
+    p = dict(zip(PROFILE, profile))
+    same = [k for k in PROFILE if k not in ("cipher", "enhancer")]
+    rows = [r for r in rows if all(r[k] == p[k] for k in same) and r["cipher"] in (p["cipher"], "none")]
+    return [r for r in rows if r["enhancer"] == p["enhancer"]] or [r for r in rows if not r["enhancer"]]
+
+
 def _gains_table(experiment, rows, lines):
     gains = experiment.gains
     at = [r for r in rows if r["snr_db"] == gains["snr_db"] and r["scheme"]]
     ours = [r for r in at if r["scheme"] == gains["scheme"]]
-    profiles = sorted({(r["model"], r["decisions"], r["cipher"], r["enhancer"] or "") for r in ours})
+    profiles = sorted({tuple(r[k] for k in PROFILE) for r in ours}, key=lambda p: [(v is not None, v) for v in p])
     if not profiles:
         return
-    heads = [f"{m}, {d}{_cipher(c)}" + (f" + {e}" if e else "") for m, d, c, e in profiles]
-    lines += [f"## Gain of {_SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB", "",
+    several = [key for key in ("eta", "scale") if len({r[key] for r in ours}) > 1]
+    heads = [_profile_name(profile, several) for profile in profiles]
+    lines += [f"## Gain of {SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB", "",
               "Difference in PSNR, dB, paired by picture, same keys and noise, with the 95 % interval over pictures.", "",
               "| over | modulation | paper | " + " | ".join(heads) + " |", "| --- " * (3 + len(profiles)) + "|"]
     for other in gains["over"]:
         for modulation in _modulations(ours):
             cells = []
-            for model, decisions, cipher, enhancer in profiles:
-                pick = lambda r, c: r["modulation"] == modulation and r["model"] == model and r["decisions"] == decisions and r["cipher"] in c  # noqa: E731
-                theirs = [r for r in at if r["scheme"] == other["scheme"] and pick(r, (cipher, "none"))]
-                d = results.difference([r for r in ours if pick(r, (cipher,)) and (r["enhancer"] or "") == enhancer], theirs)
+            for profile in profiles:
+                mine = [r for r in ours if r["modulation"] == modulation and tuple(r[k] for k in PROFILE) == profile]
+                theirs = [r for r in at if r["modulation"] == modulation and r["scheme"] == other["scheme"]]
+                d = results.difference(mine, _counterparts(theirs, profile))
                 cells.append("" if d is None else f"{d[0]:+.2f}" + ("" if math.isnan(d[1]) else f" ± {d[1]:.2f}"))
             paper = other["paper"].get(modulation)
-            lines.append(f"| {_SCHEMES[other['scheme']]} | {modulation} | {'' if paper is None else f'{paper:+.1f}'} | " + " | ".join(cells) + " |")
+            cells = [SCHEMES[other["scheme"]], modulation, "" if paper is None else f"{paper:+.1f}", *cells]
+            lines.append("| " + " | ".join(cells) + " |")
     if not all(r["enhancer"] for r in ours):
         lines += ["", "SREC without an enhancer's name is without super-resolution, for want of an enhancer: it then equals NTSCC, encrypted."]
     lines.append("")
@@ -274,7 +300,7 @@ def _panels(count, plt, title):
 def _style(row, seen):
     """Colour by scheme or codec; line by what else differs, in the order met."""
     kind = row["scheme"] or row["codec"]
-    rest = (row["model"], row.get("decisions"), row.get("cipher"), row.get("code"))
+    rest = results.key_of(row, ("scheme", "codec", "modulation", "eta", "snr_db"))
     lines = seen.setdefault(kind, [])
     if rest not in lines:
         lines.append(rest)
@@ -335,59 +361,3 @@ def _plot_cbr(experiment, rows, folder, plt):
         axis.grid(alpha=0.3, which="both")
         axis.legend(**_LEGEND)
         yield _save(figure, folder, "curves.png" if len(snrs) == 1 else f"curves-{snr:g}dB.png", plt)
-
-
-def write_grids(experiment, pictures, folder, enhancer_for):
-    """OUT/grid-MODULATION.png: schemes downwards, SNRs (or, if several are asked for, etas) across. Seeds are those of trial 0."""
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    from ..commands.comparison import font
-    from . import link
-    from .points import jobs_of
-    grid = experiment.grid
-    if not grid:
-        raise Failure(f"{experiment.path} has no [grid]")
-    wanted = [p for p in pictures if os.path.splitext(os.path.basename(p))[0] == grid["picture"] or os.path.basename(p) == grid["picture"]] or pictures[:1]
-    if os.path.splitext(os.path.basename(wanted[0]))[0] != grid["picture"] and os.path.basename(wanted[0]) != grid["picture"]:
-        print(f"srec sweep: no picture '{grid['picture']}' there: the grid shows {os.path.basename(wanted[0])}", file=sys.stderr)
-    etas = grid["eta"]
-    columns = [(snr, eta) for eta in etas for snr in grid["snr_db"]]
-    shown = _OneColumn(experiment, grid)
-    width, margin, title, side = 384, 6, 24, 210
-    for modulation in grid["modulation"]:
-        cells = {}
-        for job in jobs_of(shown, wanted, enhancer_for):
-            for point in job["points"]:
-                if point["modulation"] == modulation:
-                    _, picture, _ = link.received(job, point)
-                    original = link.picture(job["image"], tuple(job["crop"]))
-                    picture = np.full_like(original, 128) if picture is None else picture
-                    key = tuple(point[k] for k in ("scheme", "decisions", "model", "enhancer", "snr_db", "eta"))
-                    cells[key] = picture, link.core.psnr(original, picture)
-        rows = list(dict.fromkeys(key[:4] for key in cells))
-        height = round(width * original.shape[0] / original.shape[1])
-        sheet = Image.new("RGB", (side + len(columns) * (width + margin), (len(rows) + 1) * (height + title + margin) + margin), "white")
-        draw = ImageDraw.Draw(sheet)
-        place = lambda array, x, y: sheet.paste(Image.fromarray(array).convert("RGB").resize((width, height), Image.LANCZOS), (x, y))  # noqa: E731
-        draw.text((margin, margin), f"{modulation}: sent", "black", font=font(15))
-        place(original, side, margin)
-        for i, row in enumerate(rows, 1):
-            y = i * (height + title + margin) + margin
-            side_text = [_SCHEMES[row[0]], f"{row[1]} decisions", f"model {row[2]}"] + ([f"enhancer {row[3]}"] if row[3] else [])
-            draw.multiline_text((margin, y + title), "\n".join(side_text), "black", font=font(15))
-            for j, (snr, eta) in enumerate(columns):
-                picture, psnr = cells[(*row, snr, eta)]
-                x = side + j * (width + margin)
-                draw.text((x, y), f"{snr:g} dB" + (f", eta {eta:g}" if len(etas) > 1 else "") + f": PSNR {psnr:.2f} dB", "black", font=font(14))
-                place(picture, x, y + title)
-        path = os.path.join(folder, f"grid-{modulation}.png")
-        sheet.save(path)
-        print(path)
-
-
-class _OneColumn:
-    """The part of an experiment that a grid shows."""
-
-    def __init__(self, experiment, grid):
-        self.__dict__.update(experiment.__dict__, snrs=grid["snr_db"], etas=grid["eta"], modulations=grid["modulation"], trials=1, references=[])

@@ -27,7 +27,7 @@ def read(folder):
 
 
 class Appender:
-    """Adds rows to a file, a job's at a time, in one write each."""
+    """Adds rows to a file, in one write each. added: how many"""
 
     def __init__(self, path):
         self.path = path
@@ -38,7 +38,7 @@ class Appender:
                 if f.tell():
                     f.seek(-1, os.SEEK_END)
                     cut_off = f.read() != b"\n"
-        self._file = open(path, "ab", buffering=0)
+        self._file, self.added = open(path, "ab", buffering=0), 0
         if cut_off:  # an earlier run was killed while it wrote: blank out the piece, so that every line is a row
             self._drop_piece()
 
@@ -47,8 +47,9 @@ class Appender:
             data = f.read()
             f.truncate(data.rfind(b"\n") + 1)
 
-    def add(self, rows):
-        self._file.write("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows).encode())
+    def add(self, row):
+        self._file.write((json.dumps(row, sort_keys=True) + "\n").encode())
+        self.added += 1
 
     def close(self):
         self._file.close()
@@ -83,7 +84,10 @@ def _per_sample(rows, value):
     pictures = {}
     for row in rows:
         if row.get(value) is not None:
-            pictures.setdefault(row["picture"], {})[row["trial"]] = row[value]
+            trials = pictures.setdefault(row["picture"], {})
+            if row["trial"] in trials:
+                raise ValueError(f"{row['picture']}, trial {row['trial']}: two results in one mean")
+            trials[row["trial"]] = row[value]
     if len(pictures) == 1:
         return {trial: v for trials in pictures.values() for trial, v in trials.items()}
     return {picture: statistics.fmean(trials.values()) for picture, trials in pictures.items()}

@@ -1,30 +1,94 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs on local processes or on a Dask cluster. Rows come back job by job, in any order; the rows themselves do not depend on who made them."""
-import concurrent.futures
+"""Jobs on local processes or on a Dask cluster. Results come back one by one, in any order; they do not depend on who
+computed them. A generator of this module that is closed early, by Ctrl-C for example, leaves no process behind: jobs in
+progress are given up."""
+import collections
+import contextlib
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing import connection
 
 from ..commands import Failure
-from .link import run_job
+from .link import rows_of
+
+GOES_ON = "finished points are kept: the same command goes on"
 
 
-def local(jobs, workers):
-    """-> generator of lists of rows"""
-    if workers == 1:
-        yield from map(run_job, jobs)
-        return
-    # spawn: a fork of a process with threads (GNU Radio, OpenMP) may hang
-    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(run_job, job) for job in jobs]):
-            yield future.result()
-    except concurrent.futures.process.BrokenProcessPool:
-        raise Failure("a worker process was killed (is memory short? fewer --workers take less); finished jobs are kept: the same command goes on") from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+class _Worker:
+    """A process of sweep/worker.py in a process group of its own: Ctrl-C in a terminal reaches the parent alone."""
+
+    def __init__(self, folder):
+        self.pipe, theirs = multiprocessing.Pipe()
+        with theirs:
+            command = [sys.executable, "-m", __package__ + ".worker", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=2,
+                                             process_group=0, env=dict(os.environ, TMPDIR=folder))
+
+    def give(self, task, job):
+        try:
+            self.pipe.send((task, job))
+        except OSError:
+            self.fail()
+
+    def receive(self):
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.fail()
+
+    def fail(self):
+        code = self._process.wait()
+        if code > 0:
+            raise Failure(f"a worker process ended with exit code {code}; {GOES_ON}")
+        raise Failure(f"a worker process was killed (is memory short? fewer --workers take less); {GOES_ON}")
+
+    def kill(self):
+        """With what it started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        self.pipe.close()
+
+
+def local(task, jobs, workers):
+    """task: "rows" or "cells" (sweep/worker.py) -> generator of the results of all jobs"""
+    waiting, team = collections.deque(jobs), {}
+    # temporary files of a killed worker are removed with the folder
+    with tempfile.TemporaryDirectory(prefix="srec-sweep-", ignore_cleanup_errors=True) as folder:
+        try:
+            for _ in range(min(workers, len(jobs))):
+                worker = _Worker(folder)
+                team[worker.pipe] = worker
+                worker.give(task, waiting.popleft())
+            busy = set(team)
+            while busy:
+                for pipe in connection.wait(busy):
+                    what, content = team[pipe].receive()
+                    if what == "result":
+                        yield content
+                    elif what == "failure":
+                        raise Failure(content)
+                    elif waiting:
+                        team[pipe].give(task, waiting.popleft())
+                    else:
+                        busy.remove(pipe)
+        finally:
+            for worker in team.values():
+                worker.kill()
+
+
+def _all_rows(job):
+    return list(rows_of(job))
 
 
 def dask(jobs, address):
-    """The same on a Dask cluster; its workers need gr-srec, the pictures and the models at the same paths."""
+    """Rows of all jobs from a Dask cluster; its workers need gr-srec, the pictures and the models at the same paths."""
     try:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
@@ -34,14 +98,16 @@ def dask(jobs, address):
         client = Client(address, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
         raise Failure(f"--scheduler {address}: no Dask scheduler answers: {error}") from None
-    with client:
+    with contextlib.closing(client):  # the cluster then forgets what it has not begun
         if not client.scheduler_info()["workers"]:
             raise Failure(f"--scheduler {address}: the scheduler has no workers: start some with dask-worker {address}")
         try:
-            for future in as_completed([client.submit(run_job, job, pure=False) for job in jobs]):
-                yield future.result()
+            for future in as_completed([client.submit(_all_rows, job, pure=False) for job in jobs]):
+                yield from future.result()
                 future.release()
+        except (RuntimeError, ValueError) as error:  # of a job
+            raise Failure(str(error)) from None
         except KilledWorker:
-            raise Failure("Dask workers were killed over the same job (is memory short?); finished jobs are kept: the same command goes on") from None
+            raise Failure(f"Dask workers were killed over the same job (is memory short?); {GOES_ON}") from None
         except ImportError as error:
             raise Failure(f"a Dask worker cannot load gr-srec: {error}; start it where `srec doctor` finds no fault") from None

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Picture grids: OUT/grid-MODULATION.png, schemes downwards, SNRs (and etas, if several are asked for) across.
+They are simulated, with the seeds of trial 0."""
+import dataclasses
+import os
+import sys
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..commands.comparison import font
+from . import link, report, results
+from .points import jobs_of, point_id
+
+WIDTH = 384   # pixels of a picture
+MARGIN = 6    # between pictures
+TITLE = 24    # height of the line above a picture
+SIDE = 210    # width of the text on the left
+ACROSS = ("modulation", "snr_db", "eta")  # the cells of a row differ in these, rows in everything else of results.CURVE
+
+
+def _shrunk(array):
+    height = max(1, round(WIDTH * array.shape[0] / array.shape[1]))
+    return Image.fromarray(array).convert("RGB").resize((WIDTH, height), Image.LANCZOS)
+
+
+def cells_of(job):
+    """-> generator of (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
+    original = link.picture(job["image"], tuple(job["crop"]))
+    for point in job["points"]:
+        _, picture, _ = link.received(job, point)
+        picture = np.full_like(original, 128) if picture is None else picture
+        yield point, _shrunk(picture), link.core.psnr(original, picture)
+
+
+class _Shown:
+    """The part of an experiment that its grid shows."""
+
+    def __init__(self, experiment):
+        grid = experiment.grid
+        self.__dict__.update(experiment.__dict__, snrs=grid["snr_db"], etas=grid["eta"], modulations=grid["modulation"],
+                             trials=1, references=[])
+
+
+def _picture_of(experiment, pictures):
+    """The one that the experiment names, else the first."""
+    wanted = experiment.grid["picture"]
+    for path in pictures:
+        name = os.path.basename(path)
+        if wanted in (name, os.path.splitext(name)[0]):
+            return path
+    print(f"srec sweep: no picture '{wanted}' there: the grid shows {os.path.basename(pictures[0])}", file=sys.stderr)
+    return pictures[0]
+
+
+def jobs(experiment, pictures, enhancer_for):
+    """-> the jobs whose points are the grid's cells"""
+    return jobs_of(_Shown(experiment), [_picture_of(experiment, pictures)], enhancer_for)
+
+
+@dataclasses.dataclass
+class _Cell:
+    point: dict
+    image: Image.Image
+    psnr_db: float
+
+
+def _side_text(point, scales):
+    lines = [report.SCHEMES[point["scheme"]], f"{point['decisions']} decisions"]
+    if point["cipher"] != "none":
+        lines.append(f"cipher {point['cipher']}")
+    lines.append(f"model {point['model']}")
+    if point["enhancer"]:
+        lines.append(f"enhancer {point['enhancer']}")
+    if scales > 1:
+        lines.append(f"scale {point['scale']}")
+    return "\n".join(lines)
+
+
+def _draw_sheet(modulation, sent, cells):
+    """cells: those of one modulation, in the order of the experiment -> PIL image"""
+    rows = {}
+    for cell in cells:
+        rows.setdefault(results.key_of(cell.point, ACROSS), {})[cell.point["eta"], cell.point["snr_db"]] = cell
+    columns = list(dict.fromkeys((c.point["eta"], c.point["snr_db"]) for c in cells))
+    etas, scales = len({eta for eta, _ in columns}), len({c.point["scale"] for c in cells})
+    height = sent.height
+    size = SIDE + len(columns) * (WIDTH + MARGIN), (len(rows) + 1) * (height + TITLE + MARGIN) + MARGIN
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, MARGIN), f"{modulation}: sent", "black", font=font(15))
+    sheet.paste(sent, (SIDE, MARGIN))
+    for i, row in enumerate(rows.values(), 1):
+        y = i * (height + TITLE + MARGIN) + MARGIN
+        text = _side_text(next(iter(row.values())).point, scales)
+        draw.multiline_text((MARGIN, y + TITLE), text, "black", font=font(15))
+        for j, (eta, snr) in enumerate(columns):
+            x = SIDE + j * (WIDTH + MARGIN)
+            title = f"{snr:g} dB" + (f", eta {eta:g}" if etas > 1 else "") + f": PSNR {row[eta, snr].psnr_db:.2f} dB"
+            draw.text((x, y), title, "black", font=font(14))
+            sheet.paste(row[eta, snr].image, (x, y + TITLE))
+    return sheet
+
+
+def write(experiment, jobs, cells, folder):
+    """jobs: of jobs(); cells: what cells_of() gave for all of them, in any order"""
+    place = {point_id(point): i for i, point in enumerate(point for job in jobs for point in job["points"])}
+    cells = sorted((_Cell(*cell) for cell in cells), key=lambda cell: place[point_id(cell.point)])
+    sent = _shrunk(link.picture(jobs[0]["image"], experiment.crop))
+    for modulation in experiment.grid["modulation"]:
+        path = os.path.join(folder, f"grid-{modulation}.png")
+        _draw_sheet(modulation, sent, [c for c in cells if c.point["modulation"] == modulation]).save(path)
+        print(path)
