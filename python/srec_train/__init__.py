@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training side of gr-srec: networks in PyTorch, and model files for the C core."""
+"""Training of gr-srec's models (docs/training.md)."""
+import os
+
+# Idle threads of OpenMP sleep. Spinning ones take the processor from the thread that all wait for, as soon as the
+# machine does anything else. OpenMP reads this when PyTorch loads it, so it is set before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

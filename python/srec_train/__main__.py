@@ -5,14 +5,14 @@ import importlib
 import os
 import sys
 
-from . import trainer
+from . import launcher, stopping
 
 STAGES = {"transform": "transform and entropy model, from nothing", "link": "feature coder with the channel in the loop",
           "export": "model file of a codec's run", "pairs": "received pictures beside their originals, for the enhancer",
           "enhancer": "super-resolution, from such pairs"}
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(prog="srec-train", description=__doc__.split(": ", 1)[1])
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
     for name, text in STAGES.items():
@@ -20,12 +20,27 @@ def main():
         sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(sub)
         sub.set_defaults(main=module.main)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    stopping.watch()  # PyTorch takes seconds to load
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        sys.exit(f"srec-train: {error}; training needs PyTorch: apt-get install python3-torch")
+    args = arguments()
     main_of_stage = args.main
     del args.main
     if getattr(args, "processes", 1) > 1 and "RANK" not in os.environ:
-        return trainer.launch(args.processes)
-    return main_of_stage(args)
+        stopping.unwatch()
+        return launcher.launch(args.processes)
+    try:
+        return main_of_stage(args)
+    except OSError as error:
+        sys.exit(f"srec-train: {error.filename + ': ' if error.filename else ''}{error.strerror or error}")
+    finally:
+        stopping.settle()
 
 
 if __name__ == "__main__":

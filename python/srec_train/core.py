@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PAM256 = 5
@@ -110,6 +111,10 @@ class Link:
                              (ctypes.c_uint * steps)(*(len(c) for c in self.covariance)) if steps else None,
                              (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None)
         self.local, self.made = threading.local(), []
+
+    def priors_in_use(self):
+        """-> {"tables", "covariance"} as tensors of this object's memory, to make an equal one of"""
+        return {"tables": torch.from_numpy(self.tables), "covariance": [torch.from_numpy(c) for c in self.covariance]}
 
     def __del__(self):
         for handle in self.made:

@@ -131,7 +131,8 @@ def find_halo(net, pairs, count=3):
 
 
 def export(args, net):
-    state, saved = trainer.load(args.out)
+    state, saved = trainer.load(args.out, "enhancer")
+    trainer.check_same_run(args, saved["state"], state_of(net, args))
     net.load_state_dict(state)
     net.eval()
     pairs = Pairs(args.valid)
@@ -148,6 +149,10 @@ def export(args, net):
     print(args.export, os.path.getsize(args.export), "bytes")
 
 
+def state_of(net, args):
+    return {"stage": "enhancer", "scale": net.scale, "sizes": {k: getattr(args, k) for k in SIZES}}
+
+
 def main(args):
     torch.manual_seed(args.seed)
     pairs, valid = Pairs(args.train), Pairs(args.valid)
@@ -155,8 +160,7 @@ def main(args):
         raise SystemExit("srec-train: the pairs for training and for validation are of different scales")
     if args.side % 32:
         raise SystemExit("srec-train: --side must be a multiple of 32")
-    sizes = {k: getattr(args, k) for k in SIZES}
-    net = Enhancer(pairs.what["scale"], **sizes).to(memory_format=torch.channels_last)
+    net = Enhancer(pairs.what["scale"], **{k: getattr(args, k) for k in SIZES}).to(memory_format=torch.channels_last)
     count = sum(p.numel() for p in net.parameters())
     print(f"scale {net.scale}, {net.macs_per_pixel() / 1e3:.1f} kMAC per pixel, {count / 1e6:.2f} million parameters, {len(pairs)} pairs", flush=True)
     if args.export:
@@ -179,5 +183,5 @@ def main(args):
         loss = 10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
         return loss, {"gain": gain.mean().item(), "worst": gain.min().item()}
 
-    trainer.run(args, net, [{"params": list(net.parameters())}], loss_of, lambda: validation(net, valid, args.valid_count),
-                {"stage": "enhancer", "scale": net.scale, "sizes": sizes})
+    trainer.run(args, net, [{"params": list(net.parameters())}], loss_of,
+                lambda: validation(net, valid, args.valid_count), state_of(net, args))

@@ -136,8 +136,10 @@ def load(path):
         tensors, metadata = safetensors.load(path)
         net = Codec(Sizes(**json.loads(metadata["sizes"])))
         fill(net, tensors)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        what = f"without {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    except OSError as error:
+        raise SystemExit(f"srec-train: {path}: {error.strerror or error}")
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:
+        what = f"without {error}" if isinstance(error, KeyError) else (str(error) or "empty").splitlines()[0]
         raise SystemExit(f"srec-train: {path} is no codec that srec-train exported ({what})")
     return net
 
@@ -175,9 +177,7 @@ def fill(net, tensors):
 
 
 def main(args):
-    state, saved = trainer.load(args.run)
-    if saved["state"]["stage"] != "link":
-        raise SystemExit(f"srec-train: {args.run} is of stage {saved['state']['stage']}; a codec needs stage link")
+    state, saved = trainer.load(args.run, "link")
     net = Codec(Sizes(**saved["state"]["sizes"]))
     net.load_state_dict(state)
     net.eval()

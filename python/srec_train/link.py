@@ -10,7 +10,9 @@
 import copy
 import dataclasses
 import math
+import os
 import random
+import zipfile
 
 import numpy as np
 import torch
@@ -74,12 +76,13 @@ class Latents:
     def __init__(self, net, folder):
         self.all = []
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            for path in pictures.find(folder):
-                p = pictures.load(path)
+            for _, p in pictures.each(pictures.find(folder)):
                 x = pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last)
                 if min(x.shape[2:]) >= 256:
                     u = net.ga(x - 0.5)
                     self.all.append((u[0].half(), net.entropy(u, noise=False)[0][0].half()))
+        if not self.all:
+            raise SystemExit(f"srec-train: no picture of {folder} has 256 pixels each way")
         self.odds = [float(u.shape[1] * u.shape[2]) ** 0.5 for u, _ in self.all]
 
     def __call__(self, rng, count, side):
@@ -93,7 +96,7 @@ class Latents:
 def validator(net, valid, profile):
     """-> function that gives the PSNR over `valid` of each row of VALIDATION, and the mean number of features"""
     def validate():
-        row = {}
+        row, links, net.links = {}, net.links, {}  # training goes on with its own
         for modulation, snr, eta in VALIDATION[profile]:
             quality, features = [], []
             for i, x in enumerate(valid):
@@ -107,6 +110,7 @@ def validator(net, valid, profile):
                 features.append(net.ladder[rate].float().mean().item())
             row[f"{modulation}@{snr}/{eta}"] = sum(quality) / len(valid)
             row["features"] = max(row.get("features", 0), sum(features) / len(valid))
+        net.links = links
         return row
     return validate
 
@@ -135,14 +139,18 @@ def start_linear(net, batch, args):
         net.measure = False
 
 
+def start_of(path):
+    """--start -> state dict, sizes, is it of stage transform?"""
+    if os.path.isfile(path) and not zipfile.is_zipfile(path):  # PyTorch's checkpoints are zip files
+        net = export.load(path)
+        return net.state_dict(), net.sizes, False
+    state, saved = trainer.load(path, "transform", "link")
+    return state, Sizes(**saved["state"]["sizes"]), saved["state"]["stage"] == "transform"
+
+
 def main(args):
     torch.manual_seed(args.seed)
-    if args.start.endswith(".safetensors"):
-        net = export.load(args.start)
-        state, sizes, transform = net.state_dict(), net.sizes, False
-    else:
-        state, saved = trainer.load(args.start)
-        sizes, transform = Sizes(**saved["state"]["sizes"]), saved["state"]["stage"] == "transform"
+    state, sizes, transform = start_of(args.start)
     fresh = transform or args.new_coder
     if transform:
         sizes.latent_unit = args.latent_unit

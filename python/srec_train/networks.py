@@ -274,6 +274,18 @@ class Codec(nn.Module):
             out.append((seen + COVARIANCE_START * variance.diag()) / (patches + COVARIANCE_START))
         return out
 
+    def memory(self):
+        """What the next forward pass depends on beside parameters and buffers: the priors that the links have now.
+        Plain values and tensors."""
+        return {f: link.priors_in_use() for f, link in self.links.items()}
+
+    def recall(self, memory):
+        """Inverse of memory()"""
+        self.links = {}
+        for f, priors in memory.items():
+            covariance = [c.numpy() for c in priors["covariance"]]
+            self.links[f] = core.Link(self.sizes.levels[f], priors["tables"].numpy(), covariance)
+
     def core_link(self, f, fresh):
         """The C core's link with the priors as they are now; kept until `fresh`."""
         if fresh or f not in self.links:

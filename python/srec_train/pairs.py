@@ -11,6 +11,7 @@ What is drawn for a pair follows from the seed and the pair's number alone.
 """
 import csv
 import ctypes
+import io
 import json
 import math
 import os
@@ -19,7 +20,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from . import pictures
+from . import pictures, stopping
 from .core import MODULATIONS, PAM256, Link, Priors, library
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
@@ -27,6 +28,8 @@ SENT = {"bpsk": (0.22, -4, 16), "qpsk": (0.30, -2, 18), "16qam": (0.24, 0, 24), 
 PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
 GRID = [(modulation, snr) for modulation in PAPER[0] for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 SLICE_BYTES = 3000
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may be any bytes
+SIDE_MIN = 16
 SIDE_MAX = 1024  # of larger pictures the middle is taken
 COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard", "loss", "psnr", "height", "width", "original", "sent_height", "sent_width",
            "received", "deviation")
@@ -184,10 +187,13 @@ def draw(args, number, count):
 def rows_of(folder):
     """Lines of pairs.csv, numbers as such."""
     try:
-        with open(os.path.join(folder, "pairs.csv"), newline="") as f:
-            rows = list(csv.DictReader(f))
+        path = os.path.join(folder, "pairs.csv")
+        with open(path, newline="", **TEXT) as f:
+            text = f.read()
     except OSError as error:
         raise SystemExit(f"srec-train: {error.filename}: {error.strerror}; make pairs first: srec-train pairs")
+    whole = text[:text.rfind("\n") + 1]  # a killed run may have left a piece of a line
+    rows = list(csv.DictReader(io.StringIO(whole, newline="")))
     for row in rows:
         for key in COLUMNS:
             if key not in ("picture", "modulation", "cipher"):
@@ -195,63 +201,138 @@ def rows_of(folder):
     return rows
 
 
-def main(args):
-    paths = pictures.find(args.pictures)
-    codec = Codec(args.model, args.threads)
-    os.makedirs(args.out, exist_ok=True)
-    what = {"model": codec.id, "pictures": len(paths), **{k: getattr(args, k) for k in ("profile", "scale", "seed", "grid", "hard", "reduced", "enlarged")}}
-    note, table = os.path.join(args.out, "pairs.json"), os.path.join(args.out, "pairs.csv")
-    done, size = 0, 0
+class Originals:
+    """The pictures of a folder, each as it is, halved or its middle enlarged."""
+
+    def __init__(self, args):
+        self.args, self.paths, self.broken = args, pictures.find(args.pictures), set()
+        self.step = max(1, len(self.paths) // args.count) if args.grid else 1  # evenly spaced
+
+    def load(self, which):
+        """-> (path, picture): number `which`, or the next one that can be read"""
+        for i in range(len(self.paths)):
+            path = self.paths[(which * self.step + i) % len(self.paths)]
+            if path in self.broken:
+                continue
+            try:
+                picture = pictures.load(path)
+                if min(picture.shape[:2]) < SIDE_MIN:
+                    raise pictures.Unreadable(f"{path}: less than {SIDE_MIN} pixels wide or high")
+                return path, picture
+            except pictures.Unreadable as error:
+                pictures.warn(error)
+                self.broken.add(path)
+        raise SystemExit(f"srec-train: none of {len(self.paths)} pictures in {self.args.pictures} can be read")
+
+    def draw(self, which, rng):
+        """-> (name, picture of even sides)"""
+        path, picture = self.load(which)
+        name, kind = os.path.basename(path), math.inf if self.args.grid else rng.random()
+        if kind < self.args.reduced:
+            name, picture = "half of " + name, halve(picture)
+        elif kind < self.args.reduced + self.args.enlarged:
+            name, picture = "middle of " + name, enlarge(picture)
+        if max(picture.shape) > SIDE_MAX:
+            picture = middle(picture, *(min(n, SIDE_MAX) for n in picture.shape[:2]))
+        return name, np.ascontiguousarray(picture[:picture.shape[0] // 2 * 2, :picture.shape[1] // 2 * 2])
+
+
+class Writer:
+    """pairs.u8 and pairs.csv of a folder, from where an earlier run ended. done: pairs that are there"""
+
+    def __init__(self, folder):
+        self.folder, table = folder, os.path.join(folder, "pairs.csv")
+        rows = rows_of(folder) if os.path.exists(table) else []
+        self.done = len(rows)
+        size = rows[-1]["deviation"] + 4 * math.prod(grid_of(rows[-1])) if rows else 0
+        self.originals = {row["picture"]: (row["original"], row["height"], row["width"]) for row in rows}
+        self.data = open(os.path.join(folder, "pairs.u8"), "r+b" if size else "wb")
+        self.data.truncate(size)
+        self.data.seek(size)
+        self.lines = open(table, "r+" if rows else "w", newline="", **TEXT)
+        self.table = csv.DictWriter(self.lines, COLUMNS)
+        if not rows:
+            self.table.writeheader()
+        else:
+            self.lines.seek(whole_lines(table))  # a killed run may have left a piece of one
+            self.lines.truncate()
+
+    def _append(self, array):
+        at = self.data.tell()
+        self.data.write(np.ascontiguousarray(array).tobytes())
+        return at
+
+    def add(self, name, original, sent, received, deviation, way):
+        """One pair: the line comes after the planes, so that an interrupted one is none."""
+        with stopping.lock:
+            if name not in self.originals:
+                self.originals[name] = (self._append(original), *original.shape[:2])
+            at, height, width = self.originals[name]
+            row = {
+                **way,
+                "number": self.done,
+                "picture": name,
+                "hard": int(way["hard"]),
+                "psnr": round(psnr(sent, received), 3),
+                "height": height,
+                "width": width,
+                "original": at,
+                "sent_height": sent.shape[0],
+                "sent_width": sent.shape[1],
+                "received": self._append(received),
+                "deviation": self._append(deviation),
+            }
+            self.data.flush()
+            self.table.writerow(row)
+            self.lines.flush()
+            self.done += 1
+
+    def close(self):
+        self.data.close()
+        self.lines.close()
+
+
+def whole_lines(path):
+    """Length of a file up to the end of its last whole line"""
+    with open(path, "rb") as f:
+        return f.read().rfind(b"\n") + 1
+
+
+def check_same_pairs(args, what):
+    """what: the settings that a run that goes on must have too"""
+    note = os.path.join(args.out, "pairs.json")
+    if os.path.exists(os.path.join(args.out, "checkpoint.pt")):
+        raise SystemExit(f"srec-train: {args.out} holds a training run: name another --out")
     if os.path.exists(note):
         with open(note) as f:
             if json.load(f) != what:
                 raise SystemExit(f"srec-train: {args.out} holds pairs of another model, seed or folder; name another --out")
-        rows = rows_of(args.out) if os.path.exists(table) else []
-        done = len(rows)
-        size = rows[-1]["deviation"] + 4 * math.prod(grid_of(rows[-1])) if rows else 0
-    with open(note, "w") as f:
-        json.dump(what, f)
-    count = min(args.count, len(paths)) * len(GRID) if args.grid else args.count
-    step = max(1, len(paths) // args.count) if args.grid else 1  # evenly spaced
-    originals = {row["picture"]: (row["original"], row["height"], row["width"]) for row in (rows_of(args.out) if done else [])}
-    fresh, start = done == 0, time.time()
-    with open(os.path.join(args.out, "pairs.u8"), "r+b" if size else "wb") as data, open(table, "a", newline="") as lines:
-        writer = csv.DictWriter(lines, COLUMNS)
-        if fresh:
-            writer.writeheader()
-        data.truncate(size)
-        data.seek(size)
+    else:
+        with stopping.whole(note) as new, open(new, "w") as f:
+            json.dump(what, f)
 
-        def append(array):
-            at = data.tell()
-            data.write(np.ascontiguousarray(array).tobytes())
-            return at
 
-        for number in range(done, count):
-            which, way, rng = draw(args, number, len(paths))
-            path = paths[which * step]
-            name, original = os.path.basename(path), pictures.load(path)
-            kind = math.inf if args.grid else rng.random()
-            if kind < args.reduced:
-                name, original = "half of " + name, halve(original)
-            elif kind < args.reduced + args.enlarged:
-                name, original = "middle of " + name, enlarge(original)
-            if max(original.shape) > SIDE_MAX:
-                original = middle(original, *(min(n, SIDE_MAX) for n in original.shape[:2]))
-            original = np.ascontiguousarray(original[:original.shape[0] // 2 * 2, :original.shape[1] // 2 * 2])
-            sent = original if args.scale == 1 else halve(original)
-            received, deviation = codec.send(sent, seed=int(rng.integers(2**62)), **way)
-            if name not in originals:
-                originals[name] = (append(original), *original.shape[:2])
-            at, height, width = originals[name]
-            row = {"number": number, "picture": name, **way, "hard": int(way["hard"]), "psnr": round(psnr(sent, received), 3), "height": height, "width": width,
-                   "original": at, "sent_height": sent.shape[0], "sent_width": sent.shape[1], "received": append(received), "deviation": append(deviation)}
-            data.flush()
-            writer.writerow(row)
-            lines.flush()
-            if (number + 1) % 20 == 0 or number + 1 == count:
-                pace = (time.time() - start) / (number + 1 - done)
-                print(f"{number + 1} of {count} pairs, {data.tell() / 1e9:.2f} GB, ETA {(count - number - 1) * pace / 60:.1f} min", flush=True)
+def main(args):
+    sources = Originals(args)
+    codec = Codec(args.model, args.threads)
+    os.makedirs(args.out, exist_ok=True)
+    options = {k: getattr(args, k) for k in ("profile", "scale", "seed", "grid", "hard", "reduced", "enlarged")}
+    check_same_pairs(args, {"model": codec.id, "pictures": len(sources.paths), **options})
+    pairs = Writer(args.out)
+    count = min(args.count, len(sources.paths)) * len(GRID) if args.grid else args.count
+    stopping.on_stop(lambda: f"{pairs.done} of {count} pairs are in {args.out}: the same command goes on")
+    begin, start = pairs.done, time.time()
+    while pairs.done < count:
+        which, way, rng = draw(args, pairs.done, len(sources.paths))
+        name, original = sources.draw(which, rng)
+        sent = original if args.scale == 1 else halve(original)
+        received, deviation = codec.send(sent, seed=int(rng.integers(2**62)), **way)
+        pairs.add(name, original, sent, received, deviation, way)
+        if pairs.done % 20 == 0 or pairs.done == count:
+            pace = (time.time() - start) / (pairs.done - begin)
+            print(f"{pairs.done} of {count} pairs, {pairs.data.tell() / 1e9:.2f} GB, "
+                  f"ETA {(count - pairs.done) * pace / 60:.1f} min", flush=True)
+    pairs.close()
 
 
 def grid_of(row):

@@ -2,12 +2,18 @@
 """Pictures for training: a folder decoded once into one file, random crops from it."""
 import hashlib
 import os
+import struct
+import sys
+import zlib
 
 import numpy as np
 import torch
 from PIL import Image
 
+from . import stopping
+
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # no other decoder of Pillow gets a file, whatever its name
 
 
 def find(folder):
@@ -22,10 +28,44 @@ def find(folder):
     return paths
 
 
+# What Pillow raises on files that it cannot read
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+class Unreadable(Exception):
+    """A file that is no picture for training: one line."""
+
+
 def load(path):
-    """-> (height, width, 3) uint8"""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """-> (height, width, 3) uint8. Raises Unreadable"""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.mode[0] in "IF":  # "I", "I;16" and their like, "F"
+                raise Unreadable(f"{path}: samples of 16 bits or more; pictures of 8 bits are needed")
+            return np.asarray(image.convert("RGB"))
+    except MemoryError:
+        raise Unreadable(f"{path}: no memory for this picture") from None
+    except UNREADABLE as error:
+        raise Unreadable(f"{path}: cannot read this picture: {getattr(error, 'strerror', None) or error}") from None
+
+
+def warn(error):
+    print(f"srec-train: warning: {error}; passed over", file=sys.stderr, flush=True)
+
+
+def each(paths):
+    """-> generator of (path, picture). Passes over what cannot be read, with a warning; exits if none is left."""
+    readable = 0
+    for path in paths:
+        try:
+            picture = load(path)
+        except Unreadable as error:
+            warn(error)
+            continue
+        readable += 1
+        yield path, picture
+    if not readable:
+        raise SystemExit(f"srec-train: none of {len(paths)} pictures in {os.path.dirname(paths[0])} can be read")
 
 
 def tensor(picture):
@@ -45,19 +85,18 @@ class Crops:
     def __init__(self, folder, side, cache, seed=0):
         self.side, self.seed = side, seed
         paths = find(folder)
-        key = hashlib.sha256("\n".join(f"{p} {os.path.getsize(p)}" for p in paths).encode()).hexdigest()[:16]
+        listed = "\n".join(f"{p} {os.path.getsize(p)}" for p in paths)
+        key = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:16]
         file, shapes = os.path.join(cache, f"pictures-{key}.u8"), os.path.join(cache, f"pictures-{key}.npy")
         if not os.path.exists(shapes):
             os.makedirs(cache, exist_ok=True)
-            sizes, new = [], f"{file}.{os.getpid()}"  # several processes may be here at once
-            with open(new, "wb") as f:
-                for path in paths:
-                    picture = load(path)
+            sizes = []
+            with stopping.whole(file) as new, open(new, "wb") as f:  # several processes may be here at once
+                for _, picture in each(paths):
                     sizes.append(picture.shape[:2])
                     f.write(picture.tobytes())
-            os.replace(new, file)
-            np.save(new + ".npy", np.array(sizes))
-            os.replace(new + ".npy", shapes)
+            with stopping.whole(shapes) as new, open(new, "wb") as f:
+                np.save(f, np.array(sizes))
         sizes = np.load(shapes)
         data = np.memmap(file, np.uint8, "r")
         self.pictures, offset = [], 0

@@ -6,6 +6,8 @@ import struct
 
 import numpy as np
 
+from . import stopping
+
 _DTYPES = {"F32": np.float32, "F16": np.float16, "U8": np.uint8}
 
 
@@ -40,5 +42,5 @@ def save(path, tensors, metadata):
     header["__metadata__"] = {**metadata, "checksum": checksum}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
+    with stopping.whole(path) as new, open(new, "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text + data)

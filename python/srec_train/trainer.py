@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every stage of training shares: the loop, its schedule, moving average of weights, checkpoints, logs, several processes."""
 import csv
+import errno
 import math
 import os
-import socket
-import subprocess
-import sys
+import pickle
 import time
+import types
 
 import torch
 import torch.distributed as distributed
+
+from . import stopping
 
 
 def add_arguments(parser):
@@ -29,30 +31,8 @@ def add_arguments(parser):
     add("--validate", type=int, default=2000, help="steps between validations")
 
 
-def launch(count):
-    """This very command as `count` processes of one training; -> exit code. PyTorch 1.13's torchrun fails with Python 3.11."""
-    if "RANK" in os.environ:
-        raise RuntimeError("a process of a training starts no others")
-    with socket.socket() as s:  # a port that is free now
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    common = {"OPENBLAS_NUM_THREADS": "1", **os.environ,  # its threads are none of torch.set_num_threads(), and spin as they wait
-              "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    started = [subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env={**common, "RANK": str(rank)}) for rank in range(count)]
-    codes = []
-    try:
-        while started:
-            for process in [p for p in started if p.poll() is not None]:
-                started.remove(process)
-                codes.append(process.returncode)
-                if process.returncode:  # the others would wait for it
-                    for other in started:
-                        other.terminate()
-            time.sleep(0.2)
-    finally:
-        for process in started:
-            process.kill()
-    return max(codes, key=abs)
+class PeerLost(Exception):
+    """Another process of the training has ended."""
 
 
 class Workers:
@@ -62,6 +42,7 @@ class Workers:
     def __init__(self):
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
+        self.lead = self.rank == 0  # writes the run's folder
         if self.count > 1:
             distributed.init_process_group("gloo")
 
@@ -71,7 +52,10 @@ class Workers:
             return
         grads = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in grads])
-        distributed.all_reduce(flat)
+        try:
+            distributed.all_reduce(flat)
+        except RuntimeError as error:
+            raise PeerLost(str(error).splitlines()[0]) from None
         flat /= self.count
         offset = 0
         for g in grads:
@@ -83,7 +67,7 @@ class Average:
     """Exponential moving average of a network's parameters; buffers are taken as they are."""
 
     def __init__(self, net, decay):
-        self.decay, self.values = decay, {k: v.detach().clone() for k, v in net.named_parameters()}
+        self.decay, self.values, self.swapped = decay, {k: v.detach().clone() for k, v in net.named_parameters()}, False
 
     def update(self, net, step):
         decay = min(self.decay, (1 + step) / (10 + step))
@@ -94,8 +78,10 @@ class Average:
 
     def swap(self, net):
         """Exchange with the network's parameters: call again to undo."""
-        for k, v in net.named_parameters():
-            v.data, self.values[k] = self.values[k], v.data
+        with stopping.lock:
+            for k, v in net.named_parameters():
+                v.data, self.values[k] = self.values[k], v.data
+            self.swapped = not self.swapped
 
 
 def rate_at(step, steps, rate, decay):
@@ -111,81 +97,227 @@ def mean(values):
     return sum(values) / len(values) if values else math.nan
 
 
-def run(args, net, groups, loss_of, validate, state=None):
-    """Train `net` until args.steps.
+class Table:
+    """NAME.csv of a run: a row a step that is logged."""
 
-    groups    [{"params": [...], "factor": 1.0}, ...]: parameters that learn, and what multiplies their rate
-    loss_of   (step, worker) -> (loss, {figure: float}) for one batch; averages of the figures go to the log
-    validate  () -> {figure: float}, called with the averaged weights
-    state     kept in the checkpoint under "state" (sizes, stage)
-    """
-    torch.set_num_threads(args.threads or max(1, os.cpu_count() // args.processes))
-    workers = Workers()
-    lead = workers.rank == 0
-    os.makedirs(args.out, exist_ok=True)
-    parameters = [p for g in groups for p in g["params"]]
-    optimiser = torch.optim.Adam([{"params": g["params"], "lr": 0.0, "factor": g.get("factor", 1.0)} for g in groups], betas=(0.9, 0.99))
-    average, begin, hours = Average(net, args.average), 0, 0.0
-    checkpoint = os.path.join(args.out, "checkpoint.pt")
-    if os.path.exists(checkpoint):
-        saved = torch.load(checkpoint, map_location="cpu")
-        net.load_state_dict(saved["net"])
-        optimiser.load_state_dict(saved["optimiser"])
-        average.values, begin, hours = saved["average"], saved["step"], saved["hours"]
-        print(f"going on at step {begin} of {args.steps}, {hours:.2f} hours in", flush=True)
+    def __init__(self, folder, name):
+        self.path = os.path.join(folder, name + ".csv")
 
-    def save(step):
-        torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average.values, "step": step,
-                    "hours": hours + (time.time() - start) / 3600, "state": state, "args": vars(args)}, checkpoint + ".new")
-        os.replace(checkpoint + ".new", checkpoint)
+    def rows(self):
+        """Whole rows alone: a process that was killed may have left a piece of one."""
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path, newline="") as f:
+            return [row for row in csv.DictReader(f) if None not in row and None not in row.values()]
 
-    def log(name, row):
-        path = os.path.join(args.out, name + ".csv")
-        fresh = not os.path.exists(path)
-        with open(path, "a", newline="") as f:
+    def append(self, row):
+        fresh = not os.path.exists(self.path)
+        with open(self.path, "a", newline="") as f:
             writer = csv.writer(f)
             if fresh:
                 writer.writerow(row)
             writer.writerow(f"{v:.6g}" for v in row.values())
 
-    sums, since, start = {}, time.time(), time.time()
-    last = min(args.steps, args.stop_at or args.steps)
-    for step in range(begin, last):
-        net.train()
-        torch.manual_seed(args.seed * 1_000_003 + step * workers.count + workers.rank)
-        for group in optimiser.param_groups:
-            group["lr"] = group["factor"] * rate_at(step, args.steps, args.rate, args.decay)
-        loss, figures = loss_of(step, workers)
-        optimiser.zero_grad(set_to_none=True)
+    def cut(self, step):
+        """Drop the rows beyond a step: those steps are done again."""
+        rows = self.rows()
+        kept = [row for row in rows if float(row["step"]) <= step]
+        if not os.path.exists(self.path):
+            return
+        with stopping.whole(self.path) as new, open(new, "w", newline="") as f:
+            writer = csv.writer(f)
+            if kept:
+                writer.writerow(kept[0])
+            writer.writerows(row.values() for row in kept)
+        if not kept:
+            os.remove(self.path)
+
+
+def shown(row):
+    return " ".join(f"{k} {v:.4g}" for k, v in row.items())
+
+
+class Run:
+    """A training run in its folder: what its checkpoint holds, as it is after the last finished step.
+
+    A forward pass may change buffers, and what the network's memory() returns. `before` and `memory` have them as they
+    were before it, so that an unfinished step leaves no trace.
+    """
+
+    def __init__(self, args, net, groups, state, workers):
+        self.args, self.net, self.state, self.workers = args, net, state, workers
+        self.parameters = [p for g in groups for p in g["params"]]
+        groups = [{"params": g["params"], "lr": 0.0, "factor": g.get("factor", 1.0)} for g in groups]
+        self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.average = Average(net, args.average)
+        self.checkpoint = os.path.join(args.out, "checkpoint.pt")
+        self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")
+        self.last = min(args.steps, args.stop_at or args.steps)
+        self.step, self.saved_step = 0, None  # finished steps, and those that the checkpoint holds
+        self.hours, self.started = 0.0, time.time()
+        self.sums, self.since, self.steps_since = {}, time.time(), 0  # of the steps since the last row of train.csv
+        kept = net.state_dict()
+        self.buffers = {name: buffer for name, buffer in net.named_buffers() if name in kept}
+        self.before = {name: buffer.clone() for name, buffer in self.buffers.items()}
+        self.memory = {}
+
+    def resume(self):
+        """From the checkpoint of the run's folder, if there is one."""
+        if not os.path.exists(self.checkpoint):
+            if self.workers.lead:
+                self.train.cut(0)
+                self.validation.cut(0)
+            return
+        saved = read_checkpoint(self.checkpoint)
+        check_same_run(self.args, saved["state"], self.state)
+        try:
+            self.net.load_state_dict(saved["net"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.average.values, self.step, self.hours = saved["average"], saved["step"], saved["hours"]
+            if saved.get("memory"):
+                self.net.recall(saved["memory"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            why = str(error).splitlines()[0]
+            raise SystemExit(f"srec-train: {self.checkpoint} has other options ({why}): name another --out")
+        self.saved_step = self.step
+        print(f"going on at step {self.step} of {self.args.steps}, {self.hours:.2f} hours in", flush=True)
+        if self.workers.lead:
+            self.train.cut(self.step)
+            self.validation.cut(self.step)
+
+    def remember(self):
+        """What a forward pass changes, as it is now."""
+        for name, buffer in self.buffers.items():
+            self.before[name].copy_(buffer)
+        if hasattr(self.net, "memory"):
+            self.memory = self.net.memory()
+
+    def save(self):
+        with stopping.lock:
+            parameters = self.average.values if self.average.swapped else dict(self.net.named_parameters())
+            average = dict(self.net.named_parameters()) if self.average.swapped else self.average.values
+            bare = [{k: v.detach() for k, v in values.items()} for values in (parameters, average)]
+            write_checkpoint(self.checkpoint, {
+                "net": {**bare[0], **self.before},
+                "average": bare[1],
+                "optimiser": self.optimiser.state_dict(),
+                "memory": self.memory,
+                "step": self.step,
+                "hours": self.hours + (time.time() - self.started) / 3600,
+                "state": self.state,
+                "args": vars(self.args),
+            })
+            self.saved_step = self.step
+
+    def keep(self):
+        """What stopping calls: save where the run is."""
+        if not self.workers.lead:
+            return "the process of rank 0 keeps the run"
+        if self.step != self.saved_step and self.step:
+            self.log()
+            self.save()
+        if not self.step:
+            return f"no step was finished, so nothing is kept in {self.args.out}"
+        return f"{self.step} of {self.args.steps} steps are saved in {self.checkpoint}: the same command goes on"
+
+    def advance(self, loss_of):
+        """One step. Nothing that is kept changes but at its end."""
+        step = self.step
+        self.net.train()
+        torch.manual_seed(self.args.seed * 1_000_003 + step * self.workers.count + self.workers.rank)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["factor"] * rate_at(step, self.args.steps, self.args.rate, self.args.decay)
+        loss, figures = loss_of(step, self.workers)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        workers.average(parameters)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, 5.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        average.update(net, step)
-        for k, v in {"loss": loss.item(), **figures, "skipped": float(not torch.isfinite(norm))}.items():
-            sums.setdefault(k, []).append(v)
-        if not lead:
+        self.workers.average(self.parameters)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, 5.0)
+        figures = {"loss": loss.item(), **figures, "skipped": float(not torch.isfinite(norm))}
+        with stopping.lock:
+            if torch.isfinite(norm):
+                self.optimiser.step()
+            self.average.update(self.net, step)
+            self.remember()
+            self.step += 1
+            self.steps_since += 1
+            for k, v in figures.items():
+                self.sums.setdefault(k, []).append(v)
+
+    def figures(self):
+        pace = (time.time() - self.since) / max(1, self.steps_since)
+        return {"step": self.step, "seconds_a_step": pace, **{k: mean(v) for k, v in self.sums.items()}}
+
+    def show(self):
+        row = self.figures()
+        print(shown(row), f"ETA {(self.args.steps - self.step) * row['seconds_a_step'] / 3600:.2f} h", flush=True)
+
+    def log(self):
+        """A row of train.csv over the steps since the last one."""
+        with stopping.lock:
+            if self.steps_since:
+                self.train.append(self.figures())
+            self.sums, self.since, self.steps_since = {}, time.time(), 0
+
+    def validate(self, figures_of):
+        """With the averaged weights."""
+        self.average.swap(self.net)
+        self.net.eval()
+        with torch.no_grad():
+            row = {"step": self.step, **figures_of()}
+        self.average.swap(self.net)
+        with stopping.lock:
+            self.validation.append(row)
+        print("VALIDATION", shown(row), flush=True)
+        curves(self.args.out)
+        self.since = time.time()
+
+    def is_validated(self):
+        return any(float(row["step"]) == self.step for row in self.validation.rows())
+
+    def validation_due(self):
+        return self.step > 0 and (self.step % self.args.validate == 0 or self.step == self.args.steps)
+
+
+def run(args, net, groups, loss_of, validate, state):
+    """Train `net` until args.steps.
+
+    groups    [{"params": [...], "factor": 1.0}, ...]: parameters that learn, and what multiplies their rate
+    loss_of   (step, worker) -> (loss, {figure: float}) for one batch; averages of the figures go to the log
+    validate  () -> {figure: float}, called with the averaged weights
+    state     kept in the checkpoint under "state": stage, sizes, and what else a run that goes on must have the same
+    A network with memory() and recall(memory) has them in the checkpoint too.
+    """
+    torch.set_num_threads(args.threads or max(1, os.cpu_count() // args.processes))
+    workers = Workers()
+    os.makedirs(args.out, exist_ok=True)
+    this = Run(args, net, groups, state, workers)
+    this.resume()
+    this.remember()
+    stopping.on_stop(this.keep)
+    begin, this.since = this.step, time.time()
+    if workers.lead and this.validation_due() and not this.is_validated():
+        this.validate(validate)  # it was broken off
+    if begin >= this.last:
+        print(f"nothing left to do: {begin} of {args.steps} steps are done", flush=True)
+    while this.step < this.last:
+        try:
+            this.advance(loss_of)
+        except PeerLost as error:
+            if stopping.LAUNCHER in os.environ and not workers.lead:
+                raise SystemExit(1)  # the launcher or rank 0 says it
+            with stopping.lock:
+                raise SystemExit(f"srec-train: another process of this training has ended ({error}); {this.keep()}")
+        if not workers.lead:
             continue
-        done = step + 1
-        if done % args.every == 0 or done == last:
-            pace = (time.time() - since) / min(args.every, done - begin)
-            row = {"step": done, "seconds_a_step": pace, **{k: mean(v) for k, v in sums.items()}}
-            log("train", row)
-            print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), f"ETA {(args.steps - done) * pace / 3600:.2f} h", flush=True)
-            sums, since = {}, time.time()
-        if done % args.save == 0 or done == last:
-            save(done)
-        if done % args.validate == 0 or done == args.steps:
-            average.swap(net)
-            net.eval()
-            with torch.no_grad():
-                row = {"step": done, **validate()}
-            average.swap(net)
-            log("validate", row)
-            print("VALIDATION", " ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
-            curves(args.out)
-            since = time.time()
+        logged = this.step % args.every == 0 or this.step == this.last
+        if logged or this.step == begin + 1:  # the first one says how long it will take
+            this.show()
+        if logged:
+            this.log()
+        if this.step % args.save == 0 or this.step == this.last:
+            this.save()
+        if this.validation_due():
+            this.validate(validate)
 
 
 def curves(folder):
@@ -214,11 +346,74 @@ def curves(folder):
     plt.close(figure)
 
 
-def load(path):
-    """-> (averaged state dict, state) of a checkpoint, or of the one in a run's folder"""
-    path = os.path.join(path, "checkpoint.pt") if os.path.isdir(path) else path
+class _PlainUnpickler(pickle.Unpickler):
+    """Tensors and plain values alone: a checkpoint from elsewhere runs no code. (weights_only of PyTorch 1.13 reads no
+    floats.)"""
+
+    def find_class(self, module, name):
+        if (module, name) in (("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2")):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+
+_plain_pickle = types.SimpleNamespace(Unpickler=_PlainUnpickler,
+                                      load=lambda file, **options: _PlainUnpickler(file, **options).load())
+
+
+def tensor_bytes(value):
+    """Of all tensors in nested dicts and lists"""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(map(tensor_bytes, parts))
+
+
+def write_checkpoint(path, content):
+    """Raises OSError"""
+    disk = os.statvfs(os.path.dirname(path) or ".")
+    # checked before, for PyTorch's writer aborts the process on a full disk
+    if disk.f_bavail * disk.f_frsize < tensor_bytes(content) + 2**20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    with stopping.whole(path) as new:
+        torch.save(content, new)
+
+
+def read_checkpoint(path):
+    """-> what Run.save() wrote"""
     try:
-        saved = torch.load(path, map_location="cpu")
-        return {**saved["net"], **saved["average"]}, saved
-    except (OSError, KeyError, RuntimeError, EOFError) as error:
-        raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({error})")
+        saved = torch.load(path, map_location="cpu", pickle_module=_plain_pickle)
+        if not isinstance(saved["state"]["stage"], str):
+            raise TypeError("no stage")
+        kinds = {"net": dict, "average": dict, "optimiser": dict, "args": dict, "step": int, "hours": float}
+        return {**saved, **{key: kind(saved[key]) for key, kind in kinds.items()}}
+    except OSError as error:
+        raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({error.strerror or error})")
+    except Exception as error:  # of a file of any other kind the unpickler may say anything
+        why = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({why})")
+
+
+def plain(value):
+    """Tuples as lists, throughout: a checkpoint may have either."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def check_same_run(args, there, now):
+    """Ends the program if the run in args.out is another one than this. there, now: its state and this one's"""
+    for key in ("stage", *(key for key in now if key not in ("stage", "start"))):
+        if key in there and plain(there[key]) != plain(now[key]):
+            short = isinstance(now[key], (str, int))
+            what = f"of {key} {there[key]}, and this is {key} {now[key]}" if short else f"with other {key}"
+            raise SystemExit(f"srec-train: {args.out} holds a run {what}: name another --out")
+
+
+def load(path, *stages):
+    """-> (averaged state dict, what the checkpoint holds) of a checkpoint or a run's folder, of one of these stages"""
+    path = os.path.join(path, "checkpoint.pt") if os.path.isdir(path) else path
+    saved = read_checkpoint(path)
+    if saved["state"]["stage"] not in stages:
+        stage = saved["state"]["stage"]
+        raise SystemExit(f"srec-train: {path} is of stage {stage}; stage {' or '.join(stages)} is needed")
+    return {**saved["net"], **saved["average"]}, saved

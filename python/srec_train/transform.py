@@ -32,9 +32,13 @@ def validation_pictures(folder, count):
     paths = pictures.find(folder)
     paths = paths[::max(1, len(paths) // count)][:count]
     out = []
-    for path in paths:
-        p = pictures.load(path)
+    for path, p in pictures.each(paths):
+        if min(p.shape[:2]) < 64:
+            pictures.warn(f"{path}: less than 64 pixels wide or high")
+            continue
         out.append(pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last))
+    if not out:
+        raise SystemExit(f"srec-train: no picture of {folder} has 64 pixels each way")
     return out
 
 

@@ -3,10 +3,13 @@
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -17,13 +20,14 @@ except ImportError:
     print("skipped: no PyTorch (package python3-torch)")
     sys.exit(77)
 
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 AVERAGE = """
 import os
 import sys
 import torch
-from srec_train import trainer
+from srec_train import launcher, trainer
 if "RANK" not in os.environ:
-    sys.exit(trainer.launch(2))
+    sys.exit(launcher.launch(2))
 workers = trainer.Workers()
 a, b = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2, 2))
 a.grad, b.grad = torch.full((3,), 1.0 + workers.rank), torch.arange(4.0).reshape(2, 2) * (1 + 2 * workers.rank)
@@ -134,14 +138,100 @@ class Train(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("transform", done.stdout)
 
-    def test_6_bad_input_gets_one_line(self):
-        for args, text in ((("--start", self.at("nothing"), "--domain", "latent", "--steps", "1"), "is no checkpoint"),):
-            done = self.train("link", "bad", *args, code=1)
-            self.assertIn(text, done.stderr)
-            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        done = subprocess.run([sys.executable, os.environ["SREC_TRAIN"], "transform", "--out", self.at("bad"), "--steps", "1",
-                               "--train", self.at("none"), "--valid", "x"], capture_output=True, text=True)
+    def test_5_idle_threads_wait_passively_unless_the_user_says_otherwise(self):
+        for given, used in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+            env = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | {"OMP_DISPLAY_ENV": "TRUE"}
+            if given:
+                env["OMP_WAIT_POLICY"] = given
+            done = subprocess.run([os.environ["SREC_TRAIN"], "--help"], capture_output=True, text=True, env=env)
+            self.assertIn(f"OMP_WAIT_POLICY = '{used}'", done.stderr)  # as libgomp has read it
+
+    def assert_one_line(self, done, *words):
         self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def written(self, name, data):
+        with open(self.at(name), "wb") as f:
+            f.write(data)
+        return self.at(name)
+
+    def test_6_bad_input_gets_one_line(self):
+        code = ("cposix\nsystem\n(S'touch " + self.at("executed") + "'\ntR.").encode()  # what a hostile pickle does
+        torch.save({"weights": torch.zeros(3)}, self.at("other.pt"))
+        starts = {
+            self.at("nothing"): "is no checkpoint of a training run .No such file",
+            self.at("pictures", "a.png"): "is no codec",
+            self.at("other.pt"): "is no checkpoint",
+            self.at("pictures"): "is no checkpoint",
+            self.written("empty", b""): "is no codec",
+            self.written("text.safetensors", b"I am a text file, and a long one"): "is no codec",
+            self.written("code.pt", code): "is no codec",
+            os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors"): "is no codec",
+        }
+        with zipfile.ZipFile(self.at("code.zip"), "w") as z:
+            z.writestr("archive/data.pkl", code)
+            z.writestr("archive/version", "3\n")
+        starts[self.at("code.zip")] = "is no checkpoint"
+        with open(self.at("whole", "checkpoint.pt"), "rb") as f:
+            starts[self.written("cut.pt", f.read()[:100000])] = "is no codec"
+        from srec_train import link
+        for start, text in starts.items():
+            with self.subTest(start=start), self.assertRaises(SystemExit) as end:
+                link.start_of(start)
+            self.assertRegex(str(end.exception), f"^srec-train: {re.escape(start)}.*{text}[^\n]*$")
+        self.assertFalse(os.path.exists(self.at("executed")))
+        done = self.train("link", "bad", "--start", start, "--domain", "latent", "--steps", "1", code=1)
+        self.assert_one_line(done, str(end.exception))
+        self.assert_one_line(self.train("transform", "pictures/a.png", "--steps", "1", code=1), "a.png: ")
+        none = subprocess.run([sys.executable, os.environ["SREC_TRAIN"], "transform", "--out", self.at("bad"),
+                               "--steps", "1", "--train", self.at("none"), "--valid", "x"], capture_output=True, text=True)
+        self.assert_one_line(none, self.at("none"))
+
+    def test_7_a_folder_with_another_run_is_refused(self):
+        link = ("--start", self.at("whole"), "--steps", "4")
+        done = self.train("link", "whole", *link, "--domain", "latent", code=1)
+        self.assert_one_line(done, self.at("whole"), "of stage transform", "is stage link", "name another --out")
+        done = self.train("link", "latent", *link, "--domain", "picture", code=1)
+        self.assert_one_line(done, self.at("latent"), "of domain latent", "is domain picture", "name another --out")
+        done = self.train("transform", "latent", "--steps", "6", code=1)
+        self.assert_one_line(done, self.at("latent"), "of stage link", "is stage transform", "name another --out")
+        export = [sys.executable, "-B", os.environ["SREC_TRAIN"], "export", self.at("whole"), self.at("no.safetensors")]
+        done = subprocess.run(export, capture_output=True, text=True)
+        self.assert_one_line(done, self.at("whole"), "is of stage transform; stage link is needed")
+        self.assertFalse(os.path.exists(self.at("no.safetensors")))
+
+    def test_8_a_broken_picture_is_passed_over_with_a_warning(self):
+        os.mkdir(self.at("some"))
+        for name in ("a", "b"):
+            shutil.copy(self.at("pictures", name + ".png"), self.at("some"))
+        with open(self.at("pictures", "c.png"), "rb") as f:
+            content = f.read()
+        os.rename(self.at("some", "b.png"), os.fsencode(self.at("some")) + b"/b\xe9.png")  # a name that is not UTF-8
+        Image.fromarray(np.full((300, 300), 40000, np.uint16)).save(self.at("some", "deep.png"))
+        eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 300 300\n"  # which Pillow would hand to Ghostscript
+        for name, data in (("cut.png", content[:2000]), ("empty.jpg", b""), ("eps.png", eps)):
+            self.written(os.path.join("some", name), data)
+        broken = ("cut.png", "empty.jpg", "eps.png", "deep.png")
+
+        def assert_warned(done):
+            named = [os.path.basename(line.split(": ")[2]) for line in done.stderr.splitlines()]
+            self.assertEqual(sorted(named), sorted(broken), done.stderr)
+            self.assertEqual(done.stderr.count("; passed over\n"), len(broken), done.stderr)
+
+        some = ("--train", self.at("some"), "--steps", "1", "--validate", "1")
+        assert_warned(self.train("transform", "some1", *some))
+        assert_warned(self.train("link", "some2", *some, "--start", self.at("whole"), "--domain", "latent"))
+        pairs = [sys.executable, "-B", os.environ["SREC_TRAIN"], "pairs", "--pictures", self.at("some"),
+                 "--model", os.environ["SREC_MODEL"], "--out", self.at("pairs"), "--count", "4", "--grid"]
+        done = subprocess.run(pairs, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        assert_warned(done)
+        for name in (b"a.png", b"b\xe9.png"):
+            os.remove(os.path.join(os.fsencode(self.at("some")), name))
+        done = self.train("transform", "some3", *some, code=1)
+        self.assertIn(f"none of 4 pictures in {self.at('some')} can be read", done.stderr.splitlines()[-1])
+        self.assertNotIn("Traceback", done.stderr)
 
 
 if __name__ == "__main__":
