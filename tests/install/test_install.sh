@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# test_install.sh core|gnuradio: installs the build folder into a folder of its own and uses it as a stranger would: pkg-config,
-# find_package, Python, GRC, the command. CMake passes BUILD SOURCE PREFIX LIBDIR DATADIR PYTHON_DIR PYTHON VERSION MODEL CC.
+# test_install.sh core|gnuradio|documented: installs the build folder into a folder of its own and uses it as a stranger
+# would: pkg-config, find_package, Python, GRC, the command, the documented experiments and trainings.
+# CMake passes BUILD SOURCE PREFIX LIBDIR DATADIR DOCDIR PYTHON_DIR PYTHON VERSION MODEL CC.
 set -euo pipefail
 root=$(mktemp -d)
 manifest=$BUILD/install_manifest.txt # of a real installation, perhaps root's: kept for its uninstall
@@ -69,6 +70,16 @@ PYTHON
         "$PYTHON" "$(command -v grcc)" -o "$root" "$example" >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
     done
     ls "$root"/*.py
+    ;;
+documented)
+    docs=$at/$DOCDIR/docs
+    claim "the models that the experiments name are installed"
+    for name in $(sed -n 's/.*"\(.*\.safetensors\)".*/\1/p' "$docs"/experiments/*.toml); do
+        [ -s "$at/$DATADIR/srec/models/$name" ] || { echo "missing: $name"; exit 1; }
+    done
+    claim "the documented experiments and trainings run"
+    export PYTHONPATH=$at/$PYTHON_DIR:$SOURCE/tests/helpers PYTHONDONTWRITEBYTECODE=1 SREC_MODEL=$model SREC_DOCS=$docs
+    SREC_COMMAND=$at/bin/srec SREC_TRAIN=$at/bin/srec-train "$PYTHON" -B "$SOURCE/tests/e2e/test_documented.py" -v
     ;;
 esac
 
