@@ -8,6 +8,7 @@ import sys
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .. import output
 from ..commands.comparison import font
 from . import link, report, results
 from .points import jobs_of, point_id
@@ -109,5 +110,7 @@ def write(experiment, jobs, cells, folder):
     sent = _shrunk(link.picture(jobs[0]["image"], experiment.crop))
     for modulation in experiment.grid["modulation"]:
         path = os.path.join(folder, f"grid-{modulation}.png")
-        _draw_sheet(modulation, sent, [c for c in cells if c.point["modulation"] == modulation]).save(path)
+        sheet = _draw_sheet(modulation, sent, [c for c in cells if c.point["modulation"] == modulation])
+        with output.NewFile(path, overwrite=True) as file:
+            sheet.save(file, format="PNG")
         print(path)

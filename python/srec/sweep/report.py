@@ -4,6 +4,7 @@ import math
 import os
 import sys
 
+from .. import output
 from ..commands import Failure
 from . import results
 
@@ -261,8 +262,7 @@ def write(experiment, folder):
         lines += [f"| {_published(p)} | {c:g} | {v:g} |" for p in experiment.published for c, v in zip(p["cbr"], p["psnr_db"])]
         lines.append("")
     path = os.path.join(folder, "table.md")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("\n".join(lines))
+    output.write(path, "\n".join(lines))
     print(path)
     try:
         import matplotlib
@@ -286,7 +286,8 @@ def _save(figure, folder, name, plt):
     heights = [y for axis in figure.axes for line in axis.lines for y in line.get_ydata()]
     figure.axes[0].set_ylim(min(heights) - 1, max(heights) + 1)  # by the curves: intervals of a few pictures may be very wide
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    with output.NewFile(path, overwrite=True) as file:
+        figure.savefig(file, format="png", dpi=100)
     plt.close(figure)
     return path
 
