@@ -38,6 +38,13 @@ bool drops_newest(const std::string& policy)
     return policy == "drop_newest";
 }
 
+std::string printable(const std::string& text)
+{
+    srec_error error;
+    srec_fail(&error, SREC_ERR_INTERNAL, "%s", text.c_str());
+    return error.message;
+}
+
 void require(srec_status status, const srec_error& error)
 {
     if (status != SREC_OK)

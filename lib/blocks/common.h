@@ -34,6 +34,8 @@ GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path
 /* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's; where it would be installed if there is none. */
 GR_SREC_API std::string default_enhancer(int scale);
 GR_SREC_API std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path);
+/* Text from outside, or of an exception that may hold some, as the log and the terminal may have it: srec_fail() does it. */
+GR_SREC_API std::string printable(const std::string& text);
 /* throw std::runtime_error(message) unless ok */
 GR_SREC_API void require(srec_status status, const srec_error& error);
 

@@ -62,7 +62,7 @@ fault_watch::~fault_watch()
 void fault_watch::add(const std::string& block, const std::string& what)
 {
     std::lock_guard<std::mutex> lock(d_mutex);
-    d_faults.emplace_back(block, what);
+    d_faults.emplace_back(printable(block), printable(what));
 }
 
 std::vector<std::pair<std::string, std::string>> fault_watch::faults() const
@@ -77,7 +77,7 @@ void record_fault(const std::string& block, const std::string& what)
         return;
     gr::logger_ptr log, debug_log;
     gr::configure_default_loggers(log, debug_log, block);
-    log->error("the block fails and ends the flowgraph: {:s}", what);
+    log->error("the block fails and ends the flowgraph: {:s}", printable(what));
 }
 
 void end_block(gr::basic_block& block)

@@ -81,7 +81,7 @@ class guarded : public Interface, public activity
     void refuse(const std::string& what)
     {
         if (d_kinds(what))
-            this->d_logger->warn("message dropped: {:s} (said once)", what);
+            this->d_logger->warn("message dropped: {:s} (said once)", printable(what));
     }
 
     void fail(const std::string& what)

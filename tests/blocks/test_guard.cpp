@@ -126,6 +126,14 @@ TEST_GROUP (guard) {
     void post(const char* text) { relays->_post(pmt::mp("in"), pmt::mp(text)); }
 };
 
+TEST(guard, a_fault_reaches_the_log_as_printable_text)
+{
+    fault_watch watch;
+    record_fault("block\x1b", "name\x1b[31m\xe4\n");
+    STRCMP_EQUAL("block\\x1b", watch.faults().at(0).first.c_str());
+    STRCMP_EQUAL("name\\x1b[31m\\xe4\\x0a", watch.faults().at(0).second.c_str());
+}
+
 TEST(guard, what_a_handler_throws_ends_the_flowgraph_with_an_end_mark_and_is_known)
 {
     fault_watch watch;
