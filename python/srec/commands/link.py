@@ -8,6 +8,7 @@ import threading
 import time
 
 from . import Failure, Usage
+from .. import home
 from ..output import json_bytes, write_json as write_file
 from ..text import printable
 
@@ -151,6 +152,7 @@ class Run:
         self._waiter = threading.Thread(target=top.wait, daemon=True)
 
     def __enter__(self):
+        home.prepare()
         self._top.start()
         self._waiter.start()
         return self
