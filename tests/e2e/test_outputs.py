@@ -17,7 +17,14 @@ from test_link import Case, run, wait_for, waves
 
 
 def content(*paths):
-    return [hashlib.sha256(open(path, "rb").read()).hexdigest() if os.path.exists(path) else None for path in paths]
+    """-> digest of each file, None where there is none"""
+    digests = []
+    for path in paths:
+        digests.append(None)
+        if os.path.exists(path):
+            with open(path, "rb") as f:
+                digests[-1] = hashlib.sha256(f.read()).hexdigest()
+    return digests
 
 
 class OutputCase(Case):

@@ -144,15 +144,14 @@ class Signals(StopCase):
 
     def one_packet_of_a_huge_picture(self, path):
         """What a sender may demand: one packet that claims to be a small part of a very large picture."""
-        columns, slices = (SIDE + 15) // 16, 15625
-        patches = columns * columns // slices
+        slices = ((SIDE + 15) // 16) ** 2  # of one patch each
         model = int(srec.model_info()["id"], 16)
         meta = {"model": model, "picture": 0, "width": SIDE, "height": SIDE, "channels": 3, "format": 0, "slice": 0, "slices": slices}
         slice_ = pmt.make_dict()
         for key, value in meta.items():
             slice_ = pmt.dict_add(slice_, pmt.intern(key), pmt.from_uint64(value))
-        slice_ = pmt.dict_add(slice_, pmt.intern("rate_map"), pmt.init_u8vector(patches, [1] * patches))
-        features = patches * srec.model_info()["ladder"][1]
+        slice_ = pmt.dict_add(slice_, pmt.intern("rate_map"), pmt.init_u8vector(1, [1]))
+        features = srec.model_info()["ladder"][1]
 
         class Sender(gr.basic_block):
             def __init__(self):
@@ -169,6 +168,7 @@ class Signals(StopCase):
         top.start()
         sender.message_port_pub(pmt.intern("out"), pmt.cons(slice_, pmt.init_u8vector(features, [128] * features)))
         sender.message_port_pub(pmt.intern("out"), pmt.cons(pmt.to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
+        srec.end_block(sender.to_basic_block())
         top.wait()
 
     def test_receive_ends_while_it_waits_for_samples(self):
@@ -200,7 +200,7 @@ class Signals(StopCase):
         self.send("file:" + self.path("hooked"), "--snr", "15")
         ran = self.path("ran")
         process = self.start("receive", "--key", self.key, "--device", "file:" + self.path("hooked"), "--out", self.folder(), "--hook",
-                             f"sh -c 'touch {ran}; exec sleep 30'")
+                             f"sh -c 'touch {ran}; exec sleep 30 >/dev/null 2>&1'")
         wait_for(lambda: os.path.exists(ran), "the hook")
         self.assertIn("hook", self.ends(process, signal.SIGTERM, 0))
 
@@ -208,7 +208,7 @@ class Signals(StopCase):
         self.send("file:" + self.path("twice"), "--snr", "15")
         ran = self.path("ran twice")
         process = self.start("receive", "--key", self.key, "--device", "file:" + self.path("twice"), "--out", self.folder(), "--hook",
-                             f"sh -c 'touch \"{ran}\"; exec sleep 30'")
+                             f"sh -c 'touch \"{ran}\"; exec sleep 30 >/dev/null 2>&1'")
         wait_for(lambda: os.path.exists(ran), "the hook")
         process.send_signal(signal.SIGINT)
         self.says(process, "stopping")
