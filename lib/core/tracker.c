@@ -155,6 +155,16 @@ void srec_tracker_reach(const srec_tracker *t, size_t n_data, size_t *before, si
     *after = (symbols + margin) * t->sps + (size_t)((double)(symbols * t->sps) * CLOCK_MAX);
 }
 
+/* VOLK 3.1 deprecates passing the increment by value. */
+static void rotate(lv_32fc_t *out, const lv_32fc_t *in, lv_32fc_t increment, lv_32fc_t *phase, unsigned n)
+{
+#if VOLK_VERSION_MAJOR > 3 || (VOLK_VERSION_MAJOR == 3 && VOLK_VERSION_MINOR >= 1)
+    volk_32fc_s32fc_x2_rotator2_32fc(out, in, &increment, phase, n);
+#else
+    volk_32fc_s32fc_x2_rotator_32fc(out, in, increment, phase, n);
+#endif
+}
+
 /* Copy samples, turned by \p phase at the first one and \p step more at each, rad; those of an inverted spectrum are
  * conjugated first. */
 static void turn(const float *in, size_t n, bool inverted, double phase, double step, float *out)
@@ -167,9 +177,8 @@ static void turn(const float *in, size_t n, bool inverted, double phase, double 
     for (size_t i = 0; i < n; i += TURN_RUN) {
         const double start = remainder(phase + step * (double)i, TWO_PI);
         lv_32fc_t now = lv_cmake((float)cos(start), (float)sin(start));
-        volk_32fc_s32fc_x2_rotator_32fc((lv_32fc_t *)(void *)(out + 2 * i),
-                                        (const lv_32fc_t *)(const void *)(in + 2 * i), increment, &now,
-                                        (unsigned)(n - i < TURN_RUN ? n - i : TURN_RUN));
+        rotate((lv_32fc_t *)(void *)(out + 2 * i), (const lv_32fc_t *)(const void *)(in + 2 * i), increment, &now,
+               (unsigned)(n - i < TURN_RUN ? n - i : TURN_RUN));
     }
 }
 

@@ -44,6 +44,7 @@ class Workers:
         self.rank = int(os.environ.get("RANK", "0"))
         self.lead = self.rank == 0  # writes the run's folder
         if self.count > 1:
+            os.environ.setdefault("USE_LIBUV", "0")  # Debian 13's PyTorch defaults to libuv but is built without it
             distributed.init_process_group("gloo")
 
     def average(self, parameters):
