@@ -25,10 +25,10 @@ fi
 
 claim() { echo "-- $*"; }
 
-# consumer FOLDER: built against the installed package only
+# consumer SOURCE BUILD: built against the installed package only
 consumer() {
-    cmake -S "$SOURCE/tests/install/$1" -B "$root/$1" -DCMAKE_PREFIX_PATH="$at" -DCMAKE_BUILD_TYPE=Release >"$root/log" 2>&1 &&
-        cmake --build "$root/$1" >>"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
+    cmake -S "$SOURCE/$1" -B "$root/$2" -DCMAKE_PREFIX_PATH="$at" -DCMAKE_BUILD_TYPE=Release >"$root/log" 2>&1 &&
+        cmake --build "$root/$2" >>"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 }
 
 case $1 in
@@ -40,14 +40,24 @@ core)
     $CC -std=c11 -Wall -Werror "$SOURCE/tests/install/core/link.c" $(pkg-config --cflags --libs srec) -Wl,-rpath,"$at/$LIBDIR" -o "$root/link"
     "$root/link" "$VERSION" "$model"
     claim "a C program builds with find_package(srec)"
-    consumer core
+    consumer tests/install/core core
     "$root/core/link" "$VERSION" "$model"
+    claim "the C examples send and receive an image"
+    consumer examples/c c
+    image=$SOURCE/docs/images/image_view.png
+    "$root/c/loopback" "$model" "$image" 10 "$root/looped.png" | tee "$root/log"
+    awk '/PSNR/ { exit !($2 > 22) }' "$root/log"
+    "$root/c/sender" "$model" seed:1 "$image" "$root/samples"
+    "$root/c/receiver" "$model" seed:1 "$root/samples" "$root/received.png" | tail -n 1
+    [ -s "$root/received.png" ]
+    if "$root/c/receiver" "$model" seed:2 "$root/samples" "$root/none.png" >"$root/log" 2>&1; then exit 1; fi
+    grep -q "is it the right key?" "$root/log"
     claim "the library exports srec_ names only"
     nm -D --defined-only "$at/$LIBDIR/libsrec.so" | awk '$3 !~ /^srec_/ { print "exported:", $3; bad = 1 } END { exit bad }'
     ;;
 gnuradio)
     claim "a C++ program builds with find_package(gnuradio-srec) and makes blocks"
-    consumer gnuradio
+    consumer tests/install/gnuradio gnuradio
     "$root/gnuradio/link"
     claim "Python imports gnuradio.srec from the installed tree, before any ldconfig"
     export PYTHONPATH=$at/$PYTHON_DIR PYTHONDONTWRITEBYTECODE=1
