@@ -4,6 +4,7 @@
  *
  *      payload key = KDF(master, session, "srecpayl")     keystream of the scrambler
  *      header key  = KDF(master, session, "srechead")     AEAD of the packet header
+ *      marks key   = KDF(master, 0, "srecmark")           tag of a receiver's exported marks
  *
  *  A session id is 64 random bits, new at every start of a transmitter, so no (key, nonce) pair repeats across restarts. */
 #ifndef SREC_KEY_H

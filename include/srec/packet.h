@@ -108,7 +108,9 @@ SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation 
 
 /* --- receiver --------------------------------------------------------------------------------------------- */
 
-/*! One thread at a time per handle. Remembers the last 64 sessions and, in each, which of the newest 4096 packets it has seen. */
+/*! One thread at a time per handle. Accepts each packet once. For the 64 most recent sessions it knows which of the newest 4096
+ *  packets came; older ones count as replays. For up to 65 536 earlier sessions it keeps the number of the newest packet (a mark)
+ *  and accepts only packets above it. Beyond that it forgets the session it has not heard for longest. */
 typedef struct srec_packet_decoder srec_packet_decoder;
 
 /*! \param key   must outlive the decoder, which keeps no copy
@@ -140,6 +142,20 @@ SREC_API srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modula
  *  \return SREC_OK, or why the frame was dropped (SREC_ERR_CHECKSUM damaged, SREC_ERR_AUTH, SREC_ERR_REPLAY, SREC_ERR_MODEL,
  *  SREC_ERR_VERSION, SREC_ERR_TRUNCATED); each drop is counted once. */
 SREC_API srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out);
+
+/*! Bytes that srec_packet_decoder_export_marks() writes: 38, plus 16 per session. */
+SREC_API size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d);
+
+/*! Write the newest packet number of each known session, to be imported after a restart. A tag ties the bytes to the key; they are
+ *  not secret.
+ *  \param[out] out (capacity >= srec_packet_decoder_marks_size()); *n is written */
+SREC_API srec_status srec_packet_decoder_export_marks(const srec_packet_decoder *d, uint8_t *out, size_t capacity, size_t *n);
+
+/*! Add exported marks to the known ones. From now on every packet up to its session's mark counts as a replay.
+ *  \param in (n)
+ *  \return SREC_OK; SREC_ERR_FORMAT, SREC_ERR_VERSION, SREC_ERR_TRUNCATED or SREC_ERR_CHECKSUM (damaged), SREC_ERR_AUTH (another
+ *  key), SREC_ERR_MEMORY: then nothing changes */
+SREC_API srec_status srec_packet_decoder_import_marks(srec_packet_decoder *d, const uint8_t *in, size_t n, srec_error *error);
 
 SREC_API void srec_packet_decoder_counters(const srec_packet_decoder *d, srec_packet_counters *out);
 

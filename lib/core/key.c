@@ -81,6 +81,11 @@ srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_
     return derive(key, session, "srechead", out);
 }
 
+srec_status srec_key_derive_marks(const srec_key *key, uint8_t out[SREC_KEY_BYTES])
+{
+    return derive(key, 0, "srecmark", out);
+}
+
 void srec_packet_nonce(uint64_t packet, uint8_t nonce[12])
 {
     memset(nonce, 0, 4);

@@ -2,9 +2,11 @@
 #include <srec/packet.h>
 
 #include "buffer.h"
+#include "bytes.h"
 #include "convolutional.h"
 #include "key_internal.h"
 #include "ratemap.h"
+#include "replay.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -13,8 +15,6 @@
 #define TAG crypto_aead_chacha20poly1305_ietf_ABYTES
 #define FIXED_HEADER 26u            /* plaintext before the rate map */
 #define HEADER_MAX 8192u            /* plaintext bytes at most */
-#define SESSIONS 64u
-#define WINDOW 4096u                /* packets of a session that are told apart */
 #define AMPLITUDE_ONE 54u           /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
 
 _Static_assert(SREC_PAYLOAD_MAX >= SREC_FRAME_MAX, "every payload has an order");
@@ -125,20 +125,6 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
 }
 
 /* --- signal field ------------------------------------------------------------------------------------------ */
-
-static void put_le(uint8_t *p, uint64_t v, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *p, unsigned bytes)
-{
-    uint64_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
-}
 
 static uint16_t crc16(const uint8_t *p, size_t n) /* CRC-16/CCITT-FALSE */
 {
@@ -313,18 +299,11 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
 
 /* --- decoder ----------------------------------------------------------------------------------------------- */
 
-/* Which of a session's packets have been seen: a bit for each of the newest WINDOW. */
-typedef struct {
-    uint64_t session, newest, used; /* used: when last, 0: free */
-    uint64_t seen[WINDOW / 64];
-} history;
-
 struct srec_packet_decoder {
     const srec_key *key;
     const srec_model *model;
     srec_packet_counters counters;
-    uint64_t clock;
-    history sessions[SESSIONS];
+    srec_replay *received;
     srec_buffer rate_map, soft;
 };
 
@@ -340,6 +319,10 @@ srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *mo
         return SREC_ERR_MEMORY;
     d->key = key;
     d->model = model;
+    if (srec_replay_create(&d->received) != SREC_OK) {
+        srec_packet_decoder_free(d);
+        return SREC_ERR_MEMORY;
+    }
     *out = d;
     return SREC_OK;
 }
@@ -348,6 +331,7 @@ void srec_packet_decoder_free(srec_packet_decoder *d)
 {
     if (!d)
         return;
+    srec_replay_free(d->received);
     srec_buffer_free(&d->rate_map);
     srec_buffer_free(&d->soft);
     sodium_memzero(d, sizeof *d);
@@ -369,36 +353,21 @@ static srec_status count(srec_packet_decoder *d, srec_status status)
     return status;
 }
 
-/* True if this authentic packet is new; remembers it. */
-static bool is_new(srec_packet_decoder *d, uint64_t session, uint64_t packet)
+size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d) { return srec_replay_export_size(d->received); }
+
+srec_status srec_packet_decoder_export_marks(const srec_packet_decoder *d, uint8_t *out, size_t capacity, size_t *n)
 {
-    history *h = NULL, *oldest = d->sessions;
-    for (unsigned i = 0; i < SESSIONS; i++) {
-        if (d->sessions[i].used && d->sessions[i].session == session)
-            h = &d->sessions[i];
-        if (d->sessions[i].used < oldest->used)
-            oldest = &d->sessions[i];
-    }
-    if (!h) {
-        h = oldest;
-        memset(h, 0, sizeof *h);
-        h->session = session;
-        h->newest = packet;
-    }
-    h->used = ++d->clock;
-    if (packet > h->newest) {
-        uint64_t ahead = packet - h->newest;
-        for (uint64_t i = 1; i <= ahead && i <= WINDOW; i++) {
-            uint64_t p = (h->newest + i) % WINDOW;
-            h->seen[p / 64] &= ~((uint64_t)1 << (p % 64));
-        }
-        h->newest = packet;
-    } else if (h->newest - packet >= WINDOW)
-        return false;
-    uint64_t bit = (uint64_t)1 << (packet % 64), *word = &h->seen[packet % WINDOW / 64];
-    bool fresh = !(*word & bit);
-    *word |= bit;
-    return fresh;
+    if (!d || !out || !n || capacity < srec_replay_export_size(d->received))
+        return SREC_ERR_ARG;
+    *n = srec_replay_export_size(d->received);
+    return srec_replay_export(d->received, d->key, out);
+}
+
+srec_status srec_packet_decoder_import_marks(srec_packet_decoder *d, const uint8_t *in, size_t n, srec_error *error)
+{
+    if (!d || !in)
+        return srec_fail(error, SREC_ERR_ARG, "no decoder or no marks");
+    return srec_replay_import(d->received, d->key, in, n, error);
 }
 
 srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out)
@@ -493,8 +462,9 @@ static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float
         return status;
     if (n_bytes < s.frame_bytes)
         return SREC_ERR_TRUNCATED;
-    if (!is_new(d, s.session, s.packet))
-        return SREC_ERR_REPLAY;
+    status = srec_replay_accept(d->received, s.session, s.packet);
+    if (status != SREC_OK)
+        return status;
     out->signal = s;
     status = parse_header(d, plain, n_plain, &s, &out->slice);
     if (status != SREC_OK)

@@ -284,6 +284,62 @@ TEST(packet, the_head_alone_tells_who_holds_the_key_and_leaves_no_trace)
     LONGS_EQUAL(0, counters().forged + counters().damaged + counters().replayed);
 }
 
+/* Soft values of the frame of packet \p number of a session, QPSK without noise. */
+static std::vector<float> recorded(const srec_key& key, uint64_t session, uint64_t number, const srec_slice& slice, const std::vector<uint8_t>& payload)
+{
+    srec_packet_encoder* one;
+    std::vector<uint8_t> frame(SREC_FRAME_MAX);
+    size_t n;
+    LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &one));
+    LONGS_EQUAL(SREC_OK, srec_packet_encode(one, SREC_QPSK, number, SREC_CIPHER_XOR, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, nullptr));
+    srec_packet_encoder_free(one);
+    std::vector<float> soft(8 * n);
+    for (size_t i = 0; i < soft.size(); i++)
+        soft[i] = frame[i / 8] >> (7 - i % 8) & 1 ? -9.0f : 9.0f;
+    return soft;
+}
+
+TEST(packet, recordings_of_90_sessions_are_refused_also_by_a_new_decoder_that_imports_the_marks)
+{
+    srec_packet p;
+    std::vector<std::vector<float>> frames;
+    for (uint64_t session = 1000; session < 1090; session++)
+        for (uint64_t number : { 4, 9 })
+            frames.push_back(recorded(key, session, number, slice, payload));
+    for (auto& f : frames)
+        LONGS_EQUAL(SREC_OK, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
+    for (auto& f : frames)
+        LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
+    std::vector<uint8_t> marks(srec_packet_decoder_marks_size(d));
+    size_t n;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_decoder_export_marks(d, marks.data(), marks.size() - 1, &n));
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_export_marks(d, marks.data(), marks.size(), &n));
+    LONGS_EQUAL(marks.size(), n);
+
+    srec_packet_decoder* restarted;
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &restarted));
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_import_marks(restarted, marks.data(), n, nullptr));
+    for (auto& f : frames)
+        LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(restarted, SREC_QPSK, f.data(), f.size() / 8, &p));
+    auto between = recorded(key, 1000, 7, slice, payload), above = recorded(key, 1000, 10, slice, payload);
+    LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(restarted, SREC_QPSK, between.data(), between.size() / 8, &p));
+    LONGS_EQUAL(SREC_OK, srec_packet_decode(restarted, SREC_QPSK, above.data(), above.size() / 8, &p));
+    srec_packet_decoder_free(restarted);
+}
+
+TEST(packet, a_packet_4095_behind_the_newest_is_accepted_and_4096_behind_is_not)
+{
+    srec_packet p;
+    const struct {
+        uint64_t number;
+        srec_status status;
+    } offered[] = { { 9000, SREC_OK }, { 4904, SREC_ERR_REPLAY }, { 4905, SREC_OK }, { 4905, SREC_ERR_REPLAY }, { 8999, SREC_OK } };
+    for (const auto& o : offered) {
+        auto f = recorded(key, 3, o.number, slice, payload);
+        LONGS_EQUAL(o.status, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
+    }
+}
+
 TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
 {
     size_t n;
