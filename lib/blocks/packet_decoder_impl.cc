@@ -3,6 +3,7 @@
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_decoder.h>
+#include <mutex>
 
 namespace gr {
 namespace srec {
@@ -15,6 +16,7 @@ class packet_decoder_impl : public guarded<packet_decoder>
     const srec_modulation d_modulation;
     const size_t d_per_byte;
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
+    mutable std::mutex d_mutex; /* other threads export and import the decoder's marks */
     std::vector<float> d_frame; /* soft values since the frame's tag */
     size_t d_want = 0;          /* soft values that the frame, or first its signal field, has; 0: between frames */
     pmt::pmt_t d_burst = pmt::PMT_NIL; /* what burst_sync says of the frame */
@@ -74,7 +76,9 @@ class packet_decoder_impl : public guarded<packet_decoder>
             return;
         }
         srec_packet packet;
+        std::unique_lock<std::mutex> lock(d_mutex);
         srec_status status = srec_packet_decode(d_decoder.get(), d_modulation, d_frame.data(), d_want / d_per_byte, &packet);
+        lock.unlock();
         if (status != SREC_OK)
             return dropped(status);
         d_want = 0;
@@ -112,6 +116,22 @@ public:
         srec_packet_decoder_counters(d_decoder.get(), &c);
         return { { "accepted", c.accepted }, { "damaged", c.damaged }, { "forged", c.forged }, { "replayed", c.replayed },
                  { "foreign_model", c.foreign_model }, { "unsupported", c.unsupported }, { "truncated", d_truncated } };
+    }
+    std::string export_marks() const override
+    {
+        std::lock_guard<std::mutex> lock(d_mutex);
+        std::string marks(srec_packet_decoder_marks_size(d_decoder.get()), '\0');
+        size_t n = 0;
+        const srec_status status = srec_packet_decoder_export_marks(d_decoder.get(), reinterpret_cast<uint8_t*>(&marks[0]), marks.size(), &n);
+        if (status != SREC_OK)
+            throw std::runtime_error(srec_strerror(status));
+        return marks;
+    }
+    void import_marks(const std::string& marks) override
+    {
+        std::lock_guard<std::mutex> lock(d_mutex);
+        srec_error error{};
+        require(srec_packet_decoder_import_marks(d_decoder.get(), reinterpret_cast<const uint8_t*>(marks.data()), marks.size(), &error), error);
     }
     uint64_t accepted() const override
     {

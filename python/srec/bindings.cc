@@ -250,6 +250,10 @@ PYBIND11_MODULE(srec_python, m)
         .def(py::init(with_key_and_path(&packet_decoder::make)), arg("key"), arg("model") = "", arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
         .def("accepted", &packet_decoder::accepted)
         .def("dropped", &packet_decoder::dropped)
+        .def("export_marks", [](const packet_decoder& d) { return py::bytes(d.export_marks()); },
+             "-> bytes: the newest packet number of each session received, tied to the key, for import_marks() of a later run.")
+        .def("import_marks", [](packet_decoder& d, const py::bytes& marks) { d.import_marks(marks); }, arg("marks"),
+             "From now on packets up to these marks count as replays. RuntimeError if they are damaged or of another key.")
         .def("counters", &packet_decoder::counters, "accepted, damaged, forged, replayed, foreign_model, unsupported, truncated so far.");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(m, "descrambler", "Soft slices to feature estimates.")
         .def(py::init([](const py::object& key, const file_name& model, bool soft, const py::object& clear_key) {

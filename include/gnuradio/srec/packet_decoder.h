@@ -25,6 +25,10 @@ public:
     virtual uint64_t accepted() const = 0;
     virtual uint64_t dropped() const = 0;
     virtual std::map<std::string, uint64_t> counters() const = 0;
+    /*! The newest packet number of each session received, as bytes tied to the key, for import_marks() of a later run. Any thread. */
+    virtual std::string export_marks() const = 0;
+    /*! From now on packets up to these marks count as replays. Throws std::runtime_error if they are damaged or of another key. Any thread. */
+    virtual void import_marks(const std::string& marks) = 0;
 };
 
 } // namespace srec
