@@ -26,7 +26,7 @@ TABLE = {
     "--hard": (SIMULATE, RECEIVE), "--no-sr": (SIMULATE, RECEIVE), "--enhancer": (SIMULATE, RECEIVE),
     # the waveform and the device
     "--modulation": ALL, "--device": LINK, "--sps": LINK, "--rolloff": LINK, "--rate": LINK, "--format": LINK, "--frequency": LINK, "--gain": LINK,
-    "--antenna": LINK, "--bandwidth": LINK, "--level": LINK, "--record": (RECEIVE,), "--status": LINK,
+    "--antenna": LINK, "--bandwidth": LINK, "--level": LINK, "--record": (RECEIVE,), "--state": (RECEIVE,), "--status": LINK,
     # the simulated channel
     "--snr": ALL, "--seed": ALL, "--cfo": LINK, "--ppm": LINK, "--delay": LINK, "--channel": (SIMULATE,), "--coherence": (SIMULATE,), "--loss": (SIMULATE,),
     # the networks and the figures

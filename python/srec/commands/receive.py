@@ -9,6 +9,7 @@ import time
 from . import Failure, Usage
 from . import link, outputs, super_resolution
 from .hooks import Hooks, hook_command
+from .state import State
 from .window import Window
 from ..guard import describe
 from ..text import printable
@@ -34,6 +35,7 @@ def add_arguments(parser):
                         help="drop pictures of more than N pixels, whatever their sender asks for; 0: no limit (default 64e6)")
     parser.add_argument("--prefix", default="picture", help="of the file names (default picture)")
     parser.add_argument("--record", metavar="PATH", help="keep the samples too, as a SigMF recording in --format")
+    parser.add_argument("--state", metavar="FILE", help="file that remembers what was received, so that recordings of it are refused after a restart too")
     parser.add_argument("--eta", type=float, default=0.2, help="of the simulated transmitter of --device sim (default 0.2)")
     parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="of the simulated transmitter (default -12)")
     link.add_impairment_arguments(parser)
@@ -99,7 +101,7 @@ def check_files(args, kind, argument):
         reads.append(("--device", [argument, *outputs.recording(argument)]))
     elif kind == "sim":
         reads.append(("--device", outputs.pictures(argument)))
-    outputs.refuse_collisions(reads, [("--record", outputs.recording(args.record)), ("--json", [args.json])])
+    outputs.refuse_collisions(reads, [("--record", outputs.recording(args.record)), ("--json", [args.json]), ("--state", [args.state])])
 
 
 def first_number(folder, prefix):
@@ -129,6 +131,7 @@ class Receiver:
                                       timeout=FOREVER_S if kind in ("file", "sim") else args.timeout, samples_per_symbol=args.sps, rolloff=args.rolloff,
                                       progress=PROGRESS_S if view else 0, max_pixels=args.max_pixels, precision=args.precision,
                                       enhancer=super_resolution.find(args, "srec receive", (1, 2)) or "installed")
+        self.state = State(args.state, self.receiver.packet_decoder) if args.state else None
         self.annotator = Annotator(args)
         os.makedirs(args.out, exist_ok=True)
         self.sink = srec.image_sink(args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix))
@@ -271,7 +274,7 @@ class Reception:
         self.finishing = None  # time.monotonic() when the end was asked for
         self._said = self._moved = time.monotonic()
         self._samples = 0
-        self._record_told = False
+        self._record_told = self._state_told = False
 
     def report(self, wait):
         """A line and the hook for the next picture that was written; waits for it at most so long. -> whether there was one"""
@@ -304,10 +307,21 @@ class Reception:
             self._record_told = True
             print(f"srec receive: the recording ends after {self.link.record.writer.n_samples} samples, the reception goes on:"
                   f" {describe(self.link.record.error)}", file=sys.stderr)
+        self.save_state(self.link.state and self.link.state.save_in_time)
         if samples != self._samples or not self.radio or self.finishing:
             self._samples, self._moved = samples, now
         elif now - self._moved > link.SILENT_S:
             raise Failure(f"{self.args.device}: the device gives no samples: is another program using it, or was it unplugged?")
+
+    def save_state(self, save):
+        """save: State.save, State.save_in_time, or None. Reception goes on if the file cannot be written."""
+        try:
+            if save:
+                save()
+        except OSError as error:
+            if not self._state_told:
+                self._state_told = True
+                print(f"srec receive: --state: {describe(error)}; the reception goes on", file=sys.stderr)
 
     def _left(self, stop):
         """-> seconds that the picture in hand may still take"""
@@ -346,6 +360,7 @@ def receive(reception, stop):
             elif reception.window:
                 reception.window.hold(stop)
     finally:
+        reception.save_state(reception.link.state and reception.link.state.save)
         if record:
             record.writer.commit()
     while reception.report(0.0):
