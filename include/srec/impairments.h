@@ -33,7 +33,10 @@ typedef struct srec_impairment_set {
 
 typedef struct srec_impairments srec_impairments; /*!< one thread at a time per handle */
 
-SREC_API srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out);
+/*! \param set copied \param seed equal seeds give equal noise and fading
+ *  \return SREC_OK, SREC_ERR_ARG (a parameter is out of its range: the message names it), SREC_ERR_MEMORY */
+SREC_API srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
+                                             srec_error *error);
 SREC_API void srec_impairments_free(srec_impairments *s);
 
 /*! Samples that srec_impairments_apply() may write for \p n samples in. */

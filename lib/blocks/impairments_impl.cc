@@ -62,11 +62,11 @@ public:
           d_silence(silence)
     {
         srec_impairments *h = nullptr;
-        const srec_status status = srec_impairments_create(&set, seed, &h);
-        if (status == SREC_ERR_MEMORY)
-            throw std::runtime_error("no memory for the impairments");
-        if (status != SREC_OK)
-            throw std::invalid_argument("impairments: a parameter is out of its range (docs/blocks.md)");
+        srec_error error{};
+        const srec_status status = srec_impairments_create(&set, seed, &h, &error);
+        if (status == SREC_ERR_ARG)
+            throw std::invalid_argument(std::string("impairments: ") + error.message);
+        require(status, error);
         d_handle.reset(h);
         set_tag_propagation_policy(TPP_DONT);
     }

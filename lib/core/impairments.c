@@ -6,25 +6,27 @@
 #include "buffer.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TWO_PI 6.28318530717958647692
-#define TAPS 32u     /* of the interpolator: Kaiser-windowed sinc, below -80 dB up to 0.4 of the sample rate */
-#define PHASES 1024u /* between which it is interpolated linearly */
-#define ECHO_MAX 4096u
-#define PATHS 32u       /* of the fading: plane waves from all around (Clarke 1968) */
+#define TWO_PI      6.28318530717958647692
+#define TAPS        32u   /* of the interpolator: Kaiser-windowed sinc, below -80 dB up to 0.4 of the sample rate */
+#define PHASES      1024u /* between which it is interpolated linearly */
+#define ECHO_MAX    4096u
+#define PATHS       32u /* of the fading: plane waves from all around (Clarke 1968) */
 #define FADING_STEP 32u /* samples between which the gain is interpolated linearly */
 
 struct srec_impairments {
     srec_impairment_set set;
-    float *interpolator; /* (PHASES + 1, TAPS) */
+    float *interpolator;     /* (PHASES + 1, TAPS) */
     float history[2 * TAPS]; /* newest last */
-    float *rays; /* (ECHO_MAX, 2) ring of samples in, NULL without second ray */
-    uint64_t n_in, n_out; /* samples so far */
-    double path[2 * PATHS]; /* of each wave: Doppler shift in cycles per sample, phase in cycles */
-    float fading[2][2];     /* gain at the last and the next multiple of FADING_STEP */
-    double phase;         /* of the carrier, rad, but for the part that is exact */
+    float *rays;             /* (ECHO_MAX, 2) ring of samples in, NULL without second ray */
+    uint64_t n_in, n_out;    /* samples so far */
+    double path[2 * PATHS];  /* of each wave: Doppler shift in cycles per sample, phase in cycles */
+    float fading[2][2];      /* gain at the last and the next multiple of FADING_STEP */
+    double phase;            /* of the carrier, rad, but for the part that is exact */
     srec_channel *noise, *phase_steps;
 };
 
@@ -59,7 +61,8 @@ static void gain_at(const srec_impairments *s, uint64_t sample, float gain[2])
 {
     double re = 0, im = 0;
     for (unsigned k = 0; k < PATHS; k++) {
-        const double cycles = s->path[2 * k] * (double)sample + s->path[2 * k + 1], angle = TWO_PI * (cycles - floor(cycles));
+        const double cycles = s->path[2 * k] * (double)sample + s->path[2 * k + 1],
+                     angle = TWO_PI * (cycles - floor(cycles));
         re += cos(angle);
         im += sin(angle);
     }
@@ -81,31 +84,86 @@ static void make_fading(srec_impairments *s, uint64_t seed)
     gain_at(s, 0, s->fading[1]);
 }
 
-static bool within(float v, float low, float high) { return v >= low && v <= high; }
+/* A parameter and its range. */
+typedef struct {
+    const char *name;
+    size_t offset; /* in srec_impairment_set */
+    float low;
+    float high;
+    bool or_zero; /* 0 is allowed too: it switches the effect off */
+} parameter;
 
-srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out)
+#define PARAMETER(field, low, high, or_zero)                                                                           \
+    {                                                                                                                  \
+#field, offsetof(srec_impairment_set, field), low, high, or_zero                                               \
+    }
+
+static srec_status check(const srec_impairment_set *set, srec_error *error)
 {
-    if (!set || !out || set->echo_delay > ECHO_MAX || !within(set->echo_db, -60, 0) || !isfinite(set->echo_phase) || !within(set->doppler, 0, 1e-3f) || !within(set->clock_ppm, -1000, 1000) ||
-        !within(set->delay, 0, 1) || !within(set->cfo, -0.5f, 0.5f) || (set->phase_noise != 0 && !within(set->phase_noise, 1e-10f, 10)) || !within(set->gain_db, -200, 200) ||
-        (set->noise_power != 0 && !within(set->noise_power, 1e-10f, 1e5f)) || !within(set->iq_gain_db, -60, 60) || !isfinite(set->iq_phase) || !isfinite(set->dc_re) ||
-        !isfinite(set->dc_im) || !(set->clip >= 0) || set->bits > 16)
-        return SREC_ERR_ARG;
-    *out = NULL;
-    srec_impairments *s = calloc(1, sizeof *s);
-    if (!s)
-        return SREC_ERR_MEMORY;
-    s->set = *set;
+    static const parameter table[] = {
+        PARAMETER(echo_db, -60, 0, false),
+        PARAMETER(echo_phase, -1e6f, 1e6f, false),
+        PARAMETER(doppler, 0, 1e-3f, false),
+        PARAMETER(clock_ppm, -1000, 1000, false),
+        PARAMETER(delay, 0, 1, false),
+        PARAMETER(cfo, -0.5f, 0.5f, false),
+        PARAMETER(phase_noise, 1e-10f, 10, true),
+        PARAMETER(gain_db, -200, 200, false),
+        PARAMETER(noise_power, 1e-10f, 1e5f, true),
+        PARAMETER(iq_gain_db, -60, 60, false),
+        PARAMETER(iq_phase, -1e6f, 1e6f, false),
+        PARAMETER(dc_re, -1e10f, 1e10f, false),
+        PARAMETER(dc_im, -1e10f, 1e10f, false),
+        PARAMETER(clip, 0, INFINITY, false),
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const parameter *p = &table[i];
+        float value;
+        memcpy(&value, (const char *)set + p->offset, sizeof value);
+        if (!(value >= p->low && value <= p->high) && !(p->or_zero && value == 0))
+            return srec_fail(error, SREC_ERR_ARG, "%s %g: must be %s%g to %g", p->name, (double)value,
+                             p->or_zero ? "0 or " : "", (double)p->low, (double)p->high);
+    }
+    if (set->echo_delay > ECHO_MAX)
+        return srec_fail(error, SREC_ERR_ARG, "echo_delay %u: must be 0 to %u samples", set->echo_delay, ECHO_MAX);
+    if (set->bits > 16)
+        return srec_fail(error, SREC_ERR_ARG, "bits %u: must be 0 to 16", set->bits);
+    return SREC_OK;
+}
+
+static srec_status prepare(srec_impairments *s, uint64_t seed)
+{
+    const srec_impairment_set *set = &s->set;
     s->interpolator = volk_malloc((PHASES + 1) * TAPS * sizeof(float), 64);
     if (set->echo_delay)
         s->rays = calloc(2 * ECHO_MAX, sizeof *s->rays);
-    srec_status status = s->interpolator && (s->rays || !set->echo_delay) ? SREC_OK : SREC_ERR_MEMORY;
-    if (status == SREC_OK)
-        status = srec_channel_create(SREC_CHANNEL_AWGN, set->noise_power > 0 ? -10 * log10f(set->noise_power) : 0, 2 * seed, 1, &s->noise);
-    if (status == SREC_OK)
-        status = srec_channel_create(SREC_CHANNEL_AWGN, set->phase_noise > 0 ? -10 * log10f(2 * set->phase_noise) : 0, 2 * seed + 1, 1, &s->phase_steps);
+    if (!s->interpolator || (set->echo_delay && !s->rays))
+        return SREC_ERR_MEMORY;
+    const float noise_db = set->noise_power > 0 ? -10 * log10f(set->noise_power) : 0;
+    const srec_status status = srec_channel_create(SREC_CHANNEL_AWGN, noise_db, 2 * seed, 1, &s->noise);
+    if (status != SREC_OK)
+        return status;
+    const float step_db = set->phase_noise > 0 ? -10 * log10f(2 * set->phase_noise) : 0;
+    return srec_channel_create(SREC_CHANNEL_AWGN, step_db, 2 * seed + 1, 1, &s->phase_steps);
+}
+
+srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
+                                    srec_error *error)
+{
+    if (!set || !out)
+        return srec_fail(error, SREC_ERR_ARG, "impairments: NULL argument");
+    *out = NULL;
+    srec_status status = check(set, error);
+    if (status != SREC_OK)
+        return status;
+    srec_impairments *s = calloc(1, sizeof *s);
+    if (!s)
+        return srec_fail(error, SREC_ERR_MEMORY, "impairments: out of memory");
+    s->set = *set;
+    status = prepare(s, seed);
     if (status != SREC_OK) {
         srec_impairments_free(s);
-        return status;
+        return srec_fail(error, status, "impairments: %s", srec_strerror(status));
     }
     make_interpolator(s->interpolator);
     make_fading(s, seed);
@@ -126,34 +184,50 @@ void srec_impairments_free(srec_impairments *s)
 
 size_t srec_impairments_room(size_t n) { return n + n / 900 + 2; }
 
-/* The stream with its echo and fading, one sample further. */
+/* Adds the second ray to a sample. */
+static void add_echo(srec_impairments *s, float z[2])
+{
+    float *now = s->rays + 2 * (s->n_in % ECHO_MAX);
+    const float *then = s->rays + 2 * ((s->n_in + ECHO_MAX - s->set.echo_delay % ECHO_MAX) % ECHO_MAX);
+    const bool begun = s->n_in >= s->set.echo_delay;
+    const float echo_re = begun ? then[0] : 0;
+    const float echo_im = begun ? then[1] : 0;
+    const float gain = powf(10, 0.05f * s->set.echo_db);
+    const float gain_re = gain * cosf(s->set.echo_phase);
+    const float gain_im = gain * sinf(s->set.echo_phase);
+    now[0] = z[0];
+    now[1] = z[1];
+    z[0] += gain_re * echo_re - gain_im * echo_im;
+    z[1] += gain_re * echo_im + gain_im * echo_re;
+}
+
+/* Multiplies a sample by the fading gain. */
+static void fade(srec_impairments *s, float z[2])
+{
+    const unsigned at = (unsigned)(s->n_in % FADING_STEP);
+    if (at == 0) {
+        memcpy(s->fading[0], s->fading[1], sizeof s->fading[0]);
+        gain_at(s, s->n_in + FADING_STEP, s->fading[1]);
+    }
+    const float x = (float)at / FADING_STEP;
+    const float gain_re = s->fading[0][0] + x * (s->fading[1][0] - s->fading[0][0]);
+    const float gain_im = s->fading[0][1] + x * (s->fading[1][1] - s->fading[0][1]);
+    const float re = gain_re * z[0] - gain_im * z[1];
+    z[1] = gain_re * z[1] + gain_im * z[0];
+    z[0] = re;
+}
+
+/* Takes the next sample into the history, with its echo and fading. */
 static void shift_in(srec_impairments *s, const float in[2])
 {
-    float re = in[0], im = in[1];
-    if (s->rays) {
-        float *now = s->rays + 2 * (s->n_in % ECHO_MAX);
-        const float *then = s->rays + 2 * ((s->n_in + ECHO_MAX - s->set.echo_delay % ECHO_MAX) % ECHO_MAX);
-        const float echo_re = s->n_in >= s->set.echo_delay ? then[0] : 0, echo_im = s->n_in >= s->set.echo_delay ? then[1] : 0;
-        const float a = powf(10, 0.05f * s->set.echo_db), c = a * cosf(s->set.echo_phase), d = a * sinf(s->set.echo_phase);
-        now[0] = in[0];
-        now[1] = in[1];
-        re += c * echo_re - d * echo_im;
-        im += c * echo_im + d * echo_re;
-    }
-    if (s->set.doppler > 0) {
-        const unsigned at = (unsigned)(s->n_in % FADING_STEP);
-        if (at == 0) {
-            memcpy(s->fading[0], s->fading[1], sizeof s->fading[0]);
-            gain_at(s, s->n_in + FADING_STEP, s->fading[1]);
-        }
-        const float x = (float)at / FADING_STEP, c = s->fading[0][0] + x * (s->fading[1][0] - s->fading[0][0]), d = s->fading[0][1] + x * (s->fading[1][1] - s->fading[0][1]);
-        const float turned = c * re - d * im;
-        im = c * im + d * re;
-        re = turned;
-    }
+    float z[2] = { in[0], in[1] };
+    if (s->rays)
+        add_echo(s, z);
+    if (s->set.doppler > 0)
+        fade(s, z);
     memmove(s->history, s->history + 2, (2 * TAPS - 2) * sizeof(float));
-    s->history[2 * TAPS - 2] = re;
-    s->history[2 * TAPS - 1] = im;
+    s->history[2 * TAPS - 2] = z[0];
+    s->history[2 * TAPS - 1] = z[1];
     s->n_in++;
 }
 
@@ -176,8 +250,10 @@ static void rotate(srec_impairments *s, float *out, size_t n, uint64_t first)
         if (set->phase_noise > 0)
             srec_channel_apply(s->phase_steps, step, step, NULL, 1);
         s->phase += (double)step[0];
-        const double cycles = (double)set->cfo * (double)(first + i), angle = TWO_PI * (cycles - floor(cycles)) + s->phase;
-        const float c = (float)(gain * cos(angle)), d = (float)(gain * sin(angle)), re = out[2 * i], im = out[2 * i + 1];
+        const double cycles = (double)set->cfo * (double)(first + i),
+                     angle = TWO_PI * (cycles - floor(cycles)) + s->phase;
+        const float c = (float)(gain * cos(angle)), d = (float)(gain * sin(angle)), re = out[2 * i],
+                    im = out[2 * i + 1];
         out[2 * i] = c * re - d * im;
         out[2 * i + 1] = c * im + d * re;
     }
@@ -186,7 +262,8 @@ static void rotate(srec_impairments *s, float *out, size_t n, uint64_t first)
 /* What the receiver's front end does. */
 static void convert(const srec_impairment_set *set, float *out, size_t n)
 {
-    const float gain = powf(10, 0.05f * set->iq_gain_db), c = gain * cosf(set->iq_phase), d = gain * sinf(set->iq_phase);
+    const float gain = powf(10, 0.05f * set->iq_gain_db), c = gain * cosf(set->iq_phase),
+                d = gain * sinf(set->iq_phase);
     for (size_t i = 0; i < n; i++) {
         float re = out[2 * i], im = c * out[2 * i + 1] + d * re + set->dc_im;
         re += set->dc_re;
@@ -199,34 +276,48 @@ static void convert(const srec_impairment_set *set, float *out, size_t n)
     }
 }
 
-srec_status srec_impairments_apply(srec_impairments *s, const float *in, size_t n, float *out, size_t *n_out)
+/* The stream at \p x samples, 0 to 1, after the middle of the history. */
+static void interpolate(const srec_impairments *s, double x, float out[2])
 {
-    if (!s || (n && (!in || !out)) || !n_out)
-        return SREC_ERR_ARG;
-    const double pitch = 1.0 / (1.0 + 1e-6 * (double)s->set.clock_ppm); /* samples in per sample out */
+    const double fine = (x < 0 ? 0 : x) * PHASES;
+    const unsigned phase = (unsigned)fine;
+    const float f = (float)(fine - phase);
+    const float *t0 = s->interpolator + phase * TAPS;
+    const float *t1 = phase < PHASES ? t0 + TAPS : t0;
+    out[0] = 0;
+    out[1] = 0;
+    for (unsigned j = 0; j < TAPS; j++) {
+        const float tap = t0[j] + f * (t1[j] - t0[j]);
+        out[0] += tap * s->history[2 * j];
+        out[1] += tap * s->history[2 * j + 1];
+    }
+}
+
+/* Resamples to the receiver's clock. \return samples written */
+static size_t resample(srec_impairments *s, const float *in, size_t n, float *out)
+{
+    const double pitch = 1.0 / (1.0 + 1e-6 * (double)s->set.clock_ppm); /* input samples per output sample */
     size_t made = 0;
     for (size_t i = 0; i < n; i++) {
         shift_in(s, in + 2 * i);
-        /* samples out that lie between the middle two of the history */
-        for (;;) {
-            const double at = (double)s->set.delay + pitch * (double)s->n_out, x = at - (double)(s->n_in - 1) + TAPS / 2; /* 0 .. 1: between them */
+        for (;;) { /* output samples between the middle two of the history */
+            const double at = (double)s->set.delay + pitch * (double)s->n_out;
+            const double x = at - (double)(s->n_in - 1) + TAPS / 2;
             if (x >= 1)
                 break;
-            const double fine = (x < 0 ? 0 : x) * PHASES;
-            const unsigned p = (unsigned)fine;
-            const float f = (float)(fine - p), *t0 = s->interpolator + p * TAPS, *t1 = p < PHASES ? t0 + TAPS : t0;
-            float re = 0, im = 0;
-            for (unsigned j = 0; j < TAPS; j++) {
-                const float tap = t0[j] + f * (t1[j] - t0[j]);
-                re += tap * s->history[2 * j];
-                im += tap * s->history[2 * j + 1];
-            }
-            out[2 * made] = re;
-            out[2 * made + 1] = im;
+            interpolate(s, x, out + 2 * made);
             made++;
             s->n_out++;
         }
     }
+    return made;
+}
+
+srec_status srec_impairments_apply(srec_impairments *s, const float *in, size_t n, float *out, size_t *n_out)
+{
+    if (!s || (n && (!in || !out)) || !n_out)
+        return SREC_ERR_ARG;
+    const size_t made = resample(s, in, n, out);
     rotate(s, out, made, s->n_out - made);
     if (s->set.noise_power > 0)
         srec_channel_apply(s->noise, out, out, NULL, made);

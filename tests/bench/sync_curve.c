@@ -119,7 +119,7 @@ static void run(srec_modulation m, const srec_waveform *w, double snr_db, double
     set.gain_db = (float)gain_db;
     set.delay = (float)uniform(0, 1);
     set.noise_power = (float)(gain * w->samples_per_symbol * pow(10, -0.1 * snr_db));
-    check(srec_impairments_create(&set, seed, &radio));
+    check(srec_impairments_create(&set, seed, &radio, NULL));
     size_t got;
     check(srec_impairments_apply(radio, samples, total, received, &got));
     drift(received, got, extra_drift / (double)body, (double)silence, w->samples_per_symbol);
@@ -352,7 +352,7 @@ static void soak(const srec_waveform *w, unsigned count)
     check(srec_shaper_create(w, &shaper));
     check(srec_sync_create(w, SREC_QPSK, take, &r, &sync));
     srec_impairment_set set = { .cfo = 0.02f, .clock_ppm = -20, .gain_db = -20, .noise_power = (float)(0.01 * w->samples_per_symbol * pow(10, -0.1 * snr_db)) };
-    check(srec_impairments_create(&set, SEED, &radio));
+    check(srec_impairments_create(&set, SEED, &radio, NULL));
     float *samples = NULL, *received = NULL;
     long early = 0;
     for (unsigned i = 0; i < count; i++) {

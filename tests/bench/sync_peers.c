@@ -97,7 +97,7 @@ int main(int argc, char **argv)
     n += 4000;
     srec_impairment_set set = { .cfo = (float)(cfo / w.samples_per_symbol), .noise_power = (float)(w.samples_per_symbol * pow(10, -0.1 * snr_db)), .delay = 0.3f };
     srec_impairments *radio;
-    check(srec_impairments_create(&set, SEED, &radio));
+    check(srec_impairments_create(&set, SEED, &radio, NULL));
     float *received = malloc(2 * srec_impairments_room(n) * sizeof *received);
     size_t got;
     check(srec_impairments_apply(radio, samples, n, received, &got));

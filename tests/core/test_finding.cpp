@@ -70,7 +70,7 @@ TEST_GROUP(finding)
         set.cfo = cfo / (float)waveform.samples_per_symbol;
         set.clock_ppm = ppm;
         srec_impairments *s;
-        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, 3, &s));
+        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, 3, &s, NULL));
         std::vector<float> out(2 * srec_impairments_room(samples.size() / 2));
         size_t n;
         LONGS_EQUAL(SREC_OK, srec_impairments_apply(s, samples.data(), samples.size() / 2, out.data(), &n));

@@ -16,7 +16,7 @@ TEST_GROUP(impairments)
     signal apply(const srec_impairment_set &set, const signal &in, size_t chunk = 1 << 20, uint64_t seed = 1)
     {
         srec_impairments *s;
-        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s));
+        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s, NULL));
         signal out;
         for (size_t at = 0; at < in.size(); at += chunk) {
             const size_t n = std::min(chunk, in.size() - at);
@@ -198,15 +198,24 @@ TEST(impairments, what_is_out_of_range_is_refused)
     srec_impairments *s;
     srec_impairment_set set{};
     set.cfo = 0.6f;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, NULL));
     set = {};
     set.echo_delay = 5000;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, NULL));
     set = {};
     set.gain_db = NAN;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, NULL));
     set = {};
     set.bits = 17;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(nullptr, 1, &s));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, NULL));
+    srec_error error;
+    set = {};
+    set.cfo = 0.75f;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, &error));
+    STRCMP_EQUAL("cfo 0.75: must be -0.5 to 0.5", error.message);
+    set = {};
+    set.noise_power = 1e9f;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(&set, 1, &s, &error));
+    STRCMP_EQUAL("noise_power 1e+09: must be 0 or 1e-10 to 100000", error.message);
+    LONGS_EQUAL(SREC_ERR_ARG, srec_impairments_create(nullptr, 1, &s, NULL));
 }

@@ -119,7 +119,7 @@ TEST_GROUP(sync)
     std::vector<float> impair(const std::vector<float> &samples, const srec_impairment_set &set, uint64_t seed = 3)
     {
         srec_impairments *s;
-        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s));
+        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s, NULL));
         std::vector<float> out(2 * srec_impairments_room(samples.size() / 2));
         size_t n;
         LONGS_EQUAL(SREC_OK, srec_impairments_apply(s, samples.data(), samples.size() / 2, out.data(), &n));

@@ -86,7 +86,7 @@ TEST_GROUP(tracker)
         std::vector<float> samples(2 * (LEAD + srec_shaper_samples(s, n) + TAIL));
         LONGS_EQUAL(SREC_OK, srec_shaper_run(s, symbols.data(), n, samples.data() + 2 * LEAD));
         srec_shaper_free(s);
-        LONGS_EQUAL(SREC_OK, srec_impairments_create(&channel, seed, &radio));
+        LONGS_EQUAL(SREC_OK, srec_impairments_create(&channel, seed, &radio, NULL));
         std::vector<float> out(2 * srec_impairments_room(samples.size() / 2));
         size_t made;
         LONGS_EQUAL(SREC_OK, srec_impairments_apply(radio, samples.data(), samples.size() / 2, out.data(), &made));
