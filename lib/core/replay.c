@@ -313,7 +313,7 @@ static srec_status check_export(const srec_key *key, const uint8_t *in, size_t n
 
 srec_status srec_replay_import(srec_replay *r, const srec_key *key, const uint8_t *in, size_t n, srec_error *error)
 {
-    size_t count;
+    size_t count = 0;
     const srec_status status = check_export(key, in, n, &count, error);
     if (status != SREC_OK)
         return status;
