@@ -4,6 +4,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -136,6 +137,25 @@ class Examples(unittest.TestCase):
     def test_the_headless_loopback_ends_with_a_picture(self):
         self.assertEqual(self.run_to_end("loopback_nogui"), ["picture0000.png"])
         self.assertGreater(self.psnr(), 27)
+
+    def run_python(self, name, *args):
+        """-> lines of an example in Python"""
+        done = subprocess.run([sys.executable, "-u", os.path.join(EXAMPLES, name), *args], capture_output=True, text=True, timeout=HANG, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout.splitlines()
+
+    def test_the_loopback_in_python_prints_a_better_psnr_at_each_higher_snr(self):
+        psnrs = [float(re.search(r"PSNR (\S+) dB", line)[1]) for line in self.run_python("loopback.py", self.small)]
+        self.assertEqual(len(psnrs), 3)
+        self.assertEqual(psnrs, sorted(psnrs))
+        self.assertGreater(psnrs[-1], psnrs[0] + 2)
+
+    def test_the_video_in_python_ends_after_its_frames(self):
+        frames = os.path.join(self.folder, "frames")
+        os.mkdir(frames)
+        for i in range(3):
+            shutil.copy(self.small, os.path.join(frames, f"{i}.png"))
+        self.assertRegex(self.run_python("video.py", frames, "3")[-1], r"3 pictures|3 images")
 
     def test_frames_cross_gnu_radios_own_modulation_and_channel(self):
         self.assertEqual(self.run_to_end("digital_modulation", "-s", "12"), ["picture0000.png"])
