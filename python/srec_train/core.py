@@ -79,9 +79,10 @@ class Scrambler:
     def __init__(self, key, session):
         self.handle = ctypes.c_void_p()
         _call("srec_scrambler_create", _p(key), _u64(session), ctypes.byref(self.handle))
+        self.free = library().srec_scrambler_free  # at exit this module may be gone before the object
 
     def __del__(self):
-        library().srec_scrambler_free(self.handle)
+        self.free(self.handle)
 
     def scramble(self, packet, cipher, features, out):
         _call("srec_scrambler_scramble", self.handle, _u64(packet), CIPHERS[cipher], _p(features), _p(out), ctypes.c_size_t(len(features)))
@@ -111,6 +112,7 @@ class Link:
                              (ctypes.c_uint * steps)(*(len(c) for c in self.covariance)) if steps else None,
                              (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None)
         self.local, self.made = threading.local(), []
+        self.free = library().srec_descrambler_free  # at exit this module may be gone before the object
 
     def priors_in_use(self):
         """-> {"tables", "covariance"} as tensors of this object's memory, to make an equal one of"""
@@ -118,7 +120,7 @@ class Link:
 
     def __del__(self):
         for handle in self.made:
-            library().srec_descrambler_free(handle)
+            self.free(handle)
 
     def _descrambler(self):
         if not hasattr(self.local, "handle"):

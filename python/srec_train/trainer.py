@@ -2,11 +2,14 @@
 """What every stage of training shares: the loop, its schedule, moving average of weights, checkpoints, logs, several processes."""
 import csv
 import errno
+import io
 import math
 import os
 import pickle
+import pickletools
+import re
 import time
-import types
+import zipfile
 
 import torch
 import torch.distributed as distributed
@@ -347,18 +350,29 @@ def curves(folder):
     plt.close(figure)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Tensors and plain values alone: a checkpoint from elsewhere runs no code. (weights_only of PyTorch 1.13 reads no
-    floats.)"""
-
-    def find_class(self, module, name):
-        if (module, name) in (("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2")):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
+# What the pickle of a checkpoint may name besides storages. torch.save() imports by the opcode GLOBAL alone.
+_PLAIN = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
+_IMPORTS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
 
 
-_plain_pickle = types.SimpleNamespace(Unpickler=_PlainUnpickler,
-                                      load=lambda file, **options: _PlainUnpickler(file, **options).load())
+def check_plain(content):
+    """A checkpoint from elsewhere runs no code: its pickles name tensors and plain values alone. content: bytes of the file
+    PyTorch 1.13 cannot do this: weights_only reads no floats, and pickle_module is ignored. Raises pickle.UnpicklingError."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name.lower() for name in archive.namelist()]  # PyTorch's reader ignores case
+        if len(set(names)) < len(names) or any(name.endswith("constants.pkl") for name in names):
+            raise pickle.UnpicklingError("not an archive as torch.save() writes it")
+        for name in archive.namelist():
+            if name.lower().endswith(".pkl"):
+                check_pickle(archive.read(name))
+
+
+def check_pickle(content):
+    """Raises pickle.UnpicklingError if it names anything but tensors and plain values."""
+    for code, argument, _ in pickletools.genops(content):
+        storage = code.name == "GLOBAL" and re.fullmatch(r"torch \w+Storage", argument)
+        if code.name in _IMPORTS or (code.name == "GLOBAL" and argument not in _PLAIN and not storage):
+            raise pickle.UnpicklingError(f"it names {argument or code.name}")
 
 
 def tensor_bytes(value):
@@ -382,7 +396,10 @@ def write_checkpoint(path, content):
 def read_checkpoint(path):
     """-> what Run.save() wrote"""
     try:
-        saved = torch.load(path, map_location="cpu", pickle_module=_plain_pickle)
+        with open(path, "rb") as file:
+            content = file.read()
+        check_plain(content)
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         if not isinstance(saved["state"]["stage"], str):
             raise TypeError("no stage")
         kinds = {"net": dict, "average": dict, "optimiser": dict, "args": dict, "step": int, "hours": float}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 import zipfile
 
 import numpy as np
@@ -84,7 +85,7 @@ class Train(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         from srec_train import pictures, trainer
         from srec_train.networks import Codec, Sizes, Way, psnr
-        state, saved = trainer.load(self.at("picture"))
+        state, saved = trainer.load(self.at("picture"), "link")
         net = Codec(Sizes(**saved["state"]["sizes"]))
         net.load_state_dict(state)
         net.eval()
@@ -173,6 +174,12 @@ class Train(unittest.TestCase):
             z.writestr("archive/data.pkl", code)
             z.writestr("archive/version", "3\n")
         starts[self.at("code.zip")] = "is no checkpoint"
+        with zipfile.ZipFile(self.at("twice.zip"), "w") as z, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of zipfile, about the second entry of a name
+            z.writestr("archive/data.pkl", code)
+            z.writestr("archive/version", "3\n")
+            z.writestr("archive/data.pkl", b"N.")
+        starts[self.at("twice.zip")] = "is no checkpoint"
         with open(self.at("whole", "checkpoint.pt"), "rb") as f:
             starts[self.written("cut.pt", f.read()[:100000])] = "is no codec"
         from srec_train import link
