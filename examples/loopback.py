@@ -19,8 +19,8 @@ top.msg_connect(source, "pdus", transmitter, "pdus")
 top.msg_connect(source, "pdus", meter, "original")
 top.msg_connect(receiver, "pdus", meter, "pdus")
 top.msg_connect(meter, "pdus", sink, "pdus")
-for port in ("info", "encoder_info"):  # the next image leaves when this one was sent, or dropped
-    top.msg_connect(transmitter, port, source, "next")
+top.msg_connect(receiver, "info", source, "next")  # the next image leaves when this one was received
+top.msg_connect(transmitter, "encoder_info", source, "next")  # or when the encoder dropped it
 
 top.start()
 for snr_db in (4.0, 8.0, 12.0):
