@@ -168,7 +168,7 @@ class Documented(unittest.TestCase):
 
     def test_slurm(self):
         self.pictures("pictures", 64, 1)
-        self.program("sbatch", """last=${1#*-}
+        self.program("sbatch", """last=${1##*-}
 shift
 for i in $(seq 1 "$last"); do
     SLURM_ARRAY_TASK_ID=$i bash "$@"
