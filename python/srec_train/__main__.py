@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec-train: trains models for gr-srec from a folder of pictures."""
+"""srec-train: trains models for gr-srec from a folder of images."""
 import argparse
 import importlib
 import os
@@ -7,9 +7,9 @@ import sys
 
 from . import launcher, stopping
 
-STAGES = {"transform": "transform and entropy model, from nothing", "link": "feature coder with the channel in the loop",
-          "export": "model file of a codec's run", "pairs": "received pictures beside their originals, for the enhancer",
-          "enhancer": "super-resolution, from such pairs"}
+STAGES = {"transform": "transform and entropy model, from scratch", "link": "feature coder, trained through the channel",
+          "export": "write the model file of a codec run", "pairs": "received and original images, for the enhancer",
+          "enhancer": "super-resolution network, from such pairs"}
 
 
 def arguments():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage (c): the super-resolution network, from pairs of received and original pictures (srec-train pairs).
+"""Stage (c): the super-resolution network, from pairs of received and original images (srec-train pairs).
 
-    loss = mean over pictures of 10 log10(mean squared error), or sqrt(error^2 + 0.001^2) with --loss charbonnier
+    loss = mean over images of 10 log10(mean squared error), or sqrt(error^2 + 0.001^2) with --loss charbonnier
 
---export writes the model file of a run instead of training. Tiles of large pictures overlap by what its weights need, found by trying.
+--export writes the model file of a run instead of training. It tries overlaps, and writes the smallest overlap of tiles that the weights need.
 """
 import math
 import os
@@ -22,17 +22,17 @@ SEAM_DB = 70.0  # a tile's halo suffices when its result is that of the whole pi
 def add_arguments(parser):
     trainer.add_arguments(parser)
     add = parser.add_argument
-    add("--train", required=True, help="folder of pairs; its scale is the network's")
-    add("--valid", required=True, help="another one, made with --grid")
-    add("--valid-count", type=int, default=60, help="pairs of it that are used, evenly spaced")
-    add("--side", type=int, default=128, help="pixels of a crop's side in the result, a multiple of 32")
+    add("--train", required=True, help="folder of pairs; their scale is the scale of the network")
+    add("--valid", required=True, help="another folder of pairs, made with --grid")
+    add("--valid-count", type=int, default=60, help="number of validation pairs, evenly spaced")
+    add("--side", type=int, default=128, help="side of a crop in pixels of the result, a multiple of 32")
     add("--loss", choices=("log", "charbonnier"), default="log")
     for name in ("base", "growth", "layers", "blocks", "image"):
-        add(f"--{name}", type=int, default=SIZES[name], help=f"of the network (default {SIZES[name]})")
-    add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention's UNet, finest first")
-    add("--export", default="", metavar="FILE", help="write the model file of the run --out and end")
-    add("--name", default="srec-enhancer", help="of the model, in its card")
-    add("--data", default="", help="what it was trained on, and its licence, for its card")
+        add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network (default {SIZES[name]})")
+    add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention UNet, finest level first")
+    add("--export", default="", metavar="FILE", help="write the model file of the run in --out, and end")
+    add("--name", default="srec-enhancer", help="name of the model, for its card")
+    add("--data", default="", help="training data and their licence, for the card")
 
 
 def planes(picture, deviation):

@@ -18,14 +18,14 @@ COUNTED_PATCHES = 1e3  # patches that a covariance stands for
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", help="run or checkpoint of stage link")
+    add("run", help="run folder or checkpoint of stage link")
     add("model", help="model file to write")
-    add("--name", default="", help="name of the weights; by default the file's")
-    add("--training", default="", help="how they were trained: free text")
-    add("--data", default="", help="what they were trained on, and its licence")
+    add("--name", default="", help="name of the weights (default: the name of the file)")
+    add("--training", default="", help="free text: how the weights were trained")
+    add("--data", default="", help="training data and their licence")
     add("--date", default="")
-    add("--card", help="file of text on data, hours, figures and limits, for whoever asks `srec info`")
-    add("--licence", default="GPL-3.0-or-later", help="of the weights")
+    add("--card", help="text file with data, training hours, figures and limits; srec info prints it")
+    add("--licence", default="GPL-3.0-or-later", help="licence of the weights")
 
 
 def layer(conv):

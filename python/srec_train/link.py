@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages (b): the feature coder with the channel in the loop. Bytes, keys, mapping, noise, soft values and posterior means are the C core's.
+"""Stages (b): the feature coder, trained through the channel. Bytes, keys, mapping, noise, soft values and posterior means come from the C core.
 
-    --domain latent    fe and fd alone, on the latents of whole pictures: an order of magnitude cheaper a step
-    --domain picture   with gs, end to end; the entropy model stays as it is
-    --learn-ga         and ga too, held to the bits it had: or the encoder would inflate its latents, and with them the rate, to drown the noise
-    --profile paper    NTSCC as the paper trained it: 10 dB AWGN on features in clear, no bytes
-    loss = mean over pictures of 10 log10(mean squared error): no SNR drowns the others
+    --domain latent    only fe and fd, on the latents of whole images; a step is ten times cheaper
+    --domain picture   also gs, end to end; the entropy model stays fixed
+    --learn-ga         also ga, with constant bits: otherwise the encoder would enlarge its latents, and so the rate, to beat the noise
+    --profile paper    NTSCC as trained in the paper: AWGN at 10 dB on features in clear, no bytes
+    loss = mean over images of 10 log10(mean squared error): no SNR dominates the others
 """
 import copy
 import dataclasses
@@ -35,17 +35,18 @@ VALIDATION = {"robust": (("qpsk", 4, 0.2), ("qpsk", 14, 0.2), ("bpsk", 4, 0.2), 
 def add_arguments(parser):
     trainer.add_arguments(parser)
     add = parser.add_argument
-    add("--train", required=True, help="folder of pictures")
-    add("--valid", required=True, help="another folder, for validation")
+    add("--train", required=True, help="folder of images")
+    add("--valid", required=True, help="another folder of images, for validation")
     add("--valid-count", type=int, default=6)
-    add("--side", type=int, default=192, help="pixels of a crop's side, a multiple of 64")
-    add("--start", required=True, help="run, checkpoint or model file to start from: of the transform, or of a link")
+    add("--side", type=int, default=192, help="side of a crop in pixels, a multiple of 64")
+    add("--start", required=True, help="run folder, checkpoint or model file to start from, of stage transform or link")
     add("--domain", choices=("latent", "picture"), required=True)
-    add("--new-coder", action="store_true", help="of --start take the transform and the entropy model alone, as from a transform")
-    add("--learn-ga", action="store_true", help="train the encoder's transform too (--domain picture)")
+    add("--new-coder", action="store_true", help="take only the transform and the entropy model from --start, as from stage transform")
+    add("--learn-ga", action="store_true", help="also train the encoder's transform (--domain picture)")
     add("--profile", choices=("robust", "paper"), default="robust")
-    add("--latent-unit", type=float, default=10.0, help="quantiser steps of the entropy model; more: more bits, so more features at an eta (for a transform)")
-    add("--cache", default="cache", help="folder for decoded pictures")
+    add("--latent-unit", type=float, default=10.0,
+        help="quantiser steps of the entropy model; more steps give more bits, so more features at an eta (with a --start of stage transform)")
+    add("--cache", default="cache", help="folder for decoded images")
 
 
 def draw(args, step, count):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received pictures beside their originals: what the enhancer learns from. The C core of the product encodes, scrambles, maps, adds noise,
-decodes, and (scale 2) halves the picture first.
+"""Received and original images, to train the enhancer. The C core of the product encodes, scrambles, maps, adds noise and decodes. At scale 2
+it first halves the image.
 
-Writes to the folder --out, and goes on where an interrupted run ended:
-    pairs.u8    planes one after the other: pictures as (height, width, 3) u8, deviations of patches as (rows, cols) f32
-    pairs.csv   a line a pair: which picture, how it was sent, where its planes are
-    pairs.json  model, scale, seed: what a run that goes on must have too
+Writes these files to the folder --out, and resumes an interrupted run:
+    pairs.u8    planes in sequence: images as (height, width, 3) u8, deviations of patches as (rows, cols) f32
+    pairs.csv   one line per pair: its image, how it was sent, the location of its planes
+    pairs.json  model, scale, seed: settings that a resumed run must have
 
-What is drawn for a pair follows from the seed and the pair's number alone.
+The random choices for a pair depend only on the seed and the number of the pair.
 """
 import csv
 import ctypes
@@ -147,19 +147,19 @@ class Codec:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("--pictures", required=True, help="folder of pictures")
-    add("--model", required=True, help="codec's model file")
+    add("--pictures", required=True, help="folder of images")
+    add("--model", required=True, help="model file of the codec")
     add("--out", required=True, help="folder for the pairs")
-    add("--scale", type=int, default=1, choices=(1, 2), help="2: the half-size picture is sent")
-    add("--count", type=int, default=2000, help="pairs in all")
+    add("--scale", type=int, default=1, choices=(1, 2), help="2: send the image at half size")
+    add("--count", type=int, default=2000, help="total number of pairs")
     add("--profile", default="robust", choices=("robust", "paper"),
-        help="paper: only what its experiments send, by hard decisions and addition; robust (default): all that this module can send")
-    add("--grid", action="store_true", help="for validation: every picture over a grid of modulations and SNRs, eta 0.2; --count pictures at most")
-    add("--hard", type=float, default=0.2, help="share of the pairs that are received by hard decisions, of profile robust")
-    add("--reduced", type=float, default=0.25, help="share of the pairs whose picture is halved first: sharper than photographs at full size")
-    add("--enlarged", type=float, default=0.1, help="share of the pairs whose picture is the middle of one, enlarged: calmer than photographs")
+        help="paper: only what the paper's experiments send, with hard decisions and addition; robust (default): all modulations, SNRs and ciphers")
+    add("--grid", action="store_true", help="for validation: each image over a grid of modulations and SNRs, eta 0.2; at most --count images")
+    add("--hard", type=float, default=0.2, help="share of the pairs received with hard decisions, for profile robust")
+    add("--reduced", type=float, default=0.25, help="share of the pairs with a halved image, which is sharper than a photograph at full size")
+    add("--enlarged", type=float, default=0.1, help="share of the pairs with the enlarged centre of an image, which is smoother than a photograph")
     add("--seed", type=int, default=1)
-    add("--threads", type=int, default=0, help="0: all cores")
+    add("--threads", type=int, default=0, help="threads; 0: all cores")
 
 
 def draw(args, number, count):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage (a): transform and entropy model, rate against distortion, from the KLT of the training patches.
+"""Stage (a): transform and entropy model, trained for rate and distortion, starting from the KLT of the training patches.
 
     loss = bits per pixel + lambda * 255^2 * mean squared error
 
-Half of each batch is decoded from quantised latents, as a digital codec would; half from the first latents of each patch alone, as many as
-its rate map gives it: so the latents learn the order in which a link takes them.
+Half of each batch is decoded from quantised latents, as in a digital codec. The other half is decoded from only the first latents of each
+patch, as many as its rate map gives. So the latents learn the order in which a link takes them.
 """
 import dataclasses
 import random
@@ -19,12 +19,12 @@ ETAS = (0.2, 0.2, 0.12, 0.06)  # of the half that is decoded from its first late
 
 def add_arguments(parser):
     trainer.add_arguments(parser)
-    parser.add_argument("--train", required=True, help="folder of pictures")
-    parser.add_argument("--valid", required=True, help="another folder, for validation")
-    parser.add_argument("--valid-count", type=int, default=8, help="pictures of it that are used, evenly spaced")
-    parser.add_argument("--side", type=int, default=192, help="pixels of a crop's side, a multiple of 64")
+    parser.add_argument("--train", required=True, help="folder of images")
+    parser.add_argument("--valid", required=True, help="another folder of images, for validation")
+    parser.add_argument("--valid-count", type=int, default=8, help="number of validation images, evenly spaced")
+    parser.add_argument("--side", type=int, default=192, help="side of a crop in pixels, a multiple of 64")
     parser.add_argument("--lambda", dest="weight", type=float, default=0.03)
-    parser.add_argument("--cache", default="cache", help="folder for decoded pictures")
+    parser.add_argument("--cache", default="cache", help="folder for decoded images")
 
 
 def validation_pictures(folder, count):

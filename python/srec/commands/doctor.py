@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what keeps gr-srec from working, and name the cure."""
+"""Check the installation of gr-srec and name a cure for each fault."""
 # Imports nothing of gr-srec or GNU Radio at the top: it must run where those do not.
 import glob
 import importlib

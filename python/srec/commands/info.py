@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say what a file of gr-srec is."""
+"""Describe a model file or a recording."""
 import json
 import os
 import struct

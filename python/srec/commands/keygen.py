@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a key file: 32 random bytes, readable by you only."""
+"""Make a key file: 32 random bytes, readable only by you."""
 from . import Failure
 from ..text import printable
 
 
 def add_arguments(parser):
-    parser.add_argument("keyfile", help="file to make; an existing one is left alone")
+    parser.add_argument("keyfile", help="key file to write; an existing file is never replaced")
 
 
 def run(args):

@@ -21,39 +21,41 @@ SILENT_S = 10  # a radio that gives or takes no sample for so long is out of ord
 
 
 def add_link_arguments(parser):
-    parser.add_argument("--key", required=True, help="key file, as made by srec keygen, or a pipe: /dev/stdin, <(...)")
+    parser.add_argument("--key", required=True, help="key file made by srec keygen, or a pipe: /dev/stdin, <(...)")
     parser.add_argument("--device", required=True, help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe")
-    parser.add_argument("--modulation", choices=MODULATIONS, help="(default: the recording's, else qpsk)")
+    parser.add_argument("--modulation", choices=MODULATIONS, help="modulation (default: the recording's, else qpsk)")
     parser.add_argument("--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)")
-    parser.add_argument("--rolloff", type=float, help="of the pulse, 0.1 to 1 (default: the recording's, else 0.25)")
+    parser.add_argument("--rolloff", type=float, help="roll-off of the pulse, 0.1 to 1 (default: the recording's, else 0.25)")
     parser.add_argument("--rate", type=float, metavar="SPS", help="samples per second (default: the recording's, else 1e6)")
-    parser.add_argument("--format", choices=DATATYPES, help="samples of files and pipes (default cf32_le)")
-    parser.add_argument("--frequency", type=float, metavar="HZ", help="carrier of the radio; recordings note it")
-    parser.add_argument("--gain", type=float, metavar="DB", help="of the radio (default: the driver's)")
-    parser.add_argument("--antenna", metavar="NAME", help="of the radio (default: the driver's)")
-    parser.add_argument("--bandwidth", type=float, metavar="HZ", help="of the radio's filter (default: the driver's)")
-    parser.add_argument("--model", default="", help="model file (default: the installed one)")
-    parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
+    parser.add_argument("--format", choices=DATATYPES, help="sample format of files and pipes (default cf32_le)")
+    parser.add_argument("--frequency", type=float, metavar="HZ", help="carrier frequency of the radio; recordings store it")
+    parser.add_argument("--gain", type=float, metavar="DB", help="gain of the radio (default: the driver's)")
+    parser.add_argument("--antenna", metavar="NAME", help="antenna connector of the radio (default: the driver's)")
+    parser.add_argument("--bandwidth", type=float, metavar="HZ", help="bandwidth of the radio's filter (default: the driver's)")
+    parser.add_argument("--model", default="", help="model file (default: the installed model)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
     add_precision_argument(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the figures of the run there ('-': standard output)")
-    parser.add_argument("--overwrite", action="store_true", help="files named as outputs may replace existing ones")
-    parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS", help="between lines of the level meter on standard error, 0: none (default 5)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures of the run to FILE ('-': standard output)")
+    parser.add_argument("--overwrite", action="store_true", help="output files may replace existing files")
+    parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS",
+                        help="time between lines of the level meter on standard error; 0: none (default 5)")
 
 
 def add_precision_argument(parser):
-    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"), help="of the networks; bf16 needs a processor that has it (default f32)")
+    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"),
+                        help="precision of the networks; bf16 needs a processor with bf16 support (default f32)")
 
 
 def add_scale_argument(parser):
-    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the half-size picture, a quarter of the symbols (default 1)")
+    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the image at half size, with a quarter of the symbols (default 1)")
 
 
 def add_impairment_arguments(parser):
     parser.add_argument("--snr", type=float, metavar="DB", help="simulate noise: Es/N0 (default: none)")
     parser.add_argument("--cfo", type=float, default=0.0, metavar="HZ", help="simulate a carrier offset")
-    parser.add_argument("--ppm", type=float, default=0.0, help="simulate a clock offset, parts per million")
-    parser.add_argument("--delay", type=float, default=0.0, metavar="SAMPLES", help="simulate silence before the first burst; fractions too")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated noise (default 1)")
+    parser.add_argument("--ppm", type=float, default=0.0, help="simulate a clock offset in parts per million")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SAMPLES", help="simulate silence before the first burst; may be fractional")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the simulated noise (default 1)")
 
 
 def check_link(args, kind):
@@ -81,8 +83,8 @@ def check_impairments(args):
 
 def add_cipher_argument(parser):
     parser.add_argument("--cipher", default="auto", choices=("auto", "add", "xor"),
-                        help="add: modulo 256, the paper's; xor: hides as well and costs soft decoding nothing, not for pam256; "
-                             "auto: xor, and add for pam256 (default)")
+                        help="add: addition modulo 256, as in the paper; xor: equally secret, costs soft decoding nothing, not for pam256; "
+                             "auto: add for pam256, else xor (default)")
 
 
 def settle_cipher(args):

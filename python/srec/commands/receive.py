@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Receive pictures: from a radio, a recording, a ZeroMQ socket or a pipe."""
+"""Receive images from a radio, a recording, a ZeroMQ socket or a pipe."""
 import os
 import queue
 import re
@@ -22,22 +22,22 @@ BUSY_S = 0.1  # with one message, from which on a block is worth a word
 
 
 def add_arguments(parser):
-    parser.add_argument("--out", required=True, help="folder for the pictures, made if missing")
+    parser.add_argument("--out", required=True, help="folder for the images, created if missing")
     link.add_link_arguments(parser)
-    parser.add_argument("--view", action="store_true", help="show the pictures in a window, as their packets arrive")
-    parser.add_argument("--once", action="store_true", help="end after the first picture")
-    parser.add_argument("--hook", metavar="COMMAND", help="call COMMAND with each picture's path as its last argument; no shell")
-    parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
+    parser.add_argument("--view", action="store_true", help="show the images in a window as their packets arrive")
+    parser.add_argument("--once", action="store_true", help="end after the first image")
+    parser.add_argument("--hook", metavar="COMMAND", help="run COMMAND for each image, with the path of the image as last argument; no shell")
+    parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     super_resolution.add_arguments(parser)
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
-                        help="deliver an incomplete picture after this many seconds without a packet (default 5)")
+                        help="deliver an incomplete image after this many seconds without a packet (default 5)")
     parser.add_argument("--max-pixels", type=float, default=64e6, metavar="N",
-                        help="drop pictures of more than N pixels, whatever their sender asks for; 0: no limit (default 64e6)")
-    parser.add_argument("--prefix", default="picture", help="of the file names (default picture)")
-    parser.add_argument("--record", metavar="PATH", help="keep the samples too, as a SigMF recording in --format")
-    parser.add_argument("--state", metavar="FILE", help="file that remembers what was received, so that recordings of it are refused after a restart too")
-    parser.add_argument("--eta", type=float, default=0.2, help="of the simulated transmitter of --device sim (default 0.2)")
-    parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="of the simulated transmitter (default -12)")
+                        help="drop images of more than N pixels; 0: no limit (default 64e6)")
+    parser.add_argument("--prefix", default="picture", help="prefix of the file names (default picture)")
+    parser.add_argument("--record", metavar="PATH", help="also record the samples, as a SigMF recording in --format")
+    parser.add_argument("--state", metavar="FILE", help="file that stores the newest packet numbers, so that recordings are refused even after a restart")
+    parser.add_argument("--eta", type=float, default=0.2, help="eta of the simulated transmitter of --device sim (default 0.2)")
+    parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="level of the simulated transmitter (default -12)")
     link.add_impairment_arguments(parser)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send pictures: to a radio, a recording, a ZeroMQ socket or a pipe."""
+"""Send images to a radio, a recording, a ZeroMQ socket or a pipe."""
 import math
 import sys
 import time
@@ -18,15 +18,15 @@ IN_FLIGHT = 2  # pictures: one is encoded while the one before is sent
 
 
 def add_arguments(parser):
-    parser.add_argument("--image", required=True, help="picture to send, or a folder of pictures")
+    parser.add_argument("--image", required=True, help="image to send, or a folder of images")
     link.add_link_arguments(parser)
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
     link.add_scale_argument(parser)
     link.add_cipher_argument(parser)
-    parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear, where encryption is not allowed; headers stay sealed")
+    parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear, where encryption is forbidden; headers stay encrypted")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
-    parser.add_argument("--repeat", action="store_true", help="start over for ever (not into a file)")
-    parser.add_argument("--interval", type=float, default=0.0, metavar="SECONDS", help="between pictures (default: as fast as they go)")
+    parser.add_argument("--repeat", action="store_true", help="repeat for ever (not into a file)")
+    parser.add_argument("--interval", type=float, default=0.0, metavar="SECONDS", help="time between images (default: as fast as the device allows)")
     parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="mean power of the bursts relative to full scale (default -12)")
     link.add_impairment_arguments(parser)
 

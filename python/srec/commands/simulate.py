@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send a picture through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who has not)."""
+"""Send an image through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who does not)."""
 import contextlib
 import os
 import sys
@@ -19,29 +19,29 @@ ENHANCER_BYTES_PER_PIXEL = 60  # beside them: 3500x2500 pixels took 1.17 GB with
 
 
 def add_arguments(parser):
-    parser.add_argument("--image", required=True, help="picture to send")
+    parser.add_argument("--image", required=True, help="image to send")
     parser.add_argument("--out", required=True, help="folder for the results")
-    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="(default qpsk)")
+    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
     link.add_scale_argument(parser)
     super_resolution.add_arguments(parser)
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
     link.add_cipher_argument(parser)
-    parser.add_argument("--hard", action="store_true", help="hard decisions, as the paper has them")
+    parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
-    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="(default awgn)")
-    parser.add_argument("--coherence", type=int, default=1024, help="symbols of equal gain, rayleigh (default 1024)")
+    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
+    parser.add_argument("--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)")
     parser.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
-    parser.add_argument("--seed", type=int, default=1, help="of channel, losses and keys: equal seeds, equal results")
-    parser.add_argument("--key", default="", help="key file (default: made from the seed)")
-    parser.add_argument("--wrong-key", action="store_true", help="give Bob another key: he must get nothing")
-    parser.add_argument("--model", default="", help="model file (default: the installed one)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of channel, losses and keys; equal seeds give equal results")
+    parser.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
+    parser.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
+    parser.add_argument("--model", default="", help="model file (default: the installed model)")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
-    parser.add_argument("--threads", type=int, default=0, help="of the networks (default: all cores)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
     link.add_precision_argument(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there ('-': standard output)")
-    parser.add_argument("--overwrite", action="store_true", help="replace files in --out and of --json that are not of an earlier run")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE ('-': standard output)")
+    parser.add_argument("--overwrite", action="store_true", help="replace images in --out and a --json file that an earlier run did not write")
 
 
 def check(args):

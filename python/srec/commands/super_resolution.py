@@ -10,8 +10,8 @@ NONE = "none"  # sr_enhancer without a network: pictures pass at their full size
 
 
 def add_arguments(parser):
-    parser.add_argument("--no-sr", action="store_true", help="without super-resolution")
-    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed one of the picture's scale)")
+    parser.add_argument("--no-sr", action="store_true", help="no super-resolution")
+    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed model for the scale of the image)")
 
 
 def find(args, command, scales):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulate a grid of pictures, schemes, modulations and SNRs; tables and curves with confidence intervals."""
+"""Simulate a grid of images, schemes, modulations and SNRs; write tables and curves with confidence intervals."""
 import contextlib
 import os
 import shlex
@@ -12,17 +12,17 @@ from . import Failure, Usage
 
 
 def add_arguments(parser):
-    parser.add_argument("--images", metavar="DIR", help="folder of pictures; not needed by --plot")
-    parser.add_argument("--config", required=True, metavar="FILE", help="experiment, a TOML file")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; finished points found there are not done again")
-    parser.add_argument("--model", action="append", default=[], metavar="LABEL=FILE", help="file for a label of the experiment's [models] or [enhancers]")
-    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="only the first N pictures (default: all)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="local processes (default: one for each core)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on the Dask cluster of this scheduler, host:port")
-    parser.add_argument("--list", action="store_true", help="print one command line for each job that is not finished, for GNU parallel or Slurm, and end")
-    parser.add_argument("--job", type=int, metavar="N", help="do job N of --list only, into a file of its own")
-    parser.add_argument("--plot", action="store_true", help="no simulation: tables and plots from the files in --out only")
-    parser.add_argument("--grid", action="store_true", help="make the picture grids of the experiment's [grid] too")
+    parser.add_argument("--images", metavar="DIR", help="folder of images; --plot does not need it")
+    parser.add_argument("--config", required=True, metavar="FILE", help="experiment file (TOML)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; finished points in it are not simulated again")
+    parser.add_argument("--model", action="append", default=[], metavar="LABEL=FILE", help="file for a label in the experiment's [models] or [enhancers]")
+    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="use only the first N images (default: all)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="number of local processes (default: one per core)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster of this scheduler, host:port")
+    parser.add_argument("--list", action="store_true", help="print one command line for each unfinished job, for GNU parallel or Slurm, and end")
+    parser.add_argument("--job", type=int, metavar="N", help="run only job N of --list, and write a separate file")
+    parser.add_argument("--plot", action="store_true", help="no simulation: make tables and plots from the files in --out")
+    parser.add_argument("--grid", action="store_true", help="also make the image grids of the experiment's [grid]")
 
 
 def check(args):
