@@ -110,6 +110,12 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         return true;
     }
 
+    /* Asked between the layers of a network. */
+    static bool is_over(void *self)
+    {
+        return stopping() || static_cast<sr_enhancer_impl *>(self)->d_bypass;
+    }
+
     srec_status enhance(const network &net, const picture_in &in, const srec_image &out, srec_error &error)
     {
         const std::vector<float> map = deviation_of(in.meta, in.image);
@@ -137,7 +143,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
             return;
         const unsigned scale = scale_of(in.meta);
         const network &net = d_networks[scale];
-        const bool enhances = wanted && net;
+        bool enhances = wanted && net;
         if (wanted && !net && !d_without && d_once(scale == 2 ? "no model, doubled" : "no model"))
             d_logger->warn("no super-resolution model of scale {:d}: pictures of this scale are not enhanced", scale);
         std::vector<uint8_t> result(in.length * scale * scale);
@@ -145,7 +151,12 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
                               in.image.stride * scale, result.data() };
         const auto start = std::chrono::steady_clock::now();
         srec_error error{ SREC_OK, "out of memory" };
-        const srec_status status = enhances ? enhance(net, in, out, error) : copy(in, scale, out);
+        srec_status status = enhances ? enhance(net, in, out, error) : copy(in, scale, out);
+        if (status == SREC_ERR_CANCELLED && !stopping()) { /* set_bypass(true) */
+            enhances = false;
+            excess = true;
+            status = copy(in, scale, out);
+        }
         if (status != SREC_OK)
             return drop(error.message, msg);
         const double enhance_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -256,7 +267,8 @@ public:
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
-        compute.cancelled = is_cancelled;
+        compute.cancelled = is_over;
+        compute.cancelled_context = this;
         load_all(model, compute);
         message_port_register_in(d_in);
         message_port_register_out(d_out);

@@ -5,9 +5,10 @@ import os
 
 import numpy as np
 import pmt
-from gnuradio import gr_unittest, srec
+from gnuradio import gr, gr_unittest, srec
 
-from qa_common import MODEL, NOT_A_PDU, ROOT, BlockCase, captured_log, data_of, meta_of, pdu, picture, with_meta
+from qa_common import (END, MODEL, NOT_A_PDU, ROOT, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture, post, wait_for,
+                       with_meta)
 
 MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
 
@@ -139,6 +140,23 @@ class qa_sr_enhancer(BlockCase):
         large, _ = picture(0, 1024, 1024)
         block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=300)
         self.assert_stops_under_load(block, [with_meta(large, picture=n) for n in range(100)], "in")
+
+    def test_bypass_passes_the_picture_in_hand_too(self):
+        large, array = picture(0, 4096, 4096)
+        block = srec.sr_enhancer(MODELS[1], threads=1)
+        tb = gr.top_block()
+        out, info = Collector(tb, block, "pdus"), Collector(tb, block, "info")
+        tb.start()
+        post(block, "in", large)
+        wait_for(lambda: srec.busy_s(block.to_basic_block()) > 0, "the network to run")
+        block.set_bypass(True)
+        post(block, "in", END)
+        wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
+        tb.stop()
+        tb.wait()
+        passed = out.messages()[0]
+        self.assertEqual((meta_of(passed)["enhanced"], meta_of(passed)["enhance_skipped"]), (False, True))
+        np.testing.assert_array_equal(pixels(passed), array)
 
     def test_constructor_says_what_is_wrong(self):
         make = srec.sr_enhancer

@@ -23,7 +23,8 @@ namespace srec
  * \param scale     1 or 2: the model's own. 0: the scale at which each picture was sent (`sent_scale` of its metadata);
  *                  with model "" the block then loads both installed models. A picture for whose scale there is no
  *                  model passes without enhancement
- * \param bypass    pictures pass without enhancement (scale 2: doubled by cubic interpolation)
+ * \param bypass    pictures pass without enhancement (scale 2: doubled by cubic interpolation). Set at run time, it
+ *                  interrupts the picture in hand, which passes with `enhance_skipped`
  * \param threads   0 = all cores
  * \param precision f32 or bf16
  * \param max_queue pictures that may wait, the end mark not counted; the policy decides about more

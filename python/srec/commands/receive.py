@@ -336,6 +336,8 @@ class Reception:
             if self.finishing is None and (stop or self.window and self.window.closed()):
                 self.finishing = time.monotonic()
                 self.link.finish()
+            if stop and self._left(stop) < link.FINISH_S / 2:
+                self.link.receiver.set_bypass(True)  # rather without enhancement than lost
             if self.finishing is not None and self._left(stop) <= 0:
                 return False
             if running.ended():  # what is on its way to the files still gets there
