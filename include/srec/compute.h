@@ -24,7 +24,8 @@ typedef enum srec_precision {
 /*! Called between tiles from the thread that runs the network. \return false to stop: the run ends with SREC_ERR_CANCELLED. */
 typedef bool (*srec_progress_fn)(void *context, size_t done, size_t total);
 
-/*! Asked by the same thread far more often: before each layer of each tile, and in the decoder before each row of patches being concealed.
+/*! Asked by the same thread far more often: before each layer of each tile, and in the decoder before each row of patches being
+ *  made ready or concealed.
  *  \return true to stop: the run ends with SREC_ERR_CANCELLED. */
 typedef bool (*srec_cancelled_fn)(void *context);
 

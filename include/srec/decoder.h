@@ -20,7 +20,8 @@ typedef struct srec_decoder_report {
 SREC_API srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out, srec_error *error);
 SREC_API void srec_decoder_free(srec_decoder *decoder);
 
-/*! Start a picture of the size that \p slice names, all patches lost. What was collected before is forgotten. */
+/*! Start a picture of the size that \p slice names, all patches lost. What was collected before is forgotten. \return SREC_OK,
+ *  SREC_ERR_CANCELLED (then no picture is begun), or why the slice is refused */
 SREC_API srec_status srec_decoder_begin(srec_decoder *decoder, const srec_slice *slice, srec_error *error);
 
 /*! Add a slice's feature estimates. \param mean, deviation (n) posterior mean and standard deviation in units of the

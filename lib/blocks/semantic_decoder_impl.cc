@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -138,7 +139,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     void add_slices(const slices& body, srec_error& error)
     {
         if (srec_decoder_begin(d_decoder.get(), &body.common, &error) != SREC_OK)
-            throw std::runtime_error(error.message);
+            throw std::runtime_error(stopping() ? "the flowgraph is stopping" : error.message);
         for (const auto& [number, msg] : body.came) {
             if (stopping())
                 throw std::runtime_error("the flowgraph is stopping");
@@ -159,8 +160,9 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         srec_error error{};
         const auto start = clock::now();
         add_slices(body, error);
-        std::vector<uint8_t> pixels((size_t)s.width * s.height * s.channels);
-        const srec_image image{ s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.data() };
+        const size_t n_bytes = (size_t)s.width * s.height * s.channels;
+        const std::unique_ptr<uint8_t[]> pixels(new uint8_t[n_bytes]); /* not zeroed: of a huge picture that takes seconds */
+        const srec_image image{ s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.get() };
         srec_decoder_report report;
         if (srec_decoder_run(d_decoder.get(), &image, &report, &error) != SREC_OK)
             throw std::runtime_error(stopping() ? "the flowgraph is stopping" : error.message);
@@ -179,7 +181,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         meta = put_u64(meta, "slices_lost", report.slices_lost);
         meta = put_real(meta, "mean_deviation", report.mean_deviation);
         meta = put_real(meta, "decode_s", std::chrono::duration<double>(clock::now() - start).count());
-        return pmt::cons(body.figures.put_into(meta), pmt::init_u8vector(pixels.size(), pixels));
+        return pmt::cons(body.figures.put_into(meta), pmt::init_u8vector(n_bytes, pixels.get()));
     }
 
     /* The same; a picture larger than this machine's memory is no reason to end the flowgraph. \return a null pointer, and \p why filled */

@@ -77,6 +77,26 @@ static void linear(const srec_linear *l, unsigned channels, const float *mean, c
     }
 }
 
+/* Every patch is lost until its slice comes: the prior at the lowest step. \return false: cancelled */
+static bool lose_all(const srec_decoder *d, srec_feature_format format)
+{
+    const size_t channels = d->model->channels;
+    float *feature = d->feature.data;
+    float *deviation = d->deviation.data;
+    for (size_t row = 0; row < d->rows; row++) {
+        if (srec_is_cancelled(&d->compute))
+            return false;
+        for (size_t p = row * d->cols; p < (row + 1) * d->cols; p++) {
+            deviation[p] = 1.0f;
+            if (p == 0)
+                linear(&d->model->mapping[format].linear[0], (unsigned)channels, NULL, NULL, feature);
+            else
+                memcpy(feature + p * channels, feature, channels * sizeof *feature);
+        }
+    }
+    return true;
+}
+
 srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_error *error)
 {
     if (!d || !slice)
@@ -93,14 +113,8 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width, slice->height);
     memset(d->received.data, 0, patches);
     memset(d->slices.data, 0, slice->n_slices);
-    for (size_t p = 0; p < patches; p++)
-        ((float *)d->deviation.data)[p] = 1.0f;
-    float *feature = d->feature.data;
-    if (patches) { /* lost until it comes: the prior at the lowest step */
-        linear(&d->model->mapping[slice->format].linear[0], channels, NULL, NULL, feature);
-        for (size_t p = 1; p < patches; p++)
-            memcpy(feature + p * channels, feature, channels * sizeof *feature);
-    }
+    if (!lose_all(d, slice->format))
+        return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
     d->picture = *slice;
     d->picture.rate_map = NULL;
     d->n_features = 0;

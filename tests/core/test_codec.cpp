@@ -207,6 +207,7 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
     LONGS_EQUAL(SREC_OK, srec_decoder_add(d, &s, mean.data(), nullptr, mean.size(), &error));
     std::vector<uint8_t> whole((size_t)side * side * 3), again(whole.size());
     const srec_image image{ side, side, 3, (size_t)side * 3, whole.data() }, other{ side, side, 3, (size_t)side * 3, again.data() };
+    p = patience{ SIZE_MAX };
     LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &image, nullptr, &error));
     const size_t calls = p.calls;
     CHECK(calls > 20);
@@ -215,7 +216,15 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
         LONGS_EQUAL(SREC_ERR_CANCELLED, srec_decoder_run(d, &other, nullptr, &error));
         LONGS_EQUAL(left + 1, p.calls);
     }
+    for (size_t left = 0; left < side / 16; left++) { /* a row of patches after the other is made ready */
+        p = patience{ left };
+        LONGS_EQUAL(SREC_ERR_CANCELLED, srec_decoder_begin(d, &s, &error));
+        LONGS_EQUAL(left + 1, p.calls);
+        LONGS_EQUAL(SREC_ERR_ARG, srec_decoder_run(d, &other, nullptr, &error));
+    }
     p = patience{ SIZE_MAX };
+    LONGS_EQUAL(SREC_OK, srec_decoder_begin(d, &s, &error));
+    LONGS_EQUAL(SREC_OK, srec_decoder_add(d, &s, mean.data(), nullptr, mean.size(), &error));
     srec_decoder_report report;
     LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &other, &report, &error));
     LONGS_EQUAL(63, report.slices_lost);

@@ -412,7 +412,7 @@ def run(args):
     if link_.error():
         raise Failure(f"{args.device}: {describe(link_.error())}")
     if link_.sink.dropped:
-        raise Failure(f"{link_.sink.dropped} pictures could not be written; the log above says why")
+        raise Failure(f"{link_.sink.dropped} picture{'s' * (link_.sink.dropped != 1)} could not be written; the log above says why")
     if not result["pictures"] and not stop and reception.finishing is None:
         raise Failure(f"no picture: {why_none(result, result['samples'])}")
     if reception.summary.passed:
