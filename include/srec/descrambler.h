@@ -9,6 +9,7 @@
 #ifndef SREC_DESCRAMBLER_H
 #define SREC_DESCRAMBLER_H
 
+#include <srec/damage.h>
 #include <srec/model.h>
 #include <srec/modem.h>
 #include <srec/scrambler.h>
@@ -39,6 +40,9 @@ SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8
  *  \param rate_map (n_patches) ladder step of each patch; their features, \p n in all, follow each other
  *  \return SREC_OK, SREC_ERR_ARG if steps and \p n do not fit */
 SREC_API srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, const uint8_t *tables, const uint8_t *rate_map, size_t n_patches, size_t n, float *mean, float *deviation);
+
+/*! What the last soft call's features say about damage; the header's figures are 0. After hard decisions all are 0. */
+SREC_API void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out);
 
 /*! Hard decisions, as the paper does: deviation 0. */
 SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream, const float *soft, size_t n, float *mean, float *deviation);

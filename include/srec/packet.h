@@ -42,6 +42,7 @@
 #ifndef SREC_PACKET_H
 #define SREC_PACKET_H
 
+#include <srec/damage.h>
 #include <srec/modem.h>
 #include <srec/scrambler.h>
 #include <srec/slice.h>
@@ -67,6 +68,7 @@ typedef struct srec_packet {
     srec_signal signal;
     srec_slice slice;          /*!< rate_map points into the decoder until its next call */
     const float *soft;         /*!< payload soft values in byte order (payload_bytes, soft_per_byte), in the decoder until its next call */
+    srec_damage damage;        /*!< the header's figures */
 } srec_packet;
 
 /*! What became of the frames offered to a decoder; each frame counts once. */

@@ -20,6 +20,7 @@
 #include <srec/burst.h>
 #include <srec/finding.h>
 #include <srec/sync.h>
+#include <srec/damage.h>
 #include <srec/descrambler.h>
 #include <srec/collector.h>
 #include <srec/decoder.h>

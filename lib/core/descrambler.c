@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "descrambler_internal.h"
 
+#include "plausibility.h"
 #include "prediction.h"
 #include "vector_math.h"
 
@@ -20,6 +21,7 @@
 #define SUM_MIN 1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
 #define BATCH 32u      /* features whose exponentials are taken together */
 #define TABLE_STRIDE (3 * 2 * VALUES)
+#define SAMPLE       8u /* one byte in so many is compared with random ones */
 #define CLASSES 41u         /* tables of predictions: by deviation in quarter octaves .. */
 #define CLASS_LOWEST (-28)  /* .. from 2^-7 to 2^3 */
 #define SURE 0.25f          /* levels of deviation: below, the byte is certain and stays as it is */
@@ -35,7 +37,11 @@ struct srec_descrambler {
     unsigned n_steps, longest;
     unsigned *ladder;  /* NULL: no covariances */
     float *covariance; /* those of all steps, one after the other */
+    uint16_t *partner;  /* (sum of ladder) srec_find_partners() of all steps, one after the other .. */
+    float *correlation; /* .. with the partner */
     float *scratch;    /* of one patch: prediction's, then six arrays of refine_patch() */
+    srec_ratios ratios; /* of the last call */
+    srec_damage damage;
 };
 
 /* A row that is a probability: finite, not negative, sum 1. */
@@ -85,6 +91,7 @@ static srec_status copy_covariance(srec_descrambler *d, const srec_priors *prior
     if (!priors->ladder || priors->n_steps < 1 || priors->n_steps > SREC_LADDER_MAX_STEPS)
         return SREC_ERR_ARG;
     size_t values = 0;
+    size_t features = 0;
     for (unsigned r = 0; r < priors->n_steps; r++) {
         const unsigned k = priors->ladder[r];
         if (!priors->covariance[r] || k < 1 || k > 4096)
@@ -96,20 +103,27 @@ static srec_status copy_covariance(srec_descrambler *d, const srec_priors *prior
             if (!(priors->covariance[r][i * (k + 1)] > 0.0f))
                 return SREC_ERR_ARG;
         values += (size_t)k * k;
+        features += k;
         if (k > d->longest)
             d->longest = k;
     }
     d->n_steps = priors->n_steps;
     d->ladder = malloc(d->n_steps * sizeof *d->ladder);
     d->covariance = malloc(values * sizeof *d->covariance);
+    d->partner = malloc(features * sizeof *d->partner);
+    d->correlation = malloc(features * sizeof *d->correlation);
     d->scratch =
         volk_malloc((srec_predict_scratch(d->longest) + 6u * d->longest) * sizeof *d->scratch, volk_get_alignment());
-    if (!d->ladder || !d->covariance || !d->scratch)
+    if (!d->ladder || !d->covariance || !d->partner || !d->correlation || !d->scratch)
         return SREC_ERR_MEMORY;
     memcpy(d->ladder, priors->ladder, d->n_steps * sizeof *d->ladder);
     float *to = d->covariance;
-    for (unsigned r = 0; r < d->n_steps; to += (size_t)d->ladder[r] * d->ladder[r], r++)
-        memcpy(to, priors->covariance[r], (size_t)d->ladder[r] * d->ladder[r] * sizeof *to);
+    for (unsigned r = 0, first = 0; r < d->n_steps; first += d->ladder[r], r++) {
+        const size_t k = d->ladder[r];
+        memcpy(to, priors->covariance[r], k * k * sizeof *to);
+        srec_find_partners(to, k, d->partner + first, d->correlation + first);
+        to += k * k;
+    }
     return SREC_OK;
 }
 
@@ -154,6 +168,8 @@ void srec_descrambler_free(srec_descrambler *d)
     volk_free(d->scratch);
     free(d->ladder);
     free(d->covariance);
+    free(d->partner);
+    free(d->correlation);
     free(d);
 }
 
@@ -264,8 +280,8 @@ SREC_CLONES static void likelihood_amplitude(float c, float precision, float *re
 }
 
 /* Posterior moments: ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on.
- * \return false if the sums are too small to trust */
-static bool posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean,
+ * \return the evidence, sum of prior times likelihood; 0 if the sums are too small to trust */
+static float posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean,
                       float *deviation)
 {
     const float *p = d->tables + (size_t)table * TABLE_STRIDE + (VALUES - key) % VALUES;
@@ -274,11 +290,11 @@ static bool posterior(const srec_descrambler *d, const float *likelihood, unsign
     volk_32f_x2_dot_prod_32f(&s1, likelihood, p + 2 * VALUES, VALUES);
     volk_32f_x2_dot_prod_32f(&s2, likelihood, p + 4 * VALUES, VALUES);
     if (!(s0 > SUM_MIN))
-        return false;
+        return 0.0f;
     float m = s1 / s0, variance = s2 / s0 - m * m;
     *mean = m;
     *deviation = variance > 0.0f ? sqrtf(variance) : 0.0f;
-    return true;
+    return s0;
 }
 
 /* Products of likelihoods are subnormal all the time once the SNR is good. They count nothing there (SUM_MIN), and some
@@ -303,7 +319,25 @@ static void restore_subnormals(unsigned was)
 #endif
 }
 
-static srec_status check(const srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n,
+/* Evidence if the byte is random: mean of the likelihood of all 256 values. */
+static float evidence_of_random(const float *zero, const float *one)
+{
+    float sum[8];
+    for (unsigned b = 0; b < 8; b++)
+        sum[b] = zero[b] + one[b];
+    return (sum[0] * sum[1]) * (sum[2] * sum[3]) * ((sum[4] * sum[5]) * (sum[6] * sum[7])) / VALUES;
+}
+
+static void forget_damage(srec_descrambler *d)
+{
+    d->damage = (srec_damage){ 0 };
+    memset(&d->ratios, 0, sizeof d->ratios);
+}
+
+void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out) { *out = d->damage; }
+
+/* Also forgets what the last call measured. */
+static srec_status check(srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n,
                          const float *mean, const float *deviation)
 {
     if (!d || (n && (!soft || !tables || !mean || !deviation)))
@@ -311,6 +345,7 @@ static srec_status check(const srec_descrambler *d, const float *soft, const uin
     for (size_t i = 0; i < n; i++)
         if (tables[i] >= d->n_tables)
             return SREC_ERR_ARG;
+    forget_damage(d);
     return SREC_OK;
 }
 
@@ -346,9 +381,14 @@ srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, 
             bit_likelihoods(soft + 8 * i, 8 * (n - i < BATCH ? n - i : BATCH), zero, one);
         const uint8_t key = keystream ? keystream[i] : 0;
         likelihood_llr(zero + 8 * j, one + 8 * j, likelihood);
-        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+        const float evidence = posterior(d, likelihood, tables[i], key, mean + i, deviation + i);
+        if (!(evidence > 0.0f))
             srec_descrambler_exact_llr(d, key, soft + 8 * i, tables[i], mean + i, deviation + i);
+        if (i % SAMPLE == 0)
+            srec_ratios_add(&d->ratios, evidence_of_random(zero + 8 * j, one + 8 * j) / evidence);
     }
+    d->damage.features = (double)n;
+    d->damage.features_random = (double)n * srec_ratios_random_share(&d->ratios);
     restore_subnormals(was);
     return SREC_OK;
 }
@@ -364,9 +404,17 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     for (size_t i = 0; i < n; i++) {
         const uint8_t key = keystream ? keystream[i] : 0;
         of_amplitude(soft + 2 * i, likelihood);
-        if (!posterior(d, likelihood, tables[i], key, mean + i, deviation + i))
+        const float evidence = posterior(d, likelihood, tables[i], key, mean + i, deviation + i);
+        if (!(evidence > 0.0f))
             srec_descrambler_exact_amplitude(d, key, soft + 2 * i, tables[i], mean + i, deviation + i);
+        if (i % SAMPLE == 0) {
+            float random;
+            volk_32f_accumulator_s32f(&random, likelihood, VALUES);
+            srec_ratios_add(&d->ratios, random / (VALUES * evidence));
+        }
     }
+    d->damage.features = (double)n;
+    d->damage.features_random = (double)n * srec_ratios_random_share(&d->ratios);
     restore_subnormals(was);
     return SREC_OK;
 }
@@ -435,6 +483,28 @@ static void refine_patch(const srec_descrambler *d, const float *covariance, siz
     }
 }
 
+/* Before refine_patch(), which makes features related. */
+static void relate_patches(srec_descrambler *d, const uint8_t *rate_map, size_t n_patches, const float *mean,
+                           const float *deviation)
+{
+    unsigned first[SREC_LADDER_MAX_STEPS] = { 0 }; /* of each step's partners */
+    const float *variance[SREC_LADDER_MAX_STEPS];
+    variance[0] = d->covariance;
+    for (unsigned r = 1; r < d->n_steps; r++) {
+        first[r] = first[r - 1] + d->ladder[r - 1];
+        variance[r] = variance[r - 1] + (size_t)d->ladder[r - 1] * d->ladder[r - 1];
+    }
+    size_t at = 0;
+    for (size_t p = 0; p < n_patches; p++) {
+        const unsigned step = rate_map[p];
+        const size_t k = d->ladder[step];
+        const float *before = p && rate_map[p - 1] == step ? mean + at - k : NULL;
+        srec_relate(mean + at, deviation + at, before, d->partner + first[step], d->correlation + first[step], k,
+                    variance[step][0], &d->damage);
+        at += k;
+    }
+}
+
 srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
                                   const float *soft, const uint8_t *tables, const uint8_t *rate_map, size_t n_patches,
                                   size_t n, float *mean, float *deviation)
@@ -457,6 +527,7 @@ srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulatio
                                                                                          mean, deviation);
     if (status != SREC_OK || !d->ladder)
         return status;
+    relate_patches(d, rate_map, n_patches, mean, deviation);
     const float *covariances[SREC_LADDER_MAX_STEPS], *at = d->covariance;
     for (unsigned r = 0; r < d->n_steps; at += (size_t)d->ladder[r] * d->ladder[r], r++)
         covariances[r] = at;
@@ -484,6 +555,7 @@ srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulatio
     unsigned soft_per_byte = srec_modem_soft_per_byte(modulation);
     if (!d || !soft_per_byte || (n && (!soft || !mean || !deviation)))
         return SREC_ERR_ARG;
+    forget_damage(d);
     uint8_t c[VALUES];
     for (size_t done = 0; done < n;) {
         size_t length = n - done < sizeof c ? n - done : sizeof c;

@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "convolutional.h"
 #include "key_internal.h"
+#include "plausibility.h"
 #include "ratemap.h"
 #include "replay.h"
 
@@ -96,6 +97,15 @@ static srec_status write_field(srec_modulation m, const uint8_t *in, size_t n, u
     return SREC_OK;
 }
 
+/* LLR of bit j of a field on the air. pam256: antipodal amplitudes, LLR = 2 a y / variance */
+static float field_llr(srec_modulation m, const float *soft, size_t j)
+{
+    if (m != SREC_PAM256)
+        return soft[j];
+    const float variance = soft[2 * j + 1] > 1e-9f ? soft[2 * j + 1] : 1e-9f;
+    return (255.0f - 2.0f * AMPLITUDE_ONE) * SREC_PAM256_STEP * soft[2 * j] / variance;
+}
+
 /* \param soft (field_bytes(m, n), soft per byte) */
 static srec_status read_field(srec_modulation m, const float *soft, size_t n, uint8_t *out)
 {
@@ -108,11 +118,7 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
     for (unsigned r = 0; r < repeat; r++) {
         size_t at = r * (coded / repeat + 1) % coded;
         for (size_t i = 0; i < coded; i++, j++) {
-            if (m == SREC_PAM256) { /* antipodal amplitudes: LLR = 2 a y / variance */
-                float l = (255.0f - 2.0f * AMPLITUDE_ONE) * SREC_PAM256_STEP * soft[2 * j] / (soft[2 * j + 1] > 1e-9f ? soft[2 * j + 1] : 1e-9f);
-                llr[at] += l;
-            } else
-                llr[at] += soft[j];
+            llr[at] += field_llr(m, soft, j);
             at = at + stride >= coded ? at + stride - coded : at + stride;
         }
     }
@@ -120,6 +126,24 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
         if (disperse(&state))
             llr[i] = -llr[i];
     srec_status status = srec_conv_decode(llr, n, out);
+    free(llr);
+    return status;
+}
+
+/* Compare what came of a field with its known content. \param soft as read_field() \param content (n) */
+static srec_status count_field_errors(srec_modulation m, const float *soft, const uint8_t *content, size_t n, srec_damage *damage)
+{
+    const size_t bits = field_bits(m, n);
+    uint8_t *sent = malloc(field_bytes(m, n));
+    float *llr = malloc(bits * sizeof *llr);
+    srec_status status = sent && llr ? write_field(m, content, n, sent) : SREC_ERR_MEMORY;
+    for (size_t j = 0; status == SREC_OK && j < bits; j++) {
+        const bool one = m == SREC_PAM256 ? sent[j] == AMPLITUDE_ONE : sent[j >> 3] >> (7 - (j & 7)) & 1;
+        llr[j] = one ? -field_llr(m, soft, j) : field_llr(m, soft, j);
+    }
+    if (status == SREC_OK)
+        srec_count_header_errors(llr, bits, damage);
+    free(sent);
     free(llr);
     return status;
 }
@@ -417,56 +441,79 @@ size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal)
     return field_bytes(m, SREC_SIGNAL_BYTES) + field_bytes(m, signal->header_bytes);
 }
 
-/* Signal field and header of a frame, authenticated and decrypted. \param[out] plain (HEADER_MAX) */
-static srec_status open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *s, uint8_t *plain, size_t *n_plain)
+/* Signal field and header of a frame. */
+typedef struct {
+    srec_signal signal;
+    size_t n_plain;
+    uint8_t field[SREC_SIGNAL_BYTES]; /* as sent */
+    uint8_t sealed[HEADER_MAX + TAG]; /* (signal.header_bytes) as sent */
+    uint8_t plain[HEADER_MAX];        /* (n_plain) */
+} head;
+
+/* Decode, authenticate and decrypt. */
+static srec_status open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes, head *h)
 {
-    uint8_t field[SREC_SIGNAL_BYTES], sealed[HEADER_MAX + TAG], key[SREC_KEY_BYTES], nonce[12];
-    if (n_bytes < field_bytes(m, sizeof field))
+    uint8_t key[SREC_KEY_BYTES], nonce[12];
+    if (n_bytes < field_bytes(m, sizeof h->field))
         return SREC_ERR_TRUNCATED;
-    srec_status status = read_field(m, soft, sizeof field, field);
+    srec_status status = read_field(m, soft, sizeof h->field, h->field);
     if (status == SREC_OK)
-        status = read_signal(m, field, s);
+        status = read_signal(m, h->field, &h->signal);
     if (status != SREC_OK)
         return status;
-    if (n_bytes < srec_packet_head_bytes(m, s))
+    if (n_bytes < srec_packet_head_bytes(m, &h->signal))
         return SREC_ERR_TRUNCATED;
-    status = read_field(m, soft + field_bytes(m, sizeof field) * srec_modem_soft_per_byte(m), s->header_bytes, sealed);
+    status = read_field(m, soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m), h->signal.header_bytes, h->sealed);
     if (status == SREC_OK)
-        status = srec_key_derive_header(master, s->session, key);
+        status = srec_key_derive_header(master, h->signal.session, key);
     if (status != SREC_OK)
         return status;
-    srec_packet_nonce(s->packet, nonce);
+    srec_packet_nonce(h->signal.packet, nonce);
     unsigned long long length;
-    const bool authentic = crypto_aead_chacha20poly1305_ietf_decrypt(plain, &length, NULL, sealed, s->header_bytes, field, sizeof field, nonce, key) == 0;
+    const bool authentic = crypto_aead_chacha20poly1305_ietf_decrypt(h->plain, &length, NULL, h->sealed, h->signal.header_bytes, h->field,
+                                                                     sizeof h->field, nonce, key) == 0;
     sodium_memzero(key, sizeof key);
-    *n_plain = authentic ? (size_t)length : 0;
+    h->n_plain = authentic ? (size_t)length : 0;
     return authentic ? SREC_OK : SREC_ERR_AUTH;
+}
+
+/* Of an authentic head: its bits as received, against those that were sent. */
+static srec_status count_head_errors(srec_modulation m, const float *soft, const head *h, srec_damage *damage)
+{
+    const float *header = soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m);
+    *damage = (srec_damage){ 0 };
+    const srec_status status = count_field_errors(m, soft, h->field, sizeof h->field, damage);
+    return status == SREC_OK ? count_field_errors(m, header, h->sealed, h->signal.header_bytes, damage) : status;
 }
 
 srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *out)
 {
-    uint8_t plain[HEADER_MAX];
-    size_t n_plain;
+    head h;
     if (!key || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
         return SREC_ERR_ARG;
-    return open_head(key, m, soft, n_bytes, out, plain, &n_plain);
+    h.signal = (srec_signal){ 0 };
+    const srec_status status = open_head(key, m, soft, n_bytes, &h);
+    if (h.signal.frame_bytes)
+        *out = h.signal;
+    return status;
 }
 
 static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
 {
-    uint8_t plain[HEADER_MAX];
-    size_t n_plain;
-    srec_signal s;
-    srec_status status = open_head(d->key, m, soft, n_bytes, &s, plain, &n_plain);
+    head h;
+    srec_status status = open_head(d->key, m, soft, n_bytes, &h);
     if (status != SREC_OK)
         return status;
+    const srec_signal s = h.signal;
     if (n_bytes < s.frame_bytes)
         return SREC_ERR_TRUNCATED;
     status = srec_replay_accept(d->received, s.session, s.packet);
     if (status != SREC_OK)
         return status;
     out->signal = s;
-    status = parse_header(d, plain, n_plain, &s, &out->slice);
+    status = parse_header(d, h.plain, h.n_plain, &s, &out->slice);
+    if (status == SREC_OK)
+        status = count_head_errors(m, soft, &h, &out->damage);
     if (status != SREC_OK)
         return status;
     const unsigned per_byte = srec_modem_soft_per_byte(m);

@@ -90,7 +90,8 @@ TEST_GROUP(painting)
     double psnr_of_target(std::vector<uint8_t> picture)
     {
         double psnr = 0;
-        const srec_image a = { SIDE, SIDE, 3, SIDE * 3, target.data() }, b = { SIDE, SIDE, 3, SIDE * 3, picture.data() };
+        const srec_image a = { SIDE, SIDE, 3, SIDE * 3, target.data() },
+                         b = { SIDE, SIDE, 3, SIDE * 3, picture.data() };
         LONGS_EQUAL(SREC_OK, srec_psnr(&a, &b, &psnr));
         return psnr;
     }
@@ -118,7 +119,8 @@ TEST(painting, without_the_order_the_target_does_not_appear_and_with_it_it_would
     for (unsigned half = 0; half < 2; half++) { /* learn the order by sending each index, byte by byte */
         for (size_t i = 0; i < known.size(); i++)
             marks[i] = (uint8_t)(i >> 8 * half);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_scramble(scrambler, 7, SREC_CIPHER_NONE, marks.data(), places.data(), places.size()));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_scramble(scrambler, 7, SREC_CIPHER_NONE, marks.data(), places.data(),
+                                                     places.size()));
         for (size_t i = 0; i < places.size(); i++)
             order[i] |= (size_t)places[i] << 8 * half;
     }
@@ -126,8 +128,9 @@ TEST(painting, without_the_order_the_target_does_not_appear_and_with_it_it_would
         const double before = psnr_of_target(decoded(known));
         const double stranger = psnr_of_target(painted(cipher, guessed));
         const double insider = psnr_of_target(painted(cipher, order));
-        printf("cipher %s: PSNR of the target %.1f dB unpainted, %.1f dB painted, %.1f dB painted with the order known\n",
-               srec_cipher_name(cipher), before, stranger, insider);
+        printf(
+            "cipher %s: PSNR of the target %.1f dB unpainted, %.1f dB painted, %.1f dB painted with the order known\n",
+            srec_cipher_name(cipher), before, stranger, insider);
         CHECK(stranger < 12);
         CHECK(insider > 30);
     }
