@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "damage.h"
 #include "guard.h"
 
 #include <gnuradio/io_signature.h>
@@ -88,8 +89,13 @@ class descrambler_impl : public guarded<descrambler>
                                           : srec_descrambler_hard(d, modulation, key, soft, n, mean, deviation);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
+        srec_damage damage;
+        srec_descrambler_damage(d, &damage);
+        const srec_damage header = get_damage(meta);
+        srec_damage_add(&damage, &header);
+        const pmt::pmt_t out = put_damage(meta, damage);
         /* deviations of 0 that mean nothing: the decoder is told */
-        message_port_pub(d_out, pmt::cons(d_soft ? meta : put(meta, "soft", pmt::PMT_F), pmt::init_f32vector(2 * n, estimate)));
+        message_port_pub(d_out, pmt::cons(d_soft ? out : put(out, "soft", pmt::PMT_F), pmt::init_f32vector(2 * n, estimate)));
     }
 
 public:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "damage.h"
 #include "guard.h"
 
 #include <gnuradio/io_signature.h>
@@ -87,6 +88,7 @@ class packet_decoder_impl : public guarded<packet_decoder>
         meta = put_u64(meta, "packet", packet.signal.packet);
         meta = put(meta, "cipher", pmt::mp(srec_cipher_name(packet.signal.cipher)));
         meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        meta = put_damage(meta, packet.damage);
         if (pmt::is_dict(d_burst) && !pmt::is_null(d_burst))
             meta = put(meta, "burst", d_burst);
         message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft)));

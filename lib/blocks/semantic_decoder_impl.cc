@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "damage.h"
 #include "guard.h"
 
 #include <gnuradio/io_signature.h>
@@ -54,6 +55,7 @@ struct slices {
     std::map<uint32_t, pmt::pmt_t> came;     /* estimates by slice */
     size_t bytes = 0;
     burst_figures figures;
+    srec_damage damage{};
     std::string cipher;                      /* "none" if any of the packets came in clear */
     const clock::time_point begun = clock::now();
     size_t n_shown = 0;                      /* slices in the last picture so far */
@@ -69,8 +71,11 @@ struct slices {
         pmt::pmt_t& place = came[slice];
         if (place)
             bytes -= size_of(place);
-        else
+        else {
+            const srec_damage part = get_damage(pmt::car(estimate));
+            srec_damage_add(&damage, &part);
             figures.add(pmt::dict_ref(pmt::car(estimate), pmt::mp("burst"), pmt::PMT_NIL));
+        }
         place = estimate;
         bytes += size_of(estimate);
         if (const std::string name = get_text(pmt::car(estimate), "cipher"); cipher != "none" && !name.empty())
@@ -181,7 +186,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         meta = put_u64(meta, "slices_lost", report.slices_lost);
         meta = put_real(meta, "mean_deviation", report.mean_deviation);
         meta = put_real(meta, "decode_s", std::chrono::duration<double>(clock::now() - start).count());
-        return pmt::cons(body.figures.put_into(meta), pmt::init_u8vector(n_bytes, pixels.get()));
+        meta = put_damage_figures(body.figures.put_into(meta), body.damage);
+        return pmt::cons(meta, pmt::init_u8vector(n_bytes, pixels.get()));
     }
 
     /* The same; a picture larger than this machine's memory is no reason to end the flowgraph. \return a null pointer, and \p why filled */

@@ -32,7 +32,7 @@ END = pmt.cons(pmt.to_pmt({"eof": True}), pmt.init_u8vector(0, []))
 # --- PDUs ---------------------------------------------------------------------------------------------------------
 
 def _value(value):
-    if isinstance(value, (bool, str, float)):
+    if isinstance(value, (bool, str, float, dict)):
         return pmt.to_pmt(value)
     if isinstance(value, (int, np.integer)):
         return pmt.from_uint64(int(value))

@@ -136,8 +136,20 @@ class qa_descrambler(BlockCase):
         (out,), _ = self.run_block([msg])
         sent, got = meta_of(msg), meta_of(out)
         np.testing.assert_array_equal(sent.pop("rate_map"), got.pop("rate_map"))
+        self.assertEqual(got.pop("damage")["features"], plain.size)
         self.assertEqual(sent, got)
         self.assertEqual(data_of(out).size, 2 * plain.size)
+
+    def test_the_damage_figures_of_the_header_pass_and_those_of_the_features_are_added(self):
+        msg, plain = soft_slice()
+        (out,), _ = self.run_block([with_meta(msg, damage={"header_bits": 800.0, "header_errors": 90.0, "header_errors_tolerated": 10.0})])
+        damage = meta_of(out)["damage"]
+        self.assertEqual([damage[key] for key in ("header_bits", "header_errors", "header_errors_tolerated")], [800, 90, 10])
+        self.assertTrue(damage["suspect"])
+        self.assertGreater(damage["within_expected"], 0)
+        for broken in (7, "x", {"header_errors": "many"}):
+            (out,), _ = self.run_block([with_meta(msg, damage=broken)])
+            self.assertFalse(meta_of(out)["damage"]["suspect"])
 
     def test_packets_and_sessions_in_any_order_have_their_own_keystream(self):
         order = ((1, 1), (1, 0), (2, 0), (1, 0), (1, 1))

@@ -98,6 +98,17 @@ class qa_receiver(gr_unittest.TestCase):
         self.assertGreater(packets[-1]["accepted"], 0)
         self.assertLess(self.psnr(sink), 14)
 
+    def test_a_replaced_payload_and_noise_measured_3_dB_too_low_are_suspect(self):
+        self.path = os.path.join(ROOT, "examples", "raccoon.webp")
+        for suspect, snr, named in ((False, 6, {"snr_db": 6}), (True, 6, {"snr_db": 9}), (True, 12, {"snr_db": 12, "payload_key": "seed:2"})):
+            meta = self.link(symbols_in("seed:1", **named), snr)[0].pictures[-1][1]
+            print({key: meta[key] for key in ("header_errors", "header_errors_expected", "random_percent", "relation", "suspect")})
+            self.assertEqual(meta["suspect"], suspect)
+            self.assertEqual(abs(meta["relation"]) < 0.1, "payload_key" in named)
+        meta = self.link(symbols_in("seed:1", snr_db=12, soft=False))[0].pictures[-1][1]
+        self.assertNotIn("random_percent", meta)
+        self.assertFalse(meta["suspect"])
+
     def test_soft_decisions_beat_hard_ones_and_the_setter_holds(self):
         soft = self.psnr(self.link(symbols_in("seed:1", snr_db=5), 5)[0])
         receiver = symbols_in("seed:1", snr_db=5)
