@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec receive --state: recordings of what was received before a restart are refused."""
+"""srec receive: recordings of what was received before a restart are refused (--state); tampered payloads are reported."""
+import json
 import os
 import signal
 import stat
@@ -7,11 +8,13 @@ import subprocess
 import sys
 import unittest
 
+from gnuradio import blocks, gr, srec
 from gnuradio.srec import sigmf
 from waiting import wait_for
 
-from test_link import SREC, TIMEOUT, Case, run
+from test_link import SPS, SREC, TIMEOUT, Case, run
 
+RACCOON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "raccoon.webp")
 EMPTY = 38  # bytes of a state without sessions
 
 
@@ -80,6 +83,34 @@ class State(Case):
     def test_a_place_that_cannot_be_written_and_the_key_file_itself_are_refused(self):
         self.assertIn("/no/such/folder", self.refused("--state", "/no/such/folder/state"))
         self.assertIn("--key", self.refused("--state", self.key, code=2))
+
+
+class Damage(Case):
+    def transmit(self, path, payload_key):
+        """Bursts to a file of samples: headers under self.key, payloads as scrambled with payload_key."""
+        top = gr.top_block()
+        source, encoder = srec.image_source(RACCOON), srec.semantic_encoder()
+        scrambler, packer, mapper = srec.scrambler(payload_key, session=7), srec.packet_encoder(self.key), srec.mapper()
+        shaper, channel = srec.burst_shaper(SPS, tail=20000), srec.impairments(noise_power=0.02)
+        for before, after, port in ((source, encoder, "pdus"), (encoder, scrambler, "in"), (scrambler, packer, "in"), (packer, mapper, "pdus")):
+            top.msg_connect(before, "pdus" if before is source else "out", after, port)
+        top.msg_connect(mapper, "info", source, "next")
+        top.msg_connect(encoder, "info", source, "next")
+        top.connect(mapper, shaper, channel, blocks.file_sink(gr.sizeof_gr_complex, path))
+        top.run()
+
+    def test_a_payload_that_is_not_the_senders_is_reported_in_one_line_and_in_the_figures(self):
+        for payload_key, suspect in ((self.key, 0), (self.other_key, 1)):
+            path, out, figures = self.path(f"samples{suspect}"), self.folder(), self.path(f"figures{suspect}")
+            self.transmit(path, payload_key)
+            done = self.passes("receive", "--key", self.key, "--device", "file:" + path, "--format", "cf32_le", "--out", out, "--status", "0",
+                               "--json", figures)
+            with open(figures, encoding="utf-8") as file:
+                told = json.load(file)
+            print({key: told[key] for key in ("header_errors", "header_errors_expected", "random_percent", "relation")})
+            self.assertEqual((told["pictures"], told["pictures_suspect"]), (1, suspect))
+            self.assertEqual(done.stderr.decode().count("payload tampered or channel worse than measured"), suspect)
+            self.assertEqual(self.metadata(out)[0]["suspect"], bool(suspect))
 
 
 if __name__ == "__main__":

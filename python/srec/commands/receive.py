@@ -209,17 +209,21 @@ class Summary:
     """Figures of the pictures so far."""
 
     def __init__(self):
-        self.pictures = self.partial = self.in_clear = self.lost = self.enhanced = self.passed = 0
+        self.pictures = self.partial = self.in_clear = self.suspect = self.lost = self.enhanced = self.passed = 0
+        self.header_errors = self.header_errors_expected = 0.0
         self._sums = {}
 
     def add(self, told):
         self.pictures += 1
         self.partial += told.get("patches_lost", 0) > 0
         self.in_clear += told.get("cipher") == "none"
+        self.suspect += told.get("suspect", False)
+        self.header_errors += told.get("header_errors", 0)
+        self.header_errors_expected += told.get("header_errors_expected", 0)
         self.lost += told.get("slices_lost", 0)
         self.enhanced += told.get("enhanced", False)
         self.passed += told.get("enhance_skipped", False)
-        for key in ("enhance_s", "snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
+        for key in ("enhance_s", "random_percent", "relation", "snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
             if key in told:
                 n, total = self._sums.get(key, (0, 0.0))
                 self._sums[key] = (n + 1, total + told[key])
@@ -242,6 +246,17 @@ def picture_line(told):
         text += f", enhanced in {told['enhance_s']:.2f} s"
     if told.get("cipher") == "none":
         text += ", sent in clear"
+    return text
+
+
+def suspicion(told):
+    """A suspect picture's metadata -> text"""
+    text = (f"picture {told['number']}: payload tampered or channel worse than measured: {told['header_errors']:.0f} header bits wrong,"
+            f" {told['header_errors_expected']:.1f} expected")
+    if "random_percent" in told:
+        text += f"; {told['random_percent']:.0f} % of the features look random"
+    if "relation" in told:
+        text += f"; relation {told['relation']:.2f}, 1 expected"
     return text
 
 
@@ -286,6 +301,8 @@ class Reception:
         if told.get("event") == "picture":
             self.summary.add(told)
             print(picture_line(told), flush=True)
+            if told.get("suspect"):
+                print(f"srec receive: {suspicion(told)}", file=sys.stderr)
             if self.hooks and told.get("path"):
                 self.hooks.put(self.link.sink.path(told["number"]))  # the metadata's is text, which a name need not be
         return True
@@ -376,6 +393,9 @@ def figures(reception):
     args, link_, hooks, summary = reception.args, reception.link, reception.hooks, reception.summary
     level, counters = reception.levels.figures(), link_.counters()
     return {"pictures": summary.pictures, "pictures_partial": summary.partial, "pictures_in_clear": summary.in_clear,
+            "pictures_suspect": summary.suspect, "header_errors": round(summary.header_errors),
+            "header_errors_expected": link.number(summary.header_errors_expected), "random_percent": summary.mean("random_percent"),
+            "relation": summary.mean("relation"),
             "pictures_enhanced": summary.enhanced, "pictures_not_enhanced_in_time": summary.passed, "enhance_s": summary.mean("enhance_s"),
             "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
             "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
