@@ -145,7 +145,7 @@ class qa_sr_enhancer(BlockCase):
         large, array = picture(0, 4096, 4096)
         block = srec.sr_enhancer(MODELS[1], threads=1)
         tb = gr.top_block()
-        out, info = Collector(tb, block, "pdus"), Collector(tb, block, "info")
+        out = Collector(tb, block, "pdus")
         tb.start()
         post(block, "in", large)
         wait_for(lambda: srec.busy_s(block.to_basic_block()) > 0, "the network to run")

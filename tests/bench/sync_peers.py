@@ -6,7 +6,6 @@ preamble and pulse. Needs libliquid-dev when building.
 Prints for each SNR and carrier offset: share of bursts found within 2 symbols, false detections, and how many Msamples a second each takes.
 """
 import json
-import math
 import os
 import subprocess
 import sys

@@ -8,7 +8,6 @@ import tempfile
 import unittest
 
 import numpy as np
-from gnuradio import srec
 from PIL import Image
 
 SREC = os.environ["SREC_COMMAND"]

@@ -15,7 +15,7 @@ from gnuradio import gr, srec
 from gnuradio.srec import sigmf
 from PIL import Image
 
-from test_link import SPS, Case, wait_for, waves
+from test_link import SPS, Case, wait_for
 
 SREC = os.environ["SREC_COMMAND"]
 END_S = 5.0  # from a signal to the end, as documented
