@@ -21,10 +21,14 @@ def main(picture, path):
     app = application()
     top = gr.top_block()
     source = srec.image_source(picture, repeat=True, in_flight=1)
-    transmitter, channel = srec.transmitter("seed:1", frame_bytes=2000, samples_per_symbol=0), srec.channel("awgn", SNR_DB, 1, loss=LOSS)
+    transmitter, channel = srec.transmitter("seed:1", frame_bytes=2000, samples_per_symbol=0), srec.channel(
+        "awgn", SNR_DB, 1, loss=LOSS
+    )
     air = blocks.throttle(gr.sizeof_gr_complex, SYMBOLS_PER_S)
-    receivers = {"bob": srec.receiver("seed:1", snr_db=SNR_DB, progress=0.1, samples_per_symbol=0),
-                 "eve": srec.receiver("seed:1", snr_db=SNR_DB, progress=0.1, samples_per_symbol=0, payload_key="seed:2")}
+    receivers = {
+        "bob": srec.receiver("seed:1", snr_db=SNR_DB, progress=0.1, samples_per_symbol=0),
+        "eve": srec.receiver("seed:1", snr_db=SNR_DB, progress=0.1, samples_per_symbol=0, payload_key="seed:2"),
+    }
     view = srec.image_view(snr_db=SNR_DB)
     view.qwidget().resize(1100, 360)
     view.qwidget().show()

@@ -19,8 +19,8 @@ static void take_burst(void *context, const srec_burst *burst)
     burst_reader *reader = context;
     printf("burst: SNR %.1f dB, carrier offset %.4f of the symbol rate\n", (double)burst->snr_db, (double)burst->cfo);
     if (reader->status == SREC_OK)
-        reader->status = receiver_frame(reader->chain, burst->iq, burst->gain_iq, burst->n0, burst->n_symbols,
-                                        &reader->error);
+        reader->status =
+            receiver_frame(reader->chain, burst->iq, burst->gain_iq, burst->n0, burst->n_symbols, &reader->error);
 }
 
 /* Pushes the whole file through the synchroniser, which calls take_burst(). */

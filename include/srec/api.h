@@ -11,7 +11,7 @@
 
 #ifdef __cplusplus
 #define SREC_BEGIN_DECLS extern "C" {
-#define SREC_END_DECLS }
+#define SREC_END_DECLS   }
 #else
 #define SREC_BEGIN_DECLS
 #define SREC_END_DECLS

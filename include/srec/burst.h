@@ -2,15 +2,22 @@
 /*! \file
  *  The waveform: one burst carries one frame. docs/waveform.md draws it and lists its figures.
  *
- *      +-------+----------+----------+------------------+--------+------------------+--------+-- ... --+--------+-------+
- *      | guard | up chirp | down     | frame symbols    | pilots | frame symbols    | pilots |         | pilots | guard |
- *      | 32    | 128      | chirp 128| 248              | 8      | 248              | 8      | <= 248  | 8      | 32    |
- *      +-------+----------+----------+------------------+--------+------------------+--------+-- ... --+--------+-------+
+ *      +-------+----------+----------+------------------+--------+------------------+--------+-- ...
+ *      --+--------+-------+
+ *      | guard | up chirp | down     | frame symbols    | pilots | frame symbols    | pilots |         | pilots |
+ *      guard |
+ *      | 32    | 128      | chirp 128| 248              | 8      | 248              | 8      | <= 248  | 8      |
+ *      32    |
+ *      +-------+----------+----------+------------------+--------+------------------+--------+-- ...
+ *      --+--------+-------+
  *
- *  Chirps: exp(-j pi n^2 / 128), n = 0 .. 127, and its conjugate (Zadoff-Chu, roots 1 and -1): a carrier offset moves the
- *  correlation peaks of the two apart by equal amounts in opposite directions, so one search gives delay and offset.
+ *  Chirps: exp(-j pi n^2 / 128), n = 0 .. 127, and its conjugate (Zadoff-Chu, roots 1 and -1): a carrier offset
+ *  moves the
+ *  correlation peaks of the two apart by equal amounts in opposite directions, so one search gives delay and
+ *  offset.
  *  Pilots: QPSK from the sequence of x^15 + x^14 + 1, period 64 symbols. Every symbol has Es = 1.
- *  Shaping: root raised cosine, truncated to +-SREC_BURST_SPAN symbols. Samples have unit mean power, so Es / N0 = samples per
+ *  Shaping: root raised cosine, truncated to +-SREC_BURST_SPAN symbols. Samples have unit mean power, so Es / N0 =
+ *  samples per
  *  symbol / noise variance of a complex sample. */
 #ifndef SREC_BURST_H
 #define SREC_BURST_H
@@ -21,12 +28,12 @@
 
 SREC_BEGIN_DECLS
 
-#define SREC_BURST_CHIRP 128u
+#define SREC_BURST_CHIRP    128u
 #define SREC_BURST_PREAMBLE (2u * SREC_BURST_CHIRP)
-#define SREC_BURST_DATA 248u   /*!< frame symbols between pilots */
-#define SREC_BURST_PILOTS 8u
-#define SREC_BURST_GUARD 32u   /*!< symbols of silence before and after */
-#define SREC_BURST_SPAN 10u    /*!< the pulse reaches so many symbols to each side */
+#define SREC_BURST_DATA     248u /*!< frame symbols between pilots */
+#define SREC_BURST_PILOTS   8u
+#define SREC_BURST_GUARD    32u /*!< symbols of silence before and after */
+#define SREC_BURST_SPAN     10u /*!< the pulse reaches so many symbols to each side */
 
 typedef struct srec_waveform {
     unsigned samples_per_symbol; /*!< 2 .. 16 */

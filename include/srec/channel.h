@@ -14,13 +14,16 @@ SREC_BEGIN_DECLS
 
 typedef enum srec_channel_kind {
     SREC_CHANNEL_AWGN = 0,
-    SREC_CHANNEL_RAYLEIGH = 1 /*!< flat block fading: gain complex Gaussian, E|gain|^2 = 1, constant over `coherence` samples */
+    SREC_CHANNEL_RAYLEIGH = 1 /*!< flat block fading: gain complex Gaussian, E|gain|^2 = 1, constant over
+                               *   `coherence` samples */
 } srec_channel_kind;
 
 typedef struct srec_channel srec_channel; /*!< one thread at a time per handle */
 
-/*! \param snr_db Es/N0 for inputs of unit power, -50 .. 100  \param coherence samples of equal gain, >= 1 (AWGN ignores it) */
-SREC_API srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence, srec_channel **out);
+/*! \param snr_db Es/N0 for inputs of unit power, -50 .. 100  \param coherence samples of equal gain, >= 1 (AWGN
+ *  ignores it) */
+SREC_API srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence,
+                                         srec_channel **out);
 SREC_API void srec_channel_free(srec_channel *c);
 SREC_API srec_status srec_channel_set_snr(srec_channel *c, float snr_db);
 /*! Sample number of the next call's first sample. */

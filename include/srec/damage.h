@@ -2,13 +2,16 @@
 /*! \file
  *  Is a payload as good as its soft values say? Features have no integrity, so this is a suspicion, not a proof.
  *
- *  Header: its bits are known once it is authenticated. Those received wrong are counted and compared with what their LLRs
+ *  Header: its bits are known once it is authenticated. Those received wrong are counted and compared with what
+ *  their LLRs
  *  promised, sum of 1 / (1 + exp |L|). More means that the noise is stronger than measured.
  *
  *  Features: two things hold for features of a picture and not for random or shuffled bytes.
- *      values     they follow the model's priors. A mixture of priors and random bytes is fitted to a packet; the share of
+ *      values     they follow the model's priors. A mixture of priors and random bytes is fitted to a packet; the
+ *      share of
  *                 random bytes is its result
- *      relations  they are related to each other: each to the feature of its patch that the model's covariance names, and
+ *      relations  they are related to each other: each to the feature of its patch that the model's covariance
+ *      names, and
  *                 to the same feature of the patch before. A relation is a sum of products of estimates; without
  *                 a relation it is 0 with a known variance */
 #ifndef SREC_DAMAGE_H
@@ -41,9 +44,12 @@ typedef struct srec_damage {
 
 SREC_API void srec_damage_add(srec_damage *sum, const srec_damage *part);
 
-/*! Payload tampered with, or channel worse than measured: many more header errors than tolerated, or features without the
- *  relations that they should have. With few features, LLRs that say little, or a model without covariance the features raise
- *  no suspicion. The share of random bytes does not count: unusual pictures look random too. Pictures that are no photographs
+/*! Payload tampered with, or channel worse than measured: many more header errors than tolerated, or features
+ *  without the
+ *  relations that they should have. With few features, LLRs that say little, or a model without covariance the
+ *  features raise
+ *  no suspicion. The share of random bytes does not count: unusual pictures look random too. Pictures that are no
+ *  photographs
  *  (charts, test patterns) may be suspected wrongly. */
 SREC_API bool srec_damage_is_suspect(const srec_damage *d);
 

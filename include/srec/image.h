@@ -12,11 +12,11 @@ SREC_BEGIN_DECLS
 
 /*! A picture that somebody else owns: 8 bits a sample, grey or RGB interleaved, rows top to bottom. */
 typedef struct srec_image {
-    uint32_t width;      /*!< pixels, 1 .. SREC_IMAGE_MAX_SIDE */
-    uint32_t height;     /*!< pixels, 1 .. SREC_IMAGE_MAX_SIDE */
-    uint8_t channels;    /*!< 1 grey, 3 RGB */
-    size_t stride;       /*!< bytes from row to row, >= width * channels */
-    uint8_t *data;       /*!< (height, stride); functions that only read say so */
+    uint32_t width;   /*!< pixels, 1 .. SREC_IMAGE_MAX_SIDE */
+    uint32_t height;  /*!< pixels, 1 .. SREC_IMAGE_MAX_SIDE */
+    uint8_t channels; /*!< 1 grey, 3 RGB */
+    size_t stride;    /*!< bytes from row to row, >= width * channels */
+    uint8_t *data;    /*!< (height, stride); functions that only read say so */
 } srec_image;
 
 SREC_END_DECLS

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  What radios do to a stream of samples, each effect seeded or exact, applied in this order:
- *  two-ray channel, Rayleigh fading, clock offset (resampling), carrier offset and phase noise, gain, white noise, IQ imbalance, DC, clipping, quantisation. */
+ *  two-ray channel, Rayleigh fading, clock offset (resampling), carrier offset and phase noise, gain, white noise,
+ *  IQ imbalance, DC, clipping, quantisation. */
 #ifndef SREC_IMPAIRMENTS_H
 #define SREC_IMPAIRMENTS_H
 
@@ -14,21 +15,24 @@ SREC_BEGIN_DECLS
 
 /*! All zero: nothing is done, but that gain_db = 0 keeps the level. */
 typedef struct srec_impairment_set {
-    unsigned echo_delay;      /*!< second ray: samples later, 0 .. 4096; 0 = no second ray */
-    float echo_db;            /*!< its level relative to the first, -60 .. 0 */
-    float echo_phase;         /*!< rad */
-    float doppler;            /*!< flat Rayleigh fading: greatest Doppler shift, cycles per sample, 0 .. 0.001; 0 = none. Mean power gain 1 */
-    float clock_ppm;          /*!< the receiver's samples are so much closer together than the transmitter's, -1000 .. 1000 */
-    float delay;              /*!< fraction of a sample, 0 .. 1 */
-    float cfo;                /*!< carrier offset, cycles per sample, -0.5 .. 0.5 */
-    float phase_noise;        /*!< variance of the phase's random walk, rad^2 per sample; 0 or 1e-10 .. 10 (Lorentzian line of phase_noise * rate / (2 pi) Hz) */
-    float gain_db;            /*!< -200 .. 200 */
-    float noise_power;        /*!< of a complex sample, after the gain; 0 or 1e-10 .. 1e5 */
-    float iq_gain_db;         /*!< Q relative to I */
-    float iq_phase;           /*!< rad: Q gets sin(iq_phase) of I */
+    unsigned echo_delay; /*!< second ray: samples later, 0 .. 4096; 0 = no second ray */
+    float echo_db;       /*!< its level relative to the first, -60 .. 0 */
+    float echo_phase;    /*!< rad */
+    float doppler;       /*!< flat Rayleigh fading: greatest Doppler shift, cycles per sample, 0 .. 0.001; 0 =
+                               *   none. Mean power gain 1 */
+    float clock_ppm;     /*!< the receiver's samples are so much closer together than the transmitter's, -1000
+                               *   .. 1000 */
+    float delay;         /*!< fraction of a sample, 0 .. 1 */
+    float cfo;           /*!< carrier offset, cycles per sample, -0.5 .. 0.5 */
+    float phase_noise;   /*!< variance of the phase's random walk, rad^2 per sample; 0 or 1e-10 .. 10
+                               *   (Lorentzian line of phase_noise * rate / (2 pi) Hz) */
+    float gain_db;       /*!< -200 .. 200 */
+    float noise_power;   /*!< of a complex sample, after the gain; 0 or 1e-10 .. 1e5 */
+    float iq_gain_db;    /*!< Q relative to I */
+    float iq_phase;      /*!< rad: Q gets sin(iq_phase) of I */
     float dc_re, dc_im;
-    float clip;               /*!< I and Q are limited to +-clip; 0 = not */
-    unsigned bits;            /*!< I and Q are rounded to 2^bits levels over +-1, 1 .. 16; 0 = not */
+    float clip;    /*!< I and Q are limited to +-clip; 0 = not */
+    unsigned bits; /*!< I and Q are rounded to 2^bits levels over +-1, 1 .. 16; 0 = not */
 } srec_impairment_set;
 
 typedef struct srec_impairments srec_impairments; /*!< one thread at a time per handle */

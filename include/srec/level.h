@@ -19,7 +19,8 @@ typedef struct srec_level {
     uint64_t clipped; /*!< samples of which I or Q reached the limit */
 } srec_level;
 
-/*! \param samples (n, 2), finite; what is not counts as clipped  \param limit above 0: magnitude of I or Q from which a
+/*! \param samples (n, 2), finite; what is not counts as clipped  \param limit above 0: magnitude of I or Q from
+ *  which a
  * sample counts as clipped \return SREC_OK or SREC_ERR_ARG */
 SREC_API srec_status srec_level_add(srec_level *level, const float *samples, size_t n, float limit);
 

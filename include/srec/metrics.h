@@ -11,7 +11,8 @@ SREC_BEGIN_DECLS
  *  Pictures of different size or channels: SREC_ERR_ARG. Both are only read. */
 SREC_API srec_status srec_psnr(const srec_image *a, const srec_image *b, double *db);
 
-/*! Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003): 11x11 Gaussian window sigma 1.5, weights 0.0448
+/*! Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003): 11x11 Gaussian window sigma 1.5, weights
+ *  0.0448
  *  0.2856 0.3001 0.2363 0.1333, K1 0.01, K2 0.03, 2x2 mean between scales, mean over channels; 0 .. 1.
  *  Pictures under 176 pixels on a side use as many scales as fit, weights renormalised; under 11: SREC_ERR_ARG. */
 SREC_API srec_status srec_ms_ssim(const srec_image *a, const srec_image *b, double *value);

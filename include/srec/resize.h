@@ -14,7 +14,8 @@ SREC_BEGIN_DECLS
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_image_halve(const srec_image *in, const srec_image *out);
 
-/*! Twice the size, without super-resolution. \param out 2 width x 2 height; the last row or column may be missing */
+/*! Twice the size, without super-resolution. \param out 2 width x 2 height; the last row or column may be missing
+ *  */
 SREC_API srec_status srec_image_double(const srec_image *in, const srec_image *out);
 
 SREC_END_DECLS

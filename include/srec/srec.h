@@ -4,28 +4,28 @@
 #ifndef SREC_SREC_H
 #define SREC_SREC_H
 
-#include <srec/status.h>
-#include <srec/image.h>
-#include <srec/compute.h>
-#include <srec/model.h>
-#include <srec/encoder.h>
-#include <srec/slice.h>
-#include <srec/key.h>
-#include <srec/scrambler.h>
-#include <srec/packet.h>
-#include <srec/modem.h>
-#include <srec/channel.h>
-#include <srec/impairments.h>
-#include <srec/level.h>
 #include <srec/burst.h>
-#include <srec/finding.h>
-#include <srec/sync.h>
-#include <srec/damage.h>
-#include <srec/descrambler.h>
+#include <srec/channel.h>
 #include <srec/collector.h>
+#include <srec/compute.h>
+#include <srec/damage.h>
 #include <srec/decoder.h>
+#include <srec/descrambler.h>
+#include <srec/encoder.h>
 #include <srec/enhancer.h>
+#include <srec/finding.h>
+#include <srec/image.h>
+#include <srec/impairments.h>
+#include <srec/key.h>
+#include <srec/level.h>
 #include <srec/metrics.h>
+#include <srec/model.h>
+#include <srec/modem.h>
+#include <srec/packet.h>
 #include <srec/resize.h>
+#include <srec/scrambler.h>
+#include <srec/slice.h>
+#include <srec/status.h>
+#include <srec/sync.h>
 
 #endif /* SREC_SREC_H */

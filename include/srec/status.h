@@ -34,7 +34,8 @@ SREC_API const char *srec_strerror(srec_status status);
  *  Functions that take an srec_error accept NULL. */
 typedef struct srec_error {
     srec_status status;
-    char message[256]; /*!< NUL-terminated UTF-8 on one line that a terminal may be given: other bytes appear as \xNN;
+    char message[256]; /*!< NUL-terminated UTF-8 on one line that a terminal may be given: other bytes appear as
+                        *   \xNN;
                             a longer message lacks its middle */
 } srec_error;
 

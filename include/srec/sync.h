@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The synchroniser: finds bursts (burst.h) in a stream of samples with unknown delay, carrier and clock offset, phase
+ *  The synchroniser: finds bursts (burst.h) in a stream of samples with unknown delay, carrier and clock offset,
+ *  phase
  *  and level, and gives their frame symbols ready for srec_modem_demap().
  *
  *  Acquisition: correlation with both chirps by FFT; at each delay the best sum of the two peaks over all carrier
- *  offsets, against a level taken from the neighbourhood (constant false-alarm rate, no matter how strong the input).
- *  A candidate must then correlate coherently with the whole preamble. A preamble of an inverted spectrum is found too,
+ *  offsets, against a level taken from the neighbourhood (constant false-alarm rate, no matter how strong the
+ *  input).
+ *  A candidate must then correlate coherently with the whole preamble. A preamble of an inverted spectrum is found
+ *  too,
  *  and set right. An equaliser trained on it undoes short echoes.
  *
- *  Tracking: timing and clock as a line over the burst; phase, frequency and drift of the carrier by a Kalman filter and
- *  smoother over the pilot blocks; then complex gains smoothed over as many blocks as predict the left-out ones best.
- *  Noise is what the pilots show, and more where the data between them scatter wider or turn (docs/waveform.md, "How
+ *  Tracking: timing and clock as a line over the burst; phase, frequency and drift of the carrier by a Kalman
+ *  filter and
+ *  smoother over the pilot blocks; then complex gains smoothed over as many blocks as predict the left-out ones
+ *  best.
+ *  Noise is what the pilots show, and more where the data between them scatter wider or turn (docs/waveform.md,
+ *  "How
  *  the receiver works"). */
 #ifndef SREC_SYNC_H
 #define SREC_SYNC_H
@@ -72,12 +78,15 @@ SREC_API srec_status srec_sync_create(const srec_waveform *waveform, srec_modula
                                       srec_burst_handler handler, void *context, srec_sync **out);
 SREC_API void srec_sync_free(srec_sync *s);
 
-/*! Hand on only bursts that pass \p check. The lengths in a signal field are not authentic: without a check, a forged
- *  one hides every burst within the length that it claims. With a check, which is made as soon as the header is there,
+/*! Hand on only bursts that pass \p check. The lengths in a signal field are not authentic: without a check, a
+ *  forged
+ *  one hides every burst within the length that it claims. With a check, which is made as soon as the header is
+ *  there,
  *  the search resumes right behind each preamble and nothing is hidden. Before the first push; NULL: no check. */
 SREC_API void srec_sync_set_check(srec_sync *s, srec_burst_check check, void *context);
 
-/*! Next samples of the stream, any number. \param samples (n, 2); I and Q that are absurd (see the counter) count as 0
+/*! Next samples of the stream, any number. \param samples (n, 2); I and Q that are absurd (see the counter) count
+ *  as 0
  *  Time and memory are bounded by n, whatever the samples are. \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_sync_push(srec_sync *s, const float *samples, size_t n);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
-#include <gnuradio/io_signature.h>
-#include <gnuradio/srec/burst_shaper.h>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/burst_shaper.h>
 
 namespace gr {
 namespace srec {
@@ -17,15 +17,21 @@ class burst_shaper_impl : public guarded<burst_shaper>
     const pmt::pmt_t d_tag;
     const size_t d_idle, d_tail;
     std::atomic<float> d_amplitude;
-    std::vector<gr_complex> d_frame, d_samples; /* symbols of the frame coming in; samples going out */
-    size_t d_want = 0, d_sent = 0;              /* symbols of the frame; samples already sent */
-    bool d_burst = false, d_ended = false;      /* what goes out is a burst, not silence; the end mark has come */
+    std::vector<gr_complex> d_frame, d_samples; /* symbols of the frame coming in;
+                                                 * samples going out */
+    size_t d_want = 0, d_sent = 0;              /* symbols of the frame; samples already
+                                                 * sent */
+    bool d_burst = false, d_ended = false;      /* what goes out is a burst, not
+                                                 * silence; the end mark has come */
     once d_once;
 
     void shape()
     {
         d_samples.resize(srec_shaper_samples(d_shaper.get(), d_want));
-        srec_shaper_run(d_shaper.get(), reinterpret_cast<const float*>(d_frame.data()), d_want, reinterpret_cast<float*>(d_samples.data()));
+        srec_shaper_run(d_shaper.get(),
+                        reinterpret_cast<const float*>(d_frame.data()),
+                        d_want,
+                        reinterpret_cast<float*>(d_samples.data()));
         const float amplitude = d_amplitude;
         for (auto& s : d_samples)
             s *= amplitude;
@@ -47,7 +53,8 @@ class burst_shaper_impl : public guarded<burst_shaper>
         std::sort(tags.begin(), tags.end(), tag_t::offset_compare);
         size_t at = 0, next = 0;
         while (at < n || next < tags.size()) {
-            const size_t stop = next < tags.size() ? tags[next].offset - nitems_read(0) : n;
+            const size_t stop =
+                next < tags.size() ? tags[next].offset - nitems_read(0) : n;
             if (d_want && at < stop) {
                 const size_t part = std::min(stop - at, d_want - d_frame.size());
                 d_frame.insert(d_frame.end(), in + at, in + at + part);
@@ -76,19 +83,30 @@ class burst_shaper_impl : public guarded<burst_shaper>
             const long length = pmt::is_integer(tag.value) ? pmt::to_long(tag.value) : 0;
             d_want = length > 0 && length <= (long)LONGEST ? length : 0;
             if (!d_want && d_once("length"))
-                d_logger->warn("a length tag that is no number of symbols from 1 to {:d}: frame dropped (said once)", LONGEST);
+                d_logger->warn("a length tag that is no number of symbols from 1 to "
+                               "{:d}: frame dropped (said once)",
+                               LONGEST);
         }
         return n;
     }
 
 public:
-    burst_shaper_impl(int samples_per_symbol, float rolloff, float amplitude, int idle, const std::string& len_tag_key, int tail)
-        : gr::block("burst_shaper", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 1, sizeof(gr_complex))), d_tag(pmt::mp(len_tag_key)), d_idle(idle), d_tail(tail)
+    burst_shaper_impl(int samples_per_symbol,
+                      float rolloff,
+                      float amplitude,
+                      int idle,
+                      const std::string& len_tag_key,
+                      int tail)
+        : gr::block("burst_shaper",
+                    gr::io_signature::make(1, 1, sizeof(gr_complex)),
+                    gr::io_signature::make(1, 1, sizeof(gr_complex))),
+          d_tag(pmt::mp(len_tag_key)), d_idle(idle), d_tail(tail)
     {
         const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
         srec_shaper* s = nullptr;
         if (srec_shaper_create(&w, &s) != SREC_OK)
-            throw std::invalid_argument("samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
+            throw std::invalid_argument(
+                "samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
         d_shaper.reset(s);
         if (idle < 0 || idle > 1000000)
             throw std::invalid_argument("idle must be 0 .. 1000000 samples");
@@ -106,9 +124,15 @@ public:
     }
     float amplitude() const override { return d_amplitude; }
 
-    void forecast(int, gr_vector_int& required) override { required[0] = d_sent < d_samples.size() || d_idle || d_ended ? 0 : 1; }
+    void forecast(int, gr_vector_int& required) override
+    {
+        required[0] = d_sent < d_samples.size() || d_idle || d_ended ? 0 : 1;
+    }
 
-    int work_items(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    int work_items(int noutput_items,
+                   gr_vector_int& ninput_items,
+                   gr_vector_const_void_star& input_items,
+                   gr_vector_void_star& output_items) override
     {
         const auto* in = static_cast<const gr_complex*>(input_items[0]);
         auto* out = static_cast<gr_complex*>(output_items[0]);
@@ -134,14 +158,21 @@ public:
         if (d_burst && d_sent == d_samples.size())
             add_item_tag(0, nitems_written(0) + part - 1, pmt::mp("tx_eob"), pmt::PMT_T);
         if (d_ended && d_sent == d_samples.size())
-            add_item_tag(0, nitems_written(0) + part - 1, pmt::mp("srec_eof"), pmt::PMT_T);
+            add_item_tag(
+                0, nitems_written(0) + part - 1, pmt::mp("srec_eof"), pmt::PMT_T);
         return part;
     }
 };
 
-burst_shaper::sptr burst_shaper::make(int samples_per_symbol, float rolloff, float amplitude, int idle, const std::string& len_tag_key, int tail)
+burst_shaper::sptr burst_shaper::make(int samples_per_symbol,
+                                      float rolloff,
+                                      float amplitude,
+                                      int idle,
+                                      const std::string& len_tag_key,
+                                      int tail)
 {
-    return gnuradio::make_block_sptr<burst_shaper_impl>(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail);
+    return gnuradio::make_block_sptr<burst_shaper_impl>(
+        samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail);
 }
 
 } // namespace srec

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
+#include <algorithm>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/burst_sync.h>
-#include <algorithm>
 #include <mutex>
 #include <optional>
 
@@ -21,12 +21,15 @@ class burst_sync_impl : public guarded<burst_sync>
     };
     const pmt::pmt_t d_tag, d_info = pmt::mp("info");
     handle<srec_sync, srec_sync_free> d_sync;
-    std::deque<frame> d_frames; /* waiting to go out: at most what one call's samples hold */
+    std::deque<frame> d_frames; /* waiting to go out: at most what one call's samples
+                                 * hold */
     size_t d_sent = 0;          /* symbols of the first one already out */
     bool d_ended = false;
-    const std::optional<shared_key> d_key; /* of the headers that are accepted; none: of all */
+    const std::optional<shared_key> d_key; /* of the headers that are accepted; none: of
+                                            * all */
     const srec_modulation d_modulation;
-    uint64_t d_judged = 0, d_rejected = 0; /* samples at the last judgement, bursts rejected at the last report */
+    uint64_t d_judged = 0, d_rejected = 0; /* samples at the last judgement, bursts
+                                            * rejected at the last report */
     mutable std::mutex d_mutex; /* of the following, which other threads read */
     std::map<std::string, uint64_t> d_counters;
     std::map<std::string, std::string> d_findings;
@@ -35,17 +38,26 @@ class burst_sync_impl : public guarded<burst_sync>
     {
         const auto* block = static_cast<const burst_sync_impl*>(self);
         srec_signal signal;
-        return srec_packet_authenticate(block->d_key->get(), block->d_modulation, soft, n_bytes, &signal) == SREC_OK;
+        return srec_packet_authenticate(
+                   block->d_key->get(), block->d_modulation, soft, n_bytes, &signal) ==
+               SREC_OK;
     }
 
-    static void handler(void* self, const srec_burst* b) { static_cast<burst_sync_impl*>(self)->take(b); }
+    static void handler(void* self, const srec_burst* b)
+    {
+        static_cast<burst_sync_impl*>(self)->take(b);
+    }
 
     void take(const srec_burst* b)
     {
         const auto* iq = reinterpret_cast<const gr_complex*>(b->iq);
         const auto* gain = reinterpret_cast<const gr_complex*>(b->gain_iq);
         const pmt::pmt_t figures = figures_of(*b, pmt::make_dict());
-        d_frames.push_back({ { iq, iq + b->n_symbols }, { gain, gain + b->n_symbols }, b->n0, figures, false });
+        d_frames.push_back({ { iq, iq + b->n_symbols },
+                             { gain, gain + b->n_symbols },
+                             b->n0,
+                             figures,
+                             false });
         pmt::pmt_t info = figures_of(*b, put(counters_dict(), "event", pmt::mp("burst")));
         message_port_pub(d_info, put_u64(info, "n_symbols", b->n_symbols));
     }
@@ -66,9 +78,11 @@ class burst_sync_impl : public guarded<burst_sync>
     {
         srec_sync_counters c;
         srec_sync_get_counters(d_sync.get(), &c);
-        return { { "candidates", c.candidates }, { "preambles", c.preambles }, { "bursts", c.bursts },
-                 { "unreadable", c.unreadable }, { "unsupported", c.unsupported }, { "foreign", c.foreign },
-                 { "truncated", c.truncated }, { "skipped", c.skipped }, { "inverted", c.inverted } };
+        return { { "candidates", c.candidates },   { "preambles", c.preambles },
+                 { "bursts", c.bursts },           { "unreadable", c.unreadable },
+                 { "unsupported", c.unsupported }, { "foreign", c.foreign },
+                 { "truncated", c.truncated },     { "skipped", c.skipped },
+                 { "inverted", c.inverted } };
     }
 
     pmt::pmt_t counters_dict() const
@@ -85,7 +99,8 @@ class burst_sync_impl : public guarded<burst_sync>
         srec_finding found[SREC_FINDINGS];
         const size_t n = srec_sync_findings(d_sync.get(), ended, found);
         for (size_t i = 0; i < n; i++) {
-            const std::string kind = srec_finding_name(found[i].kind), text = found[i].text;
+            const std::string kind = srec_finding_name(found[i].kind),
+                              text = found[i].text;
             bool fresh;
             {
                 std::lock_guard<std::mutex> lock(d_mutex);
@@ -94,11 +109,17 @@ class burst_sync_impl : public guarded<burst_sync>
             if (!fresh)
                 continue;
             d_logger->warn("{:s}", text);
-            message_port_pub(d_info, put(put(put(counters_dict(), "event", pmt::mp("finding")), "kind", pmt::mp(kind)), "text", pmt::mp(text)));
+            message_port_pub(d_info,
+                             put(put(put(counters_dict(), "event", pmt::mp("finding")),
+                                     "kind",
+                                     pmt::mp(kind)),
+                                 "text",
+                                 pmt::mp(text)));
         }
     }
 
-    /* After a push: what other threads may ask for, and what listeners of `info` may want to know. */
+    /* After a push: what other threads may ask for, and what listeners of `info` may
+     * want to know. */
     void report(bool ended)
     {
         srec_sync_counters c;
@@ -107,7 +128,8 @@ class burst_sync_impl : public guarded<burst_sync>
             std::lock_guard<std::mutex> lock(d_mutex);
             d_counters = count();
         }
-        if (const uint64_t rejected = c.unreadable + c.unsupported + c.foreign; rejected != d_rejected) {
+        if (const uint64_t rejected = c.unreadable + c.unsupported + c.foreign;
+            rejected != d_rejected) {
             d_rejected = rejected;
             message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("rejected")));
         }
@@ -119,19 +141,29 @@ class burst_sync_impl : public guarded<burst_sync>
 
     void push(const gr_complex* in, size_t n)
     {
-        if (srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n) != SREC_OK)
+        if (srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n) !=
+            SREC_OK)
             throw std::runtime_error("out of memory");
         report(false);
     }
 
 public:
-    burst_sync_impl(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key, const std::optional<shared_key>& key)
-        : gr::block("burst_sync", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 2, sizeof(gr_complex))), d_tag(pmt::mp(len_tag_key)), d_key(key), d_modulation(modulation_from(modulation))
+    burst_sync_impl(const std::string& modulation,
+                    int samples_per_symbol,
+                    float rolloff,
+                    const std::string& len_tag_key,
+                    const std::optional<shared_key>& key)
+        : gr::block("burst_sync",
+                    gr::io_signature::make(1, 1, sizeof(gr_complex)),
+                    gr::io_signature::make(1, 2, sizeof(gr_complex))),
+          d_tag(pmt::mp(len_tag_key)), d_key(key),
+          d_modulation(modulation_from(modulation))
     {
         const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
         srec_sync* s = nullptr;
         if (srec_sync_create(&w, d_modulation, handler, this, &s) != SREC_OK)
-            throw std::invalid_argument("samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
+            throw std::invalid_argument(
+                "samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
         d_sync.reset(s);
         if (d_key)
             srec_sync_set_check(s, authentic, this);
@@ -151,9 +183,15 @@ public:
         return d_findings;
     }
 
-    void forecast(int, gr_vector_int& required) override { required[0] = d_frames.empty() ? 1 : 0; }
+    void forecast(int, gr_vector_int& required) override
+    {
+        required[0] = d_frames.empty() ? 1 : 0;
+    }
 
-    int work_items(int noutput_items, gr_vector_int& ninput_items, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    int work_items(int noutput_items,
+                   gr_vector_int& ninput_items,
+                   gr_vector_const_void_star& input_items,
+                   gr_vector_void_star& output_items) override
     {
         if (d_frames.empty()) {
             if (d_ended)
@@ -169,7 +207,11 @@ public:
                 srec_sync_flush(d_sync.get());
                 report(true);
                 message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("eof")));
-                d_frames.push_back({ { gr_complex(0, 0) }, { gr_complex(0, 0) }, 1.0f, pmt::PMT_NIL, true });
+                d_frames.push_back({ { gr_complex(0, 0) },
+                                     { gr_complex(0, 0) },
+                                     1.0f,
+                                     pmt::PMT_NIL,
+                                     true });
                 d_ended = true;
             }
             consume(0, n);
@@ -182,15 +224,19 @@ public:
             if (f.eof)
                 add_item_tag(0, nitems_written(0), pmt::mp("srec_eof"), pmt::PMT_T);
             else {
-                add_item_tag(0, nitems_written(0), d_tag, pmt::from_long(f.symbols.size()));
+                add_item_tag(
+                    0, nitems_written(0), d_tag, pmt::from_long(f.symbols.size()));
                 add_item_tag(0, nitems_written(0), pmt::mp("n0"), pmt::from_double(f.n0));
                 add_item_tag(0, nitems_written(0), pmt::mp("burst"), f.figures);
             }
         }
         const size_t part = std::min<size_t>(noutput_items, f.symbols.size() - d_sent);
-        std::copy_n(f.symbols.begin() + d_sent, part, static_cast<gr_complex*>(output_items[0]));
+        std::copy_n(
+            f.symbols.begin() + d_sent, part, static_cast<gr_complex*>(output_items[0]));
         if (output_items.size() > 1)
-            std::copy_n(f.gains.begin() + d_sent, part, static_cast<gr_complex*>(output_items[1]));
+            std::copy_n(f.gains.begin() + d_sent,
+                        part,
+                        static_cast<gr_complex*>(output_items[1]));
         d_sent += part;
         if (d_sent == f.symbols.size()) {
             d_frames.pop_front();
@@ -200,9 +246,14 @@ public:
     }
 };
 
-burst_sync::sptr burst_sync::make(const std::string& modulation, int samples_per_symbol, float rolloff, const std::string& len_tag_key, const std::optional<shared_key>& key)
+burst_sync::sptr burst_sync::make(const std::string& modulation,
+                                  int samples_per_symbol,
+                                  float rolloff,
+                                  const std::string& len_tag_key,
+                                  const std::optional<shared_key>& key)
 {
-    return gnuradio::make_block_sptr<burst_sync_impl>(modulation, samples_per_symbol, rolloff, len_tag_key, key);
+    return gnuradio::make_block_sptr<burst_sync_impl>(
+        modulation, samples_per_symbol, rolloff, len_tag_key, key);
 }
 
 } // namespace srec

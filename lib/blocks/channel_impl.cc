@@ -23,22 +23,31 @@ class channel_impl : public guarded<channel>
     }
 
 public:
-    channel_impl(const std::string& kind, float snr_db, uint64_t seed, int coherence, float loss, const std::string& len_tag_key)
-        : gr::sync_block("channel", gr::io_signature::make(1, 1, sizeof(gr_complex)), gr::io_signature::make(1, 2, sizeof(gr_complex))),
-          d_tag(pmt::mp(len_tag_key)),
-          d_snr_db(snr_db),
-          d_loss(loss),
-          d_random(seed)
+    channel_impl(const std::string& kind,
+                 float snr_db,
+                 uint64_t seed,
+                 int coherence,
+                 float loss,
+                 const std::string& len_tag_key)
+        : gr::sync_block("channel",
+                         gr::io_signature::make(1, 1, sizeof(gr_complex)),
+                         gr::io_signature::make(1, 2, sizeof(gr_complex))),
+          d_tag(pmt::mp(len_tag_key)), d_snr_db(snr_db), d_loss(loss), d_random(seed)
     {
         srec_channel_kind k;
         if (srec_channel_kind_parse(kind.c_str(), &k) != SREC_OK)
-            throw std::invalid_argument("unknown channel '" + kind + "': awgn or rayleigh");
+            throw std::invalid_argument("unknown channel '" + kind +
+                                        "': awgn or rayleigh");
         srec_channel* c = nullptr;
-        if (coherence < 1 || srec_channel_create(k, snr_db, seed, coherence, &c) != SREC_OK)
-            throw std::invalid_argument("channel: snr_db must be -50 .. 100, coherence at least 1");
+        if (coherence < 1 ||
+            srec_channel_create(k, snr_db, seed, coherence, &c) != SREC_OK)
+            throw std::invalid_argument(
+                "channel: snr_db must be -50 .. 100, coherence at least 1");
         d_channel.reset(c);
         check_loss(loss);
-        set_tag_propagation_policy(TPP_DONT); /* work() passes tags on with the symbols, not with the gain: the two meet again in a demapper */
+        set_tag_propagation_policy(TPP_DONT); /* work() passes tags on with the symbols,
+                                               * not with the gain: the two meet again
+                                               * in a demapper */
     }
 
     void set_snr_db(float snr_db) override
@@ -57,12 +66,15 @@ public:
     }
     float loss() const override { return d_loss; }
 
-    int work(int n, gr_vector_const_void_star& input_items, gr_vector_void_star& output_items) override
+    int work(int n,
+             gr_vector_const_void_star& input_items,
+             gr_vector_void_star& output_items) override
     {
         gr::thread::scoped_lock lock(d_setlock);
         const auto* in = static_cast<const gr_complex*>(input_items[0]);
         auto* out = static_cast<gr_complex*>(output_items[0]);
-        auto* gain = output_items.size() > 1 ? static_cast<float*>(output_items[1]) : nullptr;
+        auto* gain =
+            output_items.size() > 1 ? static_cast<float*>(output_items[1]) : nullptr;
         std::vector<tag_t> tags;
         get_tags_in_window(tags, 0, 0, n);
         std::sort(tags.begin(), tags.end(), tag_t::offset_compare);
@@ -80,17 +92,28 @@ public:
             if (!frame && !pmt::eqv(tag.key, pmt::mp("srec_eof")))
                 continue;
             fill((int)(tag.offset - nitems_read(0)));
-            d_erased = frame && std::uniform_real_distribution<float>(0, 1)(d_random) < d_loss;
+            d_erased =
+                frame && std::uniform_real_distribution<float>(0, 1)(d_random) < d_loss;
         }
         fill(n);
-        srec_channel_apply(d_channel.get(), reinterpret_cast<float*>(out), reinterpret_cast<float*>(out), gain, n);
+        srec_channel_apply(d_channel.get(),
+                           reinterpret_cast<float*>(out),
+                           reinterpret_cast<float*>(out),
+                           gain,
+                           n);
         return n;
     }
 };
 
-channel::sptr channel::make(const std::string& kind, float snr_db, uint64_t seed, int coherence, float loss, const std::string& len_tag_key)
+channel::sptr channel::make(const std::string& kind,
+                            float snr_db,
+                            uint64_t seed,
+                            int coherence,
+                            float loss,
+                            const std::string& len_tag_key)
 {
-    return gnuradio::make_block_sptr<channel_impl>(kind, snr_db, seed, coherence, loss, len_tag_key);
+    return gnuradio::make_block_sptr<channel_impl>(
+        kind, snr_db, seed, coherence, loss, len_tag_key);
 }
 
 } // namespace srec

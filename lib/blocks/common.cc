@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "common.h"
 
-#include <boost/thread.hpp>
 #include <algorithm>
+#include <boost/thread.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -16,7 +16,8 @@ srec_modulation modulation_from(const std::string& name)
 {
     srec_modulation m;
     if (srec_modulation_parse(name.c_str(), &m) != SREC_OK)
-        throw std::invalid_argument("unknown modulation '" + name + "': bpsk, qpsk, 16qam, 64qam, 256qam or pam256");
+        throw std::invalid_argument("unknown modulation '" + name +
+                                    "': bpsk, qpsk, 16qam, 64qam, 256qam or pam256");
     return m;
 }
 
@@ -34,7 +35,8 @@ srec_precision precision_from(const std::string& name)
 bool drops_newest(const std::string& policy)
 {
     if (policy != "drop_newest" && policy != "drop_oldest")
-        throw std::invalid_argument("unknown policy '" + policy + "': drop_oldest or drop_newest");
+        throw std::invalid_argument("unknown policy '" + policy +
+                                    "': drop_oldest or drop_newest");
     return policy == "drop_newest";
 }
 
@@ -64,13 +66,18 @@ std::string default_model()
 std::vector<std::string> model_folders()
 {
     std::vector<std::string> folders;
-    for (const char* path : { (const char*)std::getenv("SREC_MODEL"), SREC_INSTALLED_MODEL, SREC_BUILD_MODEL })
-        if (const std::string file = path ? path : ""; file.find('/') != std::string::npos)
+    for (const char* path : { (const char*)std::getenv("SREC_MODEL"),
+                              SREC_INSTALLED_MODEL,
+                              SREC_BUILD_MODEL })
+        if (const std::string file = path ? path : "";
+            file.find('/') != std::string::npos)
             folders.push_back(file.substr(0, file.rfind('/')));
     return folders;
 }
 
-template <typename Model, srec_status (*Load)(const char*, Model**, srec_error*), void (*Free)(Model*)>
+template <typename Model,
+          srec_status (*Load)(const char*, Model**, srec_error*),
+          void (*Free)(Model*)>
 static std::shared_ptr<const Model> shared_model(const std::string& file)
 {
     static std::mutex mutex;
@@ -81,21 +88,26 @@ static std::shared_ptr<const Model> shared_model(const std::string& file)
     Model* raw = nullptr;
     srec_error error{};
     require(Load(file.c_str(), &raw, &error), error);
-    std::shared_ptr<const Model> model(raw, [](const Model* m) { Free(const_cast<Model*>(m)); });
+    std::shared_ptr<const Model> model(
+        raw, [](const Model* m) { Free(const_cast<Model*>(m)); });
     loaded[file] = model;
     return model;
 }
 
 std::shared_ptr<const srec_model> model_from(const std::string& path)
 {
-    return shared_model<srec_model, srec_model_load, srec_model_free>(path.empty() ? default_model() : path);
+    return shared_model<srec_model, srec_model_load, srec_model_free>(
+        path.empty() ? default_model() : path);
 }
 
 std::string default_enhancer(int scale)
 {
     if (const char* path = std::getenv("SREC_ENHANCER"))
         return path;
-    const char* const places[2][2] = { { SREC_INSTALLED_ENHANCER_X1, SREC_BUILD_ENHANCER_X1 }, { SREC_INSTALLED_ENHANCER_X2, SREC_BUILD_ENHANCER_X2 } };
+    const char* const places[2][2] = {
+        { SREC_INSTALLED_ENHANCER_X1, SREC_BUILD_ENHANCER_X1 },
+        { SREC_INSTALLED_ENHANCER_X2, SREC_BUILD_ENHANCER_X2 }
+    };
     for (const char* path : places[scale == 2])
         if (std::ifstream(path).good())
             return path;
@@ -104,18 +116,24 @@ std::string default_enhancer(int scale)
 
 std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path)
 {
-    return shared_model<srec_enhancer_model, srec_enhancer_model_load, srec_enhancer_model_free>(path);
+    return shared_model<srec_enhancer_model,
+                        srec_enhancer_model_load,
+                        srec_enhancer_model_free>(path);
 }
 
 pmt::pmt_t intern_key(const char* name) { return pmt::intern(name); }
-pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value) { return pmt::dict_add(dict, pmt::intern(key), value); }
+pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value)
+{
+    return pmt::dict_add(dict, pmt::intern(key), value);
+}
 
 uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback)
 {
     pmt::pmt_t v = pmt::dict_ref(dict, pmt::intern(key), pmt::PMT_NIL);
     if (pmt::is_uint64(v))
         return pmt::to_uint64(v);
-    return pmt::is_integer(v) && pmt::to_long(v) >= 0 ? (uint64_t)pmt::to_long(v) : fallback;
+    return pmt::is_integer(v) && pmt::to_long(v) >= 0 ? (uint64_t)pmt::to_long(v)
+                                                      : fallback;
 }
 
 bool has_number(const pmt::pmt_t& dict, const char* key)
@@ -136,14 +154,24 @@ std::string get_text(const pmt::pmt_t& dict, const char* key)
     return pmt::is_symbol(v) ? pmt::symbol_to_string(v) : "";
 }
 
-bool is_eof(const pmt::pmt_t& msg) { return pmt::is_pdu(msg) && get_bool(pmt::car(msg), "eof"); }
-pmt::pmt_t eof_pdu() { return pmt::cons(put(pmt::make_dict(), "eof", pmt::PMT_T), pmt::init_u8vector(0, (const uint8_t*)"")); }
+bool is_eof(const pmt::pmt_t& msg)
+{
+    return pmt::is_pdu(msg) && get_bool(pmt::car(msg), "eof");
+}
+pmt::pmt_t eof_pdu()
+{
+    return pmt::cons(put(pmt::make_dict(), "eof", pmt::PMT_T),
+                     pmt::init_u8vector(0, (const uint8_t*)""));
+}
 
 pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg)
 {
-    pmt::pmt_t info = put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", dropped);
+    pmt::pmt_t info =
+        put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", dropped);
     const pmt::pmt_t meta = pmt::is_pair(msg) ? pmt::car(msg) : pmt::PMT_NIL;
-    return pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp("picture")) ? put_u64(info, "picture", get_u64(meta, "picture")) : info;
+    return pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp("picture"))
+               ? put_u64(info, "picture", get_u64(meta, "picture"))
+               : info;
 }
 
 pmt::pmt_t slice_to_dict(const srec_slice& s)
@@ -183,13 +211,17 @@ bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
     s.format = (srec_feature_format)number("format", 0, SREC_FEATURE_FORMATS - 1);
     s.slice = (uint32_t)number("slice", 0, UINT32_MAX);
     s.n_slices = (uint32_t)number("slices", 1, UINT32_MAX);
-    s.scale = pmt::dict_has_key(d, pmt::intern("sent_scale")) ? (uint8_t)number("sent_scale", 1, 2) : 1;
+    s.scale = pmt::dict_has_key(d, pmt::intern("sent_scale"))
+                  ? (uint8_t)number("sent_scale", 1, 2)
+                  : 1;
     s.n_patches = (uint32_t)out.rate_map.size();
     s.rate_map = out.rate_map.data();
     return good && s.channels != 2 && s.slice < s.n_slices;
 }
 
-void tag_watch::operator()(const gr::logger_ptr& logger, const std::vector<gr::tag_t>& tags, size_t n)
+void tag_watch::operator()(const gr::logger_ptr& logger,
+                           const std::vector<gr::tag_t>& tags,
+                           size_t n)
 {
     bool ended = false;
     d_items += n;
@@ -206,23 +238,35 @@ void tag_watch::operator()(const gr::logger_ptr& logger, const std::vector<gr::t
     std::string others;
     for (const auto& name : d_others)
         others += (others.empty() ? "; the tags here are " : ", ") + name;
-    logger->warn("no tag {:s} in {:d} items: is the length tag key the same in all blocks?{:s}", pmt::symbol_to_string(d_key), d_items, others);
+    logger->warn(
+        "no tag {:s} in {:d} items: is the length tag key the same in all blocks?{:s}",
+        pmt::symbol_to_string(d_key),
+        d_items,
+        others);
 }
 
-void bounded_queue::take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped)
+void bounded_queue::take(gr::basic_block& block,
+                         const pmt::pmt_t& port,
+                         pmt::pmt_t msg,
+                         std::vector<pmt::pmt_t>& dropped)
 {
     for (; msg; msg = block.delete_head_nowait(port)) {
         d_queue.push_back(msg);
         if (is_eof(msg) || ++d_waiting <= d_max)
             continue;
-        auto victim = d_drop_newest ? std::prev(d_queue.end()) : std::find_if_not(d_queue.begin(), d_queue.end(), is_eof);
+        auto victim = d_drop_newest
+                          ? std::prev(d_queue.end())
+                          : std::find_if_not(d_queue.begin(), d_queue.end(), is_eof);
         dropped.push_back(*victim);
-        d_queue.erase(victim); /* the newest is the message just come: not an end mark */
+        d_queue.erase(victim); /* the newest is the message just come: not an end mark
+                                * */
         d_waiting--;
     }
 }
 
-pmt::pmt_t bounded_queue::next(gr::basic_block& block, const pmt::pmt_t& port, std::vector<pmt::pmt_t>& dropped)
+pmt::pmt_t bounded_queue::next(gr::basic_block& block,
+                               const pmt::pmt_t& port,
+                               std::vector<pmt::pmt_t>& dropped)
 {
     take(block, port, block.delete_head_nowait(port), dropped);
     if (d_queue.empty())
@@ -234,7 +278,11 @@ pmt::pmt_t bounded_queue::next(gr::basic_block& block, const pmt::pmt_t& port, s
     return msg;
 }
 
-void bounded_queue::work(gr::basic_block& block, const pmt::pmt_t& port, const pmt::pmt_t& msg, const handler& drop, const handler& handle)
+void bounded_queue::work(gr::basic_block& block,
+                         const pmt::pmt_t& port,
+                         const pmt::pmt_t& msg,
+                         const handler& drop,
+                         const handler& handle)
 {
     std::vector<pmt::pmt_t> dropped;
     take(block, port, msg, dropped);

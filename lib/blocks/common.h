@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What all blocks share: parameters from text, models shared between blocks, slices and pictures as PDUs. */
+ *  What all blocks share: parameters from text, models shared between blocks, slices
+ *  and pictures as PDUs. */
 #ifndef INCLUDED_SREC_COMMON_H
 #define INCLUDED_SREC_COMMON_H
 
-#include <gnuradio/block.h>
-#include <gnuradio/srec/api.h>
-#include <pmt/pmt.h>
-#include <srec/srec.h>
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <gnuradio/block.h>
+#include <gnuradio/srec/api.h>
 #include <memory>
+#include <pmt/pmt.h>
 #include <set>
+#include <srec/srec.h>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -27,14 +28,18 @@ bool drops_newest(const std::string& policy);
 
 /* $SREC_MODEL, else the installed model, else the build tree's. */
 GR_SREC_API std::string default_model();
-/* Where models of gr-srec may lie: the folders of $SREC_MODEL, of the installed models, of the build tree's. */
+/* Where models of gr-srec may lie: the folders of $SREC_MODEL, of the installed models,
+ * of the build tree's. */
 GR_SREC_API std::vector<std::string> model_folders();
 /* One copy of a model per process, shared by the blocks that name the same file. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
-/* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's; where it would be installed if there is none. */
+/* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's;
+ * where it would be installed if there is none. */
 GR_SREC_API std::string default_enhancer(int scale);
-GR_SREC_API std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path);
-/* Text from outside, or of an exception that may hold some, as the log and the terminal may have it: srec_fail() does it. */
+GR_SREC_API std::shared_ptr<const srec_enhancer_model>
+enhancer_from(const std::string& path);
+/* Text from outside, or of an exception that may hold some, as the log and the terminal
+ * may have it: srec_fail() does it. */
 GR_SREC_API std::string printable(const std::string& text);
 /* throw std::runtime_error(message) unless ok */
 GR_SREC_API void require(srec_status status, const srec_error& error);
@@ -71,13 +76,21 @@ bool has_number(const pmt::pmt_t& dict, const char* key); /* not negative */
 bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback = false);
 std::string get_text(const pmt::pmt_t& dict, const char* key);
 pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value);
-inline pmt::pmt_t put_u64(const pmt::pmt_t& dict, const char* key, uint64_t v) { return put(dict, key, pmt::from_uint64(v)); }
-inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v) { return put(dict, key, pmt::from_double(v)); }
+inline pmt::pmt_t put_u64(const pmt::pmt_t& dict, const char* key, uint64_t v)
+{
+    return put(dict, key, pmt::from_uint64(v));
+}
+inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v)
+{
+    return put(dict, key, pmt::from_double(v));
+}
 
-/* What the info port says of a dropped message: its picture too if it names one, so that image_source need not wait for that. */
+/* What the info port says of a dropped message: its picture too if it names one, so
+ * that image_source need not wait for that. */
 pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg);
 
-/* Logs a kind of trouble once, so that a bad link does not fill the terminal. Lines that differ in their numbers only are one kind. */
+/* Logs a kind of trouble once, so that a bad link does not fill the terminal. Lines
+ * that differ in their numbers only are one kind. */
 class once
 {
     std::set<std::string> d_said;
@@ -85,12 +98,16 @@ class once
 public:
     bool operator()(std::string kind)
     {
-        kind.erase(std::remove_if(kind.begin(), kind.end(), [](char c) { return c >= '0' && c <= '9'; }), kind.end());
+        kind.erase(std::remove_if(kind.begin(),
+                                  kind.end(),
+                                  [](char c) { return c >= '0' && c <= '9'; }),
+                   kind.end());
         return d_said.insert(kind).second;
     }
 };
 
-/* For a block that waits for tags: says once if none of its key comes, and which others do. */
+/* For a block that waits for tags: says once if none of its key comes, and which others
+ * do. */
 class tag_watch
 {
     static constexpr uint64_t PATIENCE = 65536; /* items without the tag, */
@@ -105,10 +122,13 @@ public:
     explicit tag_watch(const pmt::pmt_t& key) : d_key(key) {}
     bool done() const { return d_done; }
     /* \p tags on the next \p n items; at an end mark it is said at once */
-    void operator()(const gr::logger_ptr& logger, const std::vector<gr::tag_t>& tags, size_t n);
+    void operator()(const gr::logger_ptr& logger,
+                    const std::vector<gr::tag_t>& tags,
+                    size_t n);
 };
 
-/* GNU Radio's message queues have no limit. A handler that may be slow moves what waits on its port into this queue, where the policy
+/* GNU Radio's message queues have no limit. A handler that may be slow moves what waits
+ * on its port into this queue, where the policy
  * holds, and works from here. The end mark is never dropped and takes no place. */
 class bounded_queue
 {
@@ -118,16 +138,28 @@ class bounded_queue
     const bool d_drop_newest;
 
     /* What the policy drops is appended to \p dropped. */
-    void take(gr::basic_block& block, const pmt::pmt_t& port, pmt::pmt_t msg, std::vector<pmt::pmt_t>& dropped);
+    void take(gr::basic_block& block,
+              const pmt::pmt_t& port,
+              pmt::pmt_t msg,
+              std::vector<pmt::pmt_t>& dropped);
     /* next message, or a null pointer; also takes what came in the meantime */
-    pmt::pmt_t next(gr::basic_block& block, const pmt::pmt_t& port, std::vector<pmt::pmt_t>& dropped);
+    pmt::pmt_t next(gr::basic_block& block,
+                    const pmt::pmt_t& port,
+                    std::vector<pmt::pmt_t>& dropped);
 
 public:
     using handler = std::function<void(const pmt::pmt_t&)>;
-    bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest) {}
-    /* \p msg is what the port's handler was called with: it and all that waits goes to \p handle in turn; before each what the policy
+    bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest)
+    {
+    }
+    /* \p msg is what the port's handler was called with: it and all that waits goes to
+     * \p handle in turn; before each what the policy
      * dropped meanwhile goes to \p drop. */
-    void work(gr::basic_block& block, const pmt::pmt_t& port, const pmt::pmt_t& msg, const handler& drop, const handler& handle);
+    void work(gr::basic_block& block,
+              const pmt::pmt_t& port,
+              const pmt::pmt_t& msg,
+              const handler& drop,
+              const handler& handle);
     size_t size() const { return d_waiting; }
 };
 

@@ -2,16 +2,17 @@
 #include "damage.h"
 #include "guard.h"
 
+#include <atomic>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/descrambler.h>
-#include <atomic>
 
 namespace gr {
 namespace srec {
 
 class descrambler_impl : public guarded<descrambler>
 {
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
+                     d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
     uint64_t d_dropped = 0;
@@ -33,7 +34,8 @@ class descrambler_impl : public guarded<descrambler>
             return true;
         }
     };
-    stream d_secret, d_clear; /* for packets that are encrypted, and for those in clear */
+    stream d_secret, d_clear; /* for packets that are encrypted, and for those in clear
+                               * */
     std::atomic<bool> d_soft;
     once d_once;
 
@@ -50,19 +52,24 @@ class descrambler_impl : public guarded<descrambler>
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) ||
+            !slice_from_dict(pmt::car(msg), s))
             return drop("not a soft slice PDU (dict . f32vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         srec_modulation modulation;
         size_t length;
         const float* soft = pmt::f32vector_elements(pmt::cdr(msg), length);
         const size_t n = srec_slice_bytes(d_model.get(), &s.slice);
-        if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) != SREC_OK || (unsigned)s.slice.format >= SREC_FEATURE_FORMATS || !n || length != n * srec_modem_soft_per_byte(modulation))
+        if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) !=
+                SREC_OK ||
+            (unsigned)s.slice.format >= SREC_FEATURE_FORMATS || !n ||
+            length != n * srec_modem_soft_per_byte(modulation))
             return drop("modulation, rate map and number of soft values do not fit");
         if (s.slice.model_id != srec_model_id(d_model.get()))
             return drop("made with another model: its priors are not known here");
         srec_cipher cipher;
-        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK || (cipher == SREC_CIPHER_XOR && modulation == SREC_PAM256))
+        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK ||
+            (cipher == SREC_CIPHER_XOR && modulation == SREC_PAM256))
             return drop("no cipher, or one that does not go with the modulation");
         if (!has_number(meta, "session") || !has_number(meta, "packet"))
             return drop("no session or packet number, so no keystream and no order");
@@ -73,8 +80,11 @@ class descrambler_impl : public guarded<descrambler>
         const uint64_t packet = get_u64(meta, "packet");
         std::vector<uint8_t> keystream(cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
         std::vector<float> ordered(length);
-        if ((modulation == SREC_PAM256 ? srec_scrambler_restore_amplitude(scrambler, packet, soft, ordered.data(), n)
-                                       : srec_scrambler_restore_llr(scrambler, packet, cipher, soft, ordered.data(), n)) != SREC_OK)
+        if ((modulation == SREC_PAM256
+                 ? srec_scrambler_restore_amplitude(
+                       scrambler, packet, soft, ordered.data(), n)
+                 : srec_scrambler_restore_llr(
+                       scrambler, packet, cipher, soft, ordered.data(), n)) != SREC_OK)
             return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " features");
         soft = ordered.data();
         if (cipher == SREC_CIPHER_ADD)
@@ -85,8 +95,18 @@ class descrambler_impl : public guarded<descrambler>
         const uint8_t* key = cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr;
         float* mean = estimate.data();
         float* deviation = mean + n;
-        const srec_status status = d_soft ? srec_descrambler_soft(d, modulation, key, soft, tables.data(), s.slice.rate_map, s.slice.n_patches, n, mean, deviation)
-                                          : srec_descrambler_hard(d, modulation, key, soft, n, mean, deviation);
+        const srec_status status =
+            d_soft ? srec_descrambler_soft(d,
+                                           modulation,
+                                           key,
+                                           soft,
+                                           tables.data(),
+                                           s.slice.rate_map,
+                                           s.slice.n_patches,
+                                           n,
+                                           mean,
+                                           deviation)
+                   : srec_descrambler_hard(d, modulation, key, soft, n, mean, deviation);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
         srec_damage damage;
@@ -95,16 +115,26 @@ class descrambler_impl : public guarded<descrambler>
         srec_damage_add(&damage, &header);
         const pmt::pmt_t out = put_damage(meta, damage);
         /* deviations of 0 that mean nothing: the decoder is told */
-        message_port_pub(d_out, pmt::cons(d_soft ? out : put(out, "soft", pmt::PMT_F), pmt::init_f32vector(2 * n, estimate)));
+        message_port_pub(d_out,
+                         pmt::cons(d_soft ? out : put(out, "soft", pmt::PMT_F),
+                                   pmt::init_f32vector(2 * n, estimate)));
     }
 
 public:
-    descrambler_impl(const shared_key& key, const std::string& model, bool soft, const shared_key& clear_key)
-        : gr::block("descrambler", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_model(model_from(model)), d_secret(key), d_clear(clear_key), d_soft(soft)
+    descrambler_impl(const shared_key& key,
+                     const std::string& model,
+                     bool soft,
+                     const shared_key& clear_key)
+        : gr::block("descrambler",
+                    gr::io_signature::make(0, 0, 0),
+                    gr::io_signature::make(0, 0, 0)),
+          d_model(model_from(model)), d_secret(key), d_clear(clear_key), d_soft(soft)
     {
         for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
             srec_descrambler* d = nullptr;
-            if (srec_descrambler_create(srec_model_priors(d_model.get(), (srec_feature_format)f), &d) != SREC_OK)
+            if (srec_descrambler_create(
+                    srec_model_priors(d_model.get(), (srec_feature_format)f), &d) !=
+                SREC_OK)
                 throw std::runtime_error("no memory for the prior tables");
             d_descrambler[f].reset(d);
         }
@@ -117,12 +147,16 @@ public:
     bool soft() const override { return d_soft; }
 };
 
-descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft)
+descrambler::sptr
+descrambler::make(const shared_key& key, const std::string& model, bool soft)
 {
     return make(key, model, soft, key);
 }
 
-descrambler::sptr descrambler::make(const shared_key& key, const std::string& model, bool soft, const shared_key& clear_key)
+descrambler::sptr descrambler::make(const shared_key& key,
+                                    const std::string& model,
+                                    bool soft,
+                                    const shared_key& clear_key)
 {
     return gnuradio::make_block_sptr<descrambler_impl>(key, model, soft, clear_key);
 }

@@ -2,8 +2,8 @@
 #include "guard.h"
 
 #include <gnuradio/logger.h>
-#include <spdlog/sinks/base_sink.h>
 #include <set>
+#include <spdlog/sinks/base_sink.h>
 
 namespace gr {
 namespace srec {
@@ -31,7 +31,8 @@ bool tell(const std::string& block, const std::string& what)
     return !all.watches.empty();
 }
 
-/* GNU Radio's wrapper of its blocks' threads logs what ended one, and tells nobody else. */
+/* GNU Radio's wrapper of its blocks' threads logs what ended one, and tells nobody
+ * else. */
 class thread_listener : public spdlog::sinks::base_sink<std::mutex>
 {
     void sink_it_(const spdlog::details::log_msg& message) override
@@ -48,7 +49,9 @@ class thread_listener : public spdlog::sinks::base_sink<std::mutex>
 fault_watch::fault_watch()
 {
     static std::once_flag once;
-    std::call_once(once, [] { gr::logging::singleton().add_default_sink(std::make_shared<thread_listener>()); });
+    std::call_once(once, [] {
+        gr::logging::singleton().add_default_sink(std::make_shared<thread_listener>());
+    });
     std::lock_guard<std::mutex> lock(watches().mutex);
     watches().watches.insert(this);
 }

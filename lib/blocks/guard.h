@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What happens when a block's own code fails. GNU Radio ends the block's thread and nothing else, so its neighbours
- *  wait for ever. A guarded block records the fault, sends the end mark and ends as after its last message; whoever runs
+ *  What happens when a block's own code fails. GNU Radio ends the block's thread and
+ *  nothing else, so its neighbours
+ *  wait for ever. A guarded block records the fault, sends the end mark and ends as
+ *  after its last message; whoever runs
  *  the flowgraph can ask for the faults. */
 #ifndef INCLUDED_SREC_GUARD_H
 #define INCLUDED_SREC_GUARD_H
 
 #include "common.h"
 
-#include <gnuradio/block.h>
-#include <pmt/pmt.h>
 #include <atomic>
 #include <chrono>
+#include <gnuradio/block.h>
 #include <mutex>
+#include <pmt/pmt.h>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,11 +22,13 @@
 namespace gr {
 namespace srec {
 
-/* The faults of all blocks of this process since the watch began, those of GNU Radio's own blocks too. Thread-safe. */
+/* The faults of all blocks of this process since the watch began, those of GNU Radio's
+ * own blocks too. Thread-safe. */
 class GR_SREC_API fault_watch
 {
     mutable std::mutex d_mutex;
-    std::vector<std::pair<std::string, std::string>> d_faults; /* block, what happened */
+    std::vector<std::pair<std::string, std::string>> d_faults; /* block, what happened
+                                                                * */
 
 public:
     fault_watch();
@@ -38,7 +42,8 @@ public:
 /* Tells every watch; logs an error if there is none. Any thread. */
 GR_SREC_API void record_fault(const std::string& block, const std::string& what);
 
-/* The block ends once it has handled the messages that are waiting, and with it the blocks that live on its messages.
+/* The block ends once it has handled the messages that are waiting, and with it the
+ * blocks that live on its messages.
  * Any thread. */
 GR_SREC_API void end_block(gr::basic_block& block);
 
@@ -55,13 +60,17 @@ protected:
         std::atomic<clock::rep>& d_mark;
 
     public:
-        explicit mark(activity& a) : d_mark(a.d_since) { d_mark = clock::now().time_since_epoch().count(); }
+        explicit mark(activity& a) : d_mark(a.d_since)
+        {
+            d_mark = clock::now().time_since_epoch().count();
+        }
         ~mark() { d_mark = 0; }
     };
 
 public:
     virtual ~activity() = default;
-    /* Seconds that the message or the samples in hand have taken so far, 0 = idle. Any thread. */
+    /* Seconds that the message or the samples in hand have taken so far, 0 = idle. Any
+     * thread. */
     double busy_s() const
     {
         const clock::duration since(d_since);
@@ -70,7 +79,8 @@ public:
     }
 };
 
-/* Base of a block's implementation, on top of its interface: message handlers and work() cannot kill its thread. */
+/* Base of a block's implementation, on top of its interface: message handlers and
+ * work() cannot kill its thread. */
 template <class Interface>
 class guarded : public Interface, public activity
 {

@@ -5,30 +5,30 @@
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/level_meter.h>
 
-namespace gr
-{
-namespace srec
-{
+namespace gr {
+namespace srec {
 
 class level_meter_impl : public guarded<level_meter>
 {
     const pmt::pmt_t d_info = pmt::mp("info");
     const float d_full_scale;
     const uint64_t d_period;
-    srec_level d_message{}, d_reading{}; /* since the last message, since the last read() */
+    srec_level d_message{}, d_reading{}; /* since the last message, since the last
+                                          * read() */
 
-    std::map<std::string, double> figures(const srec_level &l) const
+    std::map<std::string, double> figures(const srec_level& l) const
     {
         const double n = l.n ? (double)l.n : 1.0, full = d_full_scale;
-        return {{"level_db", 10 * std::log10(l.energy / n / (full * full))},
-                {"peak_db", 20 * std::log10((double)l.peak / full)},
-                {"clipped", (double)l.clipped / n},
-                {"samples", (double)l.n}};
+        return { { "level_db", 10 * std::log10(l.energy / n / (full * full)) },
+                 { "peak_db", 20 * std::log10((double)l.peak / full) },
+                 { "clipped", (double)l.clipped / n },
+                 { "samples", (double)l.n } };
     }
 
 public:
     level_meter_impl(float full_scale, int period)
-        : gr::sync_block("level_meter", gr::io_signature::make(1, 1, sizeof(gr_complex)),
+        : gr::sync_block("level_meter",
+                         gr::io_signature::make(1, 1, sizeof(gr_complex)),
                          gr::io_signature::make(0, 0, 0)),
           d_full_scale(full_scale), d_period(period)
     {
@@ -45,10 +45,10 @@ public:
         return figures(l);
     }
 
-    int work(int n, gr_vector_const_void_star &input_items, gr_vector_void_star &) override
+    int work(int n, gr_vector_const_void_star& input_items, gr_vector_void_star&) override
     {
         gr::thread::scoped_lock lock(d_setlock);
-        const auto *in = static_cast<const float *>(input_items[0]);
+        const auto* in = static_cast<const float*>(input_items[0]);
         const float limit = 0.999f * d_full_scale;
         srec_level_add(&d_reading, in, n, limit);
         for (uint64_t at = 0; d_period && at < (uint64_t)n;) {
@@ -57,7 +57,7 @@ public:
             at += part;
             if (d_message.n == d_period) {
                 pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("level"));
-                for (const auto &[key, value] : figures(d_message))
+                for (const auto& [key, value] : figures(d_message))
                     info = put_real(info, key.c_str(), value);
                 message_port_pub(d_info, info);
                 d_message = {};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
+#include <algorithm>
+#include <chrono>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/mapper.h>
-#include <chrono>
 #include <thread>
-#include <algorithm>
 
 namespace gr {
 namespace srec {
@@ -16,15 +16,20 @@ class mapper_impl : public guarded<mapper>
     const pmt::pmt_t d_in = pmt::mp("pdus"), d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     const pmt::pmt_t d_tag;
-    std::deque<pmt::pmt_t> d_frames; /* filled by the handler, which runs in the thread of work() */
+    std::deque<pmt::pmt_t> d_frames;   /* filled by the handler, which runs in the thread
+                                      * of work() */
     std::vector<gr_complex> d_symbols; /* of the frame being sent */
     size_t d_sent = 0;
     pmt::pmt_t d_meta;
     bool d_ended = false;
-    uint64_t d_dropped = 0, d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0;
+    uint64_t d_dropped = 0, d_picture_symbols = 0, d_picture_header = 0,
+             d_picture_packets = 0;
     once d_once;
 
-    static bool is_last(const pmt::pmt_t& meta) { return get_u64(meta, "slice") + 1 == get_u64(meta, "slices"); }
+    static bool is_last(const pmt::pmt_t& meta)
+    {
+        return get_u64(meta, "slice") + 1 == get_u64(meta, "slices");
+    }
 
     void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
     {
@@ -37,14 +42,20 @@ class mapper_impl : public guarded<mapper>
     void handle_frame(const pmt::pmt_t& msg)
     {
         if (!is_eof(msg)) {
-            if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
+            if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) ||
+                !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
                 return drop("not a frame PDU (dict . u8vector)", msg);
             if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
-                return drop("frame of a length that this modulation cannot carry: is the packet encoder set to another one?", msg);
+                return drop("frame of a length that this modulation cannot carry: is the "
+                            "packet encoder set to another one?",
+                            msg);
             const std::string made_for = get_text(pmt::car(msg), "modulation");
             if (!made_for.empty() && made_for != srec_modulation_name(d_modulation))
-                return drop("made for " + made_for + ", but this mapper is set to " + srec_modulation_name(d_modulation), msg);
-            /* a picture's last frame reports the picture, and sources wait for that: it finds room when others do not */
+                return drop("made for " + made_for + ", but this mapper is set to " +
+                                srec_modulation_name(d_modulation),
+                            msg);
+            /* a picture's last frame reports the picture, and sources wait for that: it
+             * finds room when others do not */
             if (d_frames.size() >= (is_last(pmt::car(msg)) ? 2 : 1) * MAX_FRAMES)
                 return drop("frames come faster than they are sent", msg);
         }
@@ -68,14 +79,19 @@ class mapper_impl : public guarded<mapper>
         size_t length;
         const uint8_t* bytes = pmt::u8vector_elements(pmt::cdr(msg), length);
         d_symbols.resize(srec_modem_symbols(d_modulation, length));
-        srec_modem_map(d_modulation, bytes, length, reinterpret_cast<float*>(d_symbols.data()));
+        srec_modem_map(
+            d_modulation, bytes, length, reinterpret_cast<float*>(d_symbols.data()));
         return true;
     }
 
     void frame_left()
     {
         const uint64_t features = get_u64(d_meta, "n_features");
-        const size_t payload = srec_modem_symbols(d_modulation, (features + srec_modem_byte_granule(d_modulation) - 1) / srec_modem_byte_granule(d_modulation) * srec_modem_byte_granule(d_modulation));
+        const size_t payload =
+            srec_modem_symbols(d_modulation,
+                               (features + srec_modem_byte_granule(d_modulation) - 1) /
+                                   srec_modem_byte_granule(d_modulation) *
+                                   srec_modem_byte_granule(d_modulation));
         d_picture_symbols += d_symbols.size();
         d_picture_header += d_symbols.size() - std::min(payload, d_symbols.size());
         d_picture_packets++;
@@ -93,14 +109,19 @@ class mapper_impl : public guarded<mapper>
 
 public:
     mapper_impl(const std::string& modulation, const std::string& len_tag_key)
-        : gr::sync_block("mapper", gr::io_signature::make(0, 0, 0), gr::io_signature::make(1, 1, sizeof(gr_complex))), d_modulation(modulation_from(modulation)), d_tag(pmt::mp(len_tag_key))
+        : gr::sync_block("mapper",
+                         gr::io_signature::make(0, 0, 0),
+                         gr::io_signature::make(1, 1, sizeof(gr_complex))),
+          d_modulation(modulation_from(modulation)), d_tag(pmt::mp(len_tag_key))
     {
         message_port_register_in(d_in);
         message_port_register_out(d_info);
         set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_frame(msg); });
     }
 
-    int work(int noutput_items, gr_vector_const_void_star&, gr_vector_void_star& output_items) override
+    int work(int noutput_items,
+             gr_vector_const_void_star&,
+             gr_vector_void_star& output_items) override
     {
         auto* out = static_cast<gr_complex*>(output_items[0]);
         int n = 0;
@@ -111,24 +132,33 @@ public:
                 if (!load())
                     break;
                 if (d_ended)
-                    add_item_tag(0, nitems_written(0) + n, pmt::mp("srec_eof"), pmt::PMT_T);
+                    add_item_tag(
+                        0, nitems_written(0) + n, pmt::mp("srec_eof"), pmt::PMT_T);
                 else
-                    add_item_tag(0, nitems_written(0) + n, d_tag, pmt::from_long(d_symbols.size()));
+                    add_item_tag(0,
+                                 nitems_written(0) + n,
+                                 d_tag,
+                                 pmt::from_long(d_symbols.size()));
             }
-            const size_t part = std::min<size_t>(noutput_items - n, d_symbols.size() - d_sent);
+            const size_t part =
+                std::min<size_t>(noutput_items - n, d_symbols.size() - d_sent);
             std::copy_n(d_symbols.begin() + d_sent, part, out + n);
             d_sent += part;
             n += part;
             if (d_sent == d_symbols.size() && !d_ended)
                 frame_left();
         }
-        if (n == 0) /* messages are handled between calls: come back soon, but do not spin */
+        if (n == 0) /* messages are handled between calls: come back soon, but do not
+                     * spin */
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         return n;
     }
 };
 
-mapper::sptr mapper::make(const std::string& modulation, const std::string& len_tag_key) { return gnuradio::make_block_sptr<mapper_impl>(modulation, len_tag_key); }
+mapper::sptr mapper::make(const std::string& modulation, const std::string& len_tag_key)
+{
+    return gnuradio::make_block_sptr<mapper_impl>(modulation, len_tag_key);
+}
 
 } // namespace srec
 } // namespace gr

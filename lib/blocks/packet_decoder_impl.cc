@@ -17,9 +17,11 @@ class packet_decoder_impl : public guarded<packet_decoder>
     const srec_modulation d_modulation;
     const size_t d_per_byte;
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
-    mutable std::mutex d_mutex; /* other threads export and import the decoder's marks */
+    mutable std::mutex d_mutex; /* other threads export and import the decoder's marks
+                                 * */
     std::vector<float> d_frame; /* soft values since the frame's tag */
-    size_t d_want = 0;          /* soft values that the frame, or first its signal field, has; 0: between frames */
+    size_t d_want = 0;          /* soft values that the frame, or first its signal
+                                 * field, has; 0: between frames */
     pmt::pmt_t d_burst = pmt::PMT_NIL; /* what burst_sync says of the frame */
     bool d_signal_read = false;
     uint64_t d_truncated = 0;
@@ -48,10 +50,15 @@ class packet_decoder_impl : public guarded<packet_decoder>
     static const char* hint(srec_status status)
     {
         switch (status) {
-        case SREC_ERR_AUTH: return ": is it the right key?";
-        case SREC_ERR_MODEL: return ": both ends need the same model file";
-        case SREC_ERR_CHECKSUM: return ": are modulation and samples per symbol those of the sender, and is the SNR high enough?";
-        default: return "";
+        case SREC_ERR_AUTH:
+            return ": is it the right key?";
+        case SREC_ERR_MODEL:
+            return ": both ends need the same model file";
+        case SREC_ERR_CHECKSUM:
+            return ": are modulation and samples per symbol those of the sender, and is "
+                   "the SNR high enough?";
+        default:
+            return "";
         }
     }
 
@@ -60,16 +67,20 @@ class packet_decoder_impl : public guarded<packet_decoder>
         d_want = 0;
         const char* why = srec_strerror(status);
         if (d_once(why))
-            d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)", why, hint(status));
+            d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)",
+                           why,
+                           hint(status));
         message_port_pub(d_info, report(why));
     }
 
-    /* d_frame holds d_want values: the signal field tells the length of the whole, then the whole is decoded */
+    /* d_frame holds d_want values: the signal field tells the length of the whole, then
+     * the whole is decoded */
     void complete()
     {
         if (!d_signal_read) {
             srec_signal signal;
-            srec_status status = srec_packet_read_signal(d_decoder.get(), d_modulation, d_frame.data(), &signal);
+            srec_status status = srec_packet_read_signal(
+                d_decoder.get(), d_modulation, d_frame.data(), &signal);
             if (status != SREC_OK)
                 return dropped(status);
             d_signal_read = true;
@@ -78,7 +89,8 @@ class packet_decoder_impl : public guarded<packet_decoder>
         }
         srec_packet packet;
         std::unique_lock<std::mutex> lock(d_mutex);
-        srec_status status = srec_packet_decode(d_decoder.get(), d_modulation, d_frame.data(), d_want / d_per_byte, &packet);
+        srec_status status = srec_packet_decode(
+            d_decoder.get(), d_modulation, d_frame.data(), d_want / d_per_byte, &packet);
         lock.unlock();
         if (status != SREC_OK)
             return dropped(status);
@@ -91,15 +103,22 @@ class packet_decoder_impl : public guarded<packet_decoder>
         meta = put_damage(meta, packet.damage);
         if (pmt::is_dict(d_burst) && !pmt::is_null(d_burst))
             meta = put(meta, "burst", d_burst);
-        message_port_pub(d_out, pmt::cons(meta, pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft)));
+        message_port_pub(
+            d_out,
+            pmt::cons(meta,
+                      pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte,
+                                          packet.soft)));
     }
 
 public:
-    packet_decoder_impl(const shared_key& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
-        : gr::sync_block("packet_decoder", gr::io_signature::make(1, 1, sizeof(float)), gr::io_signature::make(0, 0, 0)),
-          d_tag(pmt::mp(len_tag_key)),
-          d_key(key),
-          d_model(model_from(model)),
+    packet_decoder_impl(const shared_key& key,
+                        const std::string& model,
+                        const std::string& modulation,
+                        const std::string& len_tag_key)
+        : gr::sync_block("packet_decoder",
+                         gr::io_signature::make(1, 1, sizeof(float)),
+                         gr::io_signature::make(0, 0, 0)),
+          d_tag(pmt::mp(len_tag_key)), d_key(key), d_model(model_from(model)),
           d_modulation(modulation_from(modulation)),
           d_per_byte(srec_modem_soft_per_byte(d_modulation))
     {
@@ -116,15 +135,21 @@ public:
     {
         srec_packet_counters c;
         srec_packet_decoder_counters(d_decoder.get(), &c);
-        return { { "accepted", c.accepted }, { "damaged", c.damaged }, { "forged", c.forged }, { "replayed", c.replayed },
-                 { "foreign_model", c.foreign_model }, { "unsupported", c.unsupported }, { "truncated", d_truncated } };
+        return { { "accepted", c.accepted },
+                 { "damaged", c.damaged },
+                 { "forged", c.forged },
+                 { "replayed", c.replayed },
+                 { "foreign_model", c.foreign_model },
+                 { "unsupported", c.unsupported },
+                 { "truncated", d_truncated } };
     }
     std::string export_marks() const override
     {
         std::lock_guard<std::mutex> lock(d_mutex);
         std::string marks(srec_packet_decoder_marks_size(d_decoder.get()), '\0');
         size_t n = 0;
-        const srec_status status = srec_packet_decoder_export_marks(d_decoder.get(), reinterpret_cast<uint8_t*>(&marks[0]), marks.size(), &n);
+        const srec_status status = srec_packet_decoder_export_marks(
+            d_decoder.get(), reinterpret_cast<uint8_t*>(&marks[0]), marks.size(), &n);
         if (status != SREC_OK)
             throw std::runtime_error(srec_strerror(status));
         return marks;
@@ -133,7 +158,12 @@ public:
     {
         std::lock_guard<std::mutex> lock(d_mutex);
         srec_error error{};
-        require(srec_packet_decoder_import_marks(d_decoder.get(), reinterpret_cast<const uint8_t*>(marks.data()), marks.size(), &error), error);
+        require(srec_packet_decoder_import_marks(
+                    d_decoder.get(),
+                    reinterpret_cast<const uint8_t*>(marks.data()),
+                    marks.size(),
+                    &error),
+                error);
     }
     uint64_t accepted() const override
     {
@@ -145,7 +175,8 @@ public:
     {
         srec_packet_counters c;
         srec_packet_decoder_counters(d_decoder.get(), &c);
-        return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported + d_truncated;
+        return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported +
+               d_truncated;
     }
 
     int work(int n, gr_vector_const_void_star& input_items, gr_vector_void_star&) override
@@ -158,7 +189,8 @@ public:
             d_watch(d_logger, tags, n);
         size_t at = 0, next = 0;
         while (at < (size_t)n || next < tags.size()) {
-            const size_t stop = next < tags.size() ? tags[next].offset - nitems_read(0) : n;
+            const size_t stop =
+                next < tags.size() ? tags[next].offset - nitems_read(0) : n;
             while (d_want && at < stop) {
                 const size_t part = std::min(stop - at, d_want - d_frame.size());
                 d_frame.insert(d_frame.end(), in + at, in + at + part);
@@ -172,7 +204,11 @@ public:
             const tag_t& tag = tags[next++];
             if (pmt::eqv(tag.key, d_tag)) {
                 begin();
-                const auto burst = std::find_if(tags.begin(), tags.end(), [&](const tag_t& t) { return t.offset == tag.offset && pmt::eqv(t.key, pmt::mp("burst")); });
+                const auto burst =
+                    std::find_if(tags.begin(), tags.end(), [&](const tag_t& t) {
+                        return t.offset == tag.offset &&
+                               pmt::eqv(t.key, pmt::mp("burst"));
+                    });
                 d_burst = burst == tags.end() ? pmt::PMT_NIL : burst->value;
             } else if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
                 if (d_want)
@@ -186,9 +222,13 @@ public:
     }
 };
 
-packet_decoder::sptr packet_decoder::make(const shared_key& key, const std::string& model, const std::string& modulation, const std::string& len_tag_key)
+packet_decoder::sptr packet_decoder::make(const shared_key& key,
+                                          const std::string& model,
+                                          const std::string& modulation,
+                                          const std::string& len_tag_key)
 {
-    return gnuradio::make_block_sptr<packet_decoder_impl>(key, model, modulation, len_tag_key);
+    return gnuradio::make_block_sptr<packet_decoder_impl>(
+        key, model, modulation, len_tag_key);
 }
 
 } // namespace srec

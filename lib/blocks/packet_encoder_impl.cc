@@ -11,11 +11,13 @@ namespace srec {
 class packet_encoder_impl : public guarded<packet_encoder>
 {
     static constexpr size_t MAX_SESSIONS = 1024; /* a scrambler has one */
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
+                     d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     const shared_key d_key;
     uint64_t d_dropped = 0;
-    /* One for each session, for good: it knows which packet numbers were used, so that no (key, nonce) pair repeats when sessions take turns. */
+    /* One for each session, for good: it knows which packet numbers were used, so that
+     * no (key, nonce) pair repeats when sessions take turns. */
     std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
     once d_once;
 
@@ -32,11 +34,13 @@ class packet_encoder_impl : public guarded<packet_encoder>
         if (is_eof(msg))
             return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) ||
+            !slice_from_dict(pmt::car(msg), s))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         if (!has_number(meta, "session") || !has_number(meta, "packet"))
-            return drop("no session or packet number: put a scrambler before the packet encoder");
+            return drop(
+                "no session or packet number: put a scrambler before the packet encoder");
         srec_cipher cipher;
         if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK)
             return drop("no cipher: put a scrambler before the packet encoder");
@@ -44,9 +48,11 @@ class packet_encoder_impl : public guarded<packet_encoder>
         auto& encoder = d_encoders[session];
         if (!encoder) {
             srec_packet_encoder* e = nullptr;
-            if (d_encoders.size() > MAX_SESSIONS || srec_packet_encoder_create(d_key.get(), session, &e) != SREC_OK) {
+            if (d_encoders.size() > MAX_SESSIONS ||
+                srec_packet_encoder_create(d_key.get(), session, &e) != SREC_OK) {
                 d_encoders.erase(session);
-                return drop("no packet encoder for the session: too many sessions, or no memory");
+                return drop(
+                    "no packet encoder for the session: too many sessions, or no memory");
             }
             encoder.reset(e);
         }
@@ -54,18 +60,33 @@ class packet_encoder_impl : public guarded<packet_encoder>
         const uint8_t* payload = pmt::u8vector_elements(pmt::cdr(msg), length);
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        if (srec_packet_encode(encoder.get(), d_modulation, get_u64(meta, "packet"), cipher, &s.slice, payload, length, frame.data(), frame.size(), &n_frame, &error) != SREC_OK)
+        if (srec_packet_encode(encoder.get(),
+                               d_modulation,
+                               get_u64(meta, "packet"),
+                               cipher,
+                               &s.slice,
+                               payload,
+                               length,
+                               frame.data(),
+                               frame.size(),
+                               &n_frame,
+                               &error) != SREC_OK)
             return drop(error.message);
-        pmt::pmt_t out = put(pmt::make_dict(), "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        pmt::pmt_t out = put(
+            pmt::make_dict(), "modulation", pmt::mp(srec_modulation_name(d_modulation)));
         for (const char* key : { "session", "packet", "picture", "slice", "slices" })
             out = put_u64(out, key, get_u64(meta, key));
         out = put_u64(out, "n_features", length);
-        message_port_pub(d_out, pmt::cons(out, pmt::init_u8vector(n_frame, frame.data())));
+        message_port_pub(d_out,
+                         pmt::cons(out, pmt::init_u8vector(n_frame, frame.data())));
     }
 
 public:
     packet_encoder_impl(const shared_key& key, const std::string& modulation)
-        : gr::block("packet_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)), d_modulation(modulation_from(modulation)), d_key(key)
+        : gr::block("packet_encoder",
+                    gr::io_signature::make(0, 0, 0),
+                    gr::io_signature::make(0, 0, 0)),
+          d_modulation(modulation_from(modulation)), d_key(key)
     {
         message_port_register_in(d_in);
         message_port_register_out(d_out);
@@ -74,7 +95,11 @@ public:
     }
 };
 
-packet_encoder::sptr packet_encoder::make(const shared_key& key, const std::string& modulation) { return gnuradio::make_block_sptr<packet_encoder_impl>(key, modulation); }
+packet_encoder::sptr packet_encoder::make(const shared_key& key,
+                                          const std::string& modulation)
+{
+    return gnuradio::make_block_sptr<packet_encoder_impl>(key, modulation);
+}
 
 } // namespace srec
 } // namespace gr

@@ -2,11 +2,11 @@
 #include "damage.h"
 #include "guard.h"
 
-#include <gnuradio/io_signature.h>
-#include <gnuradio/srec/semantic_decoder.h>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/semantic_decoder.h>
 #include <map>
 #include <memory>
 #include <new>
@@ -19,7 +19,9 @@ namespace srec {
 /* Means over the slices that came as bursts: the radio figures of a picture. */
 class burst_figures
 {
-    static constexpr const char* NAMES[] = { "snr_db", "cfo", "drift", "clock_ppm", "level_db" };
+    static constexpr const char* NAMES[] = {
+        "snr_db", "cfo", "drift", "clock_ppm", "level_db"
+    };
     static constexpr size_t N = sizeof NAMES / sizeof *NAMES;
     double d_sums[N] = {};
     uint32_t d_bursts = 0;
@@ -29,7 +31,10 @@ public:
     {
         double value[N];
         for (size_t i = 0; i < N; i++) {
-            const pmt::pmt_t v = pmt::is_dict(burst) ? pmt::dict_ref(burst, pmt::mp(NAMES[i]), pmt::PMT_NIL) : pmt::PMT_NIL;
+            const pmt::pmt_t v =
+                pmt::is_dict(burst)
+                    ? pmt::dict_ref(burst, pmt::mp(NAMES[i]), pmt::PMT_NIL)
+                    : pmt::PMT_NIL;
             if (!pmt::is_real(v))
                 return;
             value[i] = pmt::to_double(v);
@@ -50,21 +55,26 @@ public:
 /* What came of one picture: the body of an open picture of the collector. */
 struct slices {
     using clock = std::chrono::steady_clock;
-    static constexpr size_t OVERHEAD = 4096; /* bytes of a message beside its values, generously */
+    static constexpr size_t OVERHEAD = 4096; /* bytes of a message beside its values,
+                                              * generously */
     const srec_slice common;                 /* all but slice, patches and rate map */
     std::map<uint32_t, pmt::pmt_t> came;     /* estimates by slice */
     size_t bytes = 0;
     burst_figures figures;
     srec_damage damage{};
-    std::string cipher;                      /* "none" if any of the packets came in clear */
+    std::string cipher; /* "none" if any of the packets came in
+                                              * clear */
     const clock::time_point begun = clock::now();
-    size_t n_shown = 0;                      /* slices in the last picture so far */
+    size_t n_shown = 0; /* slices in the last picture so far */
     uint64_t partials = 0;
 
     explicit slices(const srec_slice& first) : common(first) {}
     static void release(void* body) { delete static_cast<slices*>(body); }
 
-    static size_t size_of(const pmt::pmt_t& estimate) { return pmt::length(pmt::cdr(estimate)) * sizeof(float) + OVERHEAD; }
+    static size_t size_of(const pmt::pmt_t& estimate)
+    {
+        return pmt::length(pmt::cdr(estimate)) * sizeof(float) + OVERHEAD;
+    }
 
     void add(uint32_t slice, const pmt::pmt_t& estimate)
     {
@@ -74,11 +84,13 @@ struct slices {
         else {
             const srec_damage part = get_damage(pmt::car(estimate));
             srec_damage_add(&damage, &part);
-            figures.add(pmt::dict_ref(pmt::car(estimate), pmt::mp("burst"), pmt::PMT_NIL));
+            figures.add(
+                pmt::dict_ref(pmt::car(estimate), pmt::mp("burst"), pmt::PMT_NIL));
         }
         place = estimate;
         bytes += size_of(estimate);
-        if (const std::string name = get_text(pmt::car(estimate), "cipher"); cipher != "none" && !name.empty())
+        if (const std::string name = get_text(pmt::car(estimate), "cipher");
+            cipher != "none" && !name.empty())
             cipher = name;
     }
 };
@@ -86,7 +98,9 @@ struct slices {
 class semantic_decoder_impl : public guarded<semantic_decoder>
 {
     using clock = std::chrono::steady_clock;
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"), d_info = pmt::mp("info"), d_progress_out = pmt::mp("progress"), d_tick = pmt::mp("tick");
+    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"),
+                     d_info = pmt::mp("info"), d_progress_out = pmt::mp("progress"),
+                     d_tick = pmt::mp("tick");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_decoder, srec_decoder_free> d_decoder;
     handle<srec_collector, srec_collector_free> d_collector;
@@ -101,7 +115,10 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
 
     /* Then it is we who are late, not the slices. */
     bool is_work_waiting() { return d_queue.size() || nmsgs(d_in); }
-    static double now_s() { return std::chrono::duration<double>(clock::now().time_since_epoch()).count(); }
+    static double now_s()
+    {
+        return std::chrono::duration<double>(clock::now().time_since_epoch()).count();
+    }
 
     pmt::pmt_t with_counters(pmt::pmt_t info) const
     {
@@ -110,7 +127,10 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         return info;
     }
 
-    void report(const char* event, pmt::pmt_t info) { message_port_pub(d_info, with_counters(put(info, "event", pmt::mp(event)))); }
+    void report(const char* event, pmt::pmt_t info)
+    {
+        message_port_pub(d_info, with_counters(put(info, "event", pmt::mp(event))));
+    }
 
     void drop(const std::string& why)
     {
@@ -120,7 +140,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("dropped", pmt::make_dict());
     }
 
-    /* A picture that will never come: named, so that its source does not wait for it. */
+    /* A picture that will never come: named, so that its source does not wait for it.
+     * */
     void drop_picture(const std::string& why, uint32_t number)
     {
         d_dropped++;
@@ -135,7 +156,9 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         if (!(d_max_pixels > 0) || (double)s.width * s.height <= d_max_pixels)
             return true;
         d_too_large++;
-        drop_picture("its header demands " + std::to_string(s.width) + "x" + std::to_string(s.height) + " pixels, more than max_pixels allows: " +
+        drop_picture("its header demands " + std::to_string(s.width) + "x" +
+                         std::to_string(s.height) +
+                         " pixels, more than max_pixels allows: " +
                          std::to_string((uint64_t)d_max_pixels),
                      s.picture);
         return false;
@@ -144,7 +167,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     void add_slices(const slices& body, srec_error& error)
     {
         if (srec_decoder_begin(d_decoder.get(), &body.common, &error) != SREC_OK)
-            throw std::runtime_error(stopping() ? "the flowgraph is stopping" : error.message);
+            throw std::runtime_error(stopping() ? "the flowgraph is stopping"
+                                                : error.message);
         for (const auto& [number, msg] : body.came) {
             if (stopping())
                 throw std::runtime_error("the flowgraph is stopping");
@@ -152,8 +176,11 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
             size_t length;
             slice_from_dict(pmt::car(msg), s);
             const float* mean = pmt::f32vector_elements(pmt::cdr(msg), length);
-            const float* deviation = get_bool(pmt::car(msg), "soft", true) ? mean + length / 2 : nullptr;
-            if (srec_decoder_add(d_decoder.get(), &s.slice, mean, deviation, length / 2, &error) != SREC_OK)
+            const float* deviation =
+                get_bool(pmt::car(msg), "soft", true) ? mean + length / 2 : nullptr;
+            if (srec_decoder_add(
+                    d_decoder.get(), &s.slice, mean, deviation, length / 2, &error) !=
+                SREC_OK)
                 throw std::runtime_error(error.message);
         }
     }
@@ -166,11 +193,17 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         const auto start = clock::now();
         add_slices(body, error);
         const size_t n_bytes = (size_t)s.width * s.height * s.channels;
-        const std::unique_ptr<uint8_t[]> pixels(new uint8_t[n_bytes]); /* not zeroed: of a huge picture that takes seconds */
-        const srec_image image{ s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.get() };
+        const std::unique_ptr<uint8_t[]> pixels(new uint8_t[n_bytes]); /* not zeroed: of
+                                                                        * a huge picture
+                                                                        * that takes
+                                                                        * seconds */
+        const srec_image image{
+            s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.get()
+        };
         srec_decoder_report report;
         if (srec_decoder_run(d_decoder.get(), &image, &report, &error) != SREC_OK)
-            throw std::runtime_error(stopping() ? "the flowgraph is stopping" : error.message);
+            throw std::runtime_error(stopping() ? "the flowgraph is stopping"
+                                                : error.message);
         pmt::pmt_t meta = pmt::make_dict();
         meta = put_u64(meta, "picture", s.picture);
         meta = put_u64(meta, "width", s.width);
@@ -185,18 +218,23 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         meta = put_u64(meta, "slices", report.slices);
         meta = put_u64(meta, "slices_lost", report.slices_lost);
         meta = put_real(meta, "mean_deviation", report.mean_deviation);
-        meta = put_real(meta, "decode_s", std::chrono::duration<double>(clock::now() - start).count());
+        meta = put_real(meta,
+                        "decode_s",
+                        std::chrono::duration<double>(clock::now() - start).count());
         meta = put_damage_figures(body.figures.put_into(meta), body.damage);
         return pmt::cons(meta, pmt::init_u8vector(n_bytes, pixels.get()));
     }
 
-    /* The same; a picture larger than this machine's memory is no reason to end the flowgraph. \return a null pointer, and \p why filled */
+    /* The same; a picture larger than this machine's memory is no reason to end the
+     * flowgraph. \return a null pointer, and \p why filled */
     pmt::pmt_t try_to_decode(uint64_t session, slices& body, std::string& why)
     {
         try {
             return decode(session, body);
         } catch (const std::bad_alloc&) {
-            why = "no memory for the pixels of a picture of " + std::to_string(body.common.width) + "x" + std::to_string(body.common.height);
+            why = "no memory for the pixels of a picture of " +
+                  std::to_string(body.common.width) + "x" +
+                  std::to_string(body.common.height);
         } catch (const std::runtime_error& error) {
             why = error.what();
         }
@@ -209,37 +247,53 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         if (!body)
             return;
         std::string why = "the flowgraph is stopping";
-        const pmt::pmt_t pdu = stopping() ? nullptr : try_to_decode(picture.session, *body, why);
+        const pmt::pmt_t pdu =
+            stopping() ? nullptr : try_to_decode(picture.session, *body, why);
         if (!pdu)
             return drop_picture(why, picture.picture);
-        const pmt::pmt_t meta = put_u64(put(pmt::car(pdu), "reason", pmt::mp(srec_reason_name(reason))), "partials", body->partials);
+        const pmt::pmt_t meta =
+            put_u64(put(pmt::car(pdu), "reason", pmt::mp(srec_reason_name(reason))),
+                    "partials",
+                    body->partials);
         const size_t patches = get_u64(meta, "patches");
-        message_port_pub(d_out, pmt::cons(put(meta, "deviation", pmt::init_f32vector(patches, srec_decoder_deviation(d_decoder.get()))), pmt::cdr(pdu)));
+        message_port_pub(
+            d_out,
+            pmt::cons(put(meta,
+                          "deviation",
+                          pmt::init_f32vector(patches,
+                                              srec_decoder_deviation(d_decoder.get()))),
+                      pmt::cdr(pdu)));
         report("picture", put_u64(meta, "queue", d_queue.size()));
     }
 
     void deliver_due()
     {
         srec_reason reason;
-        while (srec_open_picture* picture = srec_collector_due(d_collector.get(), &reason)) {
+        while (srec_open_picture* picture =
+                   srec_collector_due(d_collector.get(), &reason)) {
             deliver(*picture, reason);
             srec_collector_close(d_collector.get(), picture);
         }
     }
 
-    /* The picture that grew last as far as it came, if that is wanted and no work waits: it must not hold up what is to come. */
+    /* The picture that grew last as far as it came, if that is wanted and no work
+     * waits: it must not hold up what is to come. */
     void show_progress()
     {
         const float progress = d_progress;
         const srec_open_picture* picture = srec_collector_latest(d_collector.get());
         auto* body = picture ? static_cast<slices*>(picture->body) : nullptr;
-        if (!(progress > 0) || !body || body->came.size() == body->n_shown || stopping() || is_work_waiting() ||
-            std::chrono::duration<double>(clock::now() - std::max(d_shown, body->begun)).count() < progress)
+        if (!(progress > 0) || !body || body->came.size() == body->n_shown ||
+            stopping() || is_work_waiting() ||
+            std::chrono::duration<double>(clock::now() - std::max(d_shown, body->begun))
+                    .count() < progress)
             return;
         std::string why;
         if (const pmt::pmt_t pdu = try_to_decode(picture->session, *body, why)) {
             body->partials++;
-            message_port_pub(d_progress_out, pmt::cons(put(pmt::car(pdu), "partial", pmt::PMT_T), pmt::cdr(pdu)));
+            message_port_pub(
+                d_progress_out,
+                pmt::cons(put(pmt::car(pdu), "partial", pmt::PMT_T), pmt::cdr(pdu)));
         } else if (!stopping() && d_once(why))
             d_logger->warn("no picture so far: {:s} (said once)", why);
         body->n_shown = body->came.size();
@@ -254,11 +308,15 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("eof", pmt::make_dict());
     }
 
-    /* Estimates without a packet number come straight from an encoder: numbered as by a scrambler whose pictures all have as many slices. */
+    /* Estimates without a packet number come straight from an encoder: numbered as by a
+     * scrambler whose pictures all have as many slices. */
     static srec_collector_packet_id packet_of(const pmt::pmt_t& meta, const srec_slice& s)
     {
         const uint64_t counted = (uint64_t)s.picture * s.n_slices + s.slice;
-        return { get_u64(meta, "session"), get_u64(meta, "packet", counted), s.picture, s.n_slices };
+        return { get_u64(meta, "session"),
+                 get_u64(meta, "packet", counted),
+                 s.picture,
+                 s.n_slices };
     }
 
     void collect(const pmt::pmt_t& msg, const srec_slice& s)
@@ -266,7 +324,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         const srec_collector_packet_id packet = packet_of(pmt::car(msg), s);
         srec_open_picture* picture = nullptr;
         srec_error error{};
-        const srec_status status = srec_collector_packet(d_collector.get(), &packet, now_s(), &picture, &error);
+        const srec_status status =
+            srec_collector_packet(d_collector.get(), &packet, now_s(), &picture, &error);
         if (status == SREC_ERR_LATE) {
             d_late++;
             return report("late", put_u64(pmt::make_dict(), "picture", s.picture));
@@ -279,7 +338,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         if (!srec_slice_same_picture(&s, &body->common))
             return drop("it contradicts the slices of its picture that came before");
         body->add(s.slice, msg);
-        srec_collector_stored(d_collector.get(), picture, body->bytes, body->came.size() == s.n_slices);
+        srec_collector_stored(
+            d_collector.get(), picture, body->bytes, body->came.size() == s.n_slices);
     }
 
     void handle_slice(const pmt::pmt_t& msg)
@@ -289,10 +349,12 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         if (stopping())
             return drop("the flowgraph is stopping");
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) || !slice_from_dict(pmt::car(msg), s))
+        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) ||
+            !slice_from_dict(pmt::car(msg), s))
             return drop("not an estimate PDU (dict . f32vector)");
         const size_t length = pmt::length(pmt::cdr(msg));
-        const srec_status status = srec_slice_check(d_model.get(), &s.slice, length / 2, nullptr);
+        const srec_status status =
+            srec_slice_check(d_model.get(), &s.slice, length / 2, nullptr);
         if (status == SREC_ERR_MODEL)
             return drop("made with another model");
         if (status != SREC_OK || length % 2)
@@ -309,8 +371,14 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
 
     void handle_message(const pmt::pmt_t& msg)
     {
-        d_queue.work(*this, d_in, msg, [this](const pmt::pmt_t&) { drop("slices come faster than pictures are decoded"); },
-                     [this](const pmt::pmt_t& slice) { handle_slice(slice); });
+        d_queue.work(
+            *this,
+            d_in,
+            msg,
+            [this](const pmt::pmt_t&) {
+                drop("slices come faster than pictures are decoded");
+            },
+            [this](const pmt::pmt_t& slice) { handle_slice(slice); });
         show_progress();
     }
 
@@ -325,28 +393,40 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     }
 
 public:
-    semantic_decoder_impl(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy, float progress,
-                          double max_pixels, int max_pictures, int reorder)
-        : gr::block("semantic_decoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)),
+    semantic_decoder_impl(const std::string& model,
+                          float timeout,
+                          int threads,
+                          const std::string& precision,
+                          int max_queue,
+                          const std::string& policy,
+                          float progress,
+                          double max_pixels,
+                          int max_pictures,
+                          int reorder)
+        : gr::block("semantic_decoder",
+                    gr::io_signature::make(0, 0, 0),
+                    gr::io_signature::make(0, 0, 0)),
           d_model(model_from(model)),
           d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
-          d_max_pixels(max_pixels),
-          d_progress(progress)
+          d_max_pixels(max_pixels), d_progress(progress)
     {
         set_progress(progress);
         if (max_queue < 1 || threads < 0 || !(timeout > 0))
-            throw std::invalid_argument("max_queue must be at least 1, threads at least 0, timeout above 0");
+            throw std::invalid_argument(
+                "max_queue must be at least 1, threads at least 0, timeout above 0");
         if (!(max_pixels >= 0))
             throw std::invalid_argument("max_pixels must be 0 (no limit) or more");
         if (max_pictures < 1 || max_pictures > 1024 || reorder < 1)
-            throw std::invalid_argument("max_pictures must be 1 .. 1024, reorder at least 1");
+            throw std::invalid_argument(
+                "max_pictures must be 1 .. 1024, reorder at least 1");
         srec_error error{};
         srec_collector_limits limits{};
         limits.timeout_s = timeout;
         limits.max_open = max_pictures;
         limits.later_packets = reorder;
         srec_collector* collector = nullptr;
-        require(srec_collector_create(&limits, slices::release, &collector, &error), error);
+        require(srec_collector_create(&limits, slices::release, &collector, &error),
+                error);
         d_collector.reset(collector);
         srec_compute compute{};
         compute.precision = precision_from(precision);
@@ -364,7 +444,12 @@ public:
         set_msg_handler(d_tick, [this](const pmt::pmt_t&) { handle_tick(); });
     }
 
-    std::map<std::string, uint64_t> counters() const override { return { { "dropped", d_dropped }, { "late", d_late }, { "too_large", d_too_large } }; }
+    std::map<std::string, uint64_t> counters() const override
+    {
+        return { { "dropped", d_dropped },
+                 { "late", d_late },
+                 { "too_large", d_too_large } };
+    }
 
     void set_progress(float progress) override
     {
@@ -396,10 +481,27 @@ public:
     }
 };
 
-semantic_decoder::sptr semantic_decoder::make(const std::string& model, float timeout, int threads, const std::string& precision, int max_queue, const std::string& policy,
-                                              float progress, double max_pixels, int max_pictures, int reorder)
+semantic_decoder::sptr semantic_decoder::make(const std::string& model,
+                                              float timeout,
+                                              int threads,
+                                              const std::string& precision,
+                                              int max_queue,
+                                              const std::string& policy,
+                                              float progress,
+                                              double max_pixels,
+                                              int max_pictures,
+                                              int reorder)
 {
-    return gnuradio::make_block_sptr<semantic_decoder_impl>(model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder);
+    return gnuradio::make_block_sptr<semantic_decoder_impl>(model,
+                                                            timeout,
+                                                            threads,
+                                                            precision,
+                                                            max_queue,
+                                                            policy,
+                                                            progress,
+                                                            max_pixels,
+                                                            max_pictures,
+                                                            reorder);
 }
 
 } // namespace srec

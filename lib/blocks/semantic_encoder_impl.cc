@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
-#include <gnuradio/io_signature.h>
-#include <gnuradio/srec/semantic_encoder.h>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/semantic_encoder.h>
 
 namespace gr {
 namespace srec {
 
 class semantic_encoder_impl : public guarded<semantic_encoder>
 {
-    const pmt::pmt_t d_in = pmt::mp("pdus"), d_out = pmt::mp("out"), d_info = pmt::mp("info");
+    const pmt::pmt_t d_in = pmt::mp("pdus"), d_out = pmt::mp("out"),
+                     d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_encoder, srec_encoder_free> d_encoder;
     const srec_modulation d_modulation;
@@ -25,12 +26,18 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
     uint64_t d_dropped = 0, d_pictures = 0;
     once d_once;
 
-    /* Bytes of a frame with the header of the smallest slice considered and four patches of the longest ladder step: with fewer, a picture
-     * full of such patches may have no division into slices, since those are not all of the same number of patches. */
+    /* Bytes of a frame with the header of the smallest slice considered and four
+     * patches of the longest ladder step: with fewer, a picture
+     * full of such patches may have no division into slices, since those are not all of
+     * the same number of patches. */
     int shortest_frame() const
     {
-        const size_t header = SREC_FRAME_MAX - srec_packet_payload_room(d_modulation, SREC_SLICE_LEAST_PATCHES, SREC_FRAME_MAX);
-        return (int)(header + 4 * srec_model_ladder(d_model.get(), srec_model_ladder_steps(d_model.get()) - 1));
+        const size_t header =
+            SREC_FRAME_MAX - srec_packet_payload_room(
+                                 d_modulation, SREC_SLICE_LEAST_PATCHES, SREC_FRAME_MAX);
+        return (int)(header +
+                     4 * srec_model_ladder(d_model.get(),
+                                           srec_model_ladder_steps(d_model.get()) - 1));
     }
 
     void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
@@ -43,15 +50,24 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
 
     void handle_message(const pmt::pmt_t& msg)
     {
-        d_queue.work(*this, d_in, msg, [this](const pmt::pmt_t& excess) { drop("pictures come faster than they are encoded", excess); },
-                     [this](const pmt::pmt_t& picture) { handle_picture(picture); });
+        d_queue.work(
+            *this,
+            d_in,
+            msg,
+            [this](const pmt::pmt_t& excess) {
+                drop("pictures come faster than they are encoded", excess);
+            },
+            [this](const pmt::pmt_t& picture) { handle_picture(picture); });
     }
 
     void handle_picture(const pmt::pmt_t& msg)
     {
         if (is_eof(msg)) {
             message_port_pub(d_out, msg);
-            message_port_pub(d_info, put_u64(put(pmt::make_dict(), "event", pmt::mp("eof")), "dropped", d_dropped));
+            message_port_pub(d_info,
+                             put_u64(put(pmt::make_dict(), "event", pmt::mp("eof")),
+                                     "dropped",
+                                     d_dropped));
             return;
         }
         if (stopping())
@@ -61,9 +77,15 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
         const pmt::pmt_t meta = pmt::car(msg);
         size_t length;
         const uint8_t* pixels = pmt::u8vector_elements(pmt::cdr(msg), length);
-        if (get_u64(meta, "width") > SREC_IMAGE_MAX_SIDE || get_u64(meta, "height") > SREC_IMAGE_MAX_SIDE || get_u64(meta, "channels", 3) > 3 || get_u64(meta, "picture") > UINT32_MAX)
+        if (get_u64(meta, "width") > SREC_IMAGE_MAX_SIDE ||
+            get_u64(meta, "height") > SREC_IMAGE_MAX_SIDE ||
+            get_u64(meta, "channels", 3) > 3 || get_u64(meta, "picture") > UINT32_MAX)
             return drop("width, height, channels or picture number out of range", msg);
-        srec_image image{ (uint32_t)get_u64(meta, "width"), (uint32_t)get_u64(meta, "height"), (uint8_t)get_u64(meta, "channels", 3), 0, const_cast<uint8_t*>(pixels) };
+        srec_image image{ (uint32_t)get_u64(meta, "width"),
+                          (uint32_t)get_u64(meta, "height"),
+                          (uint8_t)get_u64(meta, "channels", 3),
+                          0,
+                          const_cast<uint8_t*>(pixels) };
         image.stride = (size_t)image.width * image.channels;
         if (length == 0 || image.stride * image.height != length)
             return drop("width, height and channels do not fit the vector", msg);
@@ -72,7 +94,9 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
         srec_error error{};
         const auto start = std::chrono::steady_clock::now();
         if (d_scale == 2) {
-            srec_image half{ (image.width + 1) / 2, (image.height + 1) / 2, image.channels, 0, nullptr };
+            srec_image half{
+                (image.width + 1) / 2, (image.height + 1) / 2, image.channels, 0, nullptr
+            };
             half.stride = (size_t)half.width * half.channels;
             d_half.resize(half.stride * half.height);
             half.data = d_half.data();
@@ -80,13 +104,18 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
                 return drop("the picture cannot be halved", msg);
             image = half;
         }
-        const srec_feature_format format = d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
-        if (srec_encoder_run(d_encoder.get(), &image, d_eta, format, &features, &error) != SREC_OK)
+        const srec_feature_format format =
+            d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
+        if (srec_encoder_run(d_encoder.get(), &image, d_eta, format, &features, &error) !=
+            SREC_OK)
             return drop(error.message, msg);
-        const double encode_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        const double encode_s =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+                .count();
 
         size_t max_patches, room;
-        const uint32_t slices = srec_packet_slices(d_model.get(), &features, d_modulation, d_frame_bytes, &max_patches, &room);
+        const uint32_t slices = srec_packet_slices(
+            d_model.get(), &features, d_modulation, d_frame_bytes, &max_patches, &room);
         if (!slices)
             return drop("frames are too short for a patch of this model", msg);
         const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);
@@ -94,9 +123,21 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
         for (uint32_t i = 0; i < slices; i++) {
             srec_slice slice;
             size_t n;
-            srec_slice_extract(d_model.get(), &features, number, slices, i, rate_map.data(), rate_map.size(), bytes.data(), bytes.size(), &slice, &n);
+            srec_slice_extract(d_model.get(),
+                               &features,
+                               number,
+                               slices,
+                               i,
+                               rate_map.data(),
+                               rate_map.size(),
+                               bytes.data(),
+                               bytes.size(),
+                               &slice,
+                               &n);
             slice.scale = (uint8_t)d_scale;
-            message_port_pub(d_out, pmt::cons(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data())));
+            message_port_pub(
+                d_out,
+                pmt::cons(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data())));
         }
         d_pictures = number + 1;
         pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
@@ -112,13 +153,21 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
     }
 
 public:
-    semantic_encoder_impl(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy, int scale)
-        : gr::block("semantic_encoder", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0)),
-          d_model(model_from(model)),
-          d_modulation(modulation_from(modulation)),
+    semantic_encoder_impl(const std::string& model,
+                          float eta,
+                          const std::string& modulation,
+                          int frame_bytes,
+                          int threads,
+                          const std::string& precision,
+                          int max_queue,
+                          const std::string& policy,
+                          int scale)
+        : gr::block("semantic_encoder",
+                    gr::io_signature::make(0, 0, 0),
+                    gr::io_signature::make(0, 0, 0)),
+          d_model(model_from(model)), d_modulation(modulation_from(modulation)),
           d_frame_bytes(frame_bytes),
-          d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
-          d_scale(scale),
+          d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)), d_scale(scale),
           d_eta(eta)
     {
         if (scale != 1 && scale != 2)
@@ -126,9 +175,12 @@ public:
         set_eta(eta);
         const int least = std::max(2000, shortest_frame());
         if (frame_bytes < least || frame_bytes > (int)SREC_FRAME_MAX)
-            throw std::invalid_argument("frame_bytes must be " + std::to_string(least) + " .. " + std::to_string(SREC_FRAME_MAX) + " for " + srec_modulation_name(d_modulation));
+            throw std::invalid_argument("frame_bytes must be " + std::to_string(least) +
+                                        " .. " + std::to_string(SREC_FRAME_MAX) +
+                                        " for " + srec_modulation_name(d_modulation));
         if (max_queue < 1 || threads < 0)
-            throw std::invalid_argument("max_queue must be at least 1, threads at least 0");
+            throw std::invalid_argument(
+                "max_queue must be at least 1, threads at least 0");
         srec_compute compute{};
         compute.precision = precision_from(precision);
         compute.threads = threads;
@@ -152,9 +204,25 @@ public:
     float eta() const override { return d_eta; }
 };
 
-semantic_encoder::sptr semantic_encoder::make(const std::string& model, float eta, const std::string& modulation, int frame_bytes, int threads, const std::string& precision, int max_queue, const std::string& policy, int scale)
+semantic_encoder::sptr semantic_encoder::make(const std::string& model,
+                                              float eta,
+                                              const std::string& modulation,
+                                              int frame_bytes,
+                                              int threads,
+                                              const std::string& precision,
+                                              int max_queue,
+                                              const std::string& policy,
+                                              int scale)
 {
-    return gnuradio::make_block_sptr<semantic_encoder_impl>(model, eta, modulation, frame_bytes, threads, precision, max_queue, policy, scale);
+    return gnuradio::make_block_sptr<semantic_encoder_impl>(model,
+                                                            eta,
+                                                            modulation,
+                                                            frame_bytes,
+                                                            threads,
+                                                            precision,
+                                                            max_queue,
+                                                            policy,
+                                                            scale);
 }
 
 } // namespace srec

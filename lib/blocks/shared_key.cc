@@ -8,14 +8,13 @@
 #include <set>
 #include <sys/stat.h>
 
-namespace gr
-{
-namespace srec
-{
+namespace gr {
+namespace srec {
 
 using key_ptr = std::shared_ptr<const srec_key>;
 
-/* The keys in use. A pipe gives its bytes once, so its name is remembered with the key. */
+/* The keys in use. A pipe gives its bytes once, so its name is remembered with the key.
+ * */
 struct key_register {
     std::mutex mutex;
     std::vector<std::weak_ptr<const srec_key>> keys;
@@ -23,33 +22,35 @@ struct key_register {
     std::set<std::string> logged;
 };
 
-static key_register &in_use()
+static key_register& in_use()
 {
     static key_register keys;
     return keys;
 }
 
-static bool is_pipe(const std::string &text)
+static bool is_pipe(const std::string& text)
 {
     struct stat info;
     return stat(text.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
 /* The copy that others use already, or else this one. */
-static key_ptr shared(key_register &keys, key_ptr key)
+static key_ptr shared(key_register& keys, key_ptr key)
 {
-    keys.keys.erase(std::remove_if(keys.keys.begin(), keys.keys.end(), [](const auto &k) { return k.expired(); }),
+    keys.keys.erase(std::remove_if(keys.keys.begin(),
+                                   keys.keys.end(),
+                                   [](const auto& k) { return k.expired(); }),
                     keys.keys.end());
-    for (const auto &other : keys.keys)
+    for (const auto& other : keys.keys)
         if (key_ptr k = other.lock(); srec_key_equal(k.get(), key.get()))
             return k;
     keys.keys.push_back(key);
     return key;
 }
 
-shared_key::shared_key(const std::string &text, warnings what)
+shared_key::shared_key(const std::string& text, warnings what)
 {
-    key_register &keys = in_use();
+    key_register& keys = in_use();
     const bool pipe = is_pipe(text);
     std::lock_guard<std::mutex> lock(keys.mutex);
     if (pipe && (d_key = keys.pipes[text].lock()))

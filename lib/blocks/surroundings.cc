@@ -2,13 +2,13 @@
 #include "surroundings.h"
 #include "guard.h"
 
+#include <functional>
 #include <gnuradio/block_detail.h>
 #include <gnuradio/block_registry.h>
 #include <gnuradio/buffer.h>
 #include <gnuradio/buffer_reader.h>
 #include <gnuradio/srec/mapper.h>
 #include <gnuradio/srec/semantic_encoder.h>
-#include <functional>
 #include <stdexcept>
 
 namespace gr {
@@ -16,12 +16,16 @@ namespace srec {
 
 namespace {
 
-using take_subscriber = std::function<void(const gr::basic_block_sptr&, const pmt::pmt_t&)>;
+using take_subscriber =
+    std::function<void(const gr::basic_block_sptr&, const pmt::pmt_t&)>;
 
 /* Calls \p take(block, port in) for each connection of the port \p port of \p block. */
-void each_subscriber(gr::basic_block& block, const pmt::pmt_t& port, const take_subscriber& take)
+void each_subscriber(gr::basic_block& block,
+                     const pmt::pmt_t& port,
+                     const take_subscriber& take)
 {
-    for (pmt::pmt_t list = block.message_subscribers(port); pmt::is_pair(list); list = pmt::cdr(list)) {
+    for (pmt::pmt_t list = block.message_subscribers(port); pmt::is_pair(list);
+         list = pmt::cdr(list)) {
         const pmt::pmt_t target = pmt::car(list);
         gr::basic_block_sptr subscriber;
         try {
@@ -41,8 +45,10 @@ void each_subscriber(gr::basic_block& block, const take_subscriber& take)
         each_subscriber(block, pmt::vector_ref(ports, p), take);
 }
 
-/* The blocks that \p source reaches, over messages and if \p streams over streams too; itself is not among them. */
-std::vector<gr::basic_block_sptr> reached(const gr::basic_block_sptr& source, bool streams)
+/* The blocks that \p source reaches, over messages and if \p streams over streams too;
+ * itself is not among them. */
+std::vector<gr::basic_block_sptr> reached(const gr::basic_block_sptr& source,
+                                          bool streams)
 {
     std::vector<gr::basic_block_sptr> found{ source };
     auto add = [&found](const gr::basic_block_sptr& block) {
@@ -50,10 +56,13 @@ std::vector<gr::basic_block_sptr> reached(const gr::basic_block_sptr& source, bo
             found.push_back(block);
     };
     for (size_t i = 0; i < found.size(); i++) {
-        const gr::basic_block_sptr block = found[i]; /* a copy: add() moves the others */
-        each_subscriber(*block, [&add](const auto& subscriber, const auto&) { add(subscriber); });
+        const gr::basic_block_sptr block = found[i]; /* a copy: add() moves the others
+                                                      * */
+        each_subscriber(*block,
+                        [&add](const auto& subscriber, const auto&) { add(subscriber); });
         const auto with_streams = std::dynamic_pointer_cast<gr::block>(block);
-        const block_detail_sptr detail = with_streams && streams ? with_streams->detail() : nullptr;
+        const block_detail_sptr detail =
+            with_streams && streams ? with_streams->detail() : nullptr;
         for (int out = 0; detail && out < detail->noutputs(); out++)
             for (size_t r = 0; r < detail->output(out)->nreaders(); r++)
                 add(detail->output(out)->reader(r)->link());
@@ -79,8 +88,10 @@ int follow(const gr::basic_block_sptr& source, const std::string& port)
 {
     int n = 0;
     for (const auto& block : reached(source, false))
-        if (std::dynamic_pointer_cast<mapper>(block) || std::dynamic_pointer_cast<semantic_encoder>(block)) {
-            block->message_port_sub(pmt::mp("info"), pmt::cons(source->alias_pmt(), pmt::mp(port)));
+        if (std::dynamic_pointer_cast<mapper>(block) ||
+            std::dynamic_pointer_cast<semantic_encoder>(block)) {
+            block->message_port_sub(pmt::mp("info"),
+                                    pmt::cons(source->alias_pmt(), pmt::mp(port)));
             n++;
         }
     return n;
@@ -89,7 +100,9 @@ int follow(const gr::basic_block_sptr& source, const std::string& port)
 size_t waiting_behind(const gr::basic_block_sptr& source, const std::string& port)
 {
     size_t n = 0;
-    each_subscriber(*source, pmt::mp(port), [&n](const auto& subscriber, const auto& in) { n += subscriber->nmsgs(in); });
+    each_subscriber(*source, pmt::mp(port), [&n](const auto& subscriber, const auto& in) {
+        n += subscriber->nmsgs(in);
+    });
     return n;
 }
 

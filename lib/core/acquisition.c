@@ -10,10 +10,12 @@
 #include <string.h>
 #include <volk/volk.h>
 
-#define CFO_MAX        0.1
-#define CFO_WIDEST     0.3    /* looked for around a candidate that is half a preamble */
-#define THRESHOLD      18.0   /* of S over the mean power of a cell: noise passes it about once in 10^5 cells */
-#define WHOLE          1.4    /* another reading must beat S by this: two peaks against one give 2, noise hardly 1 */
+#define CFO_MAX    0.1
+#define CFO_WIDEST 0.3  /* looked for around a candidate that is half a preamble */
+#define THRESHOLD  18.0 /* of S over the mean power of a cell: noise passes it about once in 10^5 cells */
+#define WHOLE                                                                                                          \
+    1.4                       /* another reading must beat S by this: two peaks against one give 2, noise hardly 1
+                               * */
 #define BALANCE        0.0625 /* least ratio of the two peaks of a preamble: 0.25 is rare at -9 dB Es/N0 */
 #define WINDOW_SYMBOLS 256u   /* on each side, for the mean */
 #define GUARD_SYMBOLS  8u     /* around the peaks, for the mean between them */
@@ -36,7 +38,8 @@ struct srec_acquisition {
     float *block, *spectrum, *product; /* (n, 2) */
     float *templates[2];               /* conjugate spectra of up and down chirp (n, 2) */
     size_t chirp, offsets, window;     /* in cells: a chirp, the greatest |d|, the window for the mean */
-    size_t guard, widest;              /* in cells: beside the peaks, the greatest |d| that another reading may have */
+    size_t guard, widest;              /* in cells: beside the peaks, the greatest |d| that another reading may have
+                                        * */
     /* cells from number `first` on; cell 0 is the stream's sample `origin` */
     uint64_t origin, first, next; /* next: cell to be examined */
     reading found;                /* by srec_acquisition_next() */
@@ -174,7 +177,8 @@ static void forget(srec_acquisition *a)
     a->first = lowest;
 }
 
-/* S of cells from .. to - 1, all within what is held. Before the first cell there is nothing: offsets that would look
+/* S of cells from .. to - 1, all within what is held. Before the first cell there is nothing: offsets that would
+ * look
  * there are left out. */
 SREC_CLONES static void statistics(const float *up, const float *down, size_t from, size_t to, size_t offsets,
                                    size_t chirp, float *restrict s)
@@ -222,7 +226,8 @@ static double mean_power(const srec_acquisition *a, size_t from, size_t to)
     return (a->sum[to] - a->sum[from]) / (2.0 * (double)(to - from));
 }
 
-/* Mean power of a cell around a preamble at cell i: the greatest of before, after, and between its two peaks, which a
+/* Mean power of a cell around a preamble at cell i: the greatest of before, after, and between its two peaks, which
+ * a
  * click or a step of the input fills and a preamble does not. */
 static double level(const srec_acquisition *a, size_t i)
 {
@@ -236,7 +241,8 @@ static double level(const srec_acquisition *a, size_t i)
     return mean;
 }
 
-/* The offset d at which cell i has its S. \param first, second powers of the chirp that comes first and of the other */
+/* The offset d at which cell i has its S. \param first, second powers of the chirp that comes first and of the
+ * other */
 static ptrdiff_t offset_of(const srec_acquisition *a, const float *first, const float *second, size_t i, size_t widest,
                            float s)
 {
@@ -247,7 +253,8 @@ static ptrdiff_t offset_of(const srec_acquisition *a, const float *first, const 
     return (ptrdiff_t)d - (ptrdiff_t)widest;
 }
 
-/* The greatest S near \p cell at carrier offsets up to a->widest cells, in one orientation of the spectrum: conjugate
+/* The greatest S near \p cell at carrier offsets up to a->widest cells, in one orientation of the spectrum:
+ * conjugate
  * samples correlate with one chirp as the samples do with the other. */
 static reading read_as(srec_acquisition *a, size_t cell, bool inverted)
 {
@@ -283,7 +290,8 @@ static bool balanced(const srec_acquisition *a, const reading *r)
     return first >= (float)BALANCE * r->power && first <= (float)(1 - BALANCE) * r->power;
 }
 
-/* One chirp alone passes the threshold too: it may belong to a preamble of an inverted spectrum, or to one far off in
+/* One chirp alone passes the threshold too: it may belong to a preamble of an inverted spectrum, or to one far off
+ * in
  * frequency. \return false if it belongs to none, or to one that has been a candidate before, by its other chirp */
 static bool read_otherwise(srec_acquisition *a, reading *found)
 {
@@ -300,7 +308,8 @@ static bool read_otherwise(srec_acquisition *a, reading *found)
 
 bool srec_acquisition_next(srec_acquisition *a)
 {
-    /* the mean after a preamble must be known, and the statistics of a chirp's length: the greatest is the candidate */
+    /* the mean after a preamble must be known, and the statistics of a chirp's length: the greatest is the
+     * candidate */
     const size_t ahead = 2 * a->chirp + a->offsets + a->window;
     while (a->next - a->first + ahead < a->held) {
         const size_t i = (size_t)(a->next - a->first);

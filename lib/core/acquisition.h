@@ -2,15 +2,18 @@
 /*! \file
  *  Where in a stream may a preamble be, and at which carrier offset? First half of the synchroniser (sync.h).
  *
- *  Powers of the correlations with the up chirp and the down chirp are kept as cells, half a symbol apart. An offset
+ *  Powers of the correlations with the up chirp and the down chirp are kept as cells, half a symbol apart. An
+ *  offset
  *  of d symbols, d = cfo * SREC_BURST_CHIRP, moves the up chirp's peak late and the down chirp's early by d, so the
  *  statistic of a cell is
  *
  *      S[i] = max over |d| <= 0.1 * SREC_BURST_CHIRP of up[i + d] + down[i + one chirp - d]
  *
- *  and a cell is a candidate if S exceeds a multiple of the mean power before the preamble, after it and between its
+ *  and a cell is a candidate if S exceeds a multiple of the mean power before the preamble, after it and between
+ *  its
  *  peaks, whichever is the greatest.
- *  An inverted spectrum (conjugate samples) exchanges up and down. Such a preamble, or one with a greater |d|, still
+ *  An inverted spectrum (conjugate samples) exchanges up and down. Such a preamble, or one with a greater |d|,
+ *  still
  *  passes with one of its chirps: near each candidate both are looked for, and taken if they explain more power. */
 #ifndef SREC_ACQUISITION_H
 #define SREC_ACQUISITION_H

@@ -17,7 +17,10 @@ bool srec_waveform_valid(const srec_waveform *w)
     return w && w->samples_per_symbol >= 2 && w->samples_per_symbol <= 16 && w->rolloff >= 0.1f && w->rolloff <= 1.0f;
 }
 
-size_t srec_burst_symbols(size_t n_data) { return SREC_BURST_PREAMBLE + n_data + srec_units(n_data) * SREC_BURST_PILOTS; }
+size_t srec_burst_symbols(size_t n_data)
+{
+    return SREC_BURST_PREAMBLE + n_data + srec_units(n_data) * SREC_BURST_PILOTS;
+}
 
 void srec_preamble(float *iq)
 {
@@ -52,7 +55,7 @@ double srec_rrc(double t, double a)
 
 struct srec_shaper {
     unsigned sps, taps, stride; /* taps per output sample: 2 * SPAN + 1 symbols at most */
-    float *pulse;       /* (sps, stride): phase p, tap j weighs symbol (newest - j) */
+    float *pulse;               /* (sps, stride): phase p, tap j weighs symbol (newest - j) */
     float preamble[2 * SREC_BURST_PREAMBLE], pilots[2 * SREC_PILOT_PERIOD];
     srec_buffer symbols; /* of a whole burst, with zeros around */
 };
@@ -76,7 +79,8 @@ srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out)
     for (unsigned p = 0; p < s->sps; p++)
         for (unsigned j = 0; j < s->taps; j++) { /* oldest symbol first, as the dot product reads them */
             double t = (double)p / s->sps + (double)(s->taps - 1 - j) - (double)SREC_BURST_SPAN;
-            s->pulse[p * s->stride + j] = (float)(fabs(t) <= SREC_BURST_SPAN ? srec_rrc(t, (double)waveform->rolloff) : 0.0);
+            s->pulse[p * s->stride + j] =
+                (float)(fabs(t) <= SREC_BURST_SPAN ? srec_rrc(t, (double)waveform->rolloff) : 0.0);
         }
     srec_preamble(s->preamble);
     srec_pilots(s->pilots);
@@ -93,7 +97,10 @@ void srec_shaper_free(srec_shaper *s)
     free(s);
 }
 
-size_t srec_shaper_samples(const srec_shaper *s, size_t n_data) { return s ? (srec_burst_symbols(n_data) + 2 * SREC_BURST_GUARD) * s->sps : 0; }
+size_t srec_shaper_samples(const srec_shaper *s, size_t n_data)
+{
+    return s ? (srec_burst_symbols(n_data) + 2 * SREC_BURST_GUARD) * s->sps : 0;
+}
 
 srec_status srec_shaper_run(srec_shaper *s, const float *symbols, size_t n_data, float *samples)
 {
@@ -109,11 +116,13 @@ srec_status srec_shaper_run(srec_shaper *s, const float *symbols, size_t n_data,
     for (size_t u = 0; u < srec_units(n_data); u++) {
         const size_t start = srec_unit_start(u), n = srec_unit_data(u, n_data);
         memcpy(burst + 2 * start, symbols + 2 * u * SREC_BURST_DATA, 2 * n * sizeof(float));
-        memcpy(burst + 2 * (start + n), s->pilots + 2 * (u * SREC_BURST_PILOTS % SREC_PILOT_PERIOD), 2 * SREC_BURST_PILOTS * sizeof(float));
+        memcpy(burst + 2 * (start + n), s->pilots + 2 * (u * SREC_BURST_PILOTS % SREC_PILOT_PERIOD),
+               2 * SREC_BURST_PILOTS * sizeof(float));
     }
     for (size_t k = 0; k < total; k++)
         for (unsigned p = 0; p < s->sps; p++)
-            volk_32fc_32f_dot_prod_32fc((lv_32fc_t *)(void *)(samples + 2 * (k * s->sps + p)), (const lv_32fc_t *)(const void *)(line + 2 * k),
-                                        s->pulse + p * s->stride, s->taps);
+            volk_32fc_32f_dot_prod_32fc((lv_32fc_t *)(void *)(samples + 2 * (k * s->sps + p)),
+                                        (const lv_32fc_t *)(const void *)(line + 2 * k), s->pulse + p * s->stride,
+                                        s->taps);
     return SREC_OK;
 }

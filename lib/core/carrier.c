@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define TWO_PI              6.28318530717958647692
-/* Drifts that are 1 / 256^2 cycles per symbol^2 apart turn the carrier alike at all pilot blocks but for 1/8 turn between the
+/* Drifts that are 1 / 256^2 cycles per symbol^2 apart turn the carrier alike at all pilot blocks but for 1/8 turn
+ * between the
  * preamble and the first: only those nearer to 0 than half of that can be told apart. */
 #define RATE_MAX            (double)SREC_SYNC_DRIFT_MAX
 #define UNIT                256.0 /* symbols: the filters' unit of time */
@@ -16,13 +17,16 @@
 #define RATE_VARIANCE_MIN   4e-4  /* (rad per unit^2)^2 */
 #define HYPOTHESIS_VARIANCE 1e-2
 #define SURE_VARIANCE       0.02 /* rad^2: to the search, no phase is surer */
-#define AGREEMENT_MIN       0.7 /* mean cosine of phase errors: with less, the carrier does not follow any rate (fading) */
-#define TOPS                12 /* hypotheses that are looked at more closely */
-/* Mean phase of a drifting preamble relative to its middle, rad per (rad per unit^2), negative: (r / 2) (n^2 - 128 |n|), as the
+#define AGREEMENT_MIN                                                                                                  \
+    0.7                  /* mean cosine of phase errors: with less, the carrier does not follow any rate
+                                 * (fading) */
+#define TOPS          12 /* hypotheses that are looked at more closely */
+/* Mean phase of a drifting preamble relative to its middle, rad per (rad per unit^2), negative: (r / 2) (n^2 - 128
+ * |n|), as the
  * fix moves in time until both chirps are level. */
-#define PREAMBLE_BIAS       (2731.0 / (2 * UNIT * UNIT))
-#define OUTLIERS            0.02 /* share of measurements that say nothing: fades, interference */
-#define VARIANCE_MAX        4.0  /* rad^2: beyond that a phase is anything */
+#define PREAMBLE_BIAS (2731.0 / (2 * UNIT * UNIT))
+#define OUTLIERS      0.02 /* share of measurements that say nothing: fades, interference */
+#define VARIANCE_MAX  4.0  /* rad^2: beyond that a phase is anything */
 
 const srec_carrier_walk SREC_CARRIER_FOLLOW = { 5e-3, 2e-4, 1e-3 };
 
@@ -102,7 +106,8 @@ typedef struct {
     double score;     /* log likelihood */
 } hypothesis;
 
-/* Log likelihoods of one rate, over frequencies: cosines of what the blocks' phases are off, weighted by how sure they are. */
+/* Log likelihoods of one rate, over frequencies: cosines of what the blocks' phases are off, weighted by how sure
+ * they are. */
 typedef struct {
     size_t n;
     float re[SREC_CARRIER_GRID_BLOCKS][FREQUENCIES]; /* a block's phase less that of each frequency, as a phasor */
@@ -180,7 +185,8 @@ static unsigned search_grid(const grid *g, hypothesis tops[TOPS])
     return n;
 }
 
-/* Follow the blocks from a hypothesis on. \param[out] agreement mean cosine of the phases' errors, weighted as they are sure
+/* Follow the blocks from a hypothesis on. \param[out] agreement mean cosine of the phases' errors, weighted as they
+ * are sure
  * \return the filter at the last one */
 static srec_carrier_filter follow_hypothesis(const srec_carrier_start *start, const hypothesis *h,
                                              const srec_phase_measurement *blocks, size_t n,
@@ -265,7 +271,8 @@ static void solve(const double a[3][3], const double b[3], double x[3])
     x[2] = inverse * (c02 * b[0] + c12 * b[1] + c22 * b[2]);
 }
 
-/* Backwards (Rauch, Tung and Striebel 1965): each state learns what the later blocks say. Only the mean is needed. */
+/* Backwards (Rauch, Tung and Striebel 1965): each state learns what the later blocks say. Only the mean is needed.
+ * */
 static void smooth_backwards(const step *steps, size_t n, srec_carrier_node *nodes)
 {
     double smoothed[3];

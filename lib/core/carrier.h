@@ -2,10 +2,13 @@
 /*! \file
  *  The carrier along a burst: phase, frequency and frequency rate from groups of known symbols.
  *
- *  A group shows its phase modulo one turn only. Pilot blocks are 256 symbols apart, so a frequency that is wrong by 1 / 256
+ *  A group shows its phase modulo one turn only. Pilot blocks are 256 symbols apart, so a frequency that is wrong
+ *  by 1 / 256
  *  of the symbol rate turns the carrier by a whole turn from block to block and looks right. The preamble knows the
- *  frequency at the start to about 1e-4 of the symbol rate; a drift must be known well enough to predict the next block to
- *  within half a turn. Hence several Kalman filters start with different rates, and the likeliest is kept; later blocks only
+ *  frequency at the start to about 1e-4 of the symbol rate; a drift must be known well enough to predict the next
+ *  block to
+ *  within half a turn. Hence several Kalman filters start with different rates, and the likeliest is kept; later
+ *  blocks only
  *  need to be predicted from the ones before. What still slips is found by what the data say (consistency.h). */
 #ifndef SREC_CARRIER_H
 #define SREC_CARRIER_H
@@ -37,7 +40,8 @@ typedef struct srec_carrier_start {
     double rate_variance;      /* (rad per symbol^2)^2 */
 } srec_carrier_start;
 
-/* Kalman filter of the carrier. Its unit of time is one pilot distance, 256 symbols, which keeps the numbers near 1. */
+/* Kalman filter of the carrier. Its unit of time is one pilot distance, 256 symbols, which keeps the numbers near
+ * 1. */
 typedef struct srec_carrier_filter {
     double at;       /* symbols */
     double state[3]; /* rad, rad per unit, rad per unit^2 */
@@ -70,7 +74,8 @@ void srec_carrier_filter_update(srec_carrier_filter *f, double innovation, doubl
 /* rad per symbol */
 double srec_carrier_filter_frequency(const srec_carrier_filter *f);
 
-/* Which rate do the first pilot blocks follow from the preamble by? That of another than 0 only if it explains them much better.
+/* Which rate do the first pilot blocks follow from the preamble by? That of another than 0 only if it explains them
+ * much better.
  * \param[in,out] start gets the rate and its variance */
 void srec_carrier_search_rate(srec_carrier_start *start, const srec_phase_measurement *blocks, size_t n);
 
@@ -79,10 +84,12 @@ void srec_carrier_search_rate(srec_carrier_start *start, const srec_phase_measur
 bool srec_carrier_fit(const srec_carrier_start *start, const srec_phase_measurement *blocks, size_t n,
                       srec_buffer *scratch, srec_carrier_node *nodes);
 
-/* Phase at a time, rad, not reduced; cubic between nodes. \param hint node before the last time asked for, 0 at first */
+/* Phase at a time, rad, not reduced; cubic between nodes. \param hint node before the last time asked for, 0 at
+ * first */
 double srec_carrier_phase(const srec_carrier_node *nodes, size_t n_nodes, double at, size_t *hint);
 
-/* Let the carrier make so many more whole turns from block to block. The last block may be nearer to the one before: then the
+/* Let the carrier make so many more whole turns from block to block. The last block may be nearer to the one
+ * before: then the
  * frequency goes on. \param turns (n), of which the first is not used */
 void srec_carrier_add_turns(srec_phase_measurement *blocks, size_t n, const int *turns);
 

@@ -27,7 +27,7 @@ enum { STREAM_NOISE = 0, STREAM_FADING = 1 }; /* independent random streams of o
 static void gaussians(const srec_channel *c, uint64_t stream, uint64_t first, size_t n, float *out)
 {
     uint32_t random[2 * (BATCH + 8)];
-    uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = {(uint8_t)stream};
+    uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = { (uint8_t)stream };
     size_t skip = first % 8, bytes = 8 * (skip + n); /* a ChaCha20 block holds 8 samples */
     memset(random, 0, bytes);
     crypto_stream_chacha20_xor_ic((uint8_t *)random, (const uint8_t *)random, bytes, nonce, first / 8, c->key);
@@ -102,7 +102,7 @@ srec_status srec_channel_apply(srec_channel *c, const float *in, float *out, flo
         size_t length = n < BATCH ? n : BATCH;
         gaussians(c, STREAM_NOISE, c->position, length, noise);
         for (size_t i = 0; i < length; i++) {
-            float g[2] = {1.0f, 0.0f}, re = in[2 * i], im = in[2 * i + 1];
+            float g[2] = { 1.0f, 0.0f }, re = in[2 * i], im = in[2 * i + 1];
             if (c->kind == SREC_CHANNEL_RAYLEIGH)
                 gain_at(c, c->position + i, g);
             out[2 * i] = g[0] * re - g[1] * im + c->sigma * noise[2 * i];
@@ -122,7 +122,7 @@ srec_status srec_channel_apply(srec_channel *c, const float *in, float *out, flo
     return SREC_OK;
 }
 
-static const char *const kind_names[] = {"awgn", "rayleigh"};
+static const char *const kind_names[] = { "awgn", "rayleigh" };
 
 srec_status srec_channel_kind_parse(const char *name, srec_channel_kind *out)
 {

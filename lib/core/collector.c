@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_OPEN_MOST 1024u
+#define MAX_OPEN_MOST       1024u
 #define MAX_REMEMBERED_MOST (1u << 20)
 
 /* Which packets are a picture's. */
@@ -13,13 +13,13 @@ typedef struct identity {
     uint64_t lowest;  /* packet number that came */
     uint64_t highest; /* packet number that came */
     uint32_t picture;
-    uint32_t span;    /* packet numbers that the whole picture takes */
+    uint32_t span; /* packet numbers that the whole picture takes */
 } identity;
 
 typedef struct slot {
-    srec_open_picture open;  /* what the caller sees; first, so that its address is the slot's */
+    srec_open_picture open; /* what the caller sees; first, so that its address is the slot's */
     bool used;
-    srec_reason reason;      /* why it is due */
+    srec_reason reason; /* why it is due */
     identity id;
     double last_s;           /* when its last packet came */
     uint64_t last_arrival;   /* the same, counted in packets of all pictures */
@@ -32,12 +32,12 @@ typedef struct slot {
 struct srec_collector {
     srec_collector_limits limits;
     void (*release)(void *body);
-    slot *slots;              /* (max_open + 1): one beyond, for a new picture until room is made for it */
-    identity *remembered;     /* (max_remembered) ring of pictures delivered */
+    slot *slots;          /* (max_open + 1): one beyond, for a new picture until room is made for it */
+    identity *remembered; /* (max_remembered) ring of pictures delivered */
     size_t n_remembered;
-    size_t next_remembered;   /* place of the next one */
-    uint64_t arrivals;        /* packets of open pictures */
-    bool ended;               /* and pictures are still to be closed */
+    size_t next_remembered; /* place of the next one */
+    uint64_t arrivals;      /* packets of open pictures */
+    bool ended;             /* and pictures are still to be closed */
     srec_collector_counters counters;
 };
 
@@ -52,7 +52,8 @@ static srec_status check_limits(srec_collector_limits *l, srec_error *error)
     if (!(l->timeout_s >= 0))
         return srec_fail(error, SREC_ERR_ARG, "timeout must be above 0 seconds");
     if (l->max_open > MAX_OPEN_MOST || l->max_remembered > MAX_REMEMBERED_MOST)
-        return srec_fail(error, SREC_ERR_ARG, "at most %u pictures can be open and %u remembered", MAX_OPEN_MOST, MAX_REMEMBERED_MOST);
+        return srec_fail(error, SREC_ERR_ARG, "at most %u pictures can be open and %u remembered", MAX_OPEN_MOST,
+                         MAX_REMEMBERED_MOST);
     if (l->timeout_s == 0)
         l->timeout_s = 2;
     if (!l->max_open)
@@ -68,7 +69,8 @@ static srec_status check_limits(srec_collector_limits *l, srec_error *error)
     return SREC_OK;
 }
 
-srec_status srec_collector_create(const srec_collector_limits *limits, void (*release)(void *body), srec_collector **out, srec_error *error)
+srec_status srec_collector_create(const srec_collector_limits *limits, void (*release)(void *body),
+                                  srec_collector **out, srec_error *error)
 {
     if (!out)
         return srec_fail(error, SREC_ERR_ARG, "no place for the collector");
@@ -115,7 +117,9 @@ void srec_collector_free(srec_collector *c)
 
 static bool belongs(const identity *id, const srec_collector_packet_id *p)
 {
-    const uint64_t distance = p->packet >= id->lowest ? p->packet - id->lowest : id->highest - p->packet; /* to its far end */
+    const uint64_t distance = p->packet >= id->lowest ? p->packet - id->lowest : id->highest - p->packet; /* to its
+                                                                                                           * far end
+                                                                                                           * */
     return id->session == p->session && id->picture == p->picture && distance < id->span;
 }
 
@@ -169,7 +173,8 @@ static slot *find(const srec_collector *c, const srec_collector_packet_id *p)
     return NULL;
 }
 
-/* A slot for a new picture; the least recent one becomes due if too many are open then. NULL: all slots are taken. */
+/* A slot for a new picture; the least recent one becomes due if too many are open then. NULL: all slots are taken.
+ * */
 static slot *open_slot(srec_collector *c, const srec_collector_packet_id *p)
 {
     slot *s = c->slots;
@@ -207,7 +212,8 @@ static void note_later(srec_collector *c, const slot *s, bool opened)
     }
 }
 
-srec_status srec_collector_packet(srec_collector *c, const srec_collector_packet_id *p, double now_s, srec_open_picture **out, srec_error *error)
+srec_status srec_collector_packet(srec_collector *c, const srec_collector_packet_id *p, double now_s,
+                                  srec_open_picture **out, srec_error *error)
 {
     if (out)
         *out = NULL;

@@ -5,15 +5,17 @@
 
 #include <string.h>
 
-/* While it runs `received` holds 0 for a lost patch, 1 for a received one, and FIRST_RING + i for one filled in ring i. */
-#define LOST 0u
-#define RECEIVED 1u
+/* While it runs `received` holds 0 for a lost patch, 1 for a received one, and FIRST_RING + i for one filled in
+ * ring i. */
+#define LOST       0u
+#define RECEIVED   1u
 #define FIRST_RING 2u
 
-#define SIDE_WEIGHT 2.0f
+#define SIDE_WEIGHT   2.0f
 #define CORNER_WEIGHT 1.0f
 
-/* Sum of the latents of the neighbours known before this ring, each times its weight. \return sum of the weights; 0: none is known, and
+/* Sum of the latents of the neighbours known before this ring, each times its weight. \return sum of the weights;
+ * 0: none is known, and
  * \p sum is untouched */
 static float sum_neighbours(const srec_latent_grid *g, size_t y, size_t x, uint8_t ring, float *sum)
 {

@@ -15,8 +15,10 @@ typedef struct srec_latent_grid {
     unsigned channels;
 } srec_latent_grid;
 
-/* Fill in the latents of lost patches, ring by ring from the rims of the holes inward. Each becomes the weighted mean of those
- * of its eight neighbours that were received or filled in an earlier ring: a neighbour across a side weighs 2, one across a corner 1.
+/* Fill in the latents of lost patches, ring by ring from the rims of the holes inward. Each becomes the weighted
+ * mean of those
+ * of its eight neighbours that were received or filled in an earlier ring: a neighbour across a side weighs 2, one
+ * across a corner 1.
  * Patches more than SREC_CONCEAL_RINGS away from a received one keep their latent. `received` is left as it was.
  * \param compute whether to stop is asked once a row of each ring
  * \return false: cancelled, and the latents are incomplete */

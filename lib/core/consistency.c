@@ -32,7 +32,8 @@
 #define LOST         (PATHS - 1)
 #define CHANGE       8.0 /* log likelihood that another number of turns costs */
 
-/* Log densities of a symbol of unit gain at one noise power. Cell i of an axis is at (i + 0.5) / CELLS of -AXIS_MAX .. AXIS_MAX. */
+/* Log densities of a symbol of unit gain at one noise power. Cell i of an axis is at (i + 0.5) / CELLS of -AXIS_MAX
+ * .. AXIS_MAX. */
 typedef struct {
     bool made;
     double noise;
@@ -121,7 +122,8 @@ static const table *table_number(srec_consistency *c, int index)
     return t;
 }
 
-/* Number of the table for a noise power at unit gain, rounded up: too little noise would make too much of the phase. */
+/* Number of the table for a noise power at unit gain, rounded up: too little noise would make too much of the
+ * phase. */
 static int table_index(const srec_consistency *c, double noise)
 {
     const double steps = 10 / TABLE_DB * log10(noise / c->noise_min);
@@ -218,7 +220,8 @@ static void find_states(unit_states *unit, size_t units)
     }
 }
 
-/* Mean over the states. That with the most noise has no upper end: it is what the symbols have on top of their signal. */
+/* Mean over the states. That with the most noise has no upper end: it is what the symbols have on top of their
+ * signal. */
 static double unit_noise(srec_consistency *c, const srec_consistency_symbols *all, size_t u, const unit_states *unit)
 {
     const size_t first = u * SREC_BURST_DATA, n = srec_unit_data(u, all->n_data);
@@ -287,7 +290,8 @@ typedef struct {
     unsigned char from[PATHS];
 } lattice_row;
 
-/* Log likelihoods of the turns of a unit relative to rings. The preamble knows its own frequency: no turns in the first unit. */
+/* Log likelihoods of the turns of a unit relative to rings. The preamble knows its own frequency: no turns in the
+ * first unit. */
 static void score_paths(srec_consistency *c, const srec_consistency_symbols *symbols, size_t u, float out[PATHS])
 {
     const unit_states *unit = (const unit_states *)c->units.data + u;

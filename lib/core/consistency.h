@@ -2,10 +2,14 @@
 /*! \file
  *  Do the data lie where the pilots say?
  *
- *  Pilots cannot see what comes and goes between two blocks, nor whole turns of the carrier. The data can: with the right phase
- *  and noise they scatter around the points of the constellation, with more noise they scatter wider, with a turning phase they
- *  lie on rings. Each unit (waveform.h) is in one of these states; their likelihoods, and the rule that states change seldom (a
- *  hidden Markov model), give the probability of each. This works at any SNR: where constellations blur, the likelihoods are
+ *  Pilots cannot see what comes and goes between two blocks, nor whole turns of the carrier. The data can: with the
+ *  right phase
+ *  and noise they scatter around the points of the constellation, with more noise they scatter wider, with a
+ *  turning phase they
+ *  lie on rings. Each unit (waveform.h) is in one of these states; their likelihoods, and the rule that states
+ *  change seldom (a
+ *  hidden Markov model), give the probability of each. This works at any SNR: where constellations blur, the
+ *  likelihoods are
  *  alike and the units count as good. */
 #ifndef SREC_CONSISTENCY_H
 #define SREC_CONSISTENCY_H
@@ -27,10 +31,12 @@ typedef struct srec_consistency_symbols {
 } srec_consistency_symbols;
 
 /* Noise power of each unit's symbols, as the data show it: n0 or more.
- * \param[out] noise (units) \param[out] suspect some unit is not good more likely than not \return false if out of memory */
+ * \param[out] noise (units) \param[out] suspect some unit is not good more likely than not \return false if out of
+ * memory */
 bool srec_consistency_noise(srec_consistency *c, const srec_consistency_symbols *symbols, double *noise, bool *suspect);
 
-/* Whole turns that the carrier makes between pilot blocks more than was thought, if that explains the units that are not good.
+/* Whole turns that the carrier makes between pilot blocks more than was thought, if that explains the units that
+ * are not good.
  * After srec_consistency_noise(). \param[out] turns (units) \return false if there are none, or out of memory */
 bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols *symbols, int *turns);
 

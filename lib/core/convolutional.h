@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Convolutional code of the packet header: K = 9, rate 1/3, polynomials 0x1ed 0x19b 0x127 (libfec's V39), zero tail. */
+ *  Convolutional code of the packet header: K = 9, rate 1/3, polynomials 0x1ed 0x19b 0x127 (libfec's V39), zero
+ *  tail. */
 #ifndef SREC_CONVOLUTIONAL_H
 #define SREC_CONVOLUTIONAL_H
 

@@ -15,20 +15,21 @@ struct srec_decoder {
     srec_tiler *gs;
     /* the picture begun */
     bool begun;
-    srec_slice picture;       /* its common fields; no rate map */
-    uint32_t cols;            /* patches */
-    uint32_t rows;            /* patches */
-    srec_buffer feature;      /* (patches, C): what the linear maps make of a patch's features */
-    srec_buffer latent;       /* (patches, C) */
-    srec_buffer received;     /* (patches) 1: its slice is there */
-    srec_buffer deviation;    /* (patches) as srec_decoder_deviation() says */
-    srec_buffer slices;       /* (n_slices) 1: there */
-    srec_buffer patches;      /* raster indices of a slice's patches */
-    uint64_t n_features;      /* added so far */
-    double deviation_sum;     /* over them */
+    srec_slice picture;    /* its common fields; no rate map */
+    uint32_t cols;         /* patches */
+    uint32_t rows;         /* patches */
+    srec_buffer feature;   /* (patches, C): what the linear maps make of a patch's features */
+    srec_buffer latent;    /* (patches, C) */
+    srec_buffer received;  /* (patches) 1: its slice is there */
+    srec_buffer deviation; /* (patches) as srec_decoder_deviation() says */
+    srec_buffer slices;    /* (n_slices) 1: there */
+    srec_buffer patches;   /* raster indices of a slice's patches */
+    uint64_t n_features;   /* added so far */
+    double deviation_sum;  /* over them */
 };
 
-srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out, srec_error *error)
+srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out,
+                                srec_error *error)
 {
     if (out)
         *out = NULL;
@@ -108,9 +109,11 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     srec_patch_grid(slice->width, slice->height, &d->cols, &d->rows);
     const unsigned channels = d->model->channels;
     const size_t patches = (size_t)d->cols * d->rows;
-    if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) || !srec_buffer_need(&d->received, patches) ||
-        !srec_buffer_need(&d->deviation, patches * sizeof(float)) || !srec_buffer_need(&d->slices, slice->n_slices))
-        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width, slice->height);
+    if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) ||
+        !srec_buffer_need(&d->received, patches) || !srec_buffer_need(&d->deviation, patches * sizeof(float)) ||
+        !srec_buffer_need(&d->slices, slice->n_slices))
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width,
+                         slice->height);
     memset(d->received.data, 0, patches);
     memset(d->slices.data, 0, slice->n_slices);
     if (!lose_all(d, slice->format))
@@ -123,7 +126,8 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     return SREC_OK;
 }
 
-srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *mean, const float *deviation, size_t n, srec_error *error)
+srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *mean, const float *deviation, size_t n,
+                             srec_error *error)
 {
     if (!d || !d->begun || !s || !s->rate_map || (n && !mean))
         return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no slice");
@@ -139,7 +143,8 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
     srec_slice_patches(d->cols, d->rows, s->n_slices, s->slice, patches, count);
     for (size_t i = 0; i < count; i++) {
         const srec_linear *l = &d->model->mapping[s->format].linear[s->rate_map[i]];
-        linear(l, d->model->channels, mean, deviation, (float *)d->feature.data + (size_t)patches[i] * d->model->channels);
+        linear(l, d->model->channels, mean, deviation,
+               (float *)d->feature.data + (size_t)patches[i] * d->model->channels);
         ((uint8_t *)d->received.data)[patches[i]] = 1;
         mean += l->k;
         double sum = 0;
@@ -168,7 +173,8 @@ static void read_latent(void *context, unsigned input, size_t y, size_t x, size_
     (void)input;
     const synthesis *s = context;
     for (size_t r = 0; r < h; r++)
-        memcpy(dst + r * w * s->channels, s->latent + ((y + r) * s->cols + x) * s->channels, w * s->channels * sizeof *dst);
+        memcpy(dst + r * w * s->channels, s->latent + ((y + r) * s->cols + x) * s->channels,
+               w * s->channels * sizeof *dst);
 }
 
 static uint8_t to_byte(float v) /* v in 0 .. 1 */
@@ -177,7 +183,8 @@ static uint8_t to_byte(float v) /* v in 0 .. 1 */
     return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
 }
 
-static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                          size_t stride)
 {
     (void)output;
     const synthesis *s = context;
@@ -199,13 +206,16 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
     if (!d || !d->begun || !image || !image->data)
         return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no place for it");
     const srec_slice *p = &d->picture;
-    if (image->width != p->width || image->height != p->height || image->channels != p->channels || image->stride < (size_t)image->width * image->channels)
-        return srec_fail(error, SREC_ERR_ARG, "the picture is %ux%u with %u channels", p->width, p->height, p->channels);
+    if (image->width != p->width || image->height != p->height || image->channels != p->channels ||
+        image->stride < (size_t)image->width * image->channels)
+        return srec_fail(error, SREC_ERR_ARG, "the picture is %ux%u with %u channels", p->width, p->height,
+                         p->channels);
     const unsigned channels = d->model->channels;
     const size_t patches = (size_t)d->cols * d->rows;
     if (!srec_buffer_need(&d->latent, patches * channels * sizeof(float)))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", p->width, p->height);
-    srec_status status = srec_tiler_run_planes(d->fd, d->rows, d->cols, (const float *const[]){ d->feature.data }, (float *const[]){ d->latent.data }, error);
+    srec_status status = srec_tiler_run_planes(d->fd, d->rows, d->cols, (const float *const[]){ d->feature.data },
+                                               (float *const[]){ d->latent.data }, error);
     if (status != SREC_OK)
         return status;
     uint32_t there = 0, slices = 0;
@@ -225,8 +235,9 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
     synthesis s = { image, d->model->mean, d->latent.data, d->cols, channels };
     status = srec_tiler_run(d->gs, d->rows, d->cols, read_latent, write_picture, &s, error);
     if (status == SREC_OK && report)
-        *report = (srec_decoder_report){ (uint32_t)patches, (uint32_t)patches - there, p->n_slices, p->n_slices - slices,
-                                         d->n_features ? (float)(d->deviation_sum / (double)d->n_features) : 1.0f };
+        *report =
+            (srec_decoder_report){ (uint32_t)patches, (uint32_t)patches - there, p->n_slices, p->n_slices - slices,
+                                   d->n_features ? (float)(d->deviation_sum / (double)d->n_features) : 1.0f };
     return status;
 }
 

@@ -43,7 +43,8 @@ SREC_CLONES static void axis_llr(unsigned axis_bits, const float *level, const f
             soft[b * 2 * SREC_MODEM_BLOCK + i] = srec_vlog(sum[b][0][i] / sum[b][1][i]);
 }
 
-/* Symbols to unit gain: y and a = |gain|^2 / n0 per real dimension; both 0 for a symbol that is not finite or has no
+/* Symbols to unit gain: y and a = |gain|^2 / n0 per real dimension; both 0 for a symbol that is not finite or has
+ * no
  * gain. */
 SREC_CLONES static void equalise(const float *restrict iq, const float *restrict gain_iq, float n0, size_t n_symbols,
                                  float *restrict y, float *restrict a)

@@ -14,32 +14,35 @@
 #include <xmmintrin.h>
 #endif
 
-#define VALUES 256u
-#define LLR_LIMIT 40.0f     /* beyond it a bit is certain in f32 anyway */
-#define VARIANCE_MIN 1e-12f /* noise variance of an amplitude; a level's own width is 1e-2 */
+#define VALUES          256u
+#define LLR_LIMIT       40.0f  /* beyond it a bit is certain in f32 anyway */
+#define VARIANCE_MIN    1e-12f /* noise variance of an amplitude; a level's own width is 1e-2 */
 #define AMPLITUDE_LIMIT 1e3f
-#define SUM_MIN 1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
-#define BATCH 32u      /* features whose exponentials are taken together */
-#define TABLE_STRIDE (3 * 2 * VALUES)
-#define SAMPLE       8u /* one byte in so many is compared with random ones */
-#define CLASSES 41u         /* tables of predictions: by deviation in quarter octaves .. */
-#define CLASS_LOWEST (-28)  /* .. from 2^-7 to 2^3 */
-#define SURE 0.25f          /* levels of deviation: below, the byte is certain and stays as it is */
-#define USUAL 3.0f       /* feature variances of a patch as the model expects them, beside those it has */
-#define AGAIN_FROM 64u   /* features of a patch: so many tell so much about each other that a second round is worth it */
+#define SUM_MIN         1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
+#define BATCH           32u    /* features whose exponentials are taken together */
+#define TABLE_STRIDE    (3 * 2 * VALUES)
+#define SAMPLE          8u    /* one byte in so many is compared with random ones */
+#define CLASSES         41u   /* tables of predictions: by deviation in quarter octaves .. */
+#define CLASS_LOWEST    (-28) /* .. from 2^-7 to 2^3 */
+#define SURE            0.25f /* levels of deviation: below, the byte is certain and stays as it is */
+#define USUAL           3.0f  /* feature variances of a patch as the model expects them, beside those it has */
+#define AGAIN_FROM                                                                                                     \
+    64u                  /* features of a patch: so many tell so much about each other that a second round is worth
+                          * it */
 #define NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
 
 struct srec_descrambler {
     float levels;
     unsigned n_tables;
-    float *tables; /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte
+    float *tables; /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v =
+                    * (byte
                       - 128) / levels; the model's, then those of predictions, around 128 */
     unsigned n_steps, longest;
-    unsigned *ladder;  /* NULL: no covariances */
-    float *covariance; /* those of all steps, one after the other */
+    unsigned *ladder;   /* NULL: no covariances */
+    float *covariance;  /* those of all steps, one after the other */
     uint16_t *partner;  /* (sum of ladder) srec_find_partners() of all steps, one after the other .. */
     float *correlation; /* .. with the partner */
-    float *scratch;    /* of one patch: prediction's, then six arrays of refine_patch() */
+    float *scratch;     /* of one patch: prediction's, then six arrays of refine_patch() */
     srec_ratios ratios; /* of the last call */
     srec_damage damage;
 };
@@ -71,7 +74,7 @@ static void fill_table(const srec_descrambler *d, unsigned t, const float *prior
 static void fill_prediction_table(const srec_descrambler *d, unsigned class)
 {
     const double deviation = d->levels * exp2(((double)class + CLASS_LOWEST) / 4);
-    double gauss[VALUES], laplace[VALUES], sum[2] = {0, 0};
+    double gauss[VALUES], laplace[VALUES], sum[2] = { 0, 0 };
     float prior[VALUES];
     for (unsigned i = 0; i < VALUES; i++) {
         double v = fabs((double)i - 128) / deviation;
@@ -181,7 +184,8 @@ static float limit_llr(float llr)
     return llr > LLR_LIMIT ? LLR_LIMIT : llr < -LLR_LIMIT ? -LLR_LIMIT : llr;
 }
 
-/* Received byte value (not rounded) and 1 / (2 variance) in byte levels; a NaN says nothing: precision 0. The received
+/* Received byte value (not rounded) and 1 / (2 variance) in byte levels; a NaN says nothing: precision 0. The
+ * received
  * value may lie far outside 0 .. 255, which is evidence for the outermost levels. */
 static void limit_amplitude(const float soft[2], float *c, float *precision)
 {
@@ -260,8 +264,8 @@ SREC_CLONES static void likelihood_llr(const float *zero, const float *one, floa
     float nibble[2][16];
     for (unsigned half = 0; half < 2; half++) {
         const float *z = zero + 4 * half, *o = one + 4 * half;
-        float high[4] = {z[0] * z[1], z[0] * o[1], o[0] * z[1], o[0] * o[1]};
-        float low[4] = {z[2] * z[3], z[2] * o[3], o[2] * z[3], o[2] * o[3]};
+        float high[4] = { z[0] * z[1], z[0] * o[1], o[0] * z[1], o[0] * o[1] };
+        float low[4] = { z[2] * z[3], z[2] * o[3], o[2] * z[3], o[2] * o[3] };
         for (unsigned i = 0; i < 16; i++)
             nibble[half][i] = high[i >> 2] * low[i & 3];
     }
@@ -282,7 +286,7 @@ SREC_CLONES static void likelihood_amplitude(float c, float precision, float *re
 /* Posterior moments: ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on.
  * \return the evidence, sum of prior times likelihood; 0 if the sums are too small to trust */
 static float posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean,
-                      float *deviation)
+                       float *deviation)
 {
     const float *p = d->tables + (size_t)table * TABLE_STRIDE + (VALUES - key) % VALUES;
     float s0, s1, s2;
@@ -297,7 +301,8 @@ static float posterior(const srec_descrambler *d, const float *likelihood, unsig
     return s0;
 }
 
-/* Products of likelihoods are subnormal all the time once the SNR is good. They count nothing there (SUM_MIN), and some
+/* Products of likelihoods are subnormal all the time once the SNR is good. They count nothing there (SUM_MIN), and
+ * some
  * processors take a hundred times as long over each. \return what to put back */
 static unsigned flush_subnormals(void)
 {
@@ -337,8 +342,8 @@ static void forget_damage(srec_descrambler *d)
 void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out) { *out = d->damage; }
 
 /* Also forgets what the last call measured. */
-static srec_status check(srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n,
-                         const float *mean, const float *deviation)
+static srec_status check(srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n, const float *mean,
+                         const float *deviation)
 {
     if (!d || (n && (!soft || !tables || !mean || !deviation)))
         return SREC_ERR_ARG;
@@ -432,12 +437,16 @@ static void weigh_anew(const srec_descrambler *d, float *likelihood, uint8_t key
     const uint8_t first = (uint8_t)(shift > 0 ? key : key + shift);
     for (unsigned i = 0; i < (unsigned)abs(shift); i++)
         likelihood[(uint8_t)(first + i)] = 0.0f;
-    if (posterior(d, likelihood, d->n_tables + (class < 0 ? 0 : class < (int)CLASSES ? (unsigned)class : CLASSES - 1),
+    if (posterior(d, likelihood,
+                  d->n_tables + (class < 0              ? 0
+                                 : class < (int)CLASSES ? (unsigned)class
+                                                        : CLASSES - 1),
                   (uint8_t)(key + shift), mean, deviation))
         *mean += (float)shift / d->levels;
 }
 
-/* Variance of the features of a patch, as a multiple of the covariance's. A busy patch of a picture sent small has as many
+/* Variance of the features of a patch, as a multiple of the covariance's. A busy patch of a picture sent small has
+ * as many
  * features as a calm one of a picture sent large, but not their size. */
 static float size_of_patch(const float *covariance, size_t k, const float *mean, const float *deviation)
 {
@@ -523,8 +532,8 @@ srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulatio
             return SREC_ERR_ARG;
     }
     const bool amplitude = modulation == SREC_PAM256;
-    srec_status status = (amplitude ? srec_descrambler_amplitude : srec_descrambler_llr)(d, keystream, soft, tables, n,
-                                                                                         mean, deviation);
+    srec_status status =
+        (amplitude ? srec_descrambler_amplitude : srec_descrambler_llr)(d, keystream, soft, tables, n, mean, deviation);
     if (status != SREC_OK || !d->ladder)
         return status;
     relate_patches(d, rate_map, n_patches, mean, deviation);

@@ -4,7 +4,8 @@
 
 #include <srec/descrambler.h>
 
-/* The specification of the soft descrambler: all 256 plaintexts weighed one by one, in logarithms and double precision.
+/* The specification of the soft descrambler: all 256 plaintexts weighed one by one, in logarithms and double
+ * precision.
  * The public functions agree with these within rounding and call them for the few features whose prior and channel
  * contradict each other so much that f32 underflows. One feature each. */
 void srec_descrambler_exact_llr(const srec_descrambler *d, uint8_t key, const float llr[8], uint8_t table, float *mean,

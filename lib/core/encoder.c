@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Of a whole picture only the latents, their bits and the bytes are kept. What is larger (the parameters of the entropy model) or can
+/* Of a whole picture only the latents, their bits and the bytes are kept. What is larger (the parameters of the
+ * entropy model) or can
  * be made on the way (tokens, features) exists for one tile at a time: that bounds the memory of large pictures. */
 #include <srec/encoder.h>
 
@@ -24,7 +25,8 @@ void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *
     *rows = (height + 63) / 64 * 4;
 }
 
-srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out, srec_error *error)
+srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out,
+                                srec_error *error)
 {
     if (out)
         *out = NULL;
@@ -67,7 +69,7 @@ typedef struct {
     const srec_image *image;
     const float *mean;
     float *latent;
-    size_t cols;     /* patches */
+    size_t cols; /* patches */
     unsigned channels;
 } analysis;
 
@@ -92,7 +94,8 @@ static void read_picture(void *context, unsigned input, size_t y, size_t x, size
     }
 }
 
-static void write_latent(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+static void write_latent(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                         size_t stride)
 {
     (void)output;
     const analysis *a = context;
@@ -100,7 +103,8 @@ static void write_latent(void *context, unsigned output, size_t y, size_t x, siz
         memcpy(a->latent + ((y + r) * a->cols + x) * a->channels, src + r * stride, w * a->channels * sizeof *src);
 }
 
-/* erfc(x) within 2e-7 of its value (Press et al., Numerical Recipes, 6.2): exp of a polynomial, so loops of it vectorise. */
+/* erfc(x) within 2e-7 of its value (Press et al., Numerical Recipes, 6.2): exp of a polynomial, so loops of it
+ * vectorise. */
 static inline float complementary_error(float x)
 {
     const float z = fabsf(x), t = 1.0f / (1.0f + 0.5f * z);
@@ -118,13 +122,17 @@ static inline float complementary_error(float x)
     return x < 0.0f ? 2.0f - tail : tail;
 }
 
-/* Bits of a patch's latents by the entropy model; the encoder's own business, so a few digits do. \param params (2, n): mean and raw deviation
+/* Bits of a patch's latents by the entropy model; the encoder's own business, so a few digits do. \param params (2,
+ * n): mean and raw deviation
  * \param[out] bits (n)  \return their sum */
-SREC_CLONES static float latent_bits(const float *restrict latent, const float *restrict params, const float *restrict scale, float floor_, size_t n,
-                                     float *restrict bits)
+SREC_CLONES static float latent_bits(const float *restrict latent, const float *restrict params,
+                                     const float *restrict scale, float floor_, size_t n, float *restrict bits)
 {
     for (size_t c = 0; c < n; c++) {
-        const float q = scale[c], y = latent[c] * q, v = fabsf(((y + 0x1.8p23f) - 0x1.8p23f) - params[c] * q); /* y to the nearest integer */
+        const float q = scale[c];
+        const float y = latent[c] * q;
+        const float nearest = (y + 0x1.8p23f) - 0x1.8p23f; /* integer */
+        const float v = fabsf(nearest - params[c] * q);
         const float x = params[n + c], soft = srec_vlog(1.0f + srec_vexp(x < 20.0f ? x : 20.0f)); /* softplus */
         const float sigma = (x < 20.0f ? soft : x) * q + floor_, unit = 0.70710678f / sigma;
         /* Phi((v + 0.5) / sigma) - Phi((v - 0.5) / sigma), on the side where nothing cancels */
@@ -144,13 +152,15 @@ typedef struct {
     const float *latent; /* (patches, C) */
     size_t cols;         /* patches */
     float eta;
-    float *bits;         /* (patches, C), for fe */
-    uint8_t *rate_map;   /* (patches) */
-    double total;        /* bits of the picture */
+    float *bits;       /* (patches, C), for fe */
+    uint8_t *rate_map; /* (patches) */
+    double total;      /* bits of the picture */
 } entropy;
 
-/* Bits of every latent of the window (SREC's rate control, NTSCC) and the ladder step that follows. \p src: rows of (w, 2C) parameters */
-static void write_bits(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+/* Bits of every latent of the window (SREC's rate control, NTSCC) and the ladder step that follows. \p src: rows of
+ * (w, 2C) parameters */
+static void write_bits(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                       size_t stride)
 {
     (void)output;
     entropy *e = context;
@@ -188,7 +198,7 @@ typedef struct {
     size_t cols;
     const srec_mapping *mapping;
     float levels;
-    const size_t *place;        /* (patches) where a patch's bytes begin */
+    const size_t *place; /* (patches) where a patch's bytes begin */
     uint8_t *bytes;
 } packing;
 
@@ -206,7 +216,8 @@ static void read_features(void *context, unsigned input, size_t y, size_t x, siz
     }
 }
 
-static void write_bytes(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+static void write_bytes(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                        size_t stride)
 {
     (void)output;
     const packing *k = context;
@@ -229,12 +240,15 @@ static void write_bytes(void *context, unsigned output, size_t y, size_t x, size
     }
 }
 
-static srec_status check(const srec_encoder *e, const srec_image *image, float eta, srec_feature_format format, const srec_features *out, srec_error *error)
+static srec_status check(const srec_encoder *e, const srec_image *image, float eta, srec_feature_format format,
+                         const srec_features *out, srec_error *error)
 {
     if (!e || !image || !image->data || !out)
         return srec_fail(error, SREC_ERR_ARG, "no encoder, picture or result");
-    if (image->width < 1 || image->height < 1 || image->width > SREC_IMAGE_MAX_SIDE || image->height > SREC_IMAGE_MAX_SIDE)
-        return srec_fail(error, SREC_ERR_ARG, "a picture of %ux%u pixels; sides of 1 to %u are possible", image->width, image->height, SREC_IMAGE_MAX_SIDE);
+    if (image->width < 1 || image->height < 1 || image->width > SREC_IMAGE_MAX_SIDE ||
+        image->height > SREC_IMAGE_MAX_SIDE)
+        return srec_fail(error, SREC_ERR_ARG, "a picture of %ux%u pixels; sides of 1 to %u are possible", image->width,
+                         image->height, SREC_IMAGE_MAX_SIDE);
     if ((image->channels != 1 && image->channels != 3) || image->stride < (size_t)image->width * image->channels)
         return srec_fail(error, SREC_ERR_ARG, "pictures have 1 or 3 channels and rows that hold them");
     if (!(eta >= 0.001f && eta <= 10.0f))
@@ -244,7 +258,8 @@ static srec_status check(const srec_encoder *e, const srec_image *image, float e
     return SREC_OK;
 }
 
-srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta, srec_feature_format format, srec_features *out, srec_error *error)
+srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta, srec_feature_format format,
+                             srec_features *out, srec_error *error)
 {
     srec_status status = check(e, image, eta, format, out, error);
     if (status != SREC_OK)
@@ -254,16 +269,20 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
     uint32_t cols, rows;
     srec_patch_grid(image->width, image->height, &cols, &rows);
     const size_t patches = (size_t)cols * rows, hypers = patches / 16, plane = patches * c_count * sizeof(float);
-    if (!srec_buffer_need(&e->latent, plane) || !srec_buffer_need(&e->hyper, hypers * z * sizeof(float)) || !srec_buffer_need(&e->bits, plane) ||
-        !srec_buffer_need(&e->rate_map, patches) || !srec_buffer_need(&e->place, patches * sizeof(size_t)))
-        return srec_fail(error, SREC_ERR_MEMORY, "no memory for the latents of a picture of %ux%u pixels", image->width, image->height);
+    if (!srec_buffer_need(&e->latent, plane) || !srec_buffer_need(&e->hyper, hypers * z * sizeof(float)) ||
+        !srec_buffer_need(&e->bits, plane) || !srec_buffer_need(&e->rate_map, patches) ||
+        !srec_buffer_need(&e->place, patches * sizeof(size_t)))
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for the latents of a picture of %ux%u pixels", image->width,
+                         image->height);
     float *latent = e->latent.data, *hyper = e->hyper.data;
     uint8_t *rate_map = e->rate_map.data;
 
     analysis a = { image, m->mean, latent, cols, c_count };
-    status = srec_tiler_run(e->ga, (size_t)rows * m->patch, (size_t)cols * m->patch, read_picture, write_latent, &a, error);
+    status =
+        srec_tiler_run(e->ga, (size_t)rows * m->patch, (size_t)cols * m->patch, read_picture, write_latent, &a, error);
     if (status == SREC_OK)
-        status = srec_tiler_run_planes(e->ha, rows, cols, (const float *const[]){ latent }, (float *const[]){ hyper }, error);
+        status = srec_tiler_run_planes(e->ha, rows, cols, (const float *const[]){ latent }, (float *const[]){ hyper },
+                                       error);
     for (size_t i = 0; status == SREC_OK && i < hypers * z; i++)
         hyper[i] = rintf(hyper[i]);
     entropy b = { m, hyper, latent, cols, eta, e->bits.data, rate_map, 0 };
@@ -279,9 +298,11 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
     }
     if (!srec_buffer_need(&e->bytes, n_bytes))
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for %zu feature bytes", n_bytes);
-    packing k = { m, latent, e->bits.data, rate_map, cols, &m->mapping[format], m->priors[format].levels, place, e->bytes.data };
+    packing k = { m,     latent,       e->bits.data, rate_map, cols, &m->mapping[format], m->priors[format].levels,
+                  place, e->bytes.data };
     status = srec_tiler_run(e->fe, rows, cols, read_features, write_bytes, &k, error);
     if (status == SREC_OK)
-        *out = (srec_features){ image->width, image->height, image->channels, format, cols, rows, rate_map, e->bytes.data, n_bytes, (float)b.total };
+        *out = (srec_features){ image->width, image->height, image->channels, format,  cols,
+                                rows,         rate_map,      e->bytes.data,   n_bytes, (float)b.total };
     return status;
 }

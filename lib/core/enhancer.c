@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_TILE 768u /* pixels of the result: see enhancer.h */
-#define PATCH 16u
-#define MARGIN_MAX 64u
+#define DEFAULT_TILE     768u /* pixels of the result: see enhancer.h */
+#define PATCH            16u
+#define MARGIN_MAX       64u
 #define DEVIATION_PLANES 2u
 
 struct srec_enhancer_model {
@@ -110,7 +110,7 @@ static srec_status finish(srec_safetensors *file, srec_enhancer_model **out, sre
 
 srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error)
 {
-    srec_error detail = {0};
+    srec_error detail = { 0 };
     if (!path || !out)
         return srec_fail(error, SREC_ERR_ARG, "no path");
     *out = NULL;
@@ -172,8 +172,9 @@ srec_status srec_enhancer_create(const srec_enhancer_model *model, const srec_co
     if (!e)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     e->model = model;
-    srec_compute settings = compute ? *compute : (srec_compute){0};
-    settings.tile = (settings.tile ? settings.tile : DEFAULT_TILE) / model->scale; /* the tiler counts input samples */
+    srec_compute settings = compute ? *compute : (srec_compute){ 0 };
+    settings.tile = (settings.tile ? settings.tile : DEFAULT_TILE) / model->scale; /* the tiler counts input samples
+                                                                                    * */
     if (!settings.tile)
         settings.tile = 1;
     srec_status status = srec_tiler_create(model->graph, &settings, 1, &e->tiler, error);
@@ -305,6 +306,6 @@ srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const floa
     const size_t granule = srec_graph_granule(m->graph);
     const size_t height = (in->height + 2 * m->margin + granule - 1) / granule * granule,
                  width = (in->width + 2 * m->margin + granule - 1) / granule * granule;
-    job j = {m, in, out, deviation, everywhere, cols};
+    job j = { m, in, out, deviation, everywhere, cols };
     return srec_tiler_run(e->tiler, height, width, read_plane, write_picture, &j, error);
 }

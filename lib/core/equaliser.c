@@ -4,12 +4,13 @@
 #include <complex.h>
 #include <math.h>
 
-#define TAPS SREC_EQUALISER_TAPS
+#define TAPS  SREC_EQUALISER_TAPS
 #define WORTH 0.89 /* -0.5 dB */
 
 typedef double complex number;
 
-/* Solve a x = b for Hermitian positive definite a (TAPS, TAPS), by Cholesky's factors in place. \return false if it is not definite */
+/* Solve a x = b for Hermitian positive definite a (TAPS, TAPS), by Cholesky's factors in place. \return false if it
+ * is not definite */
 static bool solve(number a[TAPS][TAPS], const number b[TAPS], number x[TAPS])
 {
     for (unsigned j = 0; j < TAPS; j++) {

@@ -86,8 +86,8 @@ static srec_status wait_for_bytes(source *s, bool *ended, srec_error *error)
         return srec_fail(error, SREC_ERR_CANCELLED, "interrupted while waiting for the key from %s", s->path);
     if (n < 0)
         return srec_fail(error, SREC_ERR_IO, "cannot read key file %s: %s", s->path, strerror(errno));
-    *ended =
-        !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* a writer has been here and is gone */
+    *ended = !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* a writer has been here and is gone
+                                                                              * */
     return SREC_OK;
 }
 

@@ -8,7 +8,8 @@
 srec_status srec_key_derive_payload(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
 srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
 
-/* srec_key_read() with other limits, for tests: milliseconds to wait for a named pipe's writer, and for its bytes. */
+/* srec_key_read() with other limits, for tests: milliseconds to wait for a named pipe's writer, and for its bytes.
+ * */
 srec_status srec_key_read_within(srec_key *key, const char *path, int writer_ms, int bytes_ms, srec_error *error);
 
 /* Subkey of the tag that ties a receiver's marks (replay.h) to a master key. */

@@ -40,14 +40,16 @@ void srec_matched_filter_free(srec_matched_filter *f)
 
 unsigned srec_matched_filter_reach(void) { return SREC_BURST_SPAN + SREC_EQUALISER_REACH; }
 
-/* Row p of the bank weighs samples for a time p / PHASES samples after one of them, so half a symbol's shift is whole
+/* Row p of the bank weighs samples for a time p / PHASES samples after one of them, so half a symbol's shift is
+ * whole
  * samples and a row. */
 void srec_matched_filter_equalise(srec_matched_filter *f, const float *taps)
 {
     memset(f->equalised, 0, 2 * sizeof(float) * (PHASES + 1) * f->equalised_stride);
     for (unsigned p = 0; p <= PHASES; p++)
         for (unsigned i = 0; i < SREC_EQUALISER_TAPS; i++) {
-            const unsigned shift = p + i * f->samples_per_symbol * PHASES / 2; /* in rows, from the earliest tap on */
+            const unsigned shift = p + i * f->samples_per_symbol * PHASES / 2; /* in rows, from the earliest tap on
+                                                                                * */
             const float *row = f->bank + shift % PHASES * f->stride;
             float *to = f->equalised + 2 * (p * f->equalised_stride + shift / PHASES);
             for (unsigned j = 0; j < f->taps; j++) {

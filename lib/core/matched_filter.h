@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The receiver's filter: matched to the pulse, at any fraction of a sample, with or without an equaliser folded in. */
+ *  The receiver's filter: matched to the pulse, at any fraction of a sample, with or without an equaliser folded
+ *  in. */
 #ifndef SREC_MATCHED_FILTER_H
 #define SREC_MATCHED_FILTER_H
 
@@ -13,7 +14,8 @@ typedef struct srec_matched_filter {
     unsigned stride; /* floats between the rows of `bank` */
     unsigned equalised_taps;
     unsigned equalised_stride; /* complex numbers between the rows of `equalised` */
-    float *bank;               /* (PHASES + 1, stride): one row for each fraction of a sample, unit gain for a symbol */
+    float *bank;               /* (PHASES + 1, stride): one row for each fraction of a sample, unit gain for a
+                                * symbol */
     float *equalised;          /* (PHASES + 1, equalised_stride, 2): matched filter and equaliser in one */
     bool equalise;             /* which of the two srec_matched_filter_at() takes */
 } srec_matched_filter;

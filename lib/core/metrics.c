@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAPS 11
+#define TAPS   11
 #define SCALES 5
 
 static bool comparable(const srec_image *a, const srec_image *b)
 {
-    return a && b && a->data && b->data && a->width && a->height && a->width == b->width && a->height == b->height && a->channels == b->channels &&
-           (a->channels == 1 || a->channels == 3);
+    return a && b && a->data && b->data && a->width && a->height && a->width == b->width && a->height == b->height &&
+           a->channels == b->channels && (a->channels == 1 || a->channels == 3);
 }
 
 srec_status srec_psnr(const srec_image *a, const srec_image *b, double *db)
@@ -62,11 +62,14 @@ static void similarity(const float *kernel, const plane *a, const plane *b, floa
 {
     const size_t n = a->w * a->h, valid = (a->w - TAPS + 1) * (a->h - TAPS + 1);
     const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
-    float *product = work, *rows = work + n, *mean_a = work + 2 * n, *mean_b = work + 3 * n, *aa = work + 4 * n, *bb = work + 5 * n, *ab = work + 6 * n;
+    float *product = work, *rows = work + n, *mean_a = work + 2 * n, *mean_b = work + 3 * n, *aa = work + 4 * n,
+          *bb = work + 5 * n, *ab = work + 6 * n;
     const struct {
         const float *x, *y;
         float *to;
-    } moments[] = { { a->v, NULL, mean_a }, { b->v, NULL, mean_b }, { a->v, a->v, aa }, { b->v, b->v, bb }, { a->v, b->v, ab } };
+    } moments[] = {
+        { a->v, NULL, mean_a }, { b->v, NULL, mean_b }, { a->v, a->v, aa }, { b->v, b->v, bb }, { a->v, b->v, ab }
+    };
     for (unsigned k = 0; k < 5; k++) {
         const float *in = moments[k].x;
         if (moments[k].y) {

@@ -10,7 +10,7 @@
 static const char *const net_names[SREC_NETS] = { "ga", "ha", "hs", "fe", "fd", "gs" };
 static const char *const format_names[SREC_FEATURE_FORMATS] = { "bits", "amplitude" };
 
-#define PATCH 16u     /* what the slice and packet formats are drawn for */
+#define PATCH    16u /* what the slice and packet formats are drawn for */
 #define MULTIPLE 64u
 
 /* Memory that lives as long as the model. */
@@ -27,7 +27,8 @@ static void *own(srec_model *m, size_t size)
 }
 
 /* A float tensor of exactly that shape (second dimension 0: rank 1), finite, as f32. */
-static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t cols, const float **out, srec_error *error)
+static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t cols, const float **out,
+                            srec_error *error)
 {
     const srec_tensor *t = srec_safetensors_find(m->file, name);
     if (!t)
@@ -106,11 +107,14 @@ static srec_status take_priors(srec_model *m, srec_feature_format format, const 
 
     snprintf(name, sizeof name, "prior.%s.index", format_names[format]);
     const srec_tensor *index = srec_safetensors_find(m->file, name);
-    if (!index || index->dtype != SREC_U8 || index->rank != 2 || index->shape[0] != p->n_steps || index->shape[1] != p->n_positions)
-        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s is missing or not U8 (steps, features of the longest step)", name);
+    if (!index || index->dtype != SREC_U8 || index->rank != 2 || index->shape[0] != p->n_steps ||
+        index->shape[1] != p->n_positions)
+        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s is missing or not U8 (steps, features of the longest step)",
+                         name);
     for (size_t i = 0; i < index->count; i++)
         if (index->data[i] >= p->n_tables)
-            return srec_fail(error, SREC_ERR_FORMAT, "tensor %s names table %u of %u", name, index->data[i], p->n_tables);
+            return srec_fail(error, SREC_ERR_FORMAT, "tensor %s names table %u of %u", name, index->data[i],
+                             p->n_tables);
     p->index = index->data;
     return take_covariances(m, format, p, error);
 }
@@ -118,7 +122,8 @@ static srec_status take_priors(srec_model *m, srec_feature_format format, const 
 static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *error)
 {
     const json_t *ladder = json_object_get(codec, "ladder"), *mean = json_object_get(codec, "mean");
-    if (json_integer_value(json_object_get(codec, "patch")) != PATCH || json_integer_value(json_object_get(codec, "multiple")) != MULTIPLE)
+    if (json_integer_value(json_object_get(codec, "patch")) != PATCH ||
+        json_integer_value(json_object_get(codec, "multiple")) != MULTIPLE)
         return srec_fail(error, SREC_ERR_UNSUPPORTED, "codec: patch must be %u and multiple %u", PATCH, MULTIPLE);
     m->patch = PATCH;
     m->multiple = MULTIPLE;
@@ -134,7 +139,8 @@ static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *e
         m->ladder[i] = (unsigned)k;
     }
     if (!m->steps || json_array_size(mean) != 3)
-        return srec_fail(error, SREC_ERR_FORMAT, "codec: ladder of 1 .. %d steps or mean of 3 values missing", SREC_LADDER_MAX_STEPS);
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: ladder of 1 .. %d steps or mean of 3 values missing",
+                         SREC_LADDER_MAX_STEPS);
     for (unsigned i = 0; i < 3; i++) {
         const json_t *value = json_array_get(mean, i);
         if (!json_is_number(value) || !(json_number_value(value) >= 0 && json_number_value(value) <= 1))
@@ -142,9 +148,12 @@ static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *e
         m->mean[i] = (float)json_number_value(value);
     }
     const double entropy_floor = json_number_value(json_object_get(json_object_get(codec, "entropy"), "floor"));
-    const double bits_max = json_number_value(json_object_get(codec, "bits_max")), bits_scale = json_number_value(json_object_get(codec, "bits_scale"));
-    if (!(entropy_floor >= 1e-6 && entropy_floor < 100 && bits_max >= 1e-6 && bits_max < 1000 && bits_scale >= 1e-6 && bits_scale < 1000))
-        return srec_fail(error, SREC_ERR_FORMAT, "codec: entropy.floor, bits_max or bits_scale missing or out of range");
+    const double bits_max = json_number_value(json_object_get(codec, "bits_max")),
+                 bits_scale = json_number_value(json_object_get(codec, "bits_scale"));
+    if (!(entropy_floor >= 1e-6 && entropy_floor < 100 && bits_max >= 1e-6 && bits_max < 1000 && bits_scale >= 1e-6 &&
+          bits_scale < 1000))
+        return srec_fail(error, SREC_ERR_FORMAT,
+                         "codec: entropy.floor, bits_max or bits_scale missing or out of range");
     m->entropy_floor = (float)entropy_floor;
     m->bits_max = (float)bits_max;
     m->bits_scale = (float)bits_scale;
@@ -175,21 +184,26 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
     const struct {
         unsigned in[3], n_in, out, num, den;
     } expect[SREC_NETS] = {
-        [SREC_NET_GA] = { { 3 }, 1, c, 1, PATCH },      [SREC_NET_HA] = { { c }, 1, z, 1, MULTIPLE / PATCH },
-        [SREC_NET_HS] = { { z }, 1, 2 * c, MULTIPLE / PATCH, 1 }, [SREC_NET_FE] = { { c, c, c }, 3, c, 1, 1 },
-        [SREC_NET_FD] = { { c }, 1, c, 1, 1 },          [SREC_NET_GS] = { { c }, 1, 3, PATCH, 1 },
+        [SREC_NET_GA] = { { 3 }, 1, c, 1, PATCH },
+        [SREC_NET_HA] = { { c }, 1, z, 1, MULTIPLE / PATCH },
+        [SREC_NET_HS] = { { z }, 1, 2 * c, MULTIPLE / PATCH, 1 },
+        [SREC_NET_FE] = { { c, c, c }, 3, c, 1, 1 },
+        [SREC_NET_FD] = { { c }, 1, c, 1, 1 },
+        [SREC_NET_GS] = { { c }, 1, 3, PATCH, 1 },
     };
     for (unsigned i = 0; i < SREC_NETS; i++) {
         unsigned num, den;
         srec_graph_output_scale(m->nets[i], 0, &num, &den);
         bool fits = srec_graph_inputs(m->nets[i]) == expect[i].n_in && srec_graph_outputs(m->nets[i]) == 1 &&
-                    srec_graph_output_channels(m->nets[i], 0) == expect[i].out && num == expect[i].num && den == expect[i].den;
+                    srec_graph_output_channels(m->nets[i], 0) == expect[i].out && num == expect[i].num &&
+                    den == expect[i].den;
         for (unsigned k = 0; fits && k < expect[i].n_in; k++)
             fits = srec_graph_input_channels(m->nets[i], k) == expect[i].in[k];
         /* a plane of whole 64-pixel units must come out even at every stage */
         unsigned unit = i == SREC_NET_GA ? MULTIPLE : i == SREC_NET_HS ? 1 : MULTIPLE / PATCH;
         if (!fits || unit % srec_graph_granule(m->nets[i]))
-            return srec_fail(error, SREC_ERR_SHAPE, "network %s has other inputs, outputs or scale than a codec needs", net_names[i]);
+            return srec_fail(error, SREC_ERR_SHAPE, "network %s has other inputs, outputs or scale than a codec needs",
+                             net_names[i]);
     }
     return SREC_OK;
 }
@@ -236,14 +250,17 @@ static srec_status take_mappings(srec_model *m, srec_error *error)
 
 srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error)
 {
-    const char *format = srec_safetensors_metadata(file, "format"), *version = srec_safetensors_metadata(file, "format_version");
+    const char *format = srec_safetensors_metadata(file, "format"),
+               *version = srec_safetensors_metadata(file, "format_version");
     const char *is = srec_safetensors_metadata(file, "kind");
     if (!format || strcmp(format, "srec-model") != 0)
         return srec_fail(error, SREC_ERR_FORMAT, "a safetensors file, but not an srec model");
     if (!version || strcmp(version, "1") != 0)
-        return srec_fail(error, SREC_ERR_VERSION, "model format version %.16s; this library reads version 1", version ? version : "(none)");
+        return srec_fail(error, SREC_ERR_VERSION, "model format version %.16s; this library reads version 1",
+                         version ? version : "(none)");
     if (!is || strcmp(is, kind) != 0)
-        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; %s %s is needed", is ? is : "(none)", *kind == 'e' ? "an" : "a", kind);
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; %s %s is needed", is ? is : "(none)",
+                         *kind == 'e' ? "an" : "a", kind);
     if (!srec_safetensors_metadata(file, "checksum"))
         return srec_fail(error, SREC_ERR_FORMAT, "metadata checksum is missing");
     return SREC_OK;
@@ -332,7 +349,8 @@ static srec_status copy_priors(srec_model *m, srec_priors *to, const srec_priors
     return SREC_OK;
 }
 
-srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const srec_priors *bits, const srec_priors *amplitude, uint64_t id, srec_model **out)
+srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const srec_priors *bits,
+                                   const srec_priors *amplitude, uint64_t id, srec_model **out)
 {
     *out = NULL;
     if (!ladder || steps < 1 || steps > SREC_LADDER_MAX_STEPS)
@@ -345,7 +363,8 @@ srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const
     m->multiple = MULTIPLE;
     m->steps = steps;
     memcpy(m->ladder, ladder, steps * sizeof *ladder);
-    if (copy_priors(m, &m->priors[SREC_FEATURES_BITS], bits) != SREC_OK || copy_priors(m, &m->priors[SREC_FEATURES_AMPLITUDE], amplitude) != SREC_OK) {
+    if (copy_priors(m, &m->priors[SREC_FEATURES_BITS], bits) != SREC_OK ||
+        copy_priors(m, &m->priors[SREC_FEATURES_AMPLITUDE], amplitude) != SREC_OK) {
         srec_model_free(m);
         return SREC_ERR_MEMORY;
     }
@@ -367,14 +386,26 @@ void srec_model_free(srec_model *m)
 }
 
 uint64_t srec_model_id(const srec_model *m) { return m->id; }
-const char *srec_model_metadata(const srec_model *m, const char *key) { return m->file ? srec_safetensors_metadata(m->file, key) : NULL; }
-const char *srec_model_metadata_key(const srec_model *m, size_t i) { return m->file ? srec_safetensors_metadata_key(m->file, i) : NULL; }
+const char *srec_model_metadata(const srec_model *m, const char *key)
+{
+    return m->file ? srec_safetensors_metadata(m->file, key) : NULL;
+}
+const char *srec_model_metadata_key(const srec_model *m, size_t i)
+{
+    return m->file ? srec_safetensors_metadata_key(m->file, i) : NULL;
+}
 unsigned srec_model_patch(const srec_model *m) { return m->patch; }
 unsigned srec_model_ladder_steps(const srec_model *m) { return m->steps; }
 unsigned srec_model_ladder(const srec_model *m, unsigned step) { return step < m->steps ? m->ladder[step] : 0; }
 size_t srec_model_parameters(const srec_model *m) { return m->file ? srec_safetensors_parameters(m->file) : 0; }
-const srec_priors *srec_model_priors(const srec_model *m, srec_feature_format f) { return (unsigned)f < SREC_FEATURE_FORMATS ? &m->priors[f] : NULL; }
-const srec_tensor *srec_model_tensor(const srec_model *m, const char *name) { return m->file ? srec_safetensors_find(m->file, name) : NULL; }
+const srec_priors *srec_model_priors(const srec_model *m, srec_feature_format f)
+{
+    return (unsigned)f < SREC_FEATURE_FORMATS ? &m->priors[f] : NULL;
+}
+const srec_tensor *srec_model_tensor(const srec_model *m, const char *name)
+{
+    return m->file ? srec_safetensors_find(m->file, name) : NULL;
+}
 
 const srec_graph *srec_model_graph(const srec_model *m, const char *name)
 {
@@ -389,6 +420,8 @@ double srec_model_macs_per_pixel(const srec_model *m, const char *network)
     const srec_graph *g = srec_model_graph(m, network);
     if (!g)
         return 0;
-    double pixels_per_input = g == m->nets[SREC_NET_GA] ? 1 : g == m->nets[SREC_NET_HS] ? MULTIPLE * MULTIPLE : PATCH * PATCH;
+    double pixels_per_input = g == m->nets[SREC_NET_GA]   ? 1
+                              : g == m->nets[SREC_NET_HS] ? MULTIPLE * MULTIPLE
+                                                          : PATCH * PATCH;
     return srec_graph_macs_per_input(g) / pixels_per_input;
 }

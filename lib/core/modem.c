@@ -115,7 +115,8 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
 }
 
 /* source[j]: the bit of the group (0: most significant bit of its first byte) that travels as the group's j-th bit.
- * Transmission positions sorted by protection class (axis bit), payload bits by significance; equal ones in order. */
+ * Transmission positions sorted by protection class (axis bit), payload bits by significance; equal ones in order.
+ * */
 static void importance_order(const srec_modem_format *f, unsigned source[GROUP_BITS_MAX])
 {
     const unsigned n = 8 * f->group_bytes;

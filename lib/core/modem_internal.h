@@ -3,7 +3,8 @@
  *  Shared by mapper (modem.c), demapper (demap.c) and noise estimate (noise_estimate.c).
  *
  *  Square QAM is two independent Gray-coded amplitude axes. The axis bits are the reflected Gray code of the level
- *  counted from the right: first bit 0 on the positive side, then 0 farthest out, and so on. From the right, in units
+ *  counted from the right: first bit 0 on the positive side, then 0 farthest out, and so on. From the right, in
+ *  units
  *  of half the distance between levels:
  *
  *       level           +15  +13  +11  +9   +7   +5   +3   +1   -1   -3   -5   -7   -9   -11  -13  -15
@@ -44,7 +45,8 @@ const srec_modem_format *srec_modem_find(srec_modulation m);
  * \param[out] level (2^axis_bits) */
 void srec_axis_levels(unsigned axis_bits, bool complex_symbol, float *level);
 
-/* Levels of an axis as odd integers, by label, and the amplitude of one unit. Integers, so that the level nearest to a
+/* Levels of an axis as odd integers, by label, and the amplitude of one unit. Integers, so that the level nearest
+ * to a
  * received value is one of them to the last bit, however small the noise. */
 static inline float srec_axis_integers(unsigned axis_bits, const float *level, float *odd)
 {

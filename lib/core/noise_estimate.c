@@ -80,8 +80,10 @@ static double em_step(const observation *o, double n0)
     return used ? log(sum / (double)used / n0) : INFINITY;
 }
 
-/* The fixed point of expectation maximisation. The sign of a step tells on which side of it n0 is, so it is bracketed
- * and found by false position (Illinois rule) over ln n0; plain iteration takes hundreds of steps where levels blur. */
+/* The fixed point of expectation maximisation. The sign of a step tells on which side of it n0 is, so it is
+ * bracketed
+ * and found by false position (Illinois rule) over ln n0; plain iteration takes hundreds of steps where levels
+ * blur. */
 static double maximise_likelihood(const observation *o)
 {
     double low = log(N0_MIN);

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG crypto_aead_chacha20poly1305_ietf_ABYTES
-#define FIXED_HEADER 26u            /* plaintext before the rate map */
-#define HEADER_MAX 8192u            /* plaintext bytes at most */
-#define AMPLITUDE_ONE 54u           /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
+#define TAG           crypto_aead_chacha20poly1305_ietf_ABYTES
+#define FIXED_HEADER  26u   /* plaintext before the rate map */
+#define HEADER_MAX    8192u /* plaintext bytes at most */
+#define AMPLITUDE_ONE 54u   /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
 
 _Static_assert(SREC_PAYLOAD_MAX >= SREC_FRAME_MAX, "every payload has an order");
 _Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "the header key is an AEAD key");
@@ -25,11 +25,14 @@ _Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "th
 
 static unsigned repeats(srec_modulation m)
 {
-    static const unsigned repeat[SREC_MODULATIONS] = { [SREC_BPSK] = 2, [SREC_QPSK] = 2, [SREC_16QAM] = 4, [SREC_64QAM] = 6, [SREC_256QAM] = 8, [SREC_PAM256] = 1 };
+    static const unsigned repeat[SREC_MODULATIONS] = {
+        [SREC_BPSK] = 2, [SREC_QPSK] = 2, [SREC_16QAM] = 4, [SREC_64QAM] = 6, [SREC_256QAM] = 8, [SREC_PAM256] = 1
+    };
     return (unsigned)m < SREC_MODULATIONS ? repeat[m] : 0;
 }
 
-/* Bits on the air of a coded field, and the frame bytes they fill: whole bytes of bits, or a byte each (pam256). The field is rounded
+/* Bits on the air of a coded field, and the frame bytes they fill: whole bytes of bits, or a byte each (pam256).
+ * The field is rounded
  * up to 3 bytes so that whatever follows starts at a symbol of every modulation. */
 static size_t field_bits(srec_modulation m, size_t n_bytes) { return srec_conv_bits(n_bytes) * repeats(m); }
 
@@ -39,8 +42,10 @@ static size_t field_bytes(srec_modulation m, size_t n_bytes)
     return m == SREC_PAM256 ? (bits + 1) / 2 * 2 : (bits + 23) / 24 * 3;
 }
 
-/* Copy r of the coded bits travels in a block of its own that starts a share of the code further on, so that the copies of a bit meet other
- * positions of the constellation and other times; within a block the code is read with a stride that parts its neighbours. The stride is
+/* Copy r of the coded bits travels in a block of its own that starts a share of the code further on, so that the
+ * copies of a bit meet other
+ * positions of the constellation and other times; within a block the code is read with a stride that parts its
+ * neighbours. The stride is
  * prime to the length (a multiple of 24): 24 k + 1 near its square root. */
 static size_t stride_of(size_t coded)
 {
@@ -59,7 +64,8 @@ static size_t stride_of(size_t coded)
     }
 }
 
-/* Energy dispersal: much of a signal field is zero, which would put most of its symbols on few points. The coded bits are inverted by the
+/* Energy dispersal: much of a signal field is zero, which would put most of its symbols on few points. The coded
+ * bits are inverted by the
  * sequence of x^15 + x^14 + 1 started from 100101010000000 (ETSI EN 300 429). */
 #define DISPERSAL_START 0x00a9u
 static unsigned disperse(unsigned *state)
@@ -131,7 +137,8 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
 }
 
 /* Compare what came of a field with its known content. \param soft as read_field() \param content (n) */
-static srec_status count_field_errors(srec_modulation m, const float *soft, const uint8_t *content, size_t n, srec_damage *damage)
+static srec_status count_field_errors(srec_modulation m, const float *soft, const uint8_t *content, size_t n,
+                                      srec_damage *damage)
 {
     const size_t bits = field_bits(m, n);
     uint8_t *sent = malloc(field_bytes(m, n));
@@ -189,9 +196,14 @@ static srec_status read_signal(srec_modulation m, const uint8_t in[SREC_SIGNAL_B
         return SREC_ERR_CHECKSUM;
     if (in[0] != SREC_PACKET_VERSION << 4 || in[1] & 0xc0 || in[1] >> 4 >= SREC_CIPHERS)
         return SREC_ERR_VERSION;
-    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15), .cipher = (srec_cipher)(in[1] >> 4), .header_bytes = (uint16_t)get_le(in + 2, 2),
-                        .payload_bytes = (uint16_t)get_le(in + 4, 2), .session = get_le(in + 6, 8), .packet = get_le(in + 14, 8) };
-    if (s->modulation != m || s->header_bytes <= FIXED_HEADER + TAG || s->header_bytes > HEADER_MAX + TAG || s->payload_bytes == 0)
+    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15),
+                        .cipher = (srec_cipher)(in[1] >> 4),
+                        .header_bytes = (uint16_t)get_le(in + 2, 2),
+                        .payload_bytes = (uint16_t)get_le(in + 4, 2),
+                        .session = get_le(in + 6, 8),
+                        .packet = get_le(in + 14, 8) };
+    if (s->modulation != m || s->header_bytes <= FIXED_HEADER + TAG || s->header_bytes > HEADER_MAX + TAG ||
+        s->payload_bytes == 0)
         return SREC_ERR_CHECKSUM;
     s->frame_bytes = frame_bytes(m, s->header_bytes, s->payload_bytes);
     return s->frame_bytes <= SREC_FRAME_MAX ? SREC_OK : SREC_ERR_CHECKSUM;
@@ -209,7 +221,8 @@ size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_
     return taken < max_frame_bytes ? max_frame_bytes - taken : 0;
 }
 
-uint32_t srec_packet_slices(const srec_model *model, const srec_features *features, srec_modulation m, size_t max_frame_bytes, size_t *max_patches, size_t *max_bytes)
+uint32_t srec_packet_slices(const srec_model *model, const srec_features *features, srec_modulation m,
+                            size_t max_frame_bytes, size_t *max_patches, size_t *max_bytes)
 {
     uint32_t slices = 0;
     if (!model || !features || !max_patches || !max_bytes)
@@ -258,24 +271,32 @@ void srec_packet_encoder_free(srec_packet_encoder *e)
     free(e);
 }
 
-srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher, const srec_slice *slice, const uint8_t *payload, size_t n,
-                               uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error)
+srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher,
+                               const srec_slice *slice, const uint8_t *payload, size_t n, uint8_t *frame,
+                               size_t capacity, size_t *n_frame, srec_error *error)
 {
     if (!e || !slice || !slice->rate_map || !payload || !frame || !n_frame || (unsigned)m >= SREC_MODULATIONS)
         return srec_fail(error, SREC_ERR_ARG, "no slice, payload or place for the frame");
     if ((unsigned)cipher >= SREC_CIPHERS || (cipher == SREC_CIPHER_XOR && m == SREC_PAM256))
-        return srec_fail(error, SREC_ERR_ARG, "cipher %s does not go with pam256: bits can be flipped, amplitudes only added to",
+        return srec_fail(error, SREC_ERR_ARG,
+                         "cipher %s does not go with pam256: bits can be flipped, amplitudes only added to",
                          (unsigned)cipher < SREC_CIPHERS ? srec_cipher_name(cipher) : "unknown");
     if (packet < e->next || packet == UINT64_MAX)
-        return srec_fail(error, SREC_ERR_ARG, "packet number %llu was used already in this session", (unsigned long long)packet);
-    if (slice->slice >= slice->n_slices || (slice->channels != 1 && slice->channels != 3) || (unsigned)slice->format >= SREC_FEATURE_FORMATS || slice->scale > 2)
-        return srec_fail(error, SREC_ERR_ARG, "a slice %u of %u, of %u channels, at scale %u: impossible", slice->slice, slice->n_slices, slice->channels, slice->scale);
-    if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff || !slice->width || !slice->height || slice->width > 0xffff || slice->height > 0xffff)
-        return srec_fail(error, SREC_ERR_ARG, "a slice of %u patches and %zu bytes does not fit a packet", slice->n_patches, n);
+        return srec_fail(error, SREC_ERR_ARG, "packet number %llu was used already in this session",
+                         (unsigned long long)packet);
+    if (slice->slice >= slice->n_slices || (slice->channels != 1 && slice->channels != 3) ||
+        (unsigned)slice->format >= SREC_FEATURE_FORMATS || slice->scale > 2)
+        return srec_fail(error, SREC_ERR_ARG, "a slice %u of %u, of %u channels, at scale %u: impossible", slice->slice,
+                         slice->n_slices, slice->channels, slice->scale);
+    if (!n || n > SREC_FRAME_MAX || slice->n_patches > HEADER_MAX - FIXED_HEADER || slice->n_slices > 0xffffff ||
+        !slice->width || !slice->height || slice->width > 0xffff || slice->height > 0xffff)
+        return srec_fail(error, SREC_ERR_ARG, "a slice of %u patches and %zu bytes does not fit a packet",
+                         slice->n_patches, n);
 
     for (uint32_t i = 0; i < slice->n_patches; i++)
         if (slice->rate_map[i] >= SREC_LADDER_MAX_STEPS)
-            return srec_fail(error, SREC_ERR_ARG, "step %u in a rate map; %d is the last one possible", slice->rate_map[i], SREC_LADDER_MAX_STEPS - 1);
+            return srec_fail(error, SREC_ERR_ARG, "step %u in a rate map; %d is the last one possible",
+                             slice->rate_map[i], SREC_LADDER_MAX_STEPS - 1);
 
     uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], signal_field[SREC_SIGNAL_BYTES], nonce[12];
     put_le(plain, slice->model_id, 8);
@@ -286,19 +307,26 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
     put_le(plain + 17, slice->slice, 3);
     put_le(plain + 20, slice->n_slices, 3);
     put_le(plain + 23, slice->n_patches, 3);
-    size_t map = srec_ratemap_encode(slice->rate_map, slice->n_patches, SREC_LADDER_MAX_STEPS, plain + FIXED_HEADER, sizeof plain - FIXED_HEADER);
+    size_t map = srec_ratemap_encode(slice->rate_map, slice->n_patches, SREC_LADDER_MAX_STEPS, plain + FIXED_HEADER,
+                                     sizeof plain - FIXED_HEADER);
     if (!map)
         return srec_fail(error, SREC_ERR_ARG, "the rate map of %u patches does not fit a header", slice->n_patches);
 
-    srec_signal s = { .modulation = m, .cipher = cipher, .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG), .payload_bytes = (uint16_t)n,
-                      .session = e->session, .packet = packet };
+    srec_signal s = { .modulation = m,
+                      .cipher = cipher,
+                      .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG),
+                      .payload_bytes = (uint16_t)n,
+                      .session = e->session,
+                      .packet = packet };
     size_t total = frame_bytes(m, s.header_bytes, n);
     if (total > SREC_FRAME_MAX || total > capacity)
-        return srec_fail(error, SREC_ERR_ARG, "a frame of %zu bytes; %u are possible: use more slices", total, SREC_FRAME_MAX);
+        return srec_fail(error, SREC_ERR_ARG, "a frame of %zu bytes; %u are possible: use more slices", total,
+                         SREC_FRAME_MAX);
     write_signal(&s, signal_field);
     srec_packet_nonce(packet, nonce);
     unsigned long long sealed_length;
-    crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_length, plain, FIXED_HEADER + map, signal_field, sizeof signal_field, NULL, nonce, e->key);
+    crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_length, plain, FIXED_HEADER + map, signal_field,
+                                              sizeof signal_field, NULL, nonce, e->key);
 
     uint8_t *at = frame;
     srec_status status = write_field(m, signal_field, SREC_SIGNAL_BYTES, at);
@@ -411,26 +439,37 @@ srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, c
     return status == SREC_OK || status == SREC_ERR_ARG ? status : count(d, status);
 }
 
-/* The decrypted header to a slice; everything in it is checked although it is authentic: the sender may run another release. */
-static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, size_t n, const srec_signal *signal, srec_slice *s)
+/* The decrypted header to a slice; everything in it is checked although it is authentic: the sender may run another
+ * release. */
+static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, size_t n, const srec_signal *signal,
+                                srec_slice *s)
 {
-    *s = (srec_slice){ .model_id = get_le(plain, 8), .picture = (uint32_t)get_le(plain + 8, 4), .width = (uint32_t)get_le(plain + 12, 2),
-                       .height = (uint32_t)get_le(plain + 14, 2), .channels = plain[16] & 3, .scale = (uint8_t)((plain[16] >> 2 & 3) + 1),
+    *s = (srec_slice){ .model_id = get_le(plain, 8),
+                       .picture = (uint32_t)get_le(plain + 8, 4),
+                       .width = (uint32_t)get_le(plain + 12, 2),
+                       .height = (uint32_t)get_le(plain + 14, 2),
+                       .channels = plain[16] & 3,
+                       .scale = (uint8_t)((plain[16] >> 2 & 3) + 1),
                        .format = (srec_feature_format)(plain[16] >> 4 & 3),
-                       .slice = (uint32_t)get_le(plain + 17, 3), .n_slices = (uint32_t)get_le(plain + 20, 3), .n_patches = (uint32_t)get_le(plain + 23, 3) };
+                       .slice = (uint32_t)get_le(plain + 17, 3),
+                       .n_slices = (uint32_t)get_le(plain + 20, 3),
+                       .n_patches = (uint32_t)get_le(plain + 23, 3) };
     if (s->model_id != srec_model_id(d->model))
         return SREC_ERR_MODEL;
-    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->scale > 2 || plain[16] >> 6 || s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
+    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->scale > 2 || plain[16] >> 6 ||
+        s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
         s->slice >= s->n_slices || s->n_patches > HEADER_MAX)
         return SREC_ERR_FORMAT;
     uint32_t cols, rows;
     srec_patch_grid(s->width, s->height, &cols, &rows);
-    if (s->n_slices > (uint64_t)cols * rows || s->n_patches != srec_slice_patches(cols, rows, s->n_slices, s->slice, NULL, 0))
+    if (s->n_slices > (uint64_t)cols * rows ||
+        s->n_patches != srec_slice_patches(cols, rows, s->n_slices, s->slice, NULL, 0))
         return SREC_ERR_FORMAT;
     if (!srec_buffer_need(&d->rate_map, s->n_patches))
         return SREC_ERR_MEMORY;
     s->rate_map = d->rate_map.data;
-    srec_status status = srec_ratemap_decode(plain + FIXED_HEADER, n - FIXED_HEADER, SREC_LADDER_MAX_STEPS, d->rate_map.data, s->n_patches);
+    srec_status status = srec_ratemap_decode(plain + FIXED_HEADER, n - FIXED_HEADER, SREC_LADDER_MAX_STEPS,
+                                             d->rate_map.data, s->n_patches);
     if (status == SREC_OK && srec_slice_bytes(d->model, s) != signal->payload_bytes)
         status = SREC_ERR_FORMAT;
     return status;
@@ -463,15 +502,17 @@ static srec_status open_head(const srec_key *master, srec_modulation m, const fl
         return status;
     if (n_bytes < srec_packet_head_bytes(m, &h->signal))
         return SREC_ERR_TRUNCATED;
-    status = read_field(m, soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m), h->signal.header_bytes, h->sealed);
+    status = read_field(m, soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m), h->signal.header_bytes,
+                        h->sealed);
     if (status == SREC_OK)
         status = srec_key_derive_header(master, h->signal.session, key);
     if (status != SREC_OK)
         return status;
     srec_packet_nonce(h->signal.packet, nonce);
     unsigned long long length;
-    const bool authentic = crypto_aead_chacha20poly1305_ietf_decrypt(h->plain, &length, NULL, h->sealed, h->signal.header_bytes, h->field,
-                                                                     sizeof h->field, nonce, key) == 0;
+    const bool authentic =
+        crypto_aead_chacha20poly1305_ietf_decrypt(h->plain, &length, NULL, h->sealed, h->signal.header_bytes, h->field,
+                                                  sizeof h->field, nonce, key) == 0;
     sodium_memzero(key, sizeof key);
     h->n_plain = authentic ? (size_t)length : 0;
     return authentic ? SREC_OK : SREC_ERR_AUTH;
@@ -486,7 +527,8 @@ static srec_status count_head_errors(srec_modulation m, const float *soft, const
     return status == SREC_OK ? count_field_errors(m, header, h->sealed, h->signal.header_bytes, damage) : status;
 }
 
-srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes, srec_signal *out)
+srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes,
+                                     srec_signal *out)
 {
     head h;
     if (!key || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
@@ -498,7 +540,8 @@ srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, con
     return status;
 }
 
-static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes,
+                          srec_packet *out)
 {
     head h;
     srec_status status = open_head(d->key, m, soft, n_bytes, &h);
@@ -525,7 +568,8 @@ static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float
     return srec_modem_restore_soft(m, soft, d->soft.data, on_air);
 }
 
-srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes, srec_packet *out)
+srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes,
+                               srec_packet *out)
 {
     if (!d || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
         return SREC_ERR_ARG;

@@ -18,7 +18,8 @@ static inline uint64_t word_at(const uint8_t *p)
     return word;
 }
 
-/* Extend the order of the first \p n bytes by the next \p count, 1 .. BATCH. \return count; 0: the word is one of the
+/* Extend the order of the first \p n bytes by the next \p count, 1 .. BATCH. \return count; 0: the word is one of
+ * the
  * few that would make some orders likelier, and nothing was done */
 static inline unsigned extend(uint16_t *order, size_t n, unsigned count, uint64_t word)
 {

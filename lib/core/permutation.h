@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The secret order in which the feature bytes of a packet travel: whoever knows the picture that is sent knows every
+ *  The secret order in which the feature bytes of a packet travel: whoever knows the picture that is sent knows
+ *  every
  *  feature, but not at which place of the packet it is, and so cannot exchange it for another one.
  *
  *      order    place order[i] of the payload carries byte i of the slice, i = 0 .. n - 1
  *      shuffle  Fisher-Yates: for i = 0 .. n - 1: draw j from 0 .. i, order[i] = order[j], order[j] = i
  *      words    ChaCha20 (RFC 8439) under the payload key of the session, nonce of the packet (scrambler.h), block
- *               counter from 2^31 on, which the keystream of the scrambler never reaches; 64 bits each, little endian
- *      draw     four from a word, for i, i + 1, i + 2, i + 3 (the last word: for those that are left): x = word; for
+ *               counter from 2^31 on, which the keystream of the scrambler never reaches; 64 bits each, little
+ *               endian
+ *      draw     four from a word, for i, i + 1, i + 2, i + 3 (the last word: for those that are left): x = word;
+ *      for
  *               each, m = x (i + 1), j = m / 2^64, x = m mod 2^64. If at the end x < 2^64 mod the product of the
  *               four (i + 1), all four are drawn again from the next word. Every order is then equally likely
  *               (Brackett-Rozas and Lemire, Batched ranged random integer generation, 2024)

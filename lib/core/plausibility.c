@@ -5,9 +5,11 @@
 
 #include <math.h>
 
-#define INTACT 25.0  /* bytes that are known to follow their priors: a doubtful share counts as none */
-#define CALM   0.05f /* of a feature's usual variance, added to each patch's own: calm patches are mostly rounding */
-#define BLOCK  64
+#define INTACT 25.0 /* bytes that are known to follow their priors: a doubtful share counts as none */
+#define CALM                                                                                                           \
+    0.05f /* of a feature's usual variance, added to each patch's own: calm patches are mostly rounding
+                      * */
+#define BLOCK 64
 
 /* Middle of a bin. */
 static double ratio_of(int bin) { return ldexp(1.0 + (bin % 8 + 0.5) / 8, bin / 8 - SREC_RATIO_OCTAVES); }

@@ -6,8 +6,10 @@
 #include <math.h>
 
 #define GRANULE 16u /* floats of a row are a multiple: whole vectors */
-#define PIVOTS 6u   /* variables that are swept together .. */
-#define ROWS 2u     /* .. over so many rows at a time: their factors fit the vector registers. A divisor of GRANULE */
+#define PIVOTS  6u  /* variables that are swept together .. */
+#define ROWS                                                                                                           \
+    2u /* .. over so many rows at a time: their factors fit the vector registers. A divisor of GRANULE
+                     * */
 
 static size_t stride_of(size_t n) { return (n + GRANULE - 1) / GRANULE * GRANULE; }
 
@@ -25,7 +27,7 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
                 f[r][b] = columns[b * stride + i + r] * one_over[b];
         const size_t end = (i + ROWS - 1 + GRANULE) / GRANULE * GRANULE;
         for (size_t j = 0; j < end; j++) {
-            float sum[ROWS] = {0};
+            float sum[ROWS] = { 0 };
             for (size_t b = 0; b < PIVOTS; b++) {
                 const float c = columns[b * stride + j];
                 for (size_t r = 0; r < ROWS; r++)
@@ -37,8 +39,10 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
     }
 }
 
-/* Minus the inverse of a symmetric positive definite (n, n) matrix, in place, of which only the lower triangle is read
- * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979), on PIVOTS variables at
+/* Minus the inverse of a symmetric positive definite (n, n) matrix, in place, of which only the lower triangle is
+ * read
+ * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979), on PIVOTS variables
+ * at
  * a time, so that the matrix is gone through n / PIVOTS times.
  *
  * a: as of subtract(); panel: 2 PIVOTS rows of stride floats of scratch, the first half of them 0 from n on
@@ -48,7 +52,7 @@ SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float 
     float *restrict before = panel + PIVOTS * stride; /* columns of the pivots, each as it was when its turn came */
     for (size_t first = 0; first < n; first += PIVOTS) {
         const size_t pivots = n - first < PIVOTS ? n - first : PIVOTS;
-        float one_over[PIVOTS] = {0};
+        float one_over[PIVOTS] = { 0 };
         for (size_t b = 0; b < pivots; b++) {
             const size_t p = first + b;
             for (size_t j = 0; j < p; j++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the other features of a patch tell about each one: the encoder's linear maps give every feature a share of
- * several latents, so features are correlated. Leave-one-out prediction by the inverse of a covariance (Rasmussen and
+ * several latents, so features are correlated. Leave-one-out prediction by the inverse of a covariance (Rasmussen
+ * and
  * Williams, Gaussian Processes for Machine Learning, eq. 5.12). */
 #ifndef SREC_PREDICTION_H
 #define SREC_PREDICTION_H

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Range coder with carry propagation (Martin 1979; byte-wise, 32-bit range). Frequencies start peaked at the step before and adapt
+/* Range coder with carry propagation (Martin 1979; byte-wise, 32-bit range). Frequencies start peaked at the step
+ * before and adapt
  * by INCREMENT; a context is halved when its sum reaches LIMIT. */
 #include "ratemap.h"
 
 #include <stdbool.h>
 
-#define STEPS 16u
+#define STEPS     16u
 #define INCREMENT 24u
-#define LIMIT 8192u
-#define TOP ((uint32_t)1 << 24)
+#define LIMIT     8192u
+#define TOP       ((uint32_t)1 << 24)
 
 typedef struct {
     uint16_t frequency[STEPS];
@@ -41,10 +42,10 @@ static void adapt(context *c, unsigned n_steps, unsigned step)
 }
 
 typedef struct {
-    uint64_t low;    /* 33 bits: the top one is a carry */
+    uint64_t low; /* 33 bits: the top one is a carry */
     uint32_t range;
-    uint8_t held;    /* byte that a carry may still reach */
-    size_t pending;  /* 0xff bytes after it */
+    uint8_t held;   /* byte that a carry may still reach */
+    size_t pending; /* 0xff bytes after it */
     bool first;
     uint8_t *out;
     size_t n, capacity;
@@ -108,7 +109,8 @@ srec_status srec_ratemap_decode(const uint8_t *in, size_t size, unsigned n_steps
     size_t at = 0;
     unsigned before = n_steps / 2;
     start(contexts, n_steps);
-    /* However far behind the decoder reads, it reads zeros: the encoder drops every one at the end, all of them for a flat map of
+    /* However far behind the decoder reads, it reads zeros: the encoder drops every one at the end, all of them for
+     * a flat map of
      * the lowest step. That the code is whole is the packet's checksum and key to tell. */
     for (unsigned i = 0; i < 4; i++, at++)
         code = code << 8 | (at < size ? in[at] : 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Rate map of a slice, entropy-coded: adaptive range code over ladder steps, context = the step before. Integers only, so both ends
+ *  Rate map of a slice, entropy-coded: adaptive range code over ladder steps, context = the step before. Integers
+ *  only, so both ends
  *  agree on every machine. */
 #ifndef SREC_RATEMAP_H
 #define SREC_RATEMAP_H

@@ -56,7 +56,8 @@ void srec_replay_free(srec_replay *r)
     free(r);
 }
 
-/* --- marks ------------------------------------------------------------------------------------------------------ */
+/* --- marks ------------------------------------------------------------------------------------------------------
+ * */
 
 static size_t first_slot(const srec_replay *r, uint64_t session)
 {
@@ -145,7 +146,8 @@ static bool keep_mark(srec_replay *r, uint64_t session, uint64_t newest)
     return true;
 }
 
-/* --- windows ---------------------------------------------------------------------------------------------------- */
+/* --- windows ----------------------------------------------------------------------------------------------------
+ * */
 
 static window *find_window(srec_replay *r, uint64_t session)
 {
@@ -155,7 +157,8 @@ static window *find_window(srec_replay *r, uint64_t session)
     return NULL;
 }
 
-/* A window for a session that has none: takes the least recently used one, whose session becomes a mark. NULL: no memory. */
+/* A window for a session that has none: takes the least recently used one, whose session becomes a mark. NULL: no
+ * memory. */
 static window *open_window(srec_replay *r, uint64_t session, uint64_t packet, uint64_t first)
 {
     window *w = r->windows;
@@ -210,7 +213,8 @@ srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet
     return SREC_OK;
 }
 
-/* --- export and import ------------------------------------------------------------------------------------------ */
+/* --- export and import ------------------------------------------------------------------------------------------
+ * */
 
 typedef struct {
     uint8_t key[SREC_KEY_BYTES];

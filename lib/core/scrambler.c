@@ -78,11 +78,13 @@ static void blocks(const srec_scrambler *s, const uint8_t nonce[12], uint64_t of
 
 static bool in_range(uint64_t offset, size_t n)
 {
-    const uint64_t limit = (uint64_t)SREC_PERMUTATION_FIRST_BLOCK * CHACHA_BLOCK; /* beyond: the words of the order */
+    const uint64_t limit = (uint64_t)SREC_PERMUTATION_FIRST_BLOCK * CHACHA_BLOCK; /* beyond: the words of the order
+                                                                                   * */
     return offset <= limit && n <= limit - offset;
 }
 
-/* Which operation a run of keystream is for. Written apart so that each loop is one that the compiler vectorises. */
+/* Which operation a run of keystream is for. Written apart so that each loop is one that the compiler vectorises.
+ * */
 static void add(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -186,7 +188,8 @@ srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_c
     return SREC_OK;
 }
 
-/* The eight LLRs of a byte as one vector of their bits, the sign on top: compilers make a shift by lane of a product,
+/* The eight LLRs of a byte as one vector of their bits, the sign on top: compilers make a shift by lane of a
+ * product,
  * but not of a loop over the lanes. */
 typedef uint32_t byte_llrs __attribute__((vector_size(8 * sizeof(float))));
 

@@ -6,7 +6,8 @@
 
 static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
 
-/* Step from row to row: near n / golden ratio, so that neighbouring rows put a slice's patches far apart; prime to n, so that each
+/* Step from row to row: near n / golden ratio, so that neighbouring rows put a slice's patches far apart; prime to
+ * n, so that each
  * column meets all slices. With as many slices as patches, the row length: each slice is one patch. */
 static uint32_t shift_of(uint32_t n, uint32_t patch_cols, uint32_t patch_rows)
 {
@@ -24,7 +25,8 @@ static uint32_t shift_of(uint32_t n, uint32_t patch_cols, uint32_t patch_rows)
     return 1;
 }
 
-size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice, uint32_t *patches, size_t capacity)
+size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice,
+                          uint32_t *patches, size_t capacity)
 {
     if (!n_slices || slice >= n_slices)
         return 0;
@@ -76,8 +78,9 @@ uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_
     }
 }
 
-srec_status srec_slice_extract(const srec_model *model, const srec_features *f, uint32_t picture, uint32_t n_slices, uint32_t slice, uint8_t *rate_map,
-                               size_t capacity_patches, uint8_t *bytes, size_t capacity_bytes, srec_slice *out, size_t *n_bytes)
+srec_status srec_slice_extract(const srec_model *model, const srec_features *f, uint32_t picture, uint32_t n_slices,
+                               uint32_t slice, uint8_t *rate_map, size_t capacity_patches, uint8_t *bytes,
+                               size_t capacity_bytes, srec_slice *out, size_t *n_bytes)
 {
     if (!model || !f || !rate_map || !bytes || !out || !n_bytes || slice >= n_slices)
         return SREC_ERR_ARG;
@@ -97,7 +100,8 @@ srec_status srec_slice_extract(const srec_model *model, const srec_features *f, 
             from += k;
             s = s + 1 == n_slices ? 0 : s + 1;
         }
-    *out = (srec_slice){ srec_model_id(model), picture, f->width, f->height, f->channels, f->format, slice, n_slices, (uint32_t)count, rate_map, 1 };
+    *out = (srec_slice){ srec_model_id(model), picture,  f->width, f->height, f->channels, f->format, slice, n_slices,
+                         (uint32_t)count,      rate_map, 1 };
     *n_bytes = n;
     return SREC_OK;
 }
@@ -141,8 +145,9 @@ srec_status srec_slice_check(const srec_model *model, const srec_slice *s, size_
     srec_patch_grid(s->width, s->height, &cols, &rows);
     const size_t patches = srec_slice_patches(cols, rows, s->n_slices, s->slice, NULL, 0);
     if (!s->rate_map || s->n_patches != patches || !n_features || n_features != srec_slice_bytes(model, s))
-        return srec_fail(error, SREC_ERR_ARG, "the slice has %u patches and %zu features where %zu patches are expected", s->n_patches, n_features,
-                         patches);
+        return srec_fail(error, SREC_ERR_ARG,
+                         "the slice has %u patches and %zu features where %zu patches are expected", s->n_patches,
+                         n_features, patches);
     return SREC_OK;
 }
 

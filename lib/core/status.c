@@ -90,7 +90,8 @@ static size_t show(const unsigned char *s, char *out, size_t room)
     return at;
 }
 
-/* \p text as valid UTF-8 on one line, bytes that may not be shown as \xNN. A message begins with the file that is meant
+/* \p text as valid UTF-8 on one line, bytes that may not be shown as \xNN. A message begins with the file that is
+ * meant
  * and ends with what is wrong with it: of one that does not fit, the middle is left out. */
 static void make_printable(const char *text, char *out, size_t size)
 {

@@ -11,15 +11,19 @@
 #define BLOCK         1024u /* samples: a transform */
 #define PIECE         64u   /* samples whose mean power is taken */
 #define PIECES        (BLOCK / PIECE)
-#define SPECTRA_FIRST 256u  /* every strong block's spectrum counts until there are so many, */
-#define SPECTRA_EVERY 16u   /* then one in so many */
-#define SPECTRA_LEAST 16u   /* for figures */
-#define LINE          2     /* bins to each side that a line spreads to */
-#define SMOOTH        8     /* bins to each side that are averaged for the edges of a band; fewer with many spectra */
-#define AVERAGED      512u  /* spectra times bins */
-#define STANDS_OUT    4.0   /* 6 dB */
-#define WHOLE_BAND    0.7   /* of what is above the floor must be in the band */
-#define FALL          0.295 /* of symbol rate times roll-off: from half power to a tenth at a raised cosine's edge */
+#define SPECTRA_FIRST 256u /* every strong block's spectrum counts until there are so many, */
+#define SPECTRA_EVERY 16u  /* then one in so many */
+#define SPECTRA_LEAST 16u  /* for figures */
+#define LINE          2    /* bins to each side that a line spreads to */
+#define SMOOTH                                                                                                         \
+    8                   /* bins to each side that are averaged for the edges of a band; fewer with many spectra
+                             * */
+#define AVERAGED   512u /* spectra times bins */
+#define STANDS_OUT 4.0  /* 6 dB */
+#define WHOLE_BAND 0.7  /* of what is above the floor must be in the band */
+#define FALL                                                                                                           \
+    0.295 /* of symbol rate times roll-off: from half power to a tenth at a raised cosine's edge
+                             * */
 
 struct srec_survey {
     fftwf_plan forward;

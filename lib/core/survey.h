@@ -17,8 +17,9 @@ typedef struct srec_survey_figures {
     uint64_t samples;   /* examined */
     double contrast_db; /* of the strongest part over the weakest; noise has 6 dB at most */
     double power;       /* of the strongest parts, mean of |x|^2 */
-    double kurtosis; /* mean of |x|^4 over the square of the mean of |x|^2: 2 for noise, less for modulated carriers */
-    double tone_share;     /* part of the power that is in the strongest spectral line */
+    double kurtosis;    /* mean of |x|^4 over the square of the mean of |x|^2: 2 for noise, less for modulated carriers
+                      * */
+    double tone_share;  /* part of the power that is in the strongest spectral line */
     double tone_frequency; /* cycles per sample, -0.5 .. 0.5 */
     bool shaped;           /* one band stands out of the spectrum; the rest holds then */
     double width;          /* of the band between its half-power points, cycles per sample: a symbol rate */

@@ -23,9 +23,11 @@
 /* Unreadable signal fields are tried under the other modulations: the first so many, then one in so many. */
 #define IDENTIFY_FIRST   8u
 #define IDENTIFY_EVERY   16u
-#define SIGNAL_UNITS     8u    /* a shorter frame's pilots after its end do no harm */
-#define LEAST_HEADER     43u   /* bytes of the shortest header with its tag */
-#define CLOCKED          4000u /* symbols of a burst whose clock offset counts: short ones lean on what is expected */
+#define SIGNAL_UNITS     8u  /* a shorter frame's pilots after its end do no harm */
+#define LEAST_HEADER     43u /* bytes of the shortest header with its tag */
+#define CLOCKED                                                                                                        \
+    4000u /* symbols of a burst whose clock offset counts: short ones lean on what is expected
+                                * */
 
 /* What the synchroniser waits for. */
 typedef enum { SEARCH, PREAMBLE, SIGNAL_FIELD, OTHER_FIELDS, HEADER, FRAME } phase_of_work;
@@ -143,7 +145,8 @@ static bool allowed(srec_sync *s, size_t symbols)
     return false;
 }
 
-/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the tracker
+/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the
+ * tracker
  * finds a drifting carrier by several pilot blocks. */
 static size_t signal_symbols(srec_modulation m)
 {
@@ -170,7 +173,8 @@ static srec_status measure_preamble(srec_sync *s)
     if (s->candidate.sample < s->base + before)
         return SREC_OK;
     srec_tracker_fix(s->tracker, s->samples, s->base, &s->candidate, &s->fix);
-    /* the fix may lie before the candidate: at a stream's start the samples that the filters reach for are missing */
+    /* the fix may lie before the candidate: at a stream's start the samples that the filters reach for are missing
+     * */
     if (s->fix.match >= MATCH_MIN && s->fix.sample >= (double)(s->base + before)) {
         s->evidence.counters.preambles++;
         wait_for(s, SIGNAL_FIELD, signal_symbols(s->modulation));
@@ -256,7 +260,8 @@ static void hand_on(srec_sync *s, const srec_burst *burst)
     s->evidence.counters.bursts++;
     s->evidence.counters.inverted += burst->inverted;
     s->handler(s->context, burst);
-    /* the sender may have stopped in the middle, or the header be a recording: look inside where headers are checked */
+    /* the sender may have stopped in the middle, or the header be a recording: look inside where headers are
+     * checked */
     if (s->check)
         search_behind_preamble(s);
     else
@@ -349,7 +354,8 @@ static bool room_for(srec_sync *s, size_t n)
     return true;
 }
 
-/* Samples as the search can bear them: what is not finite or beyond SREC_SAMPLE_MAX becomes 0, and so does what is so
+/* Samples as the search can bear them: what is not finite or beyond SREC_SAMPLE_MAX becomes 0, and so does what is
+ * so
  * small that its square would vanish. \return samples of which I or Q was not finite or too large */
 static size_t bound(const float *in, size_t n, float *out)
 {

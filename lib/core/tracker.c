@@ -165,7 +165,8 @@ static void rotate(lv_32fc_t *out, const lv_32fc_t *in, lv_32fc_t increment, lv_
 #endif
 }
 
-/* Copy samples, turned by \p phase at the first one and \p step more at each, rad; those of an inverted spectrum are
+/* Copy samples, turned by \p phase at the first one and \p step more at each, rad; those of an inverted spectrum
+ * are
  * conjugated first. */
 static void turn(const float *in, size_t n, bool inverted, double phase, double step, float *out)
 {
@@ -219,7 +220,8 @@ static double preamble_products(const srec_tracker *t, const float *segment, dou
     return energy;
 }
 
-/* Between the steps of a fix: first frequency, then timing, each by a parabola; the main lobes are wider than three steps.
+/* Between the steps of a fix: first frequency, then timing, each by a parabola; the main lobes are wider than three
+ * steps.
  * \param at, frequency samples and cycles per symbol, of the best step, moved to the top */
 static void refine_fix(const srec_tracker *t, const float *segment, double *at, double *frequency)
 {
@@ -327,7 +329,8 @@ static void place_block(const burst *b, size_t u, double late, pilot_block *p)
     *p = (pilot_block){ .at = (double)pilots_start(b, u) + 0.5 * (SREC_BURST_PILOTS - 1) + late };
 }
 
-/* Look at a block that is placed, with the carrier that is expected of it. \param sides look for early and late power too */
+/* Look at a block that is placed, with the carrier that is expected of it. \param sides look for early and late
+ * power too */
 static void observe_block(srec_tracker *t, const burst *b, size_t u, bool sides, pilot_block *p)
 {
     const double reach = 0.5 * (SREC_BURST_PILOTS - 1) + srec_matched_filter_reach() + 1;
@@ -508,7 +511,8 @@ static void observe_group(observation *o, const float *y, const float *known, un
     *scatter += energy - (re * re + im * im) / n;
 }
 
-/* Smooth the gains: at each group a local line through its h neighbours on both sides. \return mean squared error of predicting
+/* Smooth the gains: at each group a local line through its h neighbours on both sides. \return mean squared error
+ * of predicting
  * each group from its neighbours alone, weighted by symbols */
 static double smooth(observation *o, size_t n, size_t h)
 {
@@ -525,7 +529,8 @@ static double smooth(observation *o, size_t n, size_t h)
             t1r += w * x * o[j].re;
             t1i += w * x * o[j].im;
         }
-        const double det = s0 * s2 - s1 * s1, own = o[i].weight * s2 / det; /* weight of the group itself in its fit */
+        const double det = s0 * s2 - s1 * s1, own = o[i].weight * s2 / det; /* weight of the group itself in its fit
+                                                                             * */
         o[i].fit_re = (s2 * t0r - s1 * t1r) / det;
         o[i].fit_im = (s2 * t0i - s1 * t1i) / det;
         const double er = (o[i].re - o[i].fit_re) / (1 - own), ei = (o[i].im - o[i].fit_im) / (1 - own);
@@ -537,7 +542,8 @@ static double smooth(observation *o, size_t n, size_t h)
     return weights > 0 ? error / weights : INFINITY;
 }
 
-/* Steps 8 and 9. The gain of each group of known symbols, smoothed over as many as predict left-out blocks best; noise. */
+/* Steps 8 and 9. The gain of each group of known symbols, smoothed over as many as predict left-out blocks best;
+ * noise. */
 static void measure_gains(srec_tracker *t, burst *b)
 {
     static const size_t widths[] = { 2, 4, 8, 16, 32 };
@@ -566,7 +572,8 @@ static void measure_gains(srec_tracker *t, burst *b)
     b->gain_error = best < INFINITY ? fmax(0, best - b->n0 / SREC_BURST_PILOTS) : 0;
 }
 
-/* The gain of each frame symbol, interpolated between groups; its phase is taken off the symbol. Frame symbols move to the
+/* The gain of each frame symbol, interpolated between groups; its phase is taken off the symbol. Frame symbols move
+ * to the
  * front of the buffer. */
 static void apply_gains(srec_tracker *t, burst *b)
 {
@@ -593,7 +600,8 @@ static void apply_gains(srec_tracker *t, burst *b)
     b->power = fmax(b->power / (double)b->n_data, 1e-30);
 }
 
-/* Step 10. Do the data lie where the pilots say? \param[in,out] repair look for slips; true if the carrier was changed: then
+/* Step 10. Do the data lie where the pilots say? \param[in,out] repair look for slips; true if the carrier was
+ * changed: then
  * demodulate once more \return SREC_OK, SREC_ERR_MEMORY */
 static srec_status check_data(srec_tracker *t, const burst *b, bool *repair)
 {
@@ -613,7 +621,8 @@ static srec_status check_data(srec_tracker *t, const burst *b, bool *repair)
     return SREC_OK;
 }
 
-/* Step 11. One noise power for all symbols: those of noisier units are scaled down with their gains, which leaves their
+/* Step 11. One noise power for all symbols: those of noisier units are scaled down with their gains, which leaves
+ * their
  * likelihoods right. Then the mean square of the gains is made 1. \return noise power */
 static double weigh_units(srec_tracker *t, burst *b)
 {
@@ -642,7 +651,8 @@ static double weigh_units(srec_tracker *t, burst *b)
     return fmax(least / power, 1e-9);
 }
 
-/* Power of the signal's samples. The equaliser brings any level to 1: then it is that of the samples, less their noise. */
+/* Power of the signal's samples. The equaliser brings any level to 1: then it is that of the samples, less their
+ * noise. */
 static double signal_level(const srec_tracker *t, const burst *b)
 {
     if (!t->filter.equalise)

@@ -24,11 +24,13 @@ void srec_tracker_free(srec_tracker *t);
 /* Samples that a fix or a burst of n_data frame symbols reads: `before` its first symbol and `after` it. */
 void srec_tracker_reach(const srec_tracker *t, size_t n_data, size_t *before, size_t *after);
 
-/* Refine a candidate. \param samples (.., 2) of which the first is the stream's sample number \p base; the reach for n_data = 0 is there */
+/* Refine a candidate. \param samples (.., 2) of which the first is the stream's sample number \p base; the reach
+ * for n_data = 0 is there */
 void srec_tracker_fix(srec_tracker *t, const float *samples, uint64_t base, const srec_candidate *candidate,
                       srec_preamble_fix *out);
 
-/* Demodulate the first n_data frame symbols. \return SREC_OK, SREC_ERR_MEMORY; out points into the tracker until its next call */
+/* Demodulate the first n_data frame symbols. \return SREC_OK, SREC_ERR_MEMORY; out points into the tracker until
+ * its next call */
 srec_status srec_tracker_run(srec_tracker *t, const float *samples, uint64_t base, const srec_preamble_fix *fix,
                              size_t n_data, srec_burst *out);
 

@@ -9,7 +9,8 @@
 
 #define SREC_PILOT_PERIOD 64u
 
-/* Rows of filter taps start at multiples of so many floats: VOLK 2.5 takes its aligned kernel for volk_32fc_32f_dot_prod_32fc without
+/* Rows of filter taps start at multiples of so many floats: VOLK 2.5 takes its aligned kernel for
+ * volk_32fc_32f_dot_prod_32fc without
  * looking at the taps. */
 #define SREC_TAP_STRIDE(taps) (((taps) + 15u) / 16u * 16u)
 
@@ -23,9 +24,13 @@ void srec_pilots(float *iq);
 /* Root raised cosine of unit energy per symbol period at time t in symbols. */
 double srec_rrc(double t, double rolloff);
 
-/* Where the frame symbols and pilots of unit u lie: symbol number of its first frame symbol, its frame symbols, counted from the
+/* Where the frame symbols and pilots of unit u lie: symbol number of its first frame symbol, its frame symbols,
+ * counted from the
  * first symbol of the preamble. The unit's pilots follow its frame symbols. */
-static inline size_t srec_unit_start(size_t u) { return SREC_BURST_PREAMBLE + u * (SREC_BURST_DATA + SREC_BURST_PILOTS); }
+static inline size_t srec_unit_start(size_t u)
+{
+    return SREC_BURST_PREAMBLE + u * (SREC_BURST_DATA + SREC_BURST_PILOTS);
+}
 static inline size_t srec_units(size_t n_data) { return (n_data + SREC_BURST_DATA - 1) / SREC_BURST_DATA; }
 static inline size_t srec_unit_data(size_t u, size_t n_data)
 {

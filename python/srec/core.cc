@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Python binding of the core alone, no flowgraph: a whole transmission in four calls, for sweeps. Each call does what
- * a row of blocks does, over the same packets, so equal seeds give the flowgraph's result. Arrays are NumPy's: pictures
- * uint8 (height, width[, 3]), symbols complex64. The calls release Python's lock; one thread at a time per object. */
+ *  Python binding of the core alone, no flowgraph: a whole transmission in four calls, for sweeps. Each call does
+ *  what
+ * a row of blocks does, over the same packets, so equal seeds give the flowgraph's result. Arrays are NumPy's:
+ * pictures
+ * uint8 (height, width[, 3]), symbols complex64. The calls release Python's lock; one thread at a time per object.
+ * */
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <srec/srec.h>
 #include <cmath>
 #include <complex>
 #include <memory>
 #include <mutex>
+#include <srec/srec.h>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -59,14 +62,14 @@ static srec_image as_image(const pixels &a)
     if (a.ndim() < 2 || a.ndim() > 3 || (a.ndim() == 3 && a.shape(2) != 1 && a.shape(2) != 3))
         throw std::invalid_argument("a picture is (height, width) or (height, width, 3), uint8");
     const uint8_t channels = a.ndim() == 3 ? (uint8_t)a.shape(2) : 1;
-    return {(uint32_t)a.shape(1), (uint32_t)a.shape(0), channels, (size_t)a.shape(1) * channels,
-            const_cast<uint8_t *>(a.data())};
+    return { (uint32_t)a.shape(1), (uint32_t)a.shape(0), channels, (size_t)a.shape(1) * channels,
+             const_cast<uint8_t *>(a.data()) };
 }
 
 static pixels as_array(const std::vector<uint8_t> &data, size_t height, size_t width, unsigned channels)
 {
-    return channels == 1 ? pixels({height, width}, data.data())
-                         : pixels({height, width, (size_t)channels}, data.data());
+    return channels == 1 ? pixels({ height, width }, data.data())
+                         : pixels({ height, width, (size_t)channels }, data.data());
 }
 
 static const float *as_floats(const symbols &a) { return reinterpret_cast<const float *>(a.data()); }
@@ -79,7 +82,8 @@ static std::string as_id(uint64_t id)
     return text;
 }
 
-/* Encoders, decoders or enhancers of a model, kept for the next call: making one takes as long as a small picture. One
+/* Encoders, decoders or enhancers of a model, kept for the next call: making one takes as long as a small picture.
+ * One
  * network thread each: a sweep has a process for each core. */
 template <typename Model, typename T, srec_status (*Create)(const Model *, const srec_compute *, T **, srec_error *),
           void (*Free)(T *)>
@@ -235,7 +239,8 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     return gains ? py::make_tuple(out, gain) : py::make_tuple(out, py::none());
 }
 
-/* Feature estimates of one packet, as the descrambler block makes them. scrambler: of the packet's session and key */
+/* Feature estimates of one packet, as the descrambler block makes them. scrambler: of the packet's session and key
+ * */
 static srec_status descramble(const model &m, srec_descrambler *d, srec_scrambler *scrambler, const srec_packet &p,
                               bool soft, std::vector<float> &estimate)
 {
@@ -310,7 +315,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
             const size_t n_bytes = llr.size() / srec_modem_soft_per_byte(sent.modulation);
             if (srec_packet_read_signal(packets.get(), sent.modulation, llr.data(), &signal) != SREC_OK ||
                 srec_packet_decode(packets.get(), sent.modulation, llr.data(), n_bytes, &packet) != SREC_OK)
-                continue; /* counted by the packet decoder */
+                continue;     /* counted by the packet decoder */
             if (!scrambler) { /* in clear the order comes from the link's key, which then is public */
                 srec_scrambler *raw = nullptr;
                 require(srec_scrambler_create(packet.signal.cipher == SREC_CIPHER_NONE ? &key : &payload_key,
@@ -331,8 +336,8 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
         srec_packet_decoder_counters(packets.get(), &counters);
         if (begun) {
             picture.resize((size_t)first.width * first.height * first.channels);
-            const srec_image image{first.width, first.height, first.channels, (size_t)first.width * first.channels,
-                                   picture.data()};
+            const srec_image image{ first.width, first.height, first.channels, (size_t)first.width * first.channels,
+                                    picture.data() };
             require(srec_decoder_run(decoder.get(), &image, &report, &error), error);
             srec_patch_grid(first.width, first.height, &cols, &rows);
             const float *deviation = srec_decoder_deviation(decoder.get());
@@ -348,7 +353,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
     out["mean_deviation"] = report.mean_deviation;
     out["picture"] =
         picture.empty() ? py::object(py::none()) : as_array(picture, first.height, first.width, first.channels);
-    out["deviation"] = trust.empty() ? py::object(py::none()) : floats({(size_t)rows, (size_t)cols}, trust.data());
+    out["deviation"] = trust.empty() ? py::object(py::none()) : floats({ (size_t)rows, (size_t)cols }, trust.data());
     return out;
 }
 
@@ -373,7 +378,7 @@ static pixels enhance(enhancer_model &m, const pixels &picture, const floats &de
     if (deviation.ndim() != 2 || deviation.shape(0) != rows || deviation.shape(1) != cols)
         throw std::invalid_argument("one deviation for each patch of the picture");
     std::vector<uint8_t> data(height * width * in.channels);
-    const srec_image out{(uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data()};
+    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
     {
         py::gil_scoped_release release;
         auto enhancer = m.enhancers.take(m.m.get());
@@ -389,7 +394,7 @@ static pixels resized(const pixels &picture, size_t height, size_t width)
 {
     const srec_image in = as_image(picture);
     std::vector<uint8_t> data(height * width * in.channels);
-    const srec_image out{(uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data()};
+    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
     require(Resize(&in, &out), "resize");
     return as_array(data, height, width, in.channels);
 }

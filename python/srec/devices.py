@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where samples come from and go to: files, pipes, ZeroMQ, radios over UHD and SoapySDR. Every way that can fail ends in one line."""
+"""Where samples come from and go to: files, pipes, ZeroMQ, radios over UHD and SoapySDR. Every way that can fail ends
+in one line."""
 import errno
 import os
 
@@ -24,14 +25,36 @@ def parse(text):
     if kind not in KINDS:
         raise ValueError(f"--device {text}: must be {USAGE}")
     if kind in ("file", "zmq") and not argument:
-        raise ValueError(f"--device {text}: " + ("the file's name is missing" if kind == "file" else "the address is missing, as in zmq:tcp://127.0.0.1:5555"))
+        raise ValueError(
+            f"--device {text}: "
+            + (
+                "the file's name is missing"
+                if kind == "file"
+                else "the address is missing, as in zmq:tcp://127.0.0.1:5555"
+            )
+        )
     return kind, argument
 
 
 # words of a driver's message (lower case) -> what they mean and what helps
 _MEANINGS = (
-    (("no devices found", "no match", "no device", "not found", "could not find", "cannot find", "no such device", "no rtl-sdr", "available::"),
-     "no such device: is it plugged in and powered, and its driver installed? `uhd_find_devices` or `SoapySDRUtil --find` lists what there is"),
+    (
+        (
+            "no devices found",
+            "no match",
+            "no device",
+            "not found",
+            "could not find",
+            "cannot find",
+            "no such device",
+            "no rtl-sdr",
+            "available::",
+        ),
+        (
+            "no such device: is it plugged in and powered, and its driver installed? `uhd_find_devices` or"
+            " `SoapySDRUtil --find` lists what there is"
+        ),
+    ),
     (("busy", "claim", "in use", "already open", "already connected"), "the device is busy: another program uses it"),
     (("permission", "access", "insufficient"), "this user may not open the device: see docs/radio.md, permissions"),
     (("0 channels available", "unsupported number of channels"), "the device has no channel in this direction"),
@@ -50,7 +73,10 @@ def explain(name, error):
 
 def _near(name, what, asked, got, tolerance, unit, option):
     if abs(got - asked) > tolerance:
-        raise DeviceError(f"{name}: the device does not do a {what} of {asked:.9g} {unit}; the nearest is {got:.9g}: use {option} {got:.9g}")
+        raise DeviceError(
+            f"{name}: the device does not do a {what} of {asked:.9g} {unit}; the nearest is {got:.9g}: use"
+            f" {option} {got:.9g}"
+        )
 
 
 def _choice(name, what, asked, offered, option):
@@ -80,7 +106,9 @@ def open_uhd(arguments, transmit, options):
             _choice(name, "antenna", options.antenna, device.get_antennas(0), "--antenna")
             device.set_antenna(options.antenna, 0)
         device.set_center_freq(uhd.tune_request(options.frequency), 0)
-        _near(name, "frequency", options.frequency, device.get_center_freq(0), FREQUENCY_TOLERANCE_HZ, "Hz", "--frequency")
+        _near(
+            name, "frequency", options.frequency, device.get_center_freq(0), FREQUENCY_TOLERANCE_HZ, "Hz", "--frequency"
+        )
         if options.gain is not None:
             gains = device.get_gain_range(0)
             _range(name, "gain", options.gain, gains.start(), gains.stop(), "dB", "--gain")
@@ -103,18 +131,35 @@ def open_soapy(arguments, transmit, options):
         device = (soapy.sink if transmit else soapy.source)(arguments, "fc32", 1, "", "", [""], [""])
         rates = device.get_sample_rate_range(0)
         if rates and not any(r.minimum() <= options.rate <= r.maximum() for r in rates):
-            spans = ", ".join(f"{r.minimum():g}" if r.minimum() == r.maximum() else f"{r.minimum():g} to {r.maximum():g}" for r in rates)
-            raise DeviceError(f"{name}: the device does not do a rate of {options.rate:.9g} samples/s; --rate may be {spans}")
+            spans = ", ".join(
+                f"{r.minimum():g}" if r.minimum() == r.maximum() else f"{r.minimum():g} to {r.maximum():g}"
+                for r in rates
+            )
+            raise DeviceError(
+                f"{name}: the device does not do a rate of {options.rate:.9g} samples/s; --rate may be {spans}"
+            )
         device.set_sample_rate(0, options.rate)
-        _near(name, "rate", options.rate, device.get_sample_rate(0), RATE_TOLERANCE * options.rate, "samples/s", "--rate")
+        _near(
+            name, "rate", options.rate, device.get_sample_rate(0), RATE_TOLERANCE * options.rate, "samples/s", "--rate"
+        )
         if options.antenna is not None:
             _choice(name, "antenna", options.antenna, device.list_antennas(0), "--antenna")
             device.set_antenna(0, options.antenna)
         frequencies = device.get_frequency_range(0)
         if frequencies:
-            _range(name, "frequency", options.frequency, min(r.minimum() for r in frequencies), max(r.maximum() for r in frequencies), "Hz", "--frequency")
+            _range(
+                name,
+                "frequency",
+                options.frequency,
+                min(r.minimum() for r in frequencies),
+                max(r.maximum() for r in frequencies),
+                "Hz",
+                "--frequency",
+            )
         device.set_frequency(0, options.frequency)
-        _near(name, "frequency", options.frequency, device.get_frequency(0), FREQUENCY_TOLERANCE_HZ, "Hz", "--frequency")
+        _near(
+            name, "frequency", options.frequency, device.get_frequency(0), FREQUENCY_TOLERANCE_HZ, "Hz", "--frequency"
+        )
         if options.gain is not None:
             gains = device.get_gain_range(0)
             _range(name, "gain", options.gain, gains.minimum(), gains.maximum(), "dB", "--gain")
@@ -132,6 +177,7 @@ def open_source(kind, argument, options):
     """-> block with one complex output. options as of open_uhd, and datatype (of pipes and bare files), repeat.
     Blocks of files, pipes and ZeroMQ have finish() and error (sample_io.sample_source). Raises DeviceError."""
     from . import sample_io
+
     try:
         if kind == "file" and sigmf.is_recording(argument):
             return sample_io.recording_source(argument, options.repeat)
@@ -147,13 +193,18 @@ def open_source(kind, argument, options):
 
 
 def open_sink(kind, argument, options, fd=1):
-    """-> block with one complex input. options as of open_uhd, datatype, and of a recording srec (dict for its metadata) and overwrite; fd: what '-'
-    writes to. Blocks of files, pipes and ZeroMQ have error and writer (sample_io.sample_sink); of a file the caller closes the writer.
+    """-> block with one complex input. options as of open_uhd, datatype, and of a recording srec (dict for its
+    metadata) and overwrite; fd: what '-'
+    writes to. Blocks of files, pipes and ZeroMQ have error and writer (sample_io.sample_sink); of a file the caller
+    closes the writer.
     Raises DeviceError."""
     from . import recording, sample_io
+
     try:
         if kind == "file":
-            writer = recording.RecordingWriter(argument, options.datatype, options.rate, options.frequency, options.srec, options.overwrite)
+            writer = recording.RecordingWriter(
+                argument, options.datatype, options.rate, options.frequency, options.srec, options.overwrite
+            )
             return sample_io.sample_sink(writer, "recording_sink", stay_open=True)
         if kind == "zmq":
             return sample_io.sample_sink(sample_io.ZmqWriter(argument))

@@ -29,6 +29,7 @@ class message_block(gr.basic_block):
 
     def set_msg_handler(self, port, handler):
         """As of gr.basic_block: handler is a method. After a fault no handler is called any more."""
+
         def guarded(msg):
             if self.error is None:
                 self.guard(handler, msg)
@@ -64,6 +65,7 @@ class message_block(gr.basic_block):
 
 def guarded_work(work):
     """Decorator of a stream block's work(): what it raises is kept in `error` and ends the block."""
+
     @functools.wraps(work)
     def guarded(self, input_items, output_items):
         try:

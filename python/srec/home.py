@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flowgraphs without a home folder. The first one that starts in a process notes in $HOME/.gnuradio which kind of buffer the machine can do, and
+"""Flowgraphs without a home folder. The first one that starts in a process notes in $HOME/.gnuradio which kind of
+buffer the machine can do, and
 GNU Radio refuses to start where it cannot: for a user of services, whose home is missing or cannot be written."""
 import os
 import tempfile
@@ -17,11 +18,13 @@ def _can_note(home):
 
 
 def prepare():
-    """Before the first flowgraph starts: with a home of no use a small one runs in a temporary home, and GNU Radio remembers what it found."""
+    """Before the first flowgraph starts: with a home of no use a small one runs in a temporary home, and GNU Radio
+    remembers what it found."""
     home = os.environ.get("HOME")
     if home is None or _can_note(home):
         return
     from gnuradio import blocks, gr
+
     with tempfile.TemporaryDirectory(prefix="srec-home-") as folder:
         os.environ["HOME"] = folder
         try:

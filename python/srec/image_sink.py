@@ -18,7 +18,8 @@ def _intern(meta, key, value):
 
 
 def _claim(png, base, number):
-    """Gives a picture the first number that is free, in a way that no other receiver that uses the folder can get it too. -> number, path"""
+    """Gives a picture the first number that is free, in a way that no other receiver that uses the folder can get it
+    too. -> number, path"""
     while True:
         path = f"{base}{number:04d}.png"
         if not os.path.lexists(f"{base}{number:04d}.json"):
@@ -31,15 +32,20 @@ def _claim(png, base, number):
 
 
 class image_sink(message_block):
-    """Message ports: in `pdus` (pictures), out `info` (each picture's metadata with `event`, `number` and, once written, `path`).
+    """Message ports: in `pdus` (pictures), out `info` (each picture's metadata with `event`, `number` and, once
+    written, `path`).
 
-    folder: made if missing; "" = no files, the latest pictures stay in memory (`pictures`: (array, metadata), oldest first);
-    prefix: of the file names, PREFIX0000.png and on; stop_after: pictures after which wait() returns and none is taken, 0 = at the end mark only;
+    folder: made if missing; "" = no files, the latest pictures stay in memory (`pictures`: (array, metadata), oldest
+    first);
+    prefix: of the file names, PREFIX0000.png and on; stop_after: pictures after which wait() returns and none is taken,
+    0 = at the end mark only;
     keep: pictures kept in memory, at least 1;
-    first: number of the first picture, in file names and metadata. A number that has a file in the folder already, another receiver's perhaps, is
+    first: number of the first picture, in file names and metadata. A number that has a file in the folder already,
+    another receiver's perhaps, is
     passed over; nothing is overwritten, and a picture that cannot be written whole leaves no file.
     Raises ValueError for an impossible number or prefix, OSError if the folder cannot be made.
-    `count` pictures came, `dropped` messages were no pictures or could not be written. Setters may be called while the flowgraph runs.
+    `count` pictures came, `dropped` messages were no pictures or could not be written. Setters may be called while the
+    flowgraph runs.
     """
 
     def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
@@ -133,7 +139,7 @@ class image_sink(message_block):
             Image.fromarray(array).save(png.file, "PNG")
             number, path = _claim(png, base, self._number)
             try:
-                write_json(path[:-len("png")] + "json", {**meta, "number": number}, overwrite=False)
+                write_json(path[: -len("png")] + "json", {**meta, "number": number}, overwrite=False)
             except OSError:
                 os.unlink(path)
                 raise

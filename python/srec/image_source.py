@@ -13,14 +13,21 @@ from .picture_file import find_pictures, load_picture
 from .srec_python import u8vector
 from .text import printable
 
-ENCODER_BYTES = 30  # of memory for each pixel at the peak of two pictures in flight: with 12 million pixels 21 were measured
+ENCODER_BYTES = (
+    30  # of memory for each pixel at the peak of two pictures in flight: with 12 million pixels 21 were measured
+)
 LOOK_S = 0.02  # between looks at the queue behind
 
 
 def picture_pdu(array, number, filename="", **more):
     """uint8 array -> picture PDU (docs/blocks.md); more: of its metadata"""
     array = np.ascontiguousarray(array, np.uint8)
-    meta = {"width": array.shape[1], "height": array.shape[0], "channels": array.shape[2] if array.ndim == 3 else 1, "picture": number}
+    meta = {
+        "width": array.shape[1],
+        "height": array.shape[0],
+        "channels": array.shape[2] if array.ndim == 3 else 1,
+        "picture": number,
+    }
     if filename:
         meta["filename"] = filename
     return pmt.cons(to_pmt({**meta, **more}), u8vector(array))
@@ -29,15 +36,22 @@ def picture_pdu(array, number, filename="", **more):
 class image_source(message_block):
     """Message ports: in `next`, out `pdus` (pictures, then the end mark), out `info` (`event` = picture or eof).
 
-    path: file, folder (sorted) or list of files; repeat: start over for ever; in_flight: pictures released before the first is reported
-    sent, at least 1; interval: seconds between pictures instead, if above 0. Raises ValueError if there is no picture to send.
+    path: file, folder (sorted) or list of files; repeat: start over for ever; in_flight: pictures released before the
+    first is reported
+    sent, at least 1; interval: seconds between pictures instead, if above 0. Raises ValueError if there is no picture
+    to send.
     `skipped` files could not be read. Setters may be called while the flowgraph runs.
 
-    `next` takes the info of mapper and of semantic_encoder, or of transmitter's two info ports. A dict with `event` = picture from the mapper
-    (the picture has been sent) or `event` = dropped (it never will be) releases the next picture, once for each number in `picture`; without
-    a number the oldest in flight counts. What the encoder says of a picture that it encoded does not release: its symbols are yet to leave.
-    If no block behind `pdus` is connected to `next`, the source connects the encoder and mapper that it finds there by itself; if there are
-    none, a picture goes as soon as the one before has left the queue of the block behind. After the end mark the source ends, and with it the
+    `next` takes the info of mapper and of semantic_encoder, or of transmitter's two info ports. A dict with `event` =
+    picture from the mapper
+    (the picture has been sent) or `event` = dropped (it never will be) releases the next picture, once for each number
+    in `picture`; without
+    a number the oldest in flight counts. What the encoder says of a picture that it encoded does not release: its
+    symbols are yet to leave.
+    If no block behind `pdus` is connected to `next`, the source connects the encoder and mapper that it finds there by
+    itself; if there are
+    none, a picture goes as soon as the one before has left the queue of the block behind. After the end mark the source
+    ends, and with it the
     blocks that live on its pictures.
     """
 
@@ -59,7 +73,8 @@ class image_source(message_block):
         self.set_msg_handler(pmt.intern("next"), self._next)
 
     def set_path(self, path):
-        """Begins anew with these pictures after the one in hand. Raises ValueError and changes nothing if there is none."""
+        """Begins anew with these pictures after the one in hand. Raises ValueError and changes nothing if there is
+        none."""
         files = find_pictures(path, ENCODER_BYTES, "to send")
         with self._change:
             self._files = files
@@ -133,7 +148,9 @@ class image_source(message_block):
                     picture = load_picture(file, ENCODER_BYTES, "to send")
                 except Exception as error:  # whatever a file can do to a decoder: that picture is passed over
                     self.skipped += 1
-                    self.logger.warn(printable(error if isinstance(error, ValueError) else f"{file}: {describe(error)}"))
+                    self.logger.warn(
+                        printable(error if isinstance(error, ValueError) else f"{file}: {describe(error)}")
+                    )
                     continue
                 found = True
                 yield file, picture
@@ -152,7 +169,10 @@ class image_source(message_block):
                 if self._interval <= 0:
                     self._in_flight.append(number)
             self.message_port_pub(pmt.intern("pdus"), picture_pdu(array, number, file))
-            self.message_port_pub(pmt.intern("info"), to_pmt({"event": "picture", "picture": number, "filename": file, "skipped": self.skipped}))
+            self.message_port_pub(
+                pmt.intern("info"),
+                to_pmt({"event": "picture", "picture": number, "filename": file, "skipped": self.skipped}),
+            )
             number += 1
         self.message_port_pub(pmt.intern("info"), to_pmt({"event": "eof", "pictures": number, "skipped": self.skipped}))
         self.last_words()

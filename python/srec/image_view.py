@@ -25,7 +25,8 @@ REJECTED = ("foreign", "unsupported")  # counters of burst_sync
 
 
 def application():
-    """-> the program's QApplication, made if there is none. Raises RuntimeError with one line if PyQt5 or a display is missing: Qt itself would
+    """-> the program's QApplication, made if there is none. Raises RuntimeError with one line if PyQt5 or a display is
+    missing: Qt itself would
     end the program."""
     try:
         from PyQt5 import QtWidgets
@@ -36,32 +37,49 @@ def application():
     platform = os.environ.get("QT_QPA_PLATFORM", "")
     if platform.split(":")[0] not in ("offscreen", "minimal"):
         if not platform and not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
-            raise RuntimeError("no display for a window: neither DISPLAY nor WAYLAND_DISPLAY is set (QT_QPA_PLATFORM=offscreen runs without)")
-        trial = subprocess.run([sys.executable, "-c", "from PyQt5.QtWidgets import QApplication; QApplication([])"], capture_output=True, check=False)
+            raise RuntimeError(
+                "no display for a window: neither DISPLAY nor WAYLAND_DISPLAY is set (QT_QPA_PLATFORM=offscreen runs"
+                " without)"
+            )
+        trial = subprocess.run(
+            [sys.executable, "-c", "from PyQt5.QtWidgets import QApplication; QApplication([])"],
+            capture_output=True,
+            check=False,
+        )
         if trial.returncode:
-            raise RuntimeError(f"no window can be opened on display '{os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')}': is it there, "
-                               "and may this user use it?")
+            raise RuntimeError(
+                "no window can be opened on display"
+                f" '{os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')}': is it there, and may this user"
+                " use it?"
+            )
     return QtWidgets.QApplication(sys.argv[:1])
 
 
 @dataclasses.dataclass
 class _Panel:
     """What one panel shows."""
+
     array: np.ndarray = None
     part: float = 1.0  # of the picture's packets
     caption: str = ""
 
 
 class image_view(gr.hier_block2):
-    """A window with the picture as it arrives: Bob's, Eve's beside it from her first picture on, and the one sent where that is known.
+    """A window with the picture as it arrives: Bob's, Eve's beside it from her first picture on, and the one sent where
+    that is known.
 
-    Message ports, all in: `bob` and `eve` (pictures, and pictures so far, of a receiver's `pdus` and `progress`), `original` (pictures as they are
-    sent: for PSNR, and latency if they have `time`), `info` (dicts of a receiver's `burst_info` for SNR and `packet_info` for refused packets).
+    Message ports, all in: `bob` and `eve` (pictures, and pictures so far, of a receiver's `pdus` and `progress`),
+    `original` (pictures as they are
+    sent: for PSNR, and latency if they have `time`), `info` (dicts of a receiver's `burst_info` for SNR and
+    `packet_info` for refused packets).
 
-    title: above the pictures; snr_db: to show where neither burst_info nor the pictures tell it, NaN = unknown; original: file of the picture
-    sent, if that is not known from the port. Raises RuntimeError without PyQt5 or a QApplication (`application()` makes one), ValueError if
+    title: above the pictures; snr_db: to show where neither burst_info nor the pictures tell it, NaN = unknown;
+    original: file of the picture
+    sent, if that is not known from the port. Raises RuntimeError without PyQt5 or a QApplication (`application()` makes
+    one), ValueError if
     the file is unreadable.
-    Made, shown and grabbed in the thread of Qt; messages may come from any. If they come faster than Qt draws, only the newest is drawn.
+    Made, shown and grabbed in the thread of Qt; messages may come from any. If they come faster than Qt draws, only the
+    newest is drawn.
     """
 
     def __init__(self, title="", snr_db=float("nan"), original=""):
@@ -71,6 +89,7 @@ class image_view(gr.hier_block2):
         except ImportError:
             raise RuntimeError("image_view needs PyQt5: apt install python3-pyqt5") from None
         from . import image_view_widget
+
         if QtWidgets.QApplication.instance() is None:
             raise RuntimeError("image_view needs a QApplication: make one first")
         self._reference = load_picture(original) if original else None
@@ -89,7 +108,9 @@ class image_view(gr.hier_block2):
         self._changed.signal.connect(self._draw)
         if self._reference is not None:
             self._panels["sent"] = _Panel(self._reference, 1.0, printable(os.path.basename(original)))
-        self._ports = add_ports(self, {"bob": self._bob, "eve": self._eve, "original": self._original, "info": self._info})
+        self._ports = add_ports(
+            self, {"bob": self._bob, "eve": self._eve, "original": self._original, "info": self._info}
+        )
         self._draw()
 
     def qwidget(self):
@@ -154,7 +175,9 @@ class image_view(gr.hier_block2):
                 words.append(f"{known['psnr_db']:.1f} dB")
             if "latency_s" in known:
                 words.append(f"{1e3 * known['latency_s']:.0f} ms")
-            self._panels[name] = _Panel(array, there / slices if meta.get("partial") and slices else 1.0, ", ".join(words))
+            self._panels[name] = _Panel(
+                array, there / slices if meta.get("partial") and slices else 1.0, ", ".join(words)
+            )
             if name == "bob":
                 self._snr_db = meta.get("snr_db", self._snr_db)
                 self._count(meta, slices, there)

@@ -8,6 +8,7 @@ GROUND, BAR_COLOUR, BAR_GROUND = QtGui.QColor(24, 24, 24), QtGui.QColor(90, 170,
 
 class Changed(QtCore.QObject):
     """Carries the news of a change from a block's thread into that of Qt."""
+
     signal = QtCore.pyqtSignal()
 
 
@@ -109,8 +110,9 @@ class View(QtWidgets.QWidget):
 def pixels(widget):
     """-> uint8 array (height, width, 3) of what the widget shows"""
     import numpy as np
+
     image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
     memory = image.bits()
     memory.setsize(image.byteCount())
     rows = np.frombuffer(memory, np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, :3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata between PMT and Python. GNU Radio's pmt.to_pmt() takes no integer from 2^63 on, and session numbers are 64-bit unsigned."""
+"""Metadata between PMT and Python. GNU Radio's pmt.to_pmt() takes no integer from 2^63 on, and session numbers are
+64-bit unsigned."""
 import pmt
 
 from .srec_python import pmt_text, u8array
@@ -7,7 +8,8 @@ from .text import utf8
 
 
 def to_pmt(values):
-    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the C++ blocks have them; bytes of
+    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the
+    C++ blocks have them; bytes of
     text that are not UTF-8 (names of files) as \\xNN, since pmt.to_python() could not read them.
     Raises TypeError or OverflowError for anything else."""
     result = pmt.make_dict()
@@ -17,7 +19,7 @@ def to_pmt(values):
         elif isinstance(value, bool):
             item = pmt.from_bool(value)
         elif isinstance(value, int):
-            if not -2**63 <= value < 2**64:
+            if not -(2**63) <= value < 2**64:
                 raise OverflowError(f"{key}: {value} does not fit 64 bits")
             item = pmt.from_uint64(value) if value >= 0 else pmt.from_long(value)
         elif isinstance(value, float):
@@ -43,7 +45,8 @@ def _plain(item):
 
 
 def to_dict(metadata):
-    """PMT dict -> dict of text to what JSON can hold: numbers, text, lists of numbers; of other values the printed form.
+    """PMT dict -> dict of text to what JSON can hold: numbers, text, lists of numbers; of other values the printed
+    form.
     Raises TypeError if it is no dict."""
     if not pmt.is_dict(metadata):
         raise TypeError("not a metadata dict")

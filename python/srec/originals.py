@@ -27,7 +27,8 @@ class Originals:
                 self._pictures.popitem(last=False)
 
     def figures(self, meta, array, reference=None):
-        """Received picture -> dict of what is known: psnr_db against the picture of its number (or against reference), and latency_s,
+        """Received picture -> dict of what is known: psnr_db against the picture of its number (or against reference),
+        and latency_s,
         the seconds from `time` in the original's metadata until now."""
         with self._lock:
             original, taken = self._pictures.get(meta["picture"], (None, None))

@@ -10,8 +10,12 @@ WARN_S = 10.0  # of waiting for `next` while the link does nothing
 
 
 def released(msg):
-    """info dict of mapper or semantic_encoder -> (True, picture number, or None if it names none), or (False, None) if it releases nothing.
-    `event` = picture of the mapper and `event` = dropped release; what the encoder says of a picture that it has encoded does not."""
+    """info dict of mapper or semantic_encoder -> (True, picture number, or None if it names none), or (False, None) if
+    it releases nothing.
+    `event` = picture of the mapper and `event` = dropped release; what the encoder says of a picture that it has
+    encoded does not.
+    """
+
     def value(key):
         return pmt.dict_ref(msg, pmt.intern(key), pmt.PMT_NIL)
 
@@ -66,7 +70,9 @@ class Pace:
                 since, items = now, latest
             elif now - since > WARN_S:
                 self._warned = True
-                self._block.logger.warn(f"a picture has waited {WARN_S:.0f} s for a report on the port next, and the link "
-                                        "is idle: connect the transmitter's info and encoder_info to it, or nothing")
+                self._block.logger.warn(
+                    f"a picture has waited {WARN_S:.0f} s for a report on the port next, and the link "
+                    "is idle: connect the transmitter's info and encoder_info to it, or nothing"
+                )
 
         return look

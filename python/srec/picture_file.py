@@ -69,8 +69,10 @@ def _opened(path):
 def _check_memory(size, bytes_per_pixel, purpose):
     need, free = size[0] * size[1] * bytes_per_pixel, available()
     if free is not None and need > free:
-        raise _Unusable(f"{size[0]}x{size[1]} pixels take about {need / 1e9:.1f} GB of memory {purpose}, "
-                        f"and {free / 1e9:.1f} GB are free: use a smaller picture")
+        raise _Unusable(
+            f"{size[0]}x{size[1]} pixels take about {need / 1e9:.1f} GB of memory {purpose}, "
+            f"and {free / 1e9:.1f} GB are free: use a smaller picture"
+        )
 
 
 def check_memory(path, bytes_per_pixel, purpose):
@@ -99,8 +101,10 @@ def _largest_of_16_bits(tags):
     bits = tags.get(TIFF_BITS, (16,))[0]
     kind = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))[0]
     if bits > 16 or kind != UNSIGNED:
-        raise _Unusable(f"samples of {bits} bits{'' if kind == UNSIGNED else ' with a sign'}: "
-                        "convert it to 8 or 16 bits without sign")
+        raise _Unusable(
+            f"samples of {bits} bits{'' if kind == UNSIGNED else ' with a sign'}: "
+            "convert it to 8 or 16 bits without sign"
+        )
     return 2**bits - 1
 
 
@@ -144,7 +148,8 @@ def _raw_mode(image):
 
 def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
     """-> uint8 array (height, width) or (height, width, 3): grey stays grey, all else becomes RGB. docs/command-line.md
-    says what becomes of 16 bits, transparency, palettes and the rest. bytes_per_pixel: of memory that is needed for what
+    says what becomes of 16 bits, transparency, palettes and the rest. bytes_per_pixel: of memory that is needed for
+    what
     follows, purpose: what that is. Raises ValueError with one line that says what is wrong."""
     with _opened(path) as image:
         _check_memory(image.size, max(bytes_per_pixel, LOAD_BYTES), purpose)
@@ -160,7 +165,8 @@ def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
 
 
 def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
-    """file, folder or list of files -> list of files; a folder's are sorted. Raises ValueError if there is none, or if a
+    """file, folder or list of files -> list of files; a folder's are sorted. Raises ValueError if there is none, or if
+    a
     single file cannot be loaded (load_picture has the other parameters)."""
     if not path:
         raise ValueError("no picture is named: give a file or a folder")

@@ -14,12 +14,16 @@ from .ports import add_ports
 
 
 class picture_meter(gr.hier_block2):
-    """Message ports: in `original` (pictures as they are sent, with `time` in their metadata), in `pdus` (received ones), out `pdus` (the same with
-    `latency_s` and `psnr_db` in the metadata where known), out `info` (each picture's figures and the counter `dropped` of messages that were no
+    """Message ports: in `original` (pictures as they are sent, with `time` in their metadata), in `pdus` (received
+    ones), out `pdus` (the same with
+    `latency_s` and `psnr_db` in the metadata where known), out `info` (each picture's figures and the counter `dropped`
+    of messages that were no
     pictures; at the end mark those of the whole run).
 
-    report: seconds between lines on standard output, and one at the end; 0 = none. Raises ValueError if it is negative or not a number.
-    Latency: seconds from `time` of the picture sent until the one received of the same number is here. Medians are of the latest 1000 pictures.
+    report: seconds between lines on standard output, and one at the end; 0 = none. Raises ValueError if it is negative
+    or not a number.
+    Latency: seconds from `time` of the picture sent until the one received of the same number is here. Medians are of
+    the latest 1000 pictures.
     `figures()` may be called from any thread.
     """
 
@@ -38,14 +42,21 @@ class picture_meter(gr.hier_block2):
         self._ports = add_ports(self, {"pdus": self._received, "original": self._sent}, {"pdus": ("pdus", "info")})
 
     def figures(self):
-        """-> dict: pictures received, lost (their numbers are missing), dropped messages, frames_dropped by the source; rate_hz; median and largest
+        """-> dict: pictures received, lost (their numbers are missing), dropped messages, frames_dropped by the source;
+        rate_hz; median and largest
         latency_s; median PSNR. None where nothing is known."""
         latencies, psnrs = ([row[i] for row in list(self._latest) if row[i] is not None] for i in (0, 1))
         seconds = self._last - self._first if self.pictures > 1 else 0
-        return {"pictures": self.pictures, "lost": self.lost, "dropped": self.dropped, "frames_dropped": self._originals.frames_dropped,
-                "rate_hz": (self.pictures - 1) / seconds if seconds else None,
-                "latency_median_s": statistics.median(latencies) if latencies else None, "latency_max_s": self._max_latency,
-                "psnr_median_db": statistics.median(psnrs) if psnrs else None}
+        return {
+            "pictures": self.pictures,
+            "lost": self.lost,
+            "dropped": self.dropped,
+            "frames_dropped": self._originals.frames_dropped,
+            "rate_hz": (self.pictures - 1) / seconds if seconds else None,
+            "latency_median_s": statistics.median(latencies) if latencies else None,
+            "latency_max_s": self._max_latency,
+            "psnr_median_db": statistics.median(psnrs) if psnrs else None,
+        }
 
     def _sent(self, msg):
         try:
@@ -77,7 +88,16 @@ class picture_meter(gr.hier_block2):
             self._max_latency = max(self._max_latency or 0.0, known["latency_s"])
         info = pmt.dict_update(pmt.car(msg), to_pmt(known))
         self._ports["pdus"].message_port_pub(pmt.intern("pdus"), pmt.cons(info, pmt.cdr(msg)))
-        self._info({"event": "picture", "picture": meta["picture"], "pictures": self.pictures, "lost": self.lost, "dropped": self.dropped, **known})
+        self._info(
+            {
+                "event": "picture",
+                "picture": meta["picture"],
+                "pictures": self.pictures,
+                "lost": self.lost,
+                "dropped": self.dropped,
+                **known,
+            }
+        )
         if self._report and self._last - (self._reported or self._first) >= self._report:
             self._reported = self._last
             self._line()
@@ -105,7 +125,9 @@ class picture_meter(gr.hier_block2):
             parts.append(f"latency {1e3 * f['latency_median_s']:.0f} ms, at most {1e3 * f['latency_max_s']:.0f} ms")
         if f["psnr_median_db"] is not None:
             parts.append(f"PSNR {f['psnr_median_db']:.1f} dB")
-        print("; ".join([*parts, f"lost {f['lost']}", f"frames dropped at the source {f['frames_dropped']}"]), flush=True)
+        print(
+            "; ".join([*parts, f"lost {f['lost']}", f"frames dropped at the source {f['frames_dropped']}"]), flush=True
+        )
 
     def _info(self, values):
         self._ports["pdus"].message_port_pub(pmt.intern("info"), to_pmt(values))

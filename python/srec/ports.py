@@ -6,8 +6,11 @@ from .guard import message_block
 
 
 class message_port(message_block):
-    """One message port `in` with a handler, and any out ports, as a block of its own. GNU Radio ends a message block as soon as the first of the
-    blocks that send to it has ended: a block with several senders, some of which end before the last picture is through, is made of these."""
+    """One message port `in` with a handler, and any out ports, as a block of its own. GNU Radio ends a message block as
+    soon as the first of the
+    blocks that send to it has ended: a block with several senders, some of which end before the last picture is
+    through, is made of these.
+    """
 
     def __init__(self, name, handler, outputs=()):
         message_block.__init__(self, name, None, None)
@@ -22,7 +25,8 @@ class message_port(message_block):
 
 
 def add_ports(hier, handlers, outputs=None):
-    """Gives a hier_block2 message ports in {name: handler}, each handler in a thread of its own, and out {name of the port in: names of its ports
+    """Gives a hier_block2 message ports in {name: handler}, each handler in a thread of its own, and out {name of the
+    port in: names of its ports
     out}. -> {name of the port in: message_port}"""
     made = {}
     for name, handler in handlers.items():

@@ -49,14 +49,23 @@ class qa_burst(BlockCase):
     def bursts(self, n, key=KEY):
         """-> samples of n bursts, one after the other"""
         symbols, lengths = self.frames(n, key)
-        return self.shape(symbols, [length_tag(o, length) for o, length in zip(np.cumsum([0] + lengths[:-1]), lengths)]).items
+        return self.shape(
+            symbols, [length_tag(o, length) for o, length in zip(np.cumsum([0] + lengths[:-1]), lengths)]
+        ).items
 
     def synchronise(self, samples, modulation="qpsk", sps=SPS, **options):
         """-> symbols, gains, block; what it published is in self.info"""
-        top, symbols, gains, block = gr.top_block(), blocks.vector_sink_c(), blocks.vector_sink_c(), srec.burst_sync(modulation, sps, **options)
+        top, symbols, gains, block = (
+            gr.top_block(),
+            blocks.vector_sink_c(),
+            blocks.vector_sink_c(),
+            srec.burst_sync(modulation, sps, **options),
+        )
         info = blocks.message_debug(False)
         top.msg_connect(block, "info", info, "store")
-        top.connect(blocks.vector_source_c(samples, False, 1, [tag(len(samples) - 1, "srec_eof", pmt.PMT_T)]), block, symbols)
+        top.connect(
+            blocks.vector_source_c(samples, False, 1, [tag(len(samples) - 1, "srec_eof", pmt.PMT_T)]), block, symbols
+        )
         top.connect((block, 1), gains)
         top.run()
         wait_for(lambda: any(i["event"] == "eof" for i in self.stored(info)), "the end on the info port")
@@ -74,14 +83,16 @@ class qa_burst(BlockCase):
         self.assertEqual(got.of("packet_len"), [(0, expected[0]), (expected[0], expected[1])])
         self.assertEqual([o for o, _ in got.of("tx_sob")], [0, expected[0]])
         self.assertEqual([o for o, _ in got.of("tx_eob")], [expected[0] - 1, sum(expected) - 1])
-        body = got.items[GUARD * SPS:expected[0] - GUARD * SPS]
+        body = got.items[GUARD * SPS : expected[0] - GUARD * SPS]
         self.assertAlmostEqual(np.mean(np.abs(body) ** 2), 1, delta=0.02)
 
     def test_amplitude_scales_and_can_be_set(self):
         symbols, lengths = self.frames(1)
         shaper = srec.burst_shaper(SPS, amplitude=0.25)
         one = self.shape(symbols, [length_tag(0, lengths[0])]).items
-        np.testing.assert_allclose(self.shape(symbols, [length_tag(0, lengths[0])], shaper).items, 0.25 * one, atol=1e-5)
+        np.testing.assert_allclose(
+            self.shape(symbols, [length_tag(0, lengths[0])], shaper).items, 0.25 * one, atol=1e-5
+        )
         shaper.set_amplitude(0.5)
         self.assertEqual(shaper.amplitude(), 0.5)
         np.testing.assert_allclose(self.shape(symbols, [length_tag(0, lengths[0])], shaper).items, 0.5 * one, atol=1e-5)
@@ -93,7 +104,7 @@ class qa_burst(BlockCase):
         burst = self.shape(symbols, tags[:1]).items
         self.assertEqual(got.items.size, burst.size + 5001)
         self.assertEqual([o for o, _ in got.of("srec_eof")], [got.items.size - 1])
-        np.testing.assert_array_equal(got.items[burst.size:], 0)
+        np.testing.assert_array_equal(got.items[burst.size :], 0)
 
     def test_symbols_outside_frames_and_cut_frames_are_dropped(self):
         symbols, lengths = self.frames(1)
@@ -106,7 +117,7 @@ class qa_burst(BlockCase):
         samples = self.shape(symbols, [length_tag(o, n) for o, n in zip(np.cumsum([0] + lengths[:-1]), lengths)]).items
         rng = np.random.default_rng(5)
         samples = np.concatenate([np.zeros(3000), samples, np.zeros(3000)])
-        noise = rng.normal(0, np.sqrt(SPS / 2 * 10 ** -1.5), (samples.size, 2)) @ [1, 1j]
+        noise = rng.normal(0, np.sqrt(SPS / 2 * 10**-1.5), (samples.size, 2)) @ [1, 1j]
         samples = 0.01 * (samples * np.exp(0.1j * np.arange(samples.size)) + noise)
         out, gains, block = self.synchronise(samples)
         self.assertEqual(block.bursts(), 3)
@@ -135,7 +146,9 @@ class qa_burst(BlockCase):
 
     def test_with_a_key_only_its_bursts_pass_and_others_hide_none(self):
         own, other = self.bursts(2), self.bursts(3, OTHER_KEY)
-        head = self.bursts(1, OTHER_KEY)[:(GUARD + PREAMBLE + 3 * (DATA + PILOTS)) * SPS]  # a forgery: the signal field alone
+        head = self.bursts(1, OTHER_KEY)[
+            : (GUARD + PREAMBLE + 3 * (DATA + PILOTS)) * SPS
+        ]  # a forgery: the signal field alone
         out, _, block = self.synchronise(np.concatenate([other, head, own]), key=KEY)
         self.assertEqual(len(out.of("packet_len")), 2)
         self.assertEqual((block.counters()["bursts"], block.counters()["foreign"]), (2, 4))
@@ -150,8 +163,10 @@ class qa_burst(BlockCase):
         self.assertEqual([i["kind"] for i in self.info if i["event"] == "finding"], ["key"])
 
     def test_what_keeps_bursts_from_being_received_is_measured(self):
-        for kind, words, options in (("modulation", "modulation qpsk: the receiver is set to 16qam", {"modulation": "16qam"}),
-                                     ("symbol_rate", "4.0 samples per symbol", {"sps": 8})):
+        for kind, words, options in (
+            ("modulation", "modulation qpsk: the receiver is set to 16qam", {"modulation": "16qam"}),
+            ("symbol_rate", "4.0 samples per symbol", {"sps": 8}),
+        ):
             with captured_log() as log:
                 _, _, block = self.synchronise(self.bursts(6), **options)
             self.assertEqual(list(block.findings()), [kind], log.text)
@@ -173,13 +188,24 @@ class qa_burst(BlockCase):
     def test_demapper_takes_the_noise_power_that_is_told(self):
         symbols, lengths = self.frames(1)
         top, sink = gr.top_block(), blocks.vector_sink_f()
-        source = blocks.vector_source_c(symbols, False, 1, [length_tag(0, lengths[0]), tag(0, "n0", pmt.from_double(0.25))])
+        source = blocks.vector_source_c(
+            symbols, False, 1, [length_tag(0, lengths[0]), tag(0, "n0", pmt.from_double(0.25))]
+        )
         top.connect(source, srec.soft_demapper("qpsk", float("nan")), sink)
         top.run()
-        np.testing.assert_allclose(np.abs(sink.data()), 2 * np.sqrt(2) * np.sqrt(0.5) / 0.25, rtol=1e-3)  # LLR = 2 sqrt(2) Re y / N0
+        np.testing.assert_allclose(
+            np.abs(sink.data()), 2 * np.sqrt(2) * np.sqrt(0.5) / 0.25, rtol=1e-3
+        )  # LLR = 2 sqrt(2) Re y / N0
 
     def test_bad_parameters_are_refused(self):
-        for bad in (dict(samples_per_symbol=1), dict(samples_per_symbol=17), dict(rolloff=0.0), dict(amplitude=0.0), dict(idle=-1), dict(tail=-1)):
+        for bad in (
+            dict(samples_per_symbol=1),
+            dict(samples_per_symbol=17),
+            dict(rolloff=0.0),
+            dict(amplitude=0.0),
+            dict(idle=-1),
+            dict(tail=-1),
+        ):
             with self.assertRaises(ValueError):
                 srec.burst_shaper(**bad)
         with self.assertRaises(ValueError):

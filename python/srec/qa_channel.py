@@ -30,7 +30,9 @@ class qa_channel(BlockCase):
             block.set_max_noutput_items(chunk)
         tb.start()
         self.assert_ends_by_itself(tb)
-        self.tags, *self.gain_tags = ([(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()] for sink in sinks)
+        self.tags, *self.gain_tags = (
+            [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()] for sink in sinks
+        )
         received = [np.array(s.data()) for s in sinks]
         return received if gain else received[0]
 
@@ -74,7 +76,9 @@ class qa_channel(BlockCase):
         for kind in ("awgn", "rayleigh"):
             whole = self.send(srec.channel(kind, 10.0, 5, 300, 0.5), np.ones(5000), tags)
             for chunk in (1, 77):
-                np.testing.assert_array_equal(self.send(srec.channel(kind, 10.0, 5, 300, 0.5), np.ones(5000), tags, chunk=chunk), whole)
+                np.testing.assert_array_equal(
+                    self.send(srec.channel(kind, 10.0, 5, 300, 0.5), np.ones(5000), tags, chunk=chunk), whole
+                )
 
     def test_rayleigh_gain_is_constant_over_the_coherence_and_of_unit_mean_power(self):
         received, gain = self.send(srec.channel("rayleigh", 100.0, 7, coherence=20), np.ones(N), gain=True)
@@ -96,7 +100,9 @@ class qa_channel(BlockCase):
     def test_erased_frames_are_noise_alone_at_the_stated_rate(self):
         frames, length = 1000, 20
         x = np.ones(frames * length)
-        received = self.send(srec.channel("awgn", 60.0, 9, loss=0.3), x, [tag(k * length) for k in range(frames)]).reshape(frames, length)
+        received = self.send(
+            srec.channel("awgn", 60.0, 9, loss=0.3), x, [tag(k * length) for k in range(frames)]
+        ).reshape(frames, length)
         there = np.round(received.real)
         np.testing.assert_allclose(received, there, atol=0.01)
         self.assertTrue((there == there[:, :1]).all(), "a frame is erased whole or not at all")
@@ -115,7 +121,9 @@ class qa_channel(BlockCase):
             self.assertEqual(self.gain_tags, [[]])
 
     def test_other_tags_erase_nothing_and_the_key_is_a_parameter(self):
-        received = self.send(srec.channel("awgn", 60.0, 9, loss=1.0, len_tag_key="burst"), np.ones(30), [tag(10), tag(20, "burst")])
+        received = self.send(
+            srec.channel("awgn", 60.0, 9, loss=1.0, len_tag_key="burst"), np.ones(30), [tag(10), tag(20, "burst")]
+        )
         np.testing.assert_allclose(received, [1] * 20 + [0] * 10, atol=0.01)
 
     def test_set_snr_db_works_at_run_time(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the qa_<block>.py share: flowgraphs around one block, PDUs, captured log lines, independent reference computations."""
+"""What the qa_<block>.py share: flowgraphs around one block, PDUs, captured log lines, independent reference
+computations."""
 import contextlib
 import json
 import os
@@ -21,6 +22,7 @@ MODEL = srec.default_model()
 VECTORS = os.path.join(ROOT, "tests", "core", "data", "crypto_vectors.txt")
 sys.path.insert(0, os.path.dirname(VECTORS))
 import make_crypto_vectors as CRYPTO  # noqa: E402
+
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 SOFT_PER_BYTE = {name: 2 if name == "pam256" else 8 for name in MODULATIONS}
 GRANULE = {name: {"64qam": 3, "pam256": 2}.get(name, 1) for name in MODULATIONS}  # frame bytes that fill whole symbols
@@ -30,6 +32,7 @@ END = pmt.cons(pmt.to_pmt({"eof": True}), pmt.init_u8vector(0, []))
 
 
 # --- PDUs ---------------------------------------------------------------------------------------------------------
+
 
 def _value(value):
     if isinstance(value, (bool, str, float, dict)):
@@ -79,7 +82,9 @@ def picture(number=0, width=64, height=64, channels=3, seed=0):
     """A smooth picture with some texture, as PDU. -> (PDU, array)"""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
-    base = 128 + 60 * np.sin(2 * np.pi * x / 40 + seed)[..., None] * np.cos(2 * np.pi * y / 56)[..., None] * np.linspace(1, 0.4, channels)
+    base = 128 + 60 * np.sin(2 * np.pi * x / 40 + seed)[..., None] * np.cos(2 * np.pi * y / 56)[
+        ..., None
+    ] * np.linspace(1, 0.4, channels)
     array = np.clip(base + rng.normal(0, 4, (height, width, channels)), 0, 255).astype(np.uint8)
     return pdu({"width": width, "height": height, "channels": channels, "picture": number}, array), array
 
@@ -89,26 +94,69 @@ LADDER = srec.model_info(MODEL)["ladder"]  # features of a patch at each step
 MODEL_ID = int(srec.model_info(MODEL)["id"], 16)
 
 
-def slice_pdu(number=0, packet=0, session=1, part=0, parts=1, seed=0, cipher="add", model=MODEL_ID, fmt=0, steps=16, scale=1):
-    """A slice of a 64x64 picture (16 patches) as the scrambler gives it out, with random bytes; steps: of the ladder, from the lowest.
+def slice_pdu(
+    number=0, packet=0, session=1, part=0, parts=1, seed=0, cipher="add", model=MODEL_ID, fmt=0, steps=16, scale=1
+):
+    """A slice of a 64x64 picture (16 patches) as the scrambler gives it out, with random bytes; steps: of the ladder,
+    from the lowest.
     -> (PDU, bytes)"""
     rng = np.random.default_rng([seed, number, part])
     rate_map = rng.integers(0, min(steps, len(LADDER)), 16 // parts)
     data = rng.integers(0, 256, sum(LADDER[step] for step in rate_map)).astype(np.uint8)
-    return pdu({"model": model, "picture": number, "width": 64, "height": 64, "channels": 3, "format": fmt, "slice": part, "slices": parts,
-                "sent_scale": scale, "rate_map": rate_map, "session": session, "packet": packet, "cipher": cipher}, data), data
+    return (
+        pdu(
+            {
+                "model": model,
+                "picture": number,
+                "width": 64,
+                "height": 64,
+                "channels": 3,
+                "format": fmt,
+                "slice": part,
+                "slices": parts,
+                "sent_scale": scale,
+                "rate_map": rate_map,
+                "session": session,
+                "packet": packet,
+                "cipher": cipher,
+            },
+            data,
+        ),
+        data,
+    )
 
 
 BAD_SLICE_KEYS = (  # what no slice can say of itself; None: the key is missing
-    {"model": None}, {"rate_map": None}, {"rate_map": 3}, {"slices": 0}, {"slices": "one"}, {"slice": 1}, {"slice": 2**32},
-    {"width": 0}, {"width": 65536 + 64}, {"height": 2**32 + 64}, {"channels": 2}, {"channels": 259}, {"format": 2}, {"picture": 2**32},
-    {"sent_scale": 0}, {"sent_scale": 3}, {"sent_scale": "two"})
+    {"model": None},
+    {"rate_map": None},
+    {"rate_map": 3},
+    {"slices": 0},
+    {"slices": "one"},
+    {"slice": 1},
+    {"slice": 2**32},
+    {"width": 0},
+    {"width": 65536 + 64},
+    {"height": 2**32 + 64},
+    {"channels": 2},
+    {"channels": 259},
+    {"format": 2},
+    {"picture": 2**32},
+    {"sent_scale": 0},
+    {"sent_scale": 3},
+    {"sent_scale": "two"},
+)
 
-NOT_A_PDU = (pmt.PMT_T, pmt.from_long(3), pmt.intern("text"), pmt.cons(pmt.from_long(1), pmt.from_long(2)),
-             pmt.cons(pmt.make_dict(), pmt.init_s16vector(2, [1, 2])))
+NOT_A_PDU = (
+    pmt.PMT_T,
+    pmt.from_long(3),
+    pmt.intern("text"),
+    pmt.cons(pmt.from_long(1), pmt.from_long(2)),
+    pmt.cons(pmt.make_dict(), pmt.init_s16vector(2, [1, 2])),
+)
 
 
 # --- references that share no code with the module ---------------------------------------------------------------
+
 
 def keystream(seed, session, packet, n):
     """ChaCha20 keystream from the project's known-answer file (written from RFC 8439, not from the library)."""
@@ -148,12 +196,17 @@ def model_priors(fmt):
         return np.frombuffer(data[slice(*entry["data_offsets"])], dtype).reshape(entry["shape"])
 
     codec = json.loads(header["__metadata__"]["codec"])
-    return (codec["formats"][name]["levels"], tensor(f"prior.{name}.tables", "<f4").astype(float), tensor(f"prior.{name}.index", "u1"),
-            [tensor(f"prior.{name}.covariance.{step}", "<f2").astype(float) for step in range(len(codec["ladder"]))])
+    return (
+        codec["formats"][name]["levels"],
+        tensor(f"prior.{name}.tables", "<f4").astype(float),
+        tensor(f"prior.{name}.index", "u1"),
+        [tensor(f"prior.{name}.covariance.{step}", "<f2").astype(float) for step in range(len(codec["ladder"]))],
+    )
 
 
 def axis(bits_per_axis):
-    """Level of each label of one axis, half the minimum distance = 1: reflected Gray code, first label from the right."""
+    """Level of each label of one axis, half the minimum distance = 1: reflected Gray code, first label from the
+    right."""
     n = 1 << bits_per_axis
     levels = np.empty(n)
     for position in range(n):
@@ -191,8 +244,11 @@ def llrs(modulation, symbols, n0, gain=1.0):
     points, bits = constellation(modulation)
     exponent = -np.abs(np.asarray(symbols)[:, None] - np.atleast_1d(gain)[:, None] * points) ** 2 / n0
     labels = np.arange(points.size)
-    out = [np.logaddexp.reduce(exponent[:, labels >> b & 1 == 0], axis=1) - np.logaddexp.reduce(exponent[:, labels >> b & 1 == 1], axis=1)
-           for b in reversed(range(bits))]
+    out = [
+        np.logaddexp.reduce(exponent[:, labels >> b & 1 == 0], axis=1)
+        - np.logaddexp.reduce(exponent[:, labels >> b & 1 == 1], axis=1)
+        for b in reversed(range(bits))
+    ]
     return np.stack(out, 1).ravel()
 
 
@@ -200,11 +256,14 @@ def soft_values(modulation, data, reliability=20.0):
     """What a demapper gives for bytes received without error: LLRs, or (amplitude, variance) pairs"""
     data = np.asarray(data, np.uint8)
     if modulation == "pam256":
-        return np.stack([(data.astype(float) - 127.5) * PAM_STEP, np.full(data.size, 1e-4)], 1).astype(np.float32).ravel()
+        return (
+            np.stack([(data.astype(float) - 127.5) * PAM_STEP, np.full(data.size, 1e-4)], 1).astype(np.float32).ravel()
+        )
     return (reliability * (1.0 - 2.0 * np.unpackbits(data))).astype(np.float32)
 
 
 # --- flowgraphs ---------------------------------------------------------------------------------------------------
+
 
 def ends(action, seconds=HANG):
     """Whether a call that may hang, run in a thread of its own, returns."""
@@ -226,6 +285,7 @@ def post(block, port, *messages):
 
 class Log:
     """Text that the process wrote to its standard outputs."""
+
     text = ""
 
     def count(self, words):
@@ -234,7 +294,8 @@ class Log:
 
 @contextlib.contextmanager
 def captured_log():
-    """Takes both standard outputs at file level, where GNU Radio's logger writes. -> Log, filled at the end of the block"""
+    """Takes both standard outputs at file level, where GNU Radio's logger writes. -> Log, filled at the end of the
+    block"""
     log = Log()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -270,7 +331,8 @@ class sender(gr.basic_block):
 
 
 class Teller(gr.basic_block):
-    """Stands behind a source of pictures and is connected to its `next`, though nothing comes from there by itself: the test posts."""
+    """Stands behind a source of pictures and is connected to its `next`, though nothing comes from there by itself: the
+    test posts."""
 
     def __init__(self):
         gr.basic_block.__init__(self, "teller", None, None)
@@ -302,7 +364,8 @@ class Collector:
         wait_for(lambda: any(pmt.eqv(self.debug.get_message(i), FLUSHED) for i in range(len(self))), "the flush")
 
     def take_late(self):
-        """What the collector's thread, which ends with the block before, has left in its queue. Once the flowgraph has ended."""
+        """What the collector's thread, which ends with the block before, has left in its queue. Once the flowgraph has
+        ended."""
         while (message := self.debug.delete_head_nowait(pmt.intern("store"))) is not None:
             self.late.append(message)
 
@@ -342,7 +405,8 @@ class BlockCase(gr_unittest.TestCase):
         return found[:-1], [meta_of(m) for m in info.messages()]
 
     def queued(self, block, messages, port_in, port_out):
-        """Messages and an end mark wait before the block's first turn. -> (numbers of the pictures that came out, last info dict, Log)"""
+        """Messages and an end mark wait before the block's first turn. -> (numbers of the pictures that came out, last
+        info dict, Log)"""
         tb = gr.top_block()
         out, info = Collector(tb, block, port_out), Collector(tb, block, "info")
         post(block, port_in, *messages, END)

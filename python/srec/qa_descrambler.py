@@ -4,16 +4,40 @@
 import numpy as np
 from gnuradio import gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, KEY, LADDER, MODEL_ID, MODULATIONS, NOT_A_PDU, OTHER_KEY, PAM_STEP, BlockCase, captured_log, data_of,
-                       in_order, keystream, meta_of, model_priors, pdu, slice_pdu, soft_values, with_meta)
+from qa_common import (
+    BAD_SLICE_KEYS,
+    KEY,
+    LADDER,
+    MODEL_ID,
+    MODULATIONS,
+    NOT_A_PDU,
+    OTHER_KEY,
+    PAM_STEP,
+    BlockCase,
+    captured_log,
+    data_of,
+    in_order,
+    keystream,
+    meta_of,
+    model_priors,
+    pdu,
+    slice_pdu,
+    soft_values,
+    with_meta,
+)
 
 
 def soft_slice(modulation="qpsk", soft=None, **fields):
-    """A scrambled slice as the packet decoder gives it out, without error unless soft values are given. -> (PDU, plain bytes)"""
+    """A scrambled slice as the packet decoder gives it out, without error unless soft values are given. -> (PDU, plain
+    bytes)"""
     fields = {"steps": 6, "fmt": int(modulation == "pam256"), **fields}
     msg, plain = slice_pdu(**fields)
     meta = meta_of(msg)
-    key = np.zeros(plain.size, np.uint8) if meta["cipher"] == "none" else keystream(1, meta["session"], meta["packet"], plain.size)
+    key = (
+        np.zeros(plain.size, np.uint8)
+        if meta["cipher"] == "none"
+        else keystream(1, meta["session"], meta["packet"], plain.size)
+    )
     if soft is None:
         soft = soft_values(modulation, plain + key)
     sent = in_order(np.reshape(soft, (plain.size, -1)), 1, meta["session"], meta["packet"])
@@ -21,9 +45,12 @@ def soft_slice(modulation="qpsk", soft=None, **fields):
 
 
 def bayes(log_likelihood, key, prior, levels):
-    """Bayes' rule over the 256 values of a byte. PARAM log_likelihood (n, 256) of the scrambled byte -> means, deviations"""
+    """Bayes' rule over the 256 values of a byte. PARAM log_likelihood (n, 256) of the scrambled byte -> means,
+    deviations"""
     plain = np.arange(256)
-    weight = np.log(np.maximum(prior, 1e-300)) + np.stack([row[(plain + k) % 256] for row, k in zip(log_likelihood, key.astype(int))])
+    weight = np.log(np.maximum(prior, 1e-300)) + np.stack(
+        [row[(plain + k) % 256] for row, k in zip(log_likelihood, key.astype(int))]
+    )
     p = np.exp(weight - weight.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     value = (plain - 128) / levels
@@ -32,7 +59,8 @@ def bayes(log_likelihood, key, prior, levels):
 
 
 def predictions(covariance, mean, deviation, told, step):
-    """Of each feature of a patch from the others, by least squares without it. PARAM told: means, variances of the priors so far
+    """Of each feature of a patch from the others, by least squares without it. PARAM told: means, variances of the
+    priors so far
     -> means, variances"""
     size = (3 + np.sum(mean**2 + deviation**2)) / (3 + np.trace(covariance))
     covariance = covariance * size
@@ -48,9 +76,10 @@ def predictions(covariance, mean, deviation, told, step):
 
 
 def posterior(log_likelihood, key, meta):
-    """Each byte on its own, then the doubtful ones again, around what the others of their patch predict -> means, deviations"""
+    """Each byte on its own, then the doubtful ones again, around what the others of their patch predict -> means,
+    deviations"""
     levels, tables, index, covariances = model_priors(meta["format"])
-    prior = tables[np.concatenate([index[step, :LADDER[step]] for step in meta["rate_map"]])]
+    prior = tables[np.concatenate([index[step, : LADDER[step]] for step in meta["rate_map"]])]
     log_likelihood = log_likelihood - log_likelihood.max(1, keepdims=True)
     mean, deviation = bayes(log_likelihood, key, prior, levels)
     step, at, value = 1 / (12 * levels**2), 0, np.arange(256) - 128
@@ -65,11 +94,14 @@ def posterior(log_likelihood, key, meta):
                 m = np.rint(np.clip(m * levels, -127, 127)) / levels
                 spread = levels * 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)  # deviations in quarter octaves
                 away, around = np.abs(value - m * levels) / spread, np.abs(value) / spread
-                table = sum(0.5 * np.exp(-f(away)) / np.exp(-f(around)).sum() for f in (lambda x: x**2 / 2, lambda x: np.sqrt(2) * x))
+                table = sum(
+                    0.5 * np.exp(-f(away)) / np.exp(-f(around)).sum()
+                    for f in (lambda x: x**2 / 2, lambda x: np.sqrt(2) * x)
+                )
                 table[(value - m * levels < -128) | (value - m * levels > 127)] = 0
                 j = mine.start + i
                 if table @ np.exp(log_likelihood[j, (np.arange(256) + int(key[j])) % 256]) > 1e-24:
-                    (mean[j],), (deviation[j],) = bayes(log_likelihood[j:j + 1], key[j:j + 1], table[None], levels)
+                    (mean[j],), (deviation[j],) = bayes(log_likelihood[j : j + 1], key[j : j + 1], table[None], levels)
     return mean, deviation
 
 
@@ -79,7 +111,7 @@ class qa_descrambler(BlockCase):
 
     def split(self, msg):
         data = data_of(msg)
-        return data[:data.size // 2], data[data.size // 2:]
+        return data[: data.size // 2], data[data.size // 2 :]
 
     def assert_close(self, got, mean, deviation):
         np.testing.assert_allclose(got[0], mean, atol=2e-3)
@@ -101,7 +133,7 @@ class qa_descrambler(BlockCase):
         msg, plain = soft_slice("pam256")
         amplitude, variance = rng.normal(0, 0.7, plain.size), rng.uniform(0.01, 0.3, plain.size)
         (out,), _ = self.run_block([soft_slice("pam256", soft=np.stack([amplitude, variance], 1).ravel())[0]])
-        likelihood = -(amplitude[:, None] - (np.arange(256) - 127.5) * PAM_STEP) ** 2 / (2 * variance[:, None])
+        likelihood = -((amplitude[:, None] - (np.arange(256) - 127.5) * PAM_STEP) ** 2) / (2 * variance[:, None])
         mean, deviation = posterior(likelihood, keystream(1, 1, 0, plain.size), meta_of(msg))
         self.assert_close(self.split(out), mean, deviation)
 
@@ -110,7 +142,12 @@ class qa_descrambler(BlockCase):
             msg, plain = soft_slice(modulation)
             (out,), _ = self.run_block([msg], soft=False)
             mean, deviation = self.split(out)
-            np.testing.assert_allclose(mean, (plain.astype(float) - 128) / model_priors(modulation == "pam256")[0], atol=1e-6, err_msg=modulation)
+            np.testing.assert_allclose(
+                mean,
+                (plain.astype(float) - 128) / model_priors(modulation == "pam256")[0],
+                atol=1e-6,
+                err_msg=modulation,
+            )
             np.testing.assert_array_equal(deviation, 0)
 
     def test_certain_bits_give_the_sent_value_with_no_deviation(self):
@@ -142,9 +179,13 @@ class qa_descrambler(BlockCase):
 
     def test_the_damage_figures_of_the_header_pass_and_those_of_the_features_are_added(self):
         msg, plain = soft_slice()
-        (out,), _ = self.run_block([with_meta(msg, damage={"header_bits": 800.0, "header_errors": 90.0, "header_errors_tolerated": 10.0})])
+        (out,), _ = self.run_block(
+            [with_meta(msg, damage={"header_bits": 800.0, "header_errors": 90.0, "header_errors_tolerated": 10.0})]
+        )
         damage = meta_of(out)["damage"]
-        self.assertEqual([damage[key] for key in ("header_bits", "header_errors", "header_errors_tolerated")], [800, 90, 10])
+        self.assertEqual(
+            [damage[key] for key in ("header_bits", "header_errors", "header_errors_tolerated")], [800, 90, 10]
+        )
         self.assertTrue(damage["suspect"])
         self.assertGreater(damage["within_expected"], 0)
         for broken in (7, "x", {"header_errors": "many"}):
@@ -215,8 +256,15 @@ class qa_descrambler(BlockCase):
         good, plain = soft_slice()
         soft = data_of(good).astype(np.float32)
         no_slice = [*NOT_A_PDU, *(with_meta(good, **change) for change in BAD_SLICE_KEYS), pdu(meta_of(good), plain)]
-        no_fit = [pdu(meta_of(good), soft[:-1]), pdu(meta_of(good), soft[:0]), with_meta(good, modulation="pam256"), with_meta(good, modulation=None),
-                  with_meta(good, modulation="8psk"), with_meta(good, rate_map=np.full(16, 16)), with_meta(good, rate_map=np.zeros(0))]
+        no_fit = [
+            pdu(meta_of(good), soft[:-1]),
+            pdu(meta_of(good), soft[:0]),
+            with_meta(good, modulation="pam256"),
+            with_meta(good, modulation=None),
+            with_meta(good, modulation="8psk"),
+            with_meta(good, rate_map=np.full(16, 16)),
+            with_meta(good, rate_map=np.zeros(0)),
+        ]
         no_number = [with_meta(good, session=None), with_meta(good, packet=None), with_meta(good, session="one")]
         foreign = [with_meta(good, model=MODEL_ID ^ 1)] * 2
         bad = [*no_slice, *no_fit, *no_number, *foreign]
@@ -232,7 +280,9 @@ class qa_descrambler(BlockCase):
 
     def test_stops_promptly_with_hundreds_of_slices_waiting(self):
         msg, _ = slice_pdu()
-        full = pdu({**meta_of(msg), "rate_map": np.full(16, 15), "modulation": "qpsk"}, np.ones(16 * 192 * 8, np.float32))
+        full = pdu(
+            {**meta_of(msg), "rate_map": np.full(16, 15), "modulation": "qpsk"}, np.ones(16 * 192 * 8, np.float32)
+        )
         self.assert_stops_under_load(srec.descrambler(KEY), [full] * 800, "in")
 
 

@@ -110,7 +110,7 @@ class qa_guard(BlockCase):
         self.tb.start()
         self.assert_ends_by_itself(self.tb, out)
         self.assertTrue(is_end(out.messages()[0]))
-        (block, what), = self.watch.faults()
+        ((block, what),) = self.watch.faults()
         self.assertEqual(block, source.alias())
         self.assertEqual(what, "/no such folder/picture\\x1b[2J.png: No such file or directory")
 
@@ -132,7 +132,7 @@ class qa_guard(BlockCase):
             self.tb.start()
             post(relay, "in", pmt.intern("any"))
             wait_for(self.watch.faults, "the fault")
-        (block, what), = self.watch.faults()
+        ((block, what),) = self.watch.faults()
         self.assertEqual(block, "")
         self.assertIn("not guarded", what)
 

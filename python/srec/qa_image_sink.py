@@ -49,7 +49,9 @@ class qa_image_sink(gr_unittest.TestCase):
     def test_every_session_of_64_bits_passes(self):
         sessions = (0, 2**63 - 1, 2**63, 2**64 - 1)
         sink = srec.image_sink(self.folder)
-        infos = self.run_sink(sink, [picture(np.full((4, 5, 3), i), session=s) for i, s in enumerate(sessions)] + [END], 5)
+        infos = self.run_sink(
+            sink, [picture(np.full((4, 5, 3), i), session=s) for i, s in enumerate(sessions)] + [END], 5
+        )
         for i, session in enumerate(sessions):
             self.assertEqual(pmt.to_uint64(pmt.dict_ref(infos[i], pmt.intern("session"), pmt.PMT_NIL)), session)
             with open(os.path.join(self.folder, f"picture{i:04d}.json")) as f:
@@ -65,7 +67,9 @@ class qa_image_sink(gr_unittest.TestCase):
         for i, array in enumerate((rgb, grey)):
             np.testing.assert_array_equal(np.array(Image.open(os.path.join(self.folder, f"p_{i:04d}.png"))), array)
         with open(os.path.join(self.folder, "p_0000.json")) as f:
-            self.assertEqual(json.load(f), {"width": 6, "height": 4, "channels": 3, "picture": 9, "filename": "x.png", "number": 0})
+            self.assertEqual(
+                json.load(f), {"width": 6, "height": 4, "channels": 3, "picture": 9, "filename": "x.png", "number": 0}
+            )
         self.assertEqual([pmt.to_python(i)["event"] for i in infos], ["picture", "picture", "eof"])
         self.assertEqual(pmt.to_python(infos[1])["path"], os.path.join(self.folder, "p_0001.png"))
 
@@ -85,9 +89,18 @@ class qa_image_sink(gr_unittest.TestCase):
 
     def test_what_is_no_picture_is_dropped_and_counted(self):
         good = np.zeros((3, 4, 3))
-        bad = [pmt.PMT_NIL, pmt.intern("text"), pmt.cons(pmt.make_dict(), pmt.init_u8vector(0, [])), pmt.cons(pmt.from_long(1), pmt.init_u8vector(1, [1])),
-               picture(good, width=5), picture(good, width=2**63), picture(good, channels=2), picture(good, height=0),
-               pmt.cons(pmt.car(picture(good)), pmt.init_f32vector(36, [0.0] * 36)), pmt.cons(pmt.car(picture(good)), pmt.PMT_NIL)]
+        bad = [
+            pmt.PMT_NIL,
+            pmt.intern("text"),
+            pmt.cons(pmt.make_dict(), pmt.init_u8vector(0, [])),
+            pmt.cons(pmt.from_long(1), pmt.init_u8vector(1, [1])),
+            picture(good, width=5),
+            picture(good, width=2**63),
+            picture(good, channels=2),
+            picture(good, height=0),
+            pmt.cons(pmt.car(picture(good)), pmt.init_f32vector(36, [0.0] * 36)),
+            pmt.cons(pmt.car(picture(good)), pmt.PMT_NIL),
+        ]
         sink = srec.image_sink(self.folder)
         infos = self.run_sink(sink, bad + [picture(good)], len(bad) + 1)
         self.assertEqual((sink.count, sink.dropped), (1, len(bad)))
@@ -96,7 +109,12 @@ class qa_image_sink(gr_unittest.TestCase):
 
     def test_metadata_of_any_kind_is_kept(self):
         sink = srec.image_sink(self.folder)
-        values = {"v": pmt.init_u8vector(2, [1, 2]), "w": pmt.init_u64vector(1, [2**64 - 1]), "z": pmt.from_complex(1 + 2j), "f": pmt.from_double(0.5)}
+        values = {
+            "v": pmt.init_u8vector(2, [1, 2]),
+            "w": pmt.init_u64vector(1, [2**64 - 1]),
+            "z": pmt.from_complex(1 + 2j),
+            "f": pmt.from_double(0.5),
+        }
         self.run_sink(sink, [picture(np.zeros((2, 2)), **values)], 1)
         with open(os.path.join(self.folder, "picture0000.json")) as f:
             meta = json.load(f)
@@ -120,7 +138,10 @@ class qa_image_sink(gr_unittest.TestCase):
             self.run_sink(sink, [picture(np.zeros((2, 2)), **long)], 1)
         self.assertEqual((os.listdir(self.folder), sink.dropped), ([], 2))
         infos = self.run_sink(sink, [picture(noise, **long)], 1)
-        self.assertEqual((pmt.to_python(infos[0])["number"], sorted(os.listdir(self.folder))), (0, ["picture0000.json", "picture0000.png"]))
+        self.assertEqual(
+            (pmt.to_python(infos[0])["number"], sorted(os.listdir(self.folder))),
+            (0, ["picture0000.json", "picture0000.png"]),
+        )
 
     def test_nobodys_file_is_overwritten_and_no_link_is_followed(self):
         sink = srec.image_sink(self.folder)
@@ -138,8 +159,10 @@ class qa_image_sink(gr_unittest.TestCase):
         self.assertEqual([pmt.to_python(i)["number"] for i in infos], [5, 6])
         with open(victim) as f:
             self.assertEqual(f.read(), "precious")
-        self.assertEqual(sorted(set(os.listdir(self.folder)) - set(names)),
-                         ["picture0004.png", "picture0005.json", "picture0005.png", "picture0006.json", "picture0006.png"])
+        self.assertEqual(
+            sorted(set(os.listdir(self.folder)) - set(names)),
+            ["picture0004.png", "picture0005.json", "picture0005.png", "picture0006.json", "picture0006.png"],
+        )
         with open(os.path.join(self.folder, "picture0006.json")) as f:
             self.assertEqual(json.load(f)["number"], 6)
 
@@ -152,7 +175,9 @@ class qa_image_sink(gr_unittest.TestCase):
         top.start()
         for i in range(n):
             for mine, sink in enumerate(sinks):
-                sink.to_basic_block()._post(pmt.intern("pdus"), picture(np.full((2, 2), 100 * mine + i), value=100 * mine + i))
+                sink.to_basic_block()._post(
+                    pmt.intern("pdus"), picture(np.full((2, 2), 100 * mine + i), value=100 * mine + i)
+                )
         wait_for(lambda: all(debug.num_messages() == n for debug in debugs), "all pictures")
         top.stop()
         top.wait()
@@ -160,7 +185,10 @@ class qa_image_sink(gr_unittest.TestCase):
         for number in range(2 * n):
             with open(os.path.join(self.folder, f"picture{number:04d}.json")) as f:
                 meta = json.load(f)
-            self.assertEqual((meta["number"], np.array(Image.open(os.path.join(self.folder, f"picture{number:04d}.png")))[0, 0]), (number, meta["value"]))
+            self.assertEqual(
+                (meta["number"], np.array(Image.open(os.path.join(self.folder, f"picture{number:04d}.png")))[0, 0]),
+                (number, meta["value"]),
+            )
             found.append(meta["value"])
         self.assertEqual(sorted(found), [*range(n), *range(100, 100 + n)])
         self.assertEqual(len(os.listdir(self.folder)), 4 * n)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""image_source: what it reads, what releases the next picture, and that a folder ends by itself whatever the encoder drops."""
+"""image_source: what it reads, what releases the next picture, and that a folder ends by itself whatever the encoder
+drops."""
 import importlib
 import os
 import tempfile
@@ -110,13 +111,18 @@ class qa_image_source(gr_unittest.TestCase):
         for i in range(3):
             self.save(f"{i}.png", 60 * i)
         for refused in ({0}, {1}, {2}, {0, 1, 2}):
-            self.assertEqual(self.through_link(srec.image_source(self.folder, in_flight=1), spoiler(refused)), (sorted({0, 1, 2} - refused), sorted(refused)))
+            self.assertEqual(
+                self.through_link(srec.image_source(self.folder, in_flight=1), spoiler(refused)),
+                (sorted({0, 1, 2} - refused), sorted(refused)),
+            )
 
     def test_every_picture_is_reported_encoded_or_dropped_when_the_queue_is_full(self):
         for i in range(12):
             self.save(f"{i:02d}.png", 20 * i, (256, 256, 3))
         for policy in ("drop_oldest", "drop_newest"):
-            encoded, dropped = self.through_link(srec.image_source(self.folder, in_flight=6), spoiler(set(), 6), max_queue=1, policy=policy)
+            encoded, dropped = self.through_link(
+                srec.image_source(self.folder, in_flight=6), spoiler(set(), 6), max_queue=1, policy=policy
+            )
             self.assertTrue(encoded and dropped)
             self.assertEqual(sorted(encoded + dropped), list(range(12)))
 
@@ -144,7 +150,9 @@ class qa_image_source(gr_unittest.TestCase):
         end.join()
         self.assertTrue(ended, "the folder did not end")
         infos = [pmt.to_python(debug.get_message(i)) for i in range(debug.num_messages())]
-        return [i["picture"] for i in infos if i["event"] == "picture"], sorted(i["picture"] for i in infos if i["event"] == "dropped")
+        return [i["picture"] for i in infos if i["event"] == "picture"], sorted(
+            i["picture"] for i in infos if i["event"] == "dropped"
+        )
 
     def ended(self, source):
         return not source._thread.is_alive()
@@ -202,11 +210,17 @@ class qa_image_source(gr_unittest.TestCase):
         for i in range(5):
             self.save(f"{i}.png", 50 * i)
         source = srec.image_source(self.folder, in_flight=1)
-        top, transmitter, sink = gr.top_block(), srec.transmitter("seed:1", samples_per_symbol=0), blocks.null_sink(gr.sizeof_gr_complex)
+        top, transmitter, sink = (
+            gr.top_block(),
+            srec.transmitter("seed:1", samples_per_symbol=0),
+            blocks.null_sink(gr.sizeof_gr_complex),
+        )
         encoder_info = blocks.message_debug(False)
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.msg_connect(transmitter, "encoder_info", encoder_info, "store")
-        top.connect(transmitter, blocks.throttle(gr.sizeof_gr_complex, 1e5), sink)  # the link is slower than the encoder
+        top.connect(
+            transmitter, blocks.throttle(gr.sizeof_gr_complex, 1e5), sink
+        )  # the link is slower than the encoder
         top.start()
         self.assertTrue(ends(top.wait), "it did not end")
         infos = [pmt.to_python(encoder_info.get_message(i)) for i in range(encoder_info.num_messages())]
@@ -221,7 +235,9 @@ class qa_image_source(gr_unittest.TestCase):
         self.assertEqual(self.names(debug), [f"{i}.png" for i in range(6)] + ["end"])
 
     def test_next_connected_behind_a_stream_is_seen(self):
-        source, debug = srec.image_source([self.save(f"{i}.png") for i in range(3)], in_flight=1), blocks.message_debug(False)
+        source, debug = srec.image_source([self.save(f"{i}.png") for i in range(3)], in_flight=1), blocks.message_debug(
+            False
+        )
         top, transmitter = gr.top_block(), srec.transmitter("seed:1", samples_per_symbol=0)
         receiver = srec.receiver("seed:1", snr_db=30, samples_per_symbol=0)
         top.msg_connect(source, "pdus", transmitter, "pdus")
@@ -262,7 +278,13 @@ class qa_image_source(gr_unittest.TestCase):
         empty = os.path.join(self.folder, "empty.png")
         open(empty, "w").close()
         folder = tempfile.mkdtemp(dir=self.folder)
-        for path, word in (("", "no picture"), ([], "no picture"), (empty, "empty.png: the file is empty"), ("/none.png", "/none.png"), (folder, folder)):
+        for path, word in (
+            ("", "no picture"),
+            ([], "no picture"),
+            (empty, "empty.png: the file is empty"),
+            ("/none.png", "/none.png"),
+            (folder, folder),
+        ):
             with self.assertRaisesRegex(ValueError, word):
                 srec.image_source(path)
         good = self.save("good.png")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""image_view: what the window shows, as pixels and as text; panels that appear, growing pictures, counters, threads, what is missing."""
+"""image_view: what the window shows, as pixels and as text; panels that appear, growing pictures, counters, threads,
+what is missing."""
 import importlib.util
 import os
 import subprocess
@@ -27,12 +28,16 @@ def plain(colour, number=0, width=64, height=48, **meta):
     """A picture of one colour (a number: grey) -> PDU"""
     grey = isinstance(colour, int)
     array = np.full((height, width) if grey else (height, width, 3), colour, np.uint8)
-    return pdu({"width": width, "height": height, "channels": 1 if grey else 3, "picture": number, "session": 1, **meta}, array)
+    return pdu(
+        {"width": width, "height": height, "channels": 1 if grey else 3, "picture": number, "session": 1, **meta}, array
+    )
 
 
 def run(code, **environment):
     """A program of its own -> (exit code, standard error)"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment}
+    )
     return done.returncode, done.stderr.strip()
 
 
@@ -75,7 +80,9 @@ class qa_image_view(BlockCase):
     def test_a_picture_appears_in_its_own_colours(self):
         self.begin()
         self.assertFalse(self.has_colour(RED))
-        for number, (colour, width, pixel) in enumerate(((RED, 64, RED), (GREEN, 63, GREEN), (77, 61, (77, 77, 77)), (BLUE, 1, BLUE))):
+        for number, (colour, width, pixel) in enumerate(
+            ((RED, 64, RED), (GREEN, 63, GREEN), (77, 61, (77, 77, 77)), (BLUE, 1, BLUE))
+        ):
             self.give("bob", plain(colour, number, width), shows=f"picture {number}")
             self.assertTrue(self.has_colour(pixel, 400), f"{width} wide")
 
@@ -83,7 +90,10 @@ class qa_image_view(BlockCase):
         self.begin()
         drawn = []
         show = self.view.qwidget().show_states
-        self.view.qwidget().show_states = lambda states, status: (drawn.append(threading.get_ident()), show(states, status))
+        self.view.qwidget().show_states = lambda states, status: (
+            drawn.append(threading.get_ident()),
+            show(states, status),
+        )
         for number in range(200):
             self.give("bob", plain(RED, number))
         wait_for(lambda: self.view.pictures == 200, "the pictures")
@@ -110,7 +120,11 @@ class qa_image_view(BlockCase):
         bar = (90, 170, 255)
         lengths = []
         for there in (2, 7):
-            self.give("bob", plain(RED, 3, slices=10, slices_lost=10 - there, partial=True), shows=f"picture 3, {there} of 10 packets")
+            self.give(
+                "bob",
+                plain(RED, 3, slices=10, slices_lost=10 - there, partial=True),
+                shows=f"picture 3, {there} of 10 packets",
+            )
             self.assertTrue(self.has_colour(RED))
             lengths.append(np.sum(np.all(self.view.grab() == np.array(bar, np.uint8), axis=2)))
         self.assertAlmostEqual(lengths[1] / lengths[0], 3.5, delta=0.2)
@@ -123,7 +137,9 @@ class qa_image_view(BlockCase):
     def test_psnr_and_latency_against_the_picture_sent(self):
         self.begin()
         sent = plain(100, 4)
-        sent = pmt.cons(pmt.dict_add(pmt.car(sent), pmt.intern("time"), pmt.from_double(time.time() - 10000)), pmt.cdr(sent))
+        sent = pmt.cons(
+            pmt.dict_add(pmt.car(sent), pmt.intern("time"), pmt.from_double(time.time() - 10000)), pmt.cdr(sent)
+        )
         self.give("original", sent, shows="picture 4")
         psnr = 10 * np.log10(255**2 / 100)
         self.give("bob", plain(110, 4), shows=f"picture 4, {psnr:.1f} dB, 100")  # 10000 s and a bit, in ms
@@ -146,18 +162,30 @@ class qa_image_view(BlockCase):
         self.view.set_snr_db(8.25)
         self.assertIn("SNR 8.2 dB", self.view.captions()["status"])
         self.give("info", pmt.to_pmt({"event": "burst", "snr_db": 12.34, "truncated": 7}), shows="SNR 12.3 dB")
-        self.give("info", pmt.to_pmt({"event": "forged", "accepted": 3, "damaged": 2, "forged": 4, "replayed": 9}), shows="refused 6")
+        self.give(
+            "info",
+            pmt.to_pmt({"event": "forged", "accepted": 3, "damaged": 2, "forged": 4, "replayed": 9}),
+            shows="refused 6",
+        )
         self.give("bob", *(plain(RED, n, slices=4, slices_lost=n % 2) for n in (0, 1, 5)), shows="picture 5")
         self.assertIn("pictures 3, missed 3", self.view.captions()["status"])
         self.assertIn("packets 10, lost 2, refused 6", self.view.captions()["status"])
-        other = pmt.cons(pmt.dict_add(pmt.car(plain(RED, 50)), pmt.intern("session"), pmt.from_uint64(2**64 - 1)), pmt.cdr(plain(RED, 50)))
+        other = pmt.cons(
+            pmt.dict_add(pmt.car(plain(RED, 50)), pmt.intern("session"), pmt.from_uint64(2**64 - 1)),
+            pmt.cdr(plain(RED, 50)),
+        )
         self.give("bob", other, shows="picture 50")
         self.assertIn("pictures 4, missed 3", self.view.captions()["status"], "another session's numbers begin anew")
 
     def test_bad_messages_are_counted_and_the_end_mark_changes_nothing(self):
         self.begin()
         for n, name in enumerate(("bob", "eve", "original")):
-            self.give(name, *NOT_A_PDU, pdu({"width": 4, "height": 4, "channels": 3, "picture": 0}, np.zeros(5, np.uint8)), END)
+            self.give(
+                name,
+                *NOT_A_PDU,
+                pdu({"width": 4, "height": 4, "channels": 3, "picture": 0}, np.zeros(5, np.uint8)),
+                END,
+            )
             wait_for(lambda: self.view.dropped == (n + 1) * (len(NOT_A_PDU) + 1), "the count")
         self.give("info", *NOT_A_PDU, pmt.to_pmt({"snr_db": "loud"}))
         self.give("bob", plain(RED, 1), shows="picture 1")
@@ -165,6 +193,7 @@ class qa_image_view(BlockCase):
 
     def test_pictures_that_come_after_the_window_is_gone_harm_nothing(self):
         from PyQt5 import sip
+
         self.begin()
         sip.delete(self.view.qwidget())
         self.give("bob", plain(RED), plain(RED, 1))
@@ -174,7 +203,10 @@ class qa_image_view(BlockCase):
     def test_what_is_missing_is_said_in_one_line(self):
         make = "from gnuradio import srec\ntry: srec.image_view()\nexcept RuntimeError as e: raise SystemExit(str(e))"
         self.assertEqual(run(make), (1, "image_view needs a QApplication: make one first"))
-        window = "from gnuradio.srec.image_view import application\ntry: application()\nexcept RuntimeError as e: raise SystemExit(str(e))"
+        window = (
+            "from gnuradio.srec.image_view import application\ntry: application()\nexcept RuntimeError as e: raise"
+            " SystemExit(str(e))"
+        )
         no_qt = "import sys\nsys.modules['PyQt5'] = None\n"
         self.assertEqual(run(no_qt + window), (1, "a window needs PyQt5: apt install python3-pyqt5"))
         self.assertEqual(run(no_qt + make), (1, "image_view needs PyQt5: apt install python3-pyqt5"))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block impairments: nothing by default, each parameter reaches the core, the end comes through. The effects themselves: tests/core."""
+"""The block impairments: nothing by default, each parameter reaches the core, the end comes through. The effects
+themselves: tests/core."""
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
@@ -29,14 +30,14 @@ class qa_impairments(BlockCase):
         got, end = self.through(x, True)
         self.assertEqual(end, [got.size - 1])
         self.assertGreaterEqual(got.size, x.size)
-        np.testing.assert_allclose(got[40:x.size - 40], x[40:-40], atol=1e-3)
+        np.testing.assert_allclose(got[40 : x.size - 40], x[40:-40], atol=1e-3)
 
     def test_delay_is_silence_and_a_fraction(self):
         x = self.tone(3000, 0.01)
         for delay in (7, 1000.25, 12345.5):
             got, _ = self.through(x, True, delay=delay)
             whole = int(delay)
-            np.testing.assert_allclose(got[:max(whole - 32, 0)], 0, atol=1e-6)
+            np.testing.assert_allclose(got[: max(whole - 32, 0)], 0, atol=1e-6)
             at = np.arange(whole + 100, whole + 2500)
             np.testing.assert_allclose(got[at], np.exp(2j * np.pi * 0.01 * (at - delay)), atol=2e-3)
 
@@ -58,8 +59,20 @@ class qa_impairments(BlockCase):
             self.assertAlmostEqual(got.size - 200000, 200000 * ppm * 1e-6, delta=20)
 
     def test_bad_parameters_are_refused(self):
-        for bad in (dict(noise_power=-1), dict(cfo=0.6), dict(clock_ppm=2000), dict(delay=-1), dict(delay=float("nan")), dict(echo_delay=-1),
-                    dict(echo_delay=5000), dict(bits=17), dict(bits=-1), dict(clip=-1), dict(doppler=0.1), dict(gain_db=500)):
+        for bad in (
+            dict(noise_power=-1),
+            dict(cfo=0.6),
+            dict(clock_ppm=2000),
+            dict(delay=-1),
+            dict(delay=float("nan")),
+            dict(echo_delay=-1),
+            dict(echo_delay=5000),
+            dict(bits=17),
+            dict(bits=-1),
+            dict(clip=-1),
+            dict(doppler=0.1),
+            dict(gain_db=500),
+        ):
             self.assert_refused(["impairments"], srec.impairments, **bad)
 
 

@@ -81,8 +81,12 @@ class qa_key(unittest.TestCase):
             return None
 
     def start(self, text, *arguments):
-        process = subprocess.Popen([sys.executable, "-c", text, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", text, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
         def end():
             process.kill()
@@ -118,26 +122,35 @@ class qa_key(unittest.TestCase):
     def test_a_pipe_is_read_once_for_all_blocks(self):
         with open(self.path, "rb") as f:
             secret = f.read()
-        text = ("from gnuradio import srec\n"
-                "first = srec.key('/dev/stdin')\n"
-                "makers = srec.scrambler, srec.packet_encoder, srec.transmitter, srec.receiver\n"
-                "blocks = [make('/dev/stdin') for make in makers]\n"
-                "assert first == srec.key(__import__('sys').argv[1])\n")
+        text = (
+            "from gnuradio import srec\n"
+            "first = srec.key('/dev/stdin')\n"
+            "makers = srec.scrambler, srec.packet_encoder, srec.transmitter, srec.receiver\n"
+            "blocks = [make('/dev/stdin') for make in makers]\n"
+            "assert first == srec.key(__import__('sys').argv[1])\n"
+        )
         done = self.run_python(text, self.path, input=secret)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         for make in ("scrambler", "packet_encoder", "packet_decoder", "descrambler", "transmitter", "receiver"):
             # each may be the first
-            done = self.run_python(f"from gnuradio import srec; first = srec.{make}('/dev/stdin')\n"
-                                   "second = srec.descrambler('/dev/stdin')", input=secret)
+            done = self.run_python(
+                (
+                    f"from gnuradio import srec; first = srec.{make}('/dev/stdin')\n"
+                    "second = srec.descrambler('/dev/stdin')"
+                ),
+                input=secret,
+            )
             self.assertEqual(done.returncode, 0, done.stderr.decode())
 
     def test_a_wait_for_a_pipe_stops_no_other_thread_and_ends_with_ctrl_c(self):
         pipe = os.path.join(self.folder, "pipe")
         os.mkfifo(pipe)
-        text = ("import sys, threading\nfrom gnuradio import srec\n"
-                "echo = lambda: print(sys.stdin.readline(), end='', flush=True)\n"
-                "threading.Thread(target=echo, daemon=True).start()\n"
-                "srec.key(sys.argv[1])\n")
+        text = (
+            "import sys, threading\nfrom gnuradio import srec\n"
+            "echo = lambda: print(sys.stdin.readline(), end='', flush=True)\n"
+            "threading.Thread(target=echo, daemon=True).start()\n"
+            "srec.key(sys.argv[1])\n"
+        )
         process = self.start(text, pipe)
         # open for writing, as soon as it is read: the wait is then one for bytes, of two minutes
         writer = wait_for(lambda: self.open_for_writing(pipe), "a reader of the pipe")
@@ -168,8 +181,10 @@ class qa_key(unittest.TestCase):
         self.assertIn("for tests", srec.key("ab" * 32, warn=False).warning)
         os.chmod(self.path, 0o644)
         self.assertIn("chmod 600", srec.key(self.path, warn=False).warning)
-        done = self.run_python("import sys; from gnuradio import srec\n"
-                               "both = [srec.transmitter(sys.argv[1]), srec.receiver(sys.argv[1])]", self.path)
+        done = self.run_python(
+            "import sys; from gnuradio import srec\nboth = [srec.transmitter(sys.argv[1]), srec.receiver(sys.argv[1])]",
+            self.path,
+        )
         self.assertEqual((done.stdout + done.stderr).count(b"chmod 600"), 1, done)
         done = self.run_python("from gnuradio import srec; srec.transmitter(srec.key('seed:1', warn=False))")
         self.assertNotIn(b"for tests", done.stdout + done.stderr)
@@ -181,8 +196,13 @@ class qa_key(unittest.TestCase):
         os.truncate(odd, 31)
         with self.assertRaisesRegex(RuntimeError, r"k\\xe4y\\x1b is not exactly 32 bytes"):
             srec.scrambler(os.fsdecode(odd))
-        for text, kind in (("seed:x", ValueError), ("c" * 63, RuntimeError), ("", RuntimeError),
-                           ("/dev/null", RuntimeError), (self.folder, RuntimeError)):
+        for text, kind in (
+            ("seed:x", ValueError),
+            ("c" * 63, RuntimeError),
+            ("", RuntimeError),
+            ("/dev/null", RuntimeError),
+            (self.folder, RuntimeError),
+        ):
             with self.assertRaises(kind) as caught:
                 srec.transmitter(text)
             self.assertNotIn("\n", str(caught.exception))

@@ -6,8 +6,23 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import (END, GRANULE, MODULATIONS, NOT_A_PDU, BlockCase, Collector, captured_log, constellation, meta_of, modulate,
-                       pdu, post, stops, wait_for, wait_for_silence)
+from qa_common import (
+    END,
+    GRANULE,
+    MODULATIONS,
+    NOT_A_PDU,
+    BlockCase,
+    Collector,
+    captured_log,
+    constellation,
+    meta_of,
+    modulate,
+    pdu,
+    post,
+    stops,
+    wait_for,
+    wait_for_silence,
+)
 
 RNG = np.random.default_rng(2)
 ALL_BYTES = np.arange(256).astype(np.uint8)
@@ -16,7 +31,9 @@ ALL_BYTES = np.arange(256).astype(np.uint8)
 def every_label(modulation):
     """Bytes that send each point of the constellation 24 times in a row, in the order of the labels."""
     points, bits = constellation(modulation)
-    return np.packbits((np.repeat(np.arange(points.size), 24)[:, None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).ravel())
+    return np.packbits(
+        (np.repeat(np.arange(points.size), 24)[:, None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).ravel()
+    )
 
 
 class qa_mapper(BlockCase):
@@ -50,7 +67,11 @@ class qa_mapper(BlockCase):
             sent = self.send(modulation, [pdu({}, every_label(modulation))])[0][:-1][::24]
             distance = np.abs(sent[:, None] - sent)
             near = (distance < 1.01 * distance[distance > 1e-6].min()) & (distance > 1e-6)
-            self.assertEqual({bin(a ^ b).count("1") for a, b in zip(labels[near.nonzero()[0]], labels[near.nonzero()[1]])}, {1}, modulation)
+            self.assertEqual(
+                {bin(a ^ b).count("1") for a, b in zip(labels[near.nonzero()[0]], labels[near.nonzero()[1]])},
+                {1},
+                modulation,
+            )
 
     def test_two_frames_in_a_row_each_carry_their_length_in_a_tag(self):
         a, b = RNG.integers(0, 256, 30).astype(np.uint8), RNG.integers(0, 256, 90).astype(np.uint8)
@@ -67,9 +88,27 @@ class qa_mapper(BlockCase):
         self.assertEqual(tags[0], (0, "packet_len", 240000))
 
     def test_reports_a_picture_when_its_last_symbol_has_left(self):
-        frames = [pdu({"picture": 5, "slice": i, "slices": 3, "n_features": 100, "modulation": "qpsk"}, np.zeros(150, np.uint8)) for i in range(3)]
+        frames = [
+            pdu(
+                {"picture": 5, "slice": i, "slices": 3, "n_features": 100, "modulation": "qpsk"},
+                np.zeros(150, np.uint8),
+            )
+            for i in range(3)
+        ]
         _, _, info = self.send("qpsk", frames)
-        self.assertEqual(info, [{"event": "picture", "picture": 5, "n_symbols": 1800, "header_symbols": 600, "packets_sent": 3, "dropped": 0}])
+        self.assertEqual(
+            info,
+            [
+                {
+                    "event": "picture",
+                    "picture": 5,
+                    "n_symbols": 1800,
+                    "header_symbols": 600,
+                    "packets_sent": 3,
+                    "dropped": 0,
+                }
+            ],
+        )
 
     def test_bad_frames_are_dropped_counted_and_warned_of_once(self):
         bad = [*NOT_A_PDU, pdu({}, np.zeros(0, np.uint8)), pdu({}, np.zeros(4, np.float32))]
@@ -90,7 +129,9 @@ class qa_mapper(BlockCase):
 
     def test_frame_made_for_another_modulation_is_dropped(self):
         with captured_log() as log:
-            symbols, _, info = self.send("qpsk", [pdu({"modulation": "bpsk"}, ALL_BYTES), pdu({"modulation": "qpsk"}, ALL_BYTES)])
+            symbols, _, info = self.send(
+                "qpsk", [pdu({"modulation": "bpsk"}, ALL_BYTES), pdu({"modulation": "qpsk"}, ALL_BYTES)]
+            )
         self.assertEqual([i["dropped"] for i in info], [1])
         self.assertEqual(symbols.size, 1025)
         self.assertIn("bpsk", log.text)
@@ -105,17 +146,23 @@ class qa_mapper(BlockCase):
             self.tb.start()
             self.assert_ends_by_itself(self.tb, info)
         sent = np.array(sink.data())[:-1]
-        np.testing.assert_allclose(sent, modulate("qpsk", np.array([[n >> 8, n & 255] for n in range(4096)]).ravel()), atol=2e-6)
+        np.testing.assert_allclose(
+            sent, modulate("qpsk", np.array([[n >> 8, n & 255] for n in range(4096)]).ravel()), atol=2e-6
+        )
         self.assertEqual(info.last()["dropped"], 304)
         self.assertEqual(log.count("dropped"), 1, log.text)
 
     def test_picture_of_more_frames_than_the_queue_holds_is_reported_all_the_same(self):
-        frame = [pdu({"picture": 1, "slice": n, "slices": 4400, "n_features": 1}, np.zeros(1, np.uint8)) for n in range(4400)]
+        frame = [
+            pdu({"picture": 1, "slice": n, "slices": 4400, "n_features": 1}, np.zeros(1, np.uint8)) for n in range(4400)
+        ]
         with captured_log():
             _, tags, info = self.send("qpsk", frame)
         self.assertEqual(len(tags), 4097 + 1, "the oldest 4096, the last, the end")
-        self.assertEqual({k: info[-1][k] for k in ("event", "picture", "packets_sent", "dropped")}, {"event": "picture", "picture": 1,
-                                                                                                     "packets_sent": 4097, "dropped": 303})
+        self.assertEqual(
+            {k: info[-1][k] for k in ("event", "picture", "packets_sent", "dropped")},
+            {"event": "picture", "picture": 1, "packets_sent": 4097, "dropped": 303},
+        )
 
     def test_end_mark_alone_ends_the_flowgraph(self):
         symbols, tags, _ = self.send("16qam", [])

@@ -162,19 +162,31 @@ class qa_output(unittest.TestCase):
         self.assertEqual(self.content(), b"in place")
 
     def test_errors_name_the_file_that_was_asked_for(self):
-        for path, kind in ((os.path.join(self.folder, "no", "folder"), FileNotFoundError),
-                           (self.folder, IsADirectoryError), (os.path.join(self.folder, 300 * "x"), OSError)):
+        for path, kind in (
+            (os.path.join(self.folder, "no", "folder"), FileNotFoundError),
+            (self.folder, IsADirectoryError),
+            (os.path.join(self.folder, 300 * "x"), OSError),
+        ):
             with self.assertRaises(kind) as caught:
                 output.write(path, b"x")
             self.assertEqual(caught.exception.filename, path)
         self.assertEqual(self.names(), [])
 
     def test_json_holds_nothing_that_another_reader_refuses(self):
-        output.write_json(self.path, {"na\udce4me": "t\udce4ke \ud800", "bad": [float("nan"), float("inf"), 1.5],
-                                      "umlaut": "ä", "n": 2**64 - 1})
+        output.write_json(
+            self.path,
+            {
+                "na\udce4me": "t\udce4ke \ud800",
+                "bad": [float("nan"), float("inf"), 1.5],
+                "umlaut": "ä",
+                "n": 2**64 - 1,
+            },
+        )
         text = self.content().decode()  # is UTF-8
-        self.assertEqual(json.loads(text, parse_constant=self.fail),
-                         {"na\\xe4me": "t\\xe4ke \\ud800", "bad": [None, None, 1.5], "umlaut": "ä", "n": 2**64 - 1})
+        self.assertEqual(
+            json.loads(text, parse_constant=self.fail),
+            {"na\\xe4me": "t\\xe4ke \\ud800", "bad": [None, None, 1.5], "umlaut": "ä", "n": 2**64 - 1},
+        )
         self.assertNotIn("\\ud", text.replace("\\\\ud", ""))
 
 

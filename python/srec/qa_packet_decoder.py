@@ -6,8 +6,23 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 
-from qa_common import (KEY, MODEL_ID, MODULATIONS, OTHER_KEY, BlockCase, Collector, captured_log, data_of, is_end,
-                       meta_of, slice_pdu, soft_values, stops, wait_for, with_meta)
+from qa_common import (
+    KEY,
+    MODEL_ID,
+    MODULATIONS,
+    OTHER_KEY,
+    BlockCase,
+    Collector,
+    captured_log,
+    data_of,
+    is_end,
+    meta_of,
+    slice_pdu,
+    soft_values,
+    stops,
+    wait_for,
+    with_meta,
+)
 
 RNG = np.random.default_rng(3)
 
@@ -15,7 +30,9 @@ RNG = np.random.default_rng(3)
 class qa_packet_decoder(BlockCase):
     def frames(self, slices, modulation="qpsk", key=KEY):
         """-> soft values of each frame, received without error"""
-        return [soft_values(modulation, data_of(m)) for m in self.through(srec.packet_encoder(key, modulation), slices)[0]]
+        return [
+            soft_values(modulation, data_of(m)) for m in self.through(srec.packet_encoder(key, modulation), slices)[0]
+        ]
 
     def decode(self, pieces, modulation="qpsk", key=KEY, tag="packet_len", end=True, chunk=0, block=None):
         r"""\param pieces (tagged, values): a frame begins at each tagged piece  -> (slices, infos, block)"""
@@ -50,7 +67,9 @@ class qa_packet_decoder(BlockCase):
 
     def test_gives_back_slice_and_soft_values_for_every_modulation(self):
         for modulation in MODULATIONS:
-            msg, payload = slice_pdu(number=3, packet=11, session=2**63 + 5, part=1, parts=2, fmt=int(modulation == "pam256"), scale=2)
+            msg, payload = slice_pdu(
+                number=3, packet=11, session=2**63 + 5, part=1, parts=2, fmt=int(modulation == "pam256"), scale=2
+            )
             (frame,) = self.frames([msg], modulation)
             (out,), info, block = self.decode([(True, frame)], modulation)
             sent, got = meta_of(msg), meta_of(out)
@@ -69,7 +88,7 @@ class qa_packet_decoder(BlockCase):
             (frame,) = self.frames([msg], modulation)
             magnitude = RNG.uniform(0.1, 30, (payload.size, 8))
             signs = 1.0 - 2.0 * np.unpackbits(payload).reshape(-1, 8)
-            frame[-8 * payload.size:] = (magnitude * signs)[:, order].ravel()
+            frame[-8 * payload.size :] = (magnitude * signs)[:, order].ravel()
             (out,), _, _ = self.decode([(True, frame)], modulation)
             np.testing.assert_allclose(data_of(out), (magnitude * signs).ravel(), rtol=1e-6)
 
@@ -137,14 +156,14 @@ class qa_packet_decoder(BlockCase):
     def test_forged_header_is_dropped(self):
         msg, payload = slice_pdu()
         (frame,) = self.frames([msg])
-        frame[1200:-8 * payload.size] *= -1
+        frame[1200 : -8 * payload.size] *= -1
         self.assert_counts(self.decode([(True, frame)])[1][-1], forged=1)
 
     def test_errors_that_the_code_corrects_lose_nothing(self):
         msg, payload = slice_pdu()
         (frame,) = self.frames([msg])
         wrong = RNG.random(frame.size - 8 * payload.size) < 0.08
-        frame[:-8 * payload.size][wrong] *= -1
+        frame[: -8 * payload.size][wrong] *= -1
         self.assert_counts(self.decode([(True, frame)])[1][-1], accepted=1)
 
     def test_replay_is_counted(self):

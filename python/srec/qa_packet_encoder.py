@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block packet_encoder: the frame as include/srec/packet.h draws it, what it refuses, sessions and packet numbers."""
+"""The block packet_encoder: the frame as include/srec/packet.h draws it, what it refuses, sessions and packet
+numbers."""
 import binascii
 import math
 import struct
@@ -8,8 +9,21 @@ import struct
 import numpy as np
 from gnuradio import gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, GRANULE, KEY, MODULATIONS, NOT_A_PDU, OTHER_KEY, BlockCase, captured_log, data_of, meta_of, pdu,
-                       slice_pdu, with_meta)
+from qa_common import (
+    BAD_SLICE_KEYS,
+    GRANULE,
+    KEY,
+    MODULATIONS,
+    NOT_A_PDU,
+    OTHER_KEY,
+    BlockCase,
+    captured_log,
+    data_of,
+    meta_of,
+    pdu,
+    slice_pdu,
+    with_meta,
+)
 
 REPEAT = {"bpsk": 2, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "pam256": 1}
 CIPHERS = ("add", "none", "xor")
@@ -37,7 +51,15 @@ def coded_field(modulation, data):
 
 
 def signal_field(modulation, header_bytes, payload_bytes, session, packet, cipher):
-    field = struct.pack("<BBHHQQ", 0x20, MODULATIONS.index(modulation) | CIPHERS.index(cipher) << 4, header_bytes, payload_bytes, session, packet)
+    field = struct.pack(
+        "<BBHHQQ",
+        0x20,
+        MODULATIONS.index(modulation) | CIPHERS.index(cipher) << 4,
+        header_bytes,
+        payload_bytes,
+        session,
+        packet,
+    )
     return field + struct.pack("<H", binascii.crc_hqx(field, 0xFFFF))
 
 
@@ -51,7 +73,9 @@ class qa_packet_encoder(BlockCase):
         return self.through(srec.packet_encoder(key, modulation), slices)
 
     def header_bytes(self, modulation, frame_bytes, payload_bytes):
-        rest = frame_bytes - field_bytes(modulation, 24) - -(-payload_bytes // GRANULE[modulation]) * GRANULE[modulation]
+        rest = (
+            frame_bytes - field_bytes(modulation, 24) - -(-payload_bytes // GRANULE[modulation]) * GRANULE[modulation]
+        )
         found = [h for h in range(26 + 16, 500) if field_bytes(modulation, h) == rest]
         self.assertTrue(found, f"{modulation}: no header is coded in {rest} bytes")
         return found
@@ -62,17 +86,24 @@ class qa_packet_encoder(BlockCase):
                 msg, payload = slice_pdu(session=0x0123456789ABCDEF, packet=77, cipher=cipher)
                 (out,), _ = self.encode([msg], modulation)
                 frame = data_of(out)
-                expected = [coded_field(modulation, signal_field(modulation, h, payload.size, 0x0123456789ABCDEF, 77, cipher))
-                            for h in self.header_bytes(modulation, frame.size, payload.size)]
-                self.assertTrue(any((frame[:e.size] == e).all() for e in expected), modulation)
+                expected = [
+                    coded_field(modulation, signal_field(modulation, h, payload.size, 0x0123456789ABCDEF, 77, cipher))
+                    for h in self.header_bytes(modulation, frame.size, payload.size)
+                ]
+                self.assertTrue(any((frame[: e.size] == e).all() for e in expected), modulation)
 
     def test_payload_ends_the_frame_in_importance_order(self):
         msg, payload = slice_pdu()
         for modulation in ("bpsk", "qpsk", "256qam"):  # there a byte's own order is that of importance
-            np.testing.assert_array_equal(data_of(self.encode([msg], modulation)[0][0])[-payload.size:], payload, modulation)
+            np.testing.assert_array_equal(
+                data_of(self.encode([msg], modulation)[0][0])[-payload.size :], payload, modulation
+            )
         bits = np.unpackbits(payload).reshape(-1, 8)
-        np.testing.assert_array_equal(data_of(self.encode([msg], "16qam")[0][0])[-payload.size:],
-                                      np.packbits(bits[:, [0, 1, 4, 5, 2, 3, 6, 7]], axis=1).ravel(), "16QAM: bits 7..4 are the signs of two symbols")
+        np.testing.assert_array_equal(
+            data_of(self.encode([msg], "16qam")[0][0])[-payload.size :],
+            np.packbits(bits[:, [0, 1, 4, 5, 2, 3, 6, 7]], axis=1).ravel(),
+            "16QAM: bits 7..4 are the signs of two symbols",
+        )
 
     def test_frames_fill_whole_symbols_for_every_payload_length(self):
         for modulation in ("64qam", "pam256"):
@@ -84,7 +115,18 @@ class qa_packet_encoder(BlockCase):
     def test_metadata_says_what_the_mapper_needs(self):
         msg, payload = slice_pdu(number=9, packet=4, session=6, part=1, parts=2)
         (out,), _ = self.encode([msg], "16qam")
-        self.assertEqual(meta_of(out), {"modulation": "16qam", "session": 6, "packet": 4, "picture": 9, "slice": 1, "slices": 2, "n_features": payload.size})
+        self.assertEqual(
+            meta_of(out),
+            {
+                "modulation": "16qam",
+                "session": 6,
+                "packet": 4,
+                "picture": 9,
+                "slice": 1,
+                "slices": 2,
+                "n_features": payload.size,
+            },
+        )
 
     def test_rate_map_and_sizes_do_not_travel_in_clear(self):
         a, payload = slice_pdu()
@@ -104,7 +146,9 @@ class qa_packet_encoder(BlockCase):
 
     def test_packet_number_used_before_is_refused(self):
         with captured_log() as log:
-            out, info = self.encode([slice_pdu(packet=3)[0], slice_pdu(packet=3)[0], slice_pdu(packet=2)[0], slice_pdu(packet=4)[0]])
+            out, info = self.encode(
+                [slice_pdu(packet=3)[0], slice_pdu(packet=3)[0], slice_pdu(packet=2)[0], slice_pdu(packet=4)[0]]
+            )
         self.assertEqual([meta_of(m)["packet"] for m in out], [3, 4])
         self.assertEqual([i["dropped"] for i in info], [1, 2])
         self.assertIn("packet number 3 was used already", log.text)
@@ -131,7 +175,11 @@ class qa_packet_encoder(BlockCase):
 
     def test_bad_messages_are_dropped_counted_and_warned_of_once(self):
         msg, _ = slice_pdu()
-        bad = [*NOT_A_PDU, *(with_meta(msg, **change) for change in BAD_SLICE_KEYS), pdu(meta_of(msg), np.zeros(8, np.float32))]
+        bad = [
+            *NOT_A_PDU,
+            *(with_meta(msg, **change) for change in BAD_SLICE_KEYS),
+            pdu(meta_of(msg), np.zeros(8, np.float32)),
+        ]
         with captured_log() as log:
             out, info = self.encode([*bad, msg])
         self.assertEqual(len(out), 1)

@@ -23,12 +23,19 @@ SEED = 5
 
 def png(width, height, bits, kind, chunks=(), data=None):
     """A PNG file by hand; its samples are all zero by default."""
+
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
     rows = (1 + (width * bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind] + 7) // 8) * height
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
-    return (b"\x89PNG\r\n\x1a\n" + head + b"".join(chunk(*c) for c in chunks)
-            + chunk(b"IDAT", zlib.compress(bytes(rows) if data is None else data)) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + b"".join(chunk(*c) for c in chunks)
+        + chunk(b"IDAT", zlib.compress(bytes(rows) if data is None else data))
+        + chunk(b"IEND", b"")
+    )
 
 
 class qa_picture_file(unittest.TestCase):
@@ -79,15 +86,21 @@ class qa_picture_file(unittest.TestCase):
             def note(prefix):
                 asked.add(kind)
                 return accept(prefix) if accept else True
+
             return note
 
         spied = {kind: (factory, spy(kind, accept)) for kind, (factory, accept) in Image.OPEN.items()}
         with mock.patch.dict(Image.OPEN, spied):
-            for name, content in (("eps.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"),
-                                  ("dds.png", b"DDS |" + bytes(200)), ("psd.tif", b"8BPS\0\x01" + bytes(40)),
-                                  ("gif.jpg", b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"),
-                                  ("fits.bmp", b"SIMPLE  =" + bytes(80)), ("icns.webp", b"icns\0\0\0\x08"),
-                                  ("text.ppm", b"hello"), ("wmf.png", b"\xd7\xcd\xc6\x9a" + bytes(60))):
+            for name, content in (
+                ("eps.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"),
+                ("dds.png", b"DDS |" + bytes(200)),
+                ("psd.tif", b"8BPS\0\x01" + bytes(40)),
+                ("gif.jpg", b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"),
+                ("fits.bmp", b"SIMPLE  =" + bytes(80)),
+                ("icns.webp", b"icns\0\0\0\x08"),
+                ("text.ppm", b"hello"),
+                ("wmf.png", b"\xd7\xcd\xc6\x9a" + bytes(60)),
+            ):
                 self.refused(self.put(name, content), "not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP picture")
         self.assertTrue(asked and asked <= set(picture_file.FORMATS), asked)
 
@@ -141,8 +154,11 @@ class qa_picture_file(unittest.TestCase):
         self.is_grey(self.save("bit.png", Image.new("1", (3, 2), 1)), np.full((2, 3), 255))
         white = np.full((4, 4, 3), 255)
         clear = Image.new("RGBA", (4, 4), (9, 9, 9, 0))
-        for name, image, options in (("rgba.png", clear, {}), ("rgba.webp", clear, {"lossless": True}),
-                                     ("rgb.png", Image.new("RGB", (4, 4), (1, 2, 3)), {"transparency": (1, 2, 3)})):
+        for name, image, options in (
+            ("rgba.png", clear, {}),
+            ("rgba.webp", clear, {"lossless": True}),
+            ("rgb.png", Image.new("RGB", (4, 4), (1, 2, 3)), {"transparency": (1, 2, 3)}),
+        ):
             np.testing.assert_array_equal(load(self.save(name, image, **options)), white, name)
         colour16 = png(4, 4, 16, 2, [(b"tRNS", struct.pack(">3H", 0, 0, 0))])
         np.testing.assert_array_equal(load(self.put("rgb16.png", colour16)), white)
@@ -188,9 +204,20 @@ class qa_picture_file(unittest.TestCase):
 
     def test_whatever_a_decoder_raises_becomes_one_line(self):
         path = self.put("ok.png", png(4, 4, 8, 0))
-        for error in (NotImplementedError("BC7"), IndexError(), KeyError("x"), struct.error("short"), zlib.error("bad"),
-                      OverflowError(), RuntimeError("a\nb"), AttributeError("none"), AssertionError(), EOFError(),
-                      MemoryError(), RecursionError()):
+        for error in (
+            NotImplementedError("BC7"),
+            IndexError(),
+            KeyError("x"),
+            struct.error("short"),
+            zlib.error("bad"),
+            OverflowError(),
+            RuntimeError("a\nb"),
+            AttributeError("none"),
+            AssertionError(),
+            EOFError(),
+            MemoryError(),
+            RecursionError(),
+        ):
             with mock.patch("PIL.PngImagePlugin.PngImageFile.load", side_effect=error):
                 self.refused(path)
 
@@ -198,9 +225,13 @@ class qa_picture_file(unittest.TestCase):
         picture = Image.fromarray((np.arange(32 * 24 * 3) % 251).astype(np.uint8).reshape(24, 32, 3))
         grey16 = Image.fromarray(RAMP * 257)
         seeds = []
-        for image, kind, options in (*((picture, kind, {}) for kind in picture_file.FORMATS), (grey16, "PNG", {}),
-                                     (picture, "TIFF", {"compression": "tiff_lzw"}), (grey16, "TIFF", {}),
-                                     (picture.convert("P"), "PNG", {"transparency": 3})):
+        for image, kind, options in (
+            *((picture, kind, {}) for kind in picture_file.FORMATS),
+            (grey16, "PNG", {}),
+            (picture, "TIFF", {"compression": "tiff_lzw"}),
+            (grey16, "TIFF", {}),
+            (picture.convert("P"), "PNG", {"transparency": 3}),
+        ):
             file = io.BytesIO()
             image.save(file, kind, **options)
             seeds.append(file.getvalue())
@@ -211,7 +242,7 @@ class qa_picture_file(unittest.TestCase):
             for _ in range(generator.randrange(1, 6)):
                 content[generator.randrange(min(len(content), 400))] = generator.randrange(256)
             if turn % 4 == 0:
-                del content[generator.randrange(20, len(content) + 1):]
+                del content[generator.randrange(20, len(content) + 1) :]
             path = self.put("mutated", bytes(content))
             try:
                 array = load(path)

@@ -9,7 +9,20 @@ import numpy as np
 import pmt
 from gnuradio import gr_unittest, srec
 
-from qa_common import END, HANG, NOT_A_PDU, BlockCase, Collector, data_of, is_end, meta_of, pdu, picture, sender, wait_for
+from qa_common import (
+    END,
+    HANG,
+    NOT_A_PDU,
+    BlockCase,
+    Collector,
+    data_of,
+    is_end,
+    meta_of,
+    pdu,
+    picture,
+    sender,
+    wait_for,
+)
 
 
 def sent(number, seed=0, **more):
@@ -54,7 +67,10 @@ class qa_picture_meter(BlockCase):
         np.testing.assert_allclose([i["psnr_db"] for i in infos], truth)
         for i in infos:
             self.assertTrue(5.0 <= i["latency_s"] < 5.0 + HANG)
-        self.assertEqual([(i["event"], i["picture"], i["pictures"], i["lost"]) for i in infos], [("picture", n, n + 1, 0) for n in range(3)])
+        self.assertEqual(
+            [(i["event"], i["picture"], i["pictures"], i["lost"]) for i in infos],
+            [("picture", n, n + 1, 0) for n in range(3)],
+        )
         out = self.out.messages()
         self.assertEqual([meta_of(m)["slices"] for m in out], [4, 4, 4], "what was known stays")
         np.testing.assert_allclose([meta_of(m)["psnr_db"] for m in out], truth)

@@ -17,7 +17,11 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 def texture(height=128, width=192):
     y, x = np.mgrid[0:height, 0:width]
-    return (128 + 70 * np.sin(x / 19)[..., None] * np.cos(y / 17)[..., None] * np.array([1, 0.7, 0.5])).clip(0, 255).astype(np.uint8)
+    return (
+        (128 + 70 * np.sin(x / 19)[..., None] * np.cos(y / 17)[..., None] * np.array([1, 0.7, 0.5]))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 def symbols_in(*args, **named):
@@ -36,7 +40,8 @@ class qa_receiver(gr_unittest.TestCase):
         self.temp.cleanup()
 
     def link(self, receiver, snr_db=12.0, kind="awgn", pictures=1, stop_after=0, ends=True, gain=False, **options):
-        """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is cut off; gain: the
+        """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is
+        cut off; gain: the
         channel's goes to the receiver"""
         top = gr.top_block()
         source = srec.image_source([self.path] * pictures, in_flight=pictures)
@@ -82,11 +87,18 @@ class qa_receiver(gr_unittest.TestCase):
         self.assertEqual([i["event"] for i in info], ["picture"] * 3 + ["eof"])
         self.assertEqual((info[0]["session"], info[0]["patches_lost"], info[0]["slices_lost"]), (2**63 + 1, 0, 0))
         self.assertEqual(packets[-1]["accepted"], sum(i["slices"] for i in info[:3]))
-        self.assertEqual([packets[-1][k] for k in ("damaged", "forged", "replayed", "foreign_model", "unsupported", "truncated")], [0] * 6)
+        self.assertEqual(
+            [packets[-1][k] for k in ("damaged", "forged", "replayed", "foreign_model", "unsupported", "truncated")],
+            [0] * 6,
+        )
 
     def test_every_modulation_arrives(self):
         for modulation, snr in (("bpsk", 8), ("16qam", 20), ("64qam", 26), ("256qam", 32), ("pam256", 40)):
-            self.assertGreater(self.psnr(self.link(symbols_in("seed:1", modulation, snr), snr, modulation=modulation)[0]), 26, modulation)
+            self.assertGreater(
+                self.psnr(self.link(symbols_in("seed:1", modulation, snr), snr, modulation=modulation)[0]),
+                26,
+                modulation,
+            )
 
     def test_the_wrong_key_gets_no_picture_and_counts_forgeries(self):
         sink, _, packets = self.link(symbols_in("seed:2", snr_db=12))
@@ -100,9 +112,18 @@ class qa_receiver(gr_unittest.TestCase):
 
     def test_a_replaced_payload_and_noise_measured_3_dB_too_low_are_suspect(self):
         self.path = os.path.join(ROOT, "examples", "raccoon.webp")
-        for suspect, snr, named in ((False, 6, {"snr_db": 6}), (True, 6, {"snr_db": 9}), (True, 12, {"snr_db": 12, "payload_key": "seed:2"})):
+        for suspect, snr, named in (
+            (False, 6, {"snr_db": 6}),
+            (True, 6, {"snr_db": 9}),
+            (True, 12, {"snr_db": 12, "payload_key": "seed:2"}),
+        ):
             meta = self.link(symbols_in("seed:1", **named), snr)[0].pictures[-1][1]
-            print({key: meta[key] for key in ("header_errors", "header_errors_expected", "random_percent", "relation", "suspect")})
+            print(
+                {
+                    key: meta[key]
+                    for key in ("header_errors", "header_errors_expected", "random_percent", "relation", "suspect")
+                }
+            )
             self.assertEqual(meta["suspect"], suspect)
             self.assertEqual(abs(meta["relation"]) < 0.1, "payload_key" in named)
         meta = self.link(symbols_in("seed:1", snr_db=12, soft=False))[0].pictures[-1][1]
@@ -153,7 +174,9 @@ class qa_receiver(gr_unittest.TestCase):
 
     def test_frames_and_the_end_mark_come_once_with_the_gain_too(self):
         for kind in ("awgn", "rayleigh"):
-            sink, info, packets = self.link(symbols_in("seed:1", snr_db=25, gain_input=True), 25, kind, pictures=2, gain=True)
+            sink, info, packets = self.link(
+                symbols_in("seed:1", snr_db=25, gain_input=True), 25, kind, pictures=2, gain=True
+            )
             self.assertEqual(len(sink.pictures), 2)
             self.assertEqual([p["event"] for p in packets if p["event"] in ("eof", "truncated")], ["eof"], kind)
             self.assertEqual(packets[-1]["truncated"], 0)
@@ -165,7 +188,9 @@ class qa_receiver(gr_unittest.TestCase):
 
     def test_pictures_so_far_come_while_packets_are_missing(self):
         top = gr.top_block()
-        source, transmitter = srec.image_source(self.path, repeat=True, in_flight=1), srec.transmitter("seed:1", frame_bytes=2000, samples_per_symbol=0)
+        source, transmitter = srec.image_source(self.path, repeat=True, in_flight=1), srec.transmitter(
+            "seed:1", frame_bytes=2000, samples_per_symbol=0
+        )
         channel = srec.channel("awgn", 12.0, 3, loss=0.3)
         receiver = symbols_in("seed:1", snr_db=12.0, progress=3600.0, max_queue=100, timeout=1000)
         receiver.set_progress(1e-6)
@@ -177,7 +202,9 @@ class qa_receiver(gr_unittest.TestCase):
             top.msg_connect(transmitter, port, source, "next")
         top.msg_connect(receiver, "progress", found, "store")
         top.start()
-        wait_for(found.num_messages, "a picture so far")  # those with lost packets stay unfinished until the next begins
+        wait_for(
+            found.num_messages, "a picture so far"
+        )  # those with lost packets stay unfinished until the next begins
         top.stop()
         top.wait()
         meta = pmt.to_python(pmt.car(found.get_message(0)))
@@ -186,7 +213,11 @@ class qa_receiver(gr_unittest.TestCase):
 
     def test_both_ends_with_their_defaults_make_a_link_through_noise_and_offsets(self):
         top, sink = gr.top_block(), srec.image_sink(stop_after=1)
-        source, transmitter, receiver = srec.image_source(self.path), srec.transmitter("seed:1"), srec.receiver("seed:1")
+        source, transmitter, receiver = (
+            srec.image_source(self.path),
+            srec.transmitter("seed:1"),
+            srec.receiver("seed:1"),
+        )
         air = srec.impairments(noise_power=0.002, cfo=0.004, clock_ppm=-10, delay=1234.5, gain_db=-20)
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.connect(transmitter, air, receiver)
@@ -204,10 +235,19 @@ class qa_receiver(gr_unittest.TestCase):
             srec.receiver("seed:1", gain_input=True)
 
     def test_impossible_parameters_are_refused_with_a_word(self):
-        for word, arguments in (("modulation", {"modulation": "8psk"}), ("snr_db", {"snr_db": 1000}), ("timeout", {"timeout": 0}),
-                                ("precision", {"precision": "f8"}), ("progress", {"progress": -1}),
-                                ("max_queue", {"max_queue": 0}), ("policy", {"policy": "none"}), ("/none", {"model": "/none"}),
-                                ("/none", {"enhancer": "/none"}), ("seed", {"key": "seed:x"}), ("/nokey", {"payload_key": "/nokey"})):
+        for word, arguments in (
+            ("modulation", {"modulation": "8psk"}),
+            ("snr_db", {"snr_db": 1000}),
+            ("timeout", {"timeout": 0}),
+            ("precision", {"precision": "f8"}),
+            ("progress", {"progress": -1}),
+            ("max_queue", {"max_queue": 0}),
+            ("policy", {"policy": "none"}),
+            ("/none", {"model": "/none"}),
+            ("/none", {"enhancer": "/none"}),
+            ("seed", {"key": "seed:x"}),
+            ("/nokey", {"payload_key": "/nokey"}),
+        ):
             with self.assertRaisesRegex((ValueError, RuntimeError), word):
                 symbols_in(**{"key": "seed:1", **arguments})
         with self.assertRaises(ValueError):

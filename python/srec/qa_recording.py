@@ -129,7 +129,9 @@ class qa_writer(RecordingCase):
                 writer.write(np.ones(1000, np.complex64))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        self.assertEqual((caught.exception.errno, caught.exception.filename), (errno.EFBIG, self.path("take.sigmf-data")))
+        self.assertEqual(
+            (caught.exception.errno, caught.exception.filename), (errno.EFBIG, self.path("take.sigmf-data"))
+        )
         self.assertEqual(writer.n_samples, 100)
         writer.commit()
         told = sigmf.Recording(self.name)
@@ -177,7 +179,9 @@ class qa_archive(RecordingCase):
     def test_an_archive_is_read_like_the_files_in_it(self):
         meta, data = self.parts()
         for order in (1, -1):
-            path = self.archive("a.sigmf", [("x/take.sigmf-meta", meta), ("x/take.sigmf-data", data), ("x/notes.txt", b"?")][::order])
+            path = self.archive(
+                "a.sigmf", [("x/take.sigmf-meta", meta), ("x/take.sigmf-data", data), ("x/notes.txt", b"?")][::order]
+            )
             self.assertTrue(sigmf.is_recording(path))
             np.testing.assert_array_equal(self.samples(path), self.samples(self.path("plain")))
             told = sigmf.Recording(path)
@@ -208,7 +212,9 @@ class qa_archive(RecordingCase):
         self.refused("archive", self.path("text.sigmf"))
         whole = self.archive("cut.sigmf", pair)
         with open(whole, "r+b") as f:
-            f.truncate(tarfile.BLOCKSIZE * 2 + len(meta) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE + tarfile.BLOCKSIZE + 10)
+            f.truncate(
+                tarfile.BLOCKSIZE * 2 + len(meta) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE + tarfile.BLOCKSIZE + 10
+            )
         self.refused("archive", whole)
         with tarfile.open(self.path("link.sigmf"), "w") as tar:
             for name in ("take.sigmf-meta", "take.sigmf-data"):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The blocks recording_source and recording_sink, and the metadata in between: values, round trips, the end mark, damaged files."""
+"""The blocks recording_source and recording_sink, and the metadata in between: values, round trips, the end mark,
+damaged files."""
 import json
 import os
 import tempfile
@@ -56,27 +57,42 @@ class qa_recording(BlockCase):
             got, end = self.replay()
             self.assertEqual((got.size, end), (samples.size + 1, [samples.size]))
             difference = got[:-1] - samples.astype(np.complex64)
-            self.assertLessEqual(max(np.abs(difference.real).max(), np.abs(difference.imag).max()), error * 1.001 + 1e-7, datatype)
+            self.assertLessEqual(
+                max(np.abs(difference.real).max(), np.abs(difference.imag).max()), error * 1.001 + 1e-7, datatype
+            )
 
     def test_stored_values_are_those_of_the_datatype(self):
         samples = np.array([0, 1, -1 - 1j, 0.5 + 0.25j, 3 - 3j])
         self.record(samples, "ci16_le")
-        np.testing.assert_array_equal(np.fromfile(self.name + sigmf.DATA, "<i2"), [0, 0, 32767, 0, -32768, -32768, 16384, 8192, 32767, -32768])
+        np.testing.assert_array_equal(
+            np.fromfile(self.name + sigmf.DATA, "<i2"), [0, 0, 32767, 0, -32768, -32768, 16384, 8192, 32767, -32768]
+        )
         self.record(samples, "cu8")
-        np.testing.assert_array_equal(np.fromfile(self.name + sigmf.DATA, "u1"), [128, 128, 255, 128, 0, 0, 191, 159, 255, 0])
+        np.testing.assert_array_equal(
+            np.fromfile(self.name + sigmf.DATA, "u1"), [128, 128, 255, 128, 0, 0, 191, 159, 255, 0]
+        )
         self.record(samples, "cf32_le")
-        np.testing.assert_array_equal(np.fromfile(self.name + sigmf.DATA, "<f4"), [0, 0, 1, 0, -1, -1, 0.5, 0.25, 3, -3])
+        np.testing.assert_array_equal(
+            np.fromfile(self.name + sigmf.DATA, "<f4"), [0, 0, 1, 0, -1, -1, 0.5, 0.25, 3, -3]
+        )
 
     def test_metadata_are_sigmf(self):
-        self.record(np.zeros(10), "cu8", 2.4e6, 433.9e6, {"modulation": "qpsk", "samples_per_symbol": 4, "snr_db": None})
+        self.record(
+            np.zeros(10), "cu8", 2.4e6, 433.9e6, {"modulation": "qpsk", "samples_per_symbol": 4, "snr_db": None}
+        )
         with open(self.name + sigmf.META) as f:
             meta = json.load(f)
-        self.assertEqual({k: meta["global"][k] for k in ("core:datatype", "core:sample_rate", "core:version")},
-                         {"core:datatype": "cu8", "core:sample_rate": 2.4e6, "core:version": "1.0.0"})
+        self.assertEqual(
+            {k: meta["global"][k] for k in ("core:datatype", "core:sample_rate", "core:version")},
+            {"core:datatype": "cu8", "core:sample_rate": 2.4e6, "core:version": "1.0.0"},
+        )
         self.assertEqual(meta["captures"][0]["core:frequency"], 433.9e6)
         self.assertEqual(meta["global"]["core:extensions"][0]["name"], "srec")
         told = sigmf.Recording(self.name)
-        self.assertEqual((told.rate, told.frequency, told.n_samples, told.srec), (2.4e6, 433.9e6, 10, {"modulation": "qpsk", "samples_per_symbol": 4}))
+        self.assertEqual(
+            (told.rate, told.frequency, told.n_samples, told.srec),
+            (2.4e6, 433.9e6, 10, {"modulation": "qpsk", "samples_per_symbol": 4}),
+        )
 
     def test_repeat_starts_over(self):
         samples = np.arange(100) / 100
@@ -95,14 +111,17 @@ class qa_recording(BlockCase):
     def test_bad_recordings_are_refused_in_one_line(self):
         self.assert_refused(["No such file"], srec.recording_source, self.name)
         self.record(np.ones(10))
-        for change, word in ((lambda m: m.pop("global"), "global"), (lambda m: m["global"].pop("core:datatype"), "datatype"),
-                             (lambda m: m["global"].update({"core:datatype": ["cu8"]}), "datatype"),
-                             (lambda m: m["global"].update({"core:sample_rate": float("nan")}), "core:sample_rate"),
-                             (lambda m: m["global"].update({"core:sample_rate": True}), "core:sample_rate"),
-                             (lambda m: m["global"].update({"srec:rolloff": "x"}), "srec:rolloff"),
-                             (lambda m: m["captures"].append(1), "captures"),
-                             (lambda m: m["captures"][0].update({"core:header_bytes": 4}), "header bytes"),
-                             (lambda m: m["captures"][0].update({"core:frequency": "high"}), "core:frequency")):
+        for change, word in (
+            (lambda m: m.pop("global"), "global"),
+            (lambda m: m["global"].pop("core:datatype"), "datatype"),
+            (lambda m: m["global"].update({"core:datatype": ["cu8"]}), "datatype"),
+            (lambda m: m["global"].update({"core:sample_rate": float("nan")}), "core:sample_rate"),
+            (lambda m: m["global"].update({"core:sample_rate": True}), "core:sample_rate"),
+            (lambda m: m["global"].update({"srec:rolloff": "x"}), "srec:rolloff"),
+            (lambda m: m["captures"].append(1), "captures"),
+            (lambda m: m["captures"][0].update({"core:header_bytes": 4}), "header bytes"),
+            (lambda m: m["captures"][0].update({"core:frequency": "high"}), "core:frequency"),
+        ):
             self.record(np.ones(10))
             self.meta(change)
             self.assert_refused([word], srec.recording_source, self.name)
@@ -123,7 +142,10 @@ class qa_recording(BlockCase):
         wait_for(lambda: os.path.exists(part) and os.path.getsize(part), "the recording")
         top.stop()
         top.wait()
-        self.assertEqual(sorted(os.listdir(self.temp.name)), [f"take{n}.sigmf-{kind}" for n in ("", "2") for kind in ("data", "meta")])
+        self.assertEqual(
+            sorted(os.listdir(self.temp.name)),
+            [f"take{n}.sigmf-{kind}" for n in ("", "2") for kind in ("data", "meta")],
+        )
 
     def test_a_recording_that_cannot_be_made_ends_the_flowgraph(self):
         watch, folder = srec.fault_watch(), os.path.join(self.temp.name, "gone")
@@ -133,7 +155,7 @@ class qa_recording(BlockCase):
         self.tb.connect(blocks.vector_source_c(np.ones(10), True), sink)
         self.tb.start()
         self.assert_ends_by_itself(self.tb)
-        (_, what), = watch.faults()
+        ((_, what),) = watch.faults()
         self.assertIn("gone", what)
 
     def test_bad_parameters_of_the_sink_are_refused(self):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, the secret order, packet numbers, sessions, clear text."""
+"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, the secret order, packet numbers,
+sessions, clear text."""
 import os
 import tempfile
 
@@ -22,7 +23,11 @@ class qa_scrambler(BlockCase):
     def test_adds_the_known_keystream_modulo_256_in_the_known_order(self):
         (out,), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN)])
         np.testing.assert_array_equal(data_of(out), added(PLAIN))
-        self.assertGreater(np.count_nonzero(PLAIN.astype(int) + keystream(1, SESSION, 0, 300) > 255), 50, "the sum must wrap for this to prove anything")
+        self.assertGreater(
+            np.count_nonzero(PLAIN.astype(int) + keystream(1, SESSION, 0, 300) > 255),
+            50,
+            "the sum must wrap for this to prove anything",
+        )
 
     def test_second_packet_has_the_next_number_its_own_keystream_and_order(self):
         (first, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])] * 2)
@@ -33,15 +38,22 @@ class qa_scrambler(BlockCase):
     def test_another_key_gives_unrelated_bytes(self):
         (out,), _ = self.through(srec.scrambler(OTHER_KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])])
         np.testing.assert_array_equal(data_of(out), added(PLAIN[:64], seed=2))
-        self.assertLess(np.count_nonzero(data_of(out) == added(PLAIN[:64])), 8, "64 bytes agree by chance in 0.25 places")
+        self.assertLess(
+            np.count_nonzero(data_of(out) == added(PLAIN[:64])), 8, "64 bytes agree by chance in 0.25 places"
+        )
 
     def test_key_file_hex_digits_and_seed_name_the_same_key(self):
-        key = bytes.fromhex("afbc1c053c2f278e3cbd4409c1c094f184aa459dd2f7fca96d6077730ab9ffe3")  # "master 1" of the known answers
+        key = bytes.fromhex(
+            "afbc1c053c2f278e3cbd4409c1c094f184aa459dd2f7fca96d6077730ab9ffe3"
+        )  # "master 1" of the known answers
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "key")
             with open(path, "wb") as file:
                 file.write(key)
-            results = [data_of(self.through(srec.scrambler(k, True, SESSION), [pdu({}, PLAIN)])[0][0]) for k in (KEY, key.hex(), path)]
+            results = [
+                data_of(self.through(srec.scrambler(k, True, SESSION), [pdu({}, PLAIN)])[0][0])
+                for k in (KEY, key.hex(), path)
+            ]
         np.testing.assert_array_equal(results[0], results[1])
         np.testing.assert_array_equal(results[0], results[2])
 
@@ -91,7 +103,9 @@ class qa_scrambler(BlockCase):
         self.assertEqual(srec.scrambler(KEY, True, 2**64 - 1).session(), 2**64 - 1)
 
     def test_slice_without_bytes_passes_without_bytes(self):
-        (out, second), _ = self.through(srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, np.zeros(0, np.uint8)), pdu({}, PLAIN[:64])])
+        (out, second), _ = self.through(
+            srec.scrambler(KEY, True, SESSION, "add"), [pdu({}, np.zeros(0, np.uint8)), pdu({}, PLAIN[:64])]
+        )
         self.assertEqual(data_of(out).size, 0)
         np.testing.assert_array_equal(data_of(second), added(PLAIN[:64], packet=1))
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block semantic_decoder: pictures out of estimates, lost slices, when a picture is given out, queue and policy, bad input."""
+"""The block semantic_decoder: pictures out of estimates, lost slices, when a picture is given out, queue and policy,
+bad input."""
 import math
 import resource
 import time
@@ -8,8 +9,26 @@ import time
 import numpy as np
 from gnuradio import gr, gr_unittest, srec
 
-from qa_common import (BAD_SLICE_KEYS, END, HANG, LADDER, MODEL_ID, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture,
-                       post, stops, wait_for, with_meta)
+from qa_common import (
+    BAD_SLICE_KEYS,
+    END,
+    HANG,
+    LADDER,
+    MODEL_ID,
+    NOT_A_PDU,
+    BlockCase,
+    Collector,
+    captured_log,
+    data_of,
+    is_end,
+    meta_of,
+    pdu,
+    picture,
+    post,
+    stops,
+    wait_for,
+    with_meta,
+)
 
 LEVELS = 16
 
@@ -18,14 +37,31 @@ def estimate(msg, session=1, noise=0.0, seed=0):
     """Estimate PDU of a slice of the encoder: its bytes as features, plus noise"""
     feature = (data_of(msg).astype(float) - 128) / LEVELS
     mean = feature + noise * np.random.default_rng(seed).normal(size=feature.size)
-    return pdu({**meta_of(msg), "session": session}, np.concatenate([mean, np.full(feature.size, noise)]).astype(np.float32))
+    return pdu(
+        {**meta_of(msg), "session": session}, np.concatenate([mean, np.full(feature.size, noise)]).astype(np.float32)
+    )
 
 
 def one_patch_of(side, number):
-    """Estimate PDU of one of the slices of a large picture, each of which has one patch: all that its sender ever sends"""
+    """Estimate PDU of one of the slices of a large picture, each of which has one patch: all that its sender ever
+    sends"""
     cols = math.ceil(side / 64) * 4
-    return pdu({"model": MODEL_ID, "session": 1, "packet": 100, "picture": number, "width": side, "height": side, "channels": 3, "format": 0,
-                "slice": 0, "slices": cols * cols, "rate_map": np.zeros(1)}, np.zeros(2 * LADDER[0], np.float32))
+    return pdu(
+        {
+            "model": MODEL_ID,
+            "session": 1,
+            "packet": 100,
+            "picture": number,
+            "width": side,
+            "height": side,
+            "channels": 3,
+            "format": 0,
+            "slice": 0,
+            "slices": cols * cols,
+            "rate_map": np.zeros(1),
+        },
+        np.zeros(2 * LADDER[0], np.float32),
+    )
 
 
 class qa_semantic_decoder(BlockCase):
@@ -35,13 +71,17 @@ class qa_semantic_decoder(BlockCase):
         case = cls()
         small, cls.small = picture()
         large, cls.large = picture(7, 128, 128)
-        cls.one, cls.two = case.through(srec.semantic_encoder(threads=1, eta=0.5, max_queue=8), [small, with_meta(small, picture=1)], "pdus")[0]
+        cls.one, cls.two = case.through(
+            srec.semantic_encoder(threads=1, eta=0.5, max_queue=8), [small, with_meta(small, picture=1)], "pdus"
+        )[0]
         cls.many = case.through(srec.semantic_encoder(threads=1, eta=0.5, frame_bytes=2000), [large], "pdus")[0]
         assert len(cls.many) >= 3
 
     def decode(self, messages, block=None, **parameters):
         """-> (pictures, infos)"""
-        return self.through(block or srec.semantic_decoder(**{"threads": 1, "timeout": HANG, **parameters}), messages, "in", "pdus")
+        return self.through(
+            block or srec.semantic_decoder(**{"threads": 1, "timeout": HANG, **parameters}), messages, "in", "pdus"
+        )
 
     @staticmethod
     def pixels(msg):
@@ -93,7 +133,10 @@ class qa_semantic_decoder(BlockCase):
         (whole,), _ = self.decode([estimate(m) for m in self.many])
         (holed,), _ = self.decode([estimate(m) for m in self.many[1:]])
         m = meta_of(holed)
-        self.assertEqual((np.sum(m["deviation"] == 1), np.sum(m["deviation"] == 0)), (m["patches_lost"], m["patches"] - m["patches_lost"]))
+        self.assertEqual(
+            (np.sum(m["deviation"] == 1), np.sum(m["deviation"] == 0)),
+            (m["patches_lost"], m["patches"] - m["patches_lost"]),
+        )
         self.assertEqual((m["slices_lost"], m["patches_lost"]), (1, meta_of(self.many[0])["rate_map"].size))
         psnr = srec.psnr(self.pixels(holed), self.large)
         self.assertLess(psnr, srec.psnr(self.pixels(whole), self.large))
@@ -118,7 +161,10 @@ class qa_semantic_decoder(BlockCase):
             resource.setrlimit(resource.RLIMIT_AS, before)
         self.assertIn("no memory for the pixels", log.text)
         self.assertEqual([meta_of(m)["picture"] for m in out.messages()], [0, 2])
-        self.assertEqual([(i["event"], i["picture"]) for i in map(meta_of, info.messages())], [("picture", 0), ("dropped", 1), ("picture", 2)])
+        self.assertEqual(
+            [(i["event"], i["picture"]) for i in map(meta_of, info.messages())],
+            [("picture", 0), ("dropped", 1), ("picture", 2)],
+        )
 
     def test_deviations_after_hard_decisions_are_not_known(self):
         (soft,), _ = self.decode([estimate(m) for m in self.many])
@@ -144,7 +190,10 @@ class qa_semantic_decoder(BlockCase):
 
     def slices_of(self, session=1, number=7, first_packet=0):
         """Estimates of the picture of several slices, with packet numbers"""
-        return [with_meta(estimate(m, session=session), picture=number, packet=first_packet + n) for n, m in enumerate(self.many)]
+        return [
+            with_meta(estimate(m, session=session), picture=number, packet=first_packet + n)
+            for n, m in enumerate(self.many)
+        ]
 
     def test_stations_that_take_turns_get_whole_pictures(self):
         n = len(self.many)
@@ -185,15 +234,20 @@ class qa_semantic_decoder(BlockCase):
             self.tb = gr.top_block()
             info = Collector(self.tb, block, "info")
             self.tb.start()
-            post(block, "in", *first[:-1], *second[:reorder - 1], NOT_A_PDU[0], second[reorder - 1])
+            post(block, "in", *first[:-1], *second[: reorder - 1], NOT_A_PDU[0], second[reorder - 1])
             wait_for(lambda: len(info) == 2, "the drop and the incomplete picture")
-            self.assertEqual([(i["event"], i.get("reason")) for i in map(meta_of, info.messages())], [("dropped", None), ("picture", "later")])
+            self.assertEqual(
+                [(i["event"], i.get("reason")) for i in map(meta_of, info.messages())],
+                [("dropped", None), ("picture", "later")],
+            )
             self.assertTrue(stops(self.tb))
 
     def test_beyond_max_pictures_the_one_without_a_packet_for_longest_is_delivered(self):
         one, two, three = (self.slices_of(session) for session in (1, 2, 3))
         got, _ = self.delivered([one[0], two[0], one[1], three[0], *one[2:]], max_pictures=2)
-        self.assertEqual(got, [(2, 7, len(self.many) - 1, "room"), (1, 7, 0, "complete"), (3, 7, len(self.many) - 1, "end")])
+        self.assertEqual(
+            got, [(2, 7, len(self.many) - 1, "room"), (1, 7, 0, "complete"), (3, 7, len(self.many) - 1, "end")]
+        )
 
     def test_a_source_that_restarts_its_numbers_is_not_late(self):
         n = len(self.many)
@@ -248,8 +302,11 @@ class qa_semantic_decoder(BlockCase):
         self.assertGreater(time.monotonic() - start, 0.6)
         post(block, "in", with_meta(estimate(self.many[0]), picture=8))
         wait_for(lambda: meta_of(out.messages()[-1])["picture"] == 8, "the next picture")
-        self.assertEqual([(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out.messages()],
-                         [(7, len(self.many) - 1), (8, len(self.many) - 1)], "each once")
+        self.assertEqual(
+            [(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out.messages()],
+            [(7, len(self.many) - 1), (8, len(self.many) - 1)],
+            "each once",
+        )
 
     def test_bad_first_slice_begins_no_picture(self):
         block = srec.semantic_decoder(threads=1, timeout=0.3)
@@ -264,8 +321,12 @@ class qa_semantic_decoder(BlockCase):
 
     def test_bad_slice_does_not_end_the_picture_being_collected(self):
         good = [estimate(m) for m in self.many]
-        bad = [pdu({**meta_of(good[0]), "picture": 8}, np.zeros(3, np.float32)), with_meta(good[0], picture=8, model=MODEL_ID ^ 1),
-               pdu({**meta_of(good[0]), "picture": 8}, np.zeros(4, np.float32)), with_meta(good[0], channels=1)]
+        bad = [
+            pdu({**meta_of(good[0]), "picture": 8}, np.zeros(3, np.float32)),
+            with_meta(good[0], picture=8, model=MODEL_ID ^ 1),
+            pdu({**meta_of(good[0]), "picture": 8}, np.zeros(4, np.float32)),
+            with_meta(good[0], channels=1),
+        ]
         out, info = self.decode([good[0], *bad, *good[1:]])
         self.assertEqual([(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out], [(7, 0)])
         self.assertEqual(info[-1]["dropped"], 4)
@@ -273,21 +334,38 @@ class qa_semantic_decoder(BlockCase):
     def test_bad_messages_are_dropped_counted_and_warned_of_once_per_kind(self):
         good = estimate(self.one)
         data = data_of(good).astype(np.float32)
-        no_slice = [*NOT_A_PDU, *(with_meta(good, **change) for change in BAD_SLICE_KEYS), pdu(meta_of(good), np.zeros(8, np.uint8))]
-        others = [pdu(meta_of(good), data[:0]), pdu(meta_of(good), data[:-1]), pdu(meta_of(good), data[:-2]), with_meta(good, model=MODEL_ID ^ 1),
-                  with_meta(good, width=128), with_meta(good, rate_map=np.full(16, 200)), with_meta(good, rate_map=np.zeros(0)), with_meta(good, slices=17)]
+        no_slice = [
+            *NOT_A_PDU,
+            *(with_meta(good, **change) for change in BAD_SLICE_KEYS),
+            pdu(meta_of(good), np.zeros(8, np.uint8)),
+        ]
+        others = [
+            pdu(meta_of(good), data[:0]),
+            pdu(meta_of(good), data[:-1]),
+            pdu(meta_of(good), data[:-2]),
+            with_meta(good, model=MODEL_ID ^ 1),
+            with_meta(good, width=128),
+            with_meta(good, rate_map=np.full(16, 200)),
+            with_meta(good, rate_map=np.zeros(0)),
+            with_meta(good, slices=17),
+        ]
         bad = no_slice + others
         with captured_log() as log:
             out, info = self.decode([*bad, good])
         self.assertEqual([meta_of(m)["slices_lost"] for m in out], [0])
-        self.assertEqual([(i["event"], i["dropped"]) for i in info[:len(bad)]], [("dropped", n + 1) for n in range(len(bad))])
+        self.assertEqual(
+            [(i["event"], i["dropped"]) for i in info[: len(bad)]], [("dropped", n + 1) for n in range(len(bad))]
+        )
         for kind in ("not an estimate PDU", "do not fit", "another model"):
             self.assertEqual(log.count(kind), 1, log.text)
         self.assertEqual(log.count("dropped"), 3, log.text)
 
     def test_estimates_that_are_not_finite_crash_nothing(self):
         good = estimate(self.one)
-        bad = [pdu({**meta_of(good), "picture": n}, np.full(data_of(good).size, value, np.float32)) for n, value in enumerate((np.nan, np.inf, 1e30))]
+        bad = [
+            pdu({**meta_of(good), "picture": n}, np.full(data_of(good).size, value, np.float32))
+            for n, value in enumerate((np.nan, np.inf, 1e30))
+        ]
         out, _ = self.decode([*bad, with_meta(good, picture=3)])
         self.assertEqual(len(out), 4)
         self.assertGreater(srec.psnr(self.pixels(out[-1]), self.small), 28, "the next picture is unharmed")
@@ -295,7 +373,9 @@ class qa_semantic_decoder(BlockCase):
     def queue_up(self, policy, max_queue):
         """Ten pictures and the end mark wait before the block's first turn. -> numbers decoded, last info"""
         block = srec.semantic_decoder(threads=1, max_queue=max_queue, policy=policy)
-        numbers, info, log = self.queued(block, [with_meta(estimate(self.one), picture=n) for n in range(10)], "in", "pdus")
+        numbers, info, log = self.queued(
+            block, [with_meta(estimate(self.one), picture=n) for n in range(10)], "in", "pdus"
+        )
         self.assertEqual(log.count("dropped"), 1, log.text)
         return numbers, info
 
@@ -305,7 +385,8 @@ class qa_semantic_decoder(BlockCase):
             self.assertEqual((got, info["dropped"]), (numbers, 8))
 
     def step_by_step(self, block, slices):
-        """Each slice is sent once the picture so far that the one before made is there. -> (pictures so far, picture)"""
+        """Each slice is sent once the picture so far that the one before made is there. -> (pictures so far,
+        picture)"""
         out, progress = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "progress")
         self.tb.start()
         for n, msg in enumerate(slices):
@@ -316,13 +397,18 @@ class qa_semantic_decoder(BlockCase):
         return progress.messages(), out.messages()[0]
 
     def test_the_picture_so_far_grows_slice_by_slice(self):
-        progress, whole = self.step_by_step(srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6), [estimate(m, session=3) for m in self.many])
+        progress, whole = self.step_by_step(
+            srec.semantic_decoder(threads=1, timeout=HANG, progress=1e-6), [estimate(m, session=3) for m in self.many]
+        )
         metas = [meta_of(m) for m in progress]
         self.assertEqual([m["slices_lost"] for m in metas], list(range(len(self.many) - 1, 0, -1)))
         self.assertTrue(all(m["partial"] is True and (m["picture"], m["session"]) == (7, 3) for m in metas))
         there = np.cumsum([meta_of(m)["rate_map"].size for m in self.many])
         self.assertEqual([m["patches"] - m["patches_lost"] for m in metas], list(there[:-1]))
-        self.assertEqual((meta_of(whole).get("partial"), meta_of(whole)["partials"], meta_of(whole)["slices_lost"]), (None, len(metas), 0))
+        self.assertEqual(
+            (meta_of(whole).get("partial"), meta_of(whole)["partials"], meta_of(whole)["slices_lost"]),
+            (None, len(metas), 0),
+        )
         (plain,), _ = self.decode([estimate(m, session=3) for m in self.many])
         np.testing.assert_array_equal(data_of(whole), data_of(plain), "pictures so far leave the whole one alone")
         (holed,), _ = self.decode([estimate(self.many[0])])
@@ -362,7 +448,9 @@ class qa_semantic_decoder(BlockCase):
     def test_pictures_so_far_are_left_out_while_slices_wait(self):
         block = srec.semantic_decoder(threads=1, progress=1e-6)
         out, progress = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "progress")
-        post(block, "in", *[estimate(m) for m in self.many], *[with_meta(estimate(m), picture=8) for m in self.many], END)
+        post(
+            block, "in", *[estimate(m) for m in self.many], *[with_meta(estimate(m), picture=8) for m in self.many], END
+        )
         self.tb.start()
         wait_for(lambda: len(out) == 3, "both pictures and the end mark")
         progress.flush()
@@ -416,7 +504,9 @@ class qa_semantic_decoder(BlockCase):
         post(block, "in", *[with_meta(m, picture=n) for n in range(300) for m in slices])
         wait_for(lambda: len(info), "the first picture")
         self.assertTrue(stops(self.tb))
-        self.assertLess(sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not decoded first")
+        self.assertLess(
+            sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not decoded first"
+        )
 
 
 if __name__ == "__main__":

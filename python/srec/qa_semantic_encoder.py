@@ -7,8 +7,25 @@ import tempfile
 import numpy as np
 from gnuradio import gr_unittest, srec
 
-from qa_common import (KEY, LADDER, MODEL, MODEL_ID, MODULATIONS, NOT_A_PDU, BlockCase, Collector, captured_log, data_of, meta_of, pdu, picture,
-                       post, stops, wait_for, with_meta)
+from qa_common import (
+    KEY,
+    LADDER,
+    MODEL,
+    MODEL_ID,
+    MODULATIONS,
+    NOT_A_PDU,
+    BlockCase,
+    Collector,
+    captured_log,
+    data_of,
+    meta_of,
+    pdu,
+    picture,
+    post,
+    stops,
+    wait_for,
+    with_meta,
+)
 
 
 class qa_semantic_encoder(BlockCase):
@@ -19,9 +36,16 @@ class qa_semantic_encoder(BlockCase):
         """Slices 0 .. n-1, all patches of the padded picture, as many bytes as the rate map says"""
         metas = [meta_of(m) for m in slices]
         self.assertEqual([m["slice"] for m in metas], list(range(len(slices))))
-        self.assertEqual(sum(m["rate_map"].size for m in metas), 16 * math.ceil(width / 64) * math.ceil(height / 64), "16x16 patches, padded to 64")
+        self.assertEqual(
+            sum(m["rate_map"].size for m in metas),
+            16 * math.ceil(width / 64) * math.ceil(height / 64),
+            "16x16 patches, padded to 64",
+        )
         for msg, m in zip(slices, metas):
-            self.assertEqual((m["slices"], m["width"], m["height"], m["channels"], m["model"]), (len(slices), width, height, channels, MODEL_ID))
+            self.assertEqual(
+                (m["slices"], m["width"], m["height"], m["channels"], m["model"]),
+                (len(slices), width, height, channels, MODEL_ID),
+            )
             self.assertEqual(data_of(msg).size, sum(LADDER[step] for step in m["rate_map"]))
 
     def test_slices_cover_pictures_of_any_size(self):
@@ -41,7 +65,9 @@ class qa_semantic_encoder(BlockCase):
     def test_number_of_features_is_eta_times_the_entropy(self):
         for eta in (0.1, 0.2, 0.4):
             _, (info, _) = self.encode([picture(0, 128, 128)[0]], eta=eta)
-            self.assertAlmostEqual(info["n_features"] / (eta * info["entropy_bits"]), 1.0, delta=0.2, msg="up to the steps of the ladder")
+            self.assertAlmostEqual(
+                info["n_features"] / (eta * info["entropy_bits"]), 1.0, delta=0.2, msg="up to the steps of the ladder"
+            )
             self.assertAlmostEqual(info["eta"], eta, places=6)
 
     def test_set_eta_works_at_run_time(self):
@@ -58,7 +84,9 @@ class qa_semantic_encoder(BlockCase):
     def test_frames_keep_to_frame_bytes_with_no_slice_to_spare(self):
         for modulation in ("qpsk", "64qam", "256qam"):
             for frame_bytes in (3200, 8000):
-                slices, info = self.encode([picture(0, 128, 128)[0]], eta=2.0, modulation=modulation, frame_bytes=frame_bytes)
+                slices, info = self.encode(
+                    [picture(0, 128, 128)[0]], eta=2.0, modulation=modulation, frame_bytes=frame_bytes
+                )
                 self.assert_covers(slices, 128, 128, 3)
                 numbered = self.through(srec.scrambler(KEY), slices)[0]
                 sizes = [data_of(m).size for m in self.through(srec.packet_encoder(KEY, modulation), numbered)[0]]
@@ -72,9 +100,13 @@ class qa_semantic_encoder(BlockCase):
                 srec.semantic_encoder(modulation=modulation, frame_bytes=1)
             least = int(str(caught.exception).split("must be ")[1].split(" ..")[0])
             for width, height in ((64, 64), (192, 128)):
-                slices, _ = self.encode([picture(0, width, height)[0]], eta=10.0, modulation=modulation, frame_bytes=least)
+                slices, _ = self.encode(
+                    [picture(0, width, height)[0]], eta=10.0, modulation=modulation, frame_bytes=least
+                )
                 self.assert_covers(slices, width, height, 3)
-            self.assert_refused(["frame_bytes", str(least)], srec.semantic_encoder, modulation=modulation, frame_bytes=least - 1)
+            self.assert_refused(
+                ["frame_bytes", str(least)], srec.semantic_encoder, modulation=modulation, frame_bytes=least - 1
+            )
 
     def test_modulation_decides_the_feature_format(self):
         for modulation in MODULATIONS:
@@ -110,24 +142,35 @@ class qa_semantic_encoder(BlockCase):
         good, array = picture()
         flat = array.ravel()
         no_pdu = [*NOT_A_PDU, pdu(meta_of(good), np.zeros(4, np.float32))]
-        no_fit = [pdu(meta_of(good), flat[:0]), pdu(meta_of(good), flat[:-1]), with_meta(good, width=None), with_meta(good, height=65),
-                  with_meta(good, width="64"),
-                  with_meta(good, width=2**32 + 64), with_meta(good, channels=259), with_meta(good, width=0), with_meta(good, channels=0),
-                  pdu({"width": 65536, "height": 1, "channels": 1}, np.zeros(65536, np.uint8)), pdu({"width": 64, "height": 64, "channels": 2},
-                                                                                                    np.zeros(8192, np.uint8)),
-                  with_meta(good, picture=2**32)]
+        no_fit = [
+            pdu(meta_of(good), flat[:0]),
+            pdu(meta_of(good), flat[:-1]),
+            with_meta(good, width=None),
+            with_meta(good, height=65),
+            with_meta(good, width="64"),
+            with_meta(good, width=2**32 + 64),
+            with_meta(good, channels=259),
+            with_meta(good, width=0),
+            with_meta(good, channels=0),
+            pdu({"width": 65536, "height": 1, "channels": 1}, np.zeros(65536, np.uint8)),
+            pdu({"width": 64, "height": 64, "channels": 2}, np.zeros(8192, np.uint8)),
+            with_meta(good, picture=2**32),
+        ]
         bad = no_pdu + no_fit
         with captured_log() as log:
             slices, info = self.encode([*bad, good], max_queue=100)
         self.assertEqual(len(slices), 1)
-        self.assertEqual([(i["event"], i["dropped"]) for i in info[:len(bad)]], [("dropped", n + 1) for n in range(len(bad))])
+        self.assertEqual(
+            [(i["event"], i["dropped"]) for i in info[: len(bad)]], [("dropped", n + 1) for n in range(len(bad))]
+        )
         self.assertEqual(info[-1]["dropped"], len(bad))
         self.assertLessEqual(log.count("dropped"), 4, log.text)
         self.assertEqual(log.count("not a picture PDU"), 1, log.text)
         self.assertEqual(log.count("do not fit the vector"), 1, log.text)
 
     def queue_up(self, policy, pictures, max_queue):
-        """All pictures and the end mark wait before the block's first turn. -> numbers of the pictures encoded, last info"""
+        """All pictures and the end mark wait before the block's first turn. -> numbers of the pictures encoded, last
+        info"""
         block = srec.semantic_encoder(threads=1, max_queue=max_queue, policy=policy)
         numbers, info, log = self.queued(block, [picture(n)[0] for n in range(pictures)], "pdus", "out")
         self.assertEqual(log.count("dropped"), int(pictures > max_queue), log.text)
@@ -174,7 +217,9 @@ class qa_semantic_encoder(BlockCase):
         post(block, "pdus", *[big] * 300)
         wait_for(lambda: len(info), "the first picture")
         self.assertTrue(stops(self.tb))
-        self.assertLess(sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not encoded first")
+        self.assertLess(
+            sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not encoded first"
+        )
 
 
 if __name__ == "__main__":

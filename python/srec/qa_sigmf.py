@@ -39,8 +39,14 @@ class qa_sigmf(unittest.TestCase):
         return {"global": {**GOOD, **{key.replace("_", ":", 1): value for key, value in changes.items()}}}
 
     def test_numbers_too_large_for_anything_are_refused(self):
-        for key in ("core_sample_rate", "core_num_channels", "srec_samples_per_symbol", "srec_seed", "srec_eta",
-                    "srec_symbol_rate"):
+        for key in (
+            "core_sample_rate",
+            "core_num_channels",
+            "srec_samples_per_symbol",
+            "srec_seed",
+            "srec_eta",
+            "srec_symbol_rate",
+        ):
             for value in (HUGE, -HUGE):
                 self.refused(self.top(**{key: value}), key.replace("_", ":", 1), "more than 64 bits")
         self.refused({**self.top(), "captures": [{"core:frequency": HUGE}]}, "core:frequency")
@@ -87,8 +93,9 @@ class qa_sigmf(unittest.TestCase):
         self.assertGreater(good, 30)
 
     def test_metadata_are_written_whole_or_not_at_all(self):
-        sigmf.write_meta(self.path, "ci16_le", 1e6, 1e9, {"modulation": "qpsk", "eta": float("nan")},
-                         description="b\udce4")
+        sigmf.write_meta(
+            self.path, "ci16_le", 1e6, 1e9, {"modulation": "qpsk", "eta": float("nan")}, description="b\udce4"
+        )
         self.assertEqual(sorted(os.listdir(os.path.dirname(self.path))), ["take.sigmf-data", "take.sigmf-meta"])
         with open(self.path + sigmf.META, encoding="utf-8") as f:
             self.assertEqual(json.load(f)["global"]["core:description"], r"b\xe4")

@@ -27,7 +27,12 @@ class trickle(gr.sync_block):
 
     def __init__(self, items, tags_at, ends, reached):
         gr.sync_block.__init__(self, "trickle", None, [np.complex64])
-        self.items, self.tags_at, self.ends, self.reached = np.asarray(items, np.complex64), tags_at, [*ends, len(items)], reached
+        self.items, self.tags_at, self.ends, self.reached = (
+            np.asarray(items, np.complex64),
+            tags_at,
+            [*ends, len(items)],
+            reached,
+        )
         self.at = 0
 
     def work(self, _, output_items):
@@ -35,7 +40,7 @@ class trickle(gr.sync_block):
             return -1
         wait_for(lambda: self.reached() >= self.at, "the arrival of a piece")
         end = min(next(e for e in self.ends if e > self.at), self.at + len(output_items[0]))
-        output_items[0][:end - self.at] = self.items[self.at:end]
+        output_items[0][: end - self.at] = self.items[self.at : end]
         for offset in self.tags_at:
             if self.at <= offset < end:
                 self.add_item_tag(0, offset, pmt.intern("packet_len"), pmt.from_long(2000))
@@ -50,7 +55,9 @@ class qa_soft_demapper(BlockCase):
         sink = blocks.vector_sink_f()
         source = blocks.vector_source_c(list(map(complex, symbols)), False, 1, list(tags))
         if cuts:
-            source = trickle(symbols, [t.offset for t in tags], cuts, lambda: sink.nitems_read(0) // srec.bits_per_symbol(modulation))
+            source = trickle(
+                symbols, [t.offset for t in tags], cuts, lambda: sink.nitems_read(0) // srec.bits_per_symbol(modulation)
+            )
         tb.connect(source, block, sink)
         if gain is not None:
             tb.connect(blocks.vector_source_c(list(map(complex, gain)), False, 1, list(gain_tags)), (block, 1))
@@ -64,7 +71,9 @@ class qa_soft_demapper(BlockCase):
         self.assertEqual(got.shape, expected.shape)
         small = np.abs(expected) < 60
         np.testing.assert_allclose(got[small], expected[small], rtol=1e-3, atol=2e-3, err_msg=label)
-        self.assertTrue((np.sign(got[~small]) == np.sign(expected[~small])).all() and (np.abs(got[~small]) > 59).all(), label)
+        self.assertTrue(
+            (np.sign(got[~small]) == np.sign(expected[~small])).all() and (np.abs(got[~small]) > 59).all(), label
+        )
 
     def test_llrs_are_exact_for_every_modulation(self):
         rng = np.random.default_rng(4)
@@ -73,7 +82,9 @@ class qa_soft_demapper(BlockCase):
                 n0 = 10 ** (-snr_db / 10)
                 symbols = modulate(modulation, rng.integers(0, 256, 300))
                 symbols = (symbols + noise(rng, symbols.size, n0)).astype(np.complex64)
-                self.assert_llrs(self.demap(modulation, symbols, snr_db), llrs(modulation, symbols, n0), f"{modulation} {snr_db} dB")
+                self.assert_llrs(
+                    self.demap(modulation, symbols, snr_db), llrs(modulation, symbols, n0), f"{modulation} {snr_db} dB"
+                )
 
     def test_pam256_gives_amplitude_and_noise_variance(self):
         symbols = modulate("pam256", np.arange(256))
@@ -97,7 +108,12 @@ class qa_soft_demapper(BlockCase):
             for low, high in ((0, 1), (1, 2), (2, 3), (3, 5)):
                 some = (np.abs(soft) >= low) & (np.abs(soft) < high)
                 expected = np.mean(1 / (1 + np.exp(np.abs(soft[some]))))
-                self.assertAlmostEqual(np.mean(wrong[some]), expected, delta=5 * math.sqrt(expected / some.sum()), msg=f"{modulation}, |LLR| {low}..{high}")
+                self.assertAlmostEqual(
+                    np.mean(wrong[some]),
+                    expected,
+                    delta=5 * math.sqrt(expected / some.sum()),
+                    msg=f"{modulation}, |LLR| {low}..{high}",
+                )
 
     def test_gain_input_enters_the_llrs(self):
         rng = np.random.default_rng(7)
@@ -127,8 +143,13 @@ class qa_soft_demapper(BlockCase):
     def test_tags_of_the_gain_do_not_come_a_second_time(self):
         tags = lambda: [length_tag(0), length_tag(150), length_tag(399, "srec_eof")]  # noqa: E731
         for snr_db in (10.0, NAN):
-            self.demap("16qam", np.ones(400), snr_db, np.ones(400), tags=tags(), gain_tags=[*tags(), length_tag(77, "other")])
-            self.assertEqual([(t.offset, pmt.symbol_to_string(t.key)) for t in self.tags], [(0, "packet_len"), (600, "packet_len"), (1596, "srec_eof")])
+            self.demap(
+                "16qam", np.ones(400), snr_db, np.ones(400), tags=tags(), gain_tags=[*tags(), length_tag(77, "other")]
+            )
+            self.assertEqual(
+                [(t.offset, pmt.symbol_to_string(t.key)) for t in self.tags],
+                [(0, "packet_len"), (600, "packet_len"), (1596, "srec_eof")],
+            )
 
     def test_length_tags_move_to_the_first_soft_value_of_the_frame(self):
         for modulation, factor in (("bpsk", 1), ("64qam", 6)):
@@ -151,7 +172,9 @@ class qa_soft_demapper(BlockCase):
             soft = self.demap("qpsk", np.concatenate(parts), NAN, tags=tags, cuts=cuts)
             for k, snr_db in enumerate(levels):
                 tail = slice(1000, 2000)  # whatever the cut, the estimate stands by then
-                got = self.estimated_db("qpsk", parts[k][tail], soft[4000 * k:4000 * (k + 1)].reshape(-1, 2)[tail].ravel())
+                got = self.estimated_db(
+                    "qpsk", parts[k][tail], soft[4000 * k : 4000 * (k + 1)].reshape(-1, 2)[tail].ravel()
+                )
                 self.assertAlmostEqual(got, snr_db, delta=0.7, msg=f"frame {k}, cut at {cuts}")
 
     def test_estimate_holds_however_little_of_the_frame_comes_at_first(self):
@@ -170,7 +193,9 @@ class qa_soft_demapper(BlockCase):
             gain = np.full(x.size, g)
             y = gain * x + noise(rng, x.size, 0.02)
             soft = self.demap("qpsk", y, NAN, gain, tags=[length_tag(0)])
-            self.assertAlmostEqual(self.estimated_db("qpsk", y, soft, gain), -10 * np.log10(0.02), delta=0.7, msg=str(g))
+            self.assertAlmostEqual(
+                self.estimated_db("qpsk", y, soft, gain), -10 * np.log10(0.02), delta=0.7, msg=str(g)
+            )
 
     def test_estimate_ends_with_the_frame_that_its_tag_measures(self):
         rng = np.random.default_rng(11)
@@ -181,7 +206,11 @@ class qa_soft_demapper(BlockCase):
 
     def test_tags_that_never_come_are_missed_in_one_line_where_they_matter(self):
         symbols = np.full(140000, np.sqrt(0.5) * (1 + 1j))
-        for snr_db, key, lines in ((float("nan"), "frame_len", 1), (float("nan"), "packet_len", 0), (10, "frame_len", 0)):
+        for snr_db, key, lines in (
+            (float("nan"), "frame_len", 1),
+            (float("nan"), "packet_len", 0),
+            (10, "frame_len", 0),
+        ):
             with captured_log() as log:
                 self.demap("qpsk", symbols, snr_db, tags=[length_tag(0, key)])
             self.assertEqual(log.count("no tag packet_len"), lines, log.text)
@@ -193,7 +222,9 @@ class qa_soft_demapper(BlockCase):
         for value in (math.inf, NAN, 0.0, -1.0, 1e300, 1e-60):
             told = length_tag(0, "n0")
             told.value = pmt.from_double(value)
-            np.testing.assert_array_equal(self.demap("qpsk", symbols, NAN, tags=[length_tag(0), told]), expected, str(value))
+            np.testing.assert_array_equal(
+                self.demap("qpsk", symbols, NAN, tags=[length_tag(0), told]), expected, str(value)
+            )
 
     def test_empty_stream_gives_an_empty_stream(self):
         self.assertEqual(self.demap("qpsk", [], 10.0).size, 0)
@@ -207,7 +238,11 @@ class qa_soft_demapper(BlockCase):
     def test_stops_promptly_under_endless_input(self):
         for snr_db in (10.0, NAN):
             tb, sink = gr.top_block(), blocks.null_sink(gr.sizeof_float)
-            tb.connect(blocks.vector_source_c([1.0] * 5000, True, 1, [length_tag(0)]), srec.soft_demapper("256qam", snr_db), sink)
+            tb.connect(
+                blocks.vector_source_c([1.0] * 5000, True, 1, [length_tag(0)]),
+                srec.soft_demapper("256qam", snr_db),
+                sink,
+            )
             tb.start()
             wait_for(lambda: sink.nitems_read(0) > 1e5, "the soft values")
             self.assertTrue(stops(tb))

@@ -1,20 +1,41 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue and policy, bad input."""
+"""The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue and policy, bad
+input."""
 import os
 
 import numpy as np
 import pmt
 from gnuradio import gr, gr_unittest, srec
 
-from qa_common import (END, MODEL, NOT_A_PDU, ROOT, BlockCase, Collector, captured_log, data_of, is_end, meta_of, pdu, picture, post, wait_for,
-                       with_meta)
+from qa_common import (
+    END,
+    MODEL,
+    NOT_A_PDU,
+    ROOT,
+    BlockCase,
+    Collector,
+    captured_log,
+    data_of,
+    is_end,
+    meta_of,
+    pdu,
+    picture,
+    post,
+    wait_for,
+    with_meta,
+)
 
 MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
 
 
 def with_deviation(msg, values):
-    return pmt.cons(pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(len(values), [float(v) for v in values])), pmt.cdr(msg))
+    return pmt.cons(
+        pmt.dict_add(
+            pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(len(values), [float(v) for v in values])
+        ),
+        pmt.cdr(msg),
+    )
 
 
 def pixels(msg):
@@ -25,7 +46,9 @@ def pixels(msg):
 class qa_sr_enhancer(BlockCase):
     def enhance(self, messages, scale=1, block=None, **parameters):
         """-> (pictures, infos)"""
-        return self.through(block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "in", "pdus")
+        return self.through(
+            block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "in", "pdus"
+        )
 
     def test_pictures_of_any_size_come_out_scaled_with_their_figures(self):
         for scale in (1, 2):
@@ -33,7 +56,9 @@ class qa_sr_enhancer(BlockCase):
                 msg, array = picture(5, width, height, channels)
                 (out,), info = self.enhance([with_meta(msg, mean_deviation=0.25)], scale)
                 m = meta_of(out)
-                self.assertEqual((m["picture"], m["width"], m["height"], m["channels"]), (5, scale * width, scale * height, channels))
+                self.assertEqual(
+                    (m["picture"], m["width"], m["height"], m["channels"]), (5, scale * width, scale * height, channels)
+                )
                 self.assertEqual((m["scale"], m["enhanced"]), (scale, True))
                 self.assertGreater(m["enhance_s"], 0)
                 self.assertEqual([i["event"] for i in info], ["picture", "eof"])
@@ -60,14 +85,22 @@ class qa_sr_enhancer(BlockCase):
     def test_deviations_are_heard_by_patch_or_for_the_whole_picture(self):
         msg, _ = picture(0, 64, 64)
         patches = with_deviation(msg, [0.75] * 16)
-        sent = [with_meta(msg, mean_deviation=0.75), patches, with_deviation(msg, [0.0] * 16), msg, with_deviation(msg, [-1] * 16)]
+        sent = [
+            with_meta(msg, mean_deviation=0.75),
+            patches,
+            with_deviation(msg, [0.0] * 16),
+            msg,
+            with_deviation(msg, [-1] * 16),
+        ]
         (a, b, c, d, e), _ = self.enhance(sent, max_queue=9)
         np.testing.assert_array_equal(pixels(a), pixels(b))
         self.assertFalse(np.array_equal(pixels(b), pixels(c)))
         np.testing.assert_array_equal(pixels(d), pixels(e), "without a word it is not known")
         self.assertFalse(np.array_equal(pixels(c), pixels(d)))
         self.assertNotIn("deviation", meta_of(b))
-        (f,), _ = self.enhance([with_deviation(with_meta(msg, mean_deviation=0.75), [0.0] * 3)])  # of the wrong number: not heard
+        (f,), _ = self.enhance(
+            [with_deviation(with_meta(msg, mean_deviation=0.75), [0.0] * 3)]
+        )  # of the wrong number: not heard
         np.testing.assert_array_equal(pixels(f), pixels(a))
 
     def test_two_pictures_in_a_row_and_the_flowgraph_again(self):
@@ -81,12 +114,27 @@ class qa_sr_enhancer(BlockCase):
     def test_bad_messages_are_dropped_counted_and_warned_of_once_per_kind(self):
         good, array = picture(3)
         empty = np.zeros(0, np.uint8)
-        changes = ({"width": None}, {"width": 0}, {"width": 63}, {"height": 2**40}, {"channels": 2}, {"channels": 1}, {"width": "wide"})
-        bad = [*NOT_A_PDU, pdu(meta_of(good), np.zeros(8, np.float32)), *(with_meta(good, **c) for c in changes), pdu(meta_of(good), empty)]
+        changes = (
+            {"width": None},
+            {"width": 0},
+            {"width": 63},
+            {"height": 2**40},
+            {"channels": 2},
+            {"channels": 1},
+            {"width": "wide"},
+        )
+        bad = [
+            *NOT_A_PDU,
+            pdu(meta_of(good), np.zeros(8, np.float32)),
+            *(with_meta(good, **c) for c in changes),
+            pdu(meta_of(good), empty),
+        ]
         with captured_log() as log:
             out, info = self.enhance([*bad, good], max_queue=99)
         self.assertEqual([meta_of(m)["picture"] for m in out], [3])
-        self.assertEqual([(i["event"], i["dropped"]) for i in info[:len(bad)]], [("dropped", n + 1) for n in range(len(bad))])
+        self.assertEqual(
+            [(i["event"], i["dropped"]) for i in info[: len(bad)]], [("dropped", n + 1) for n in range(len(bad))]
+        )
         self.assertEqual(info[-1]["dropped"], len(bad))
         self.assertEqual(log.count("dropped"), 3, log.text)
         too_wide = pdu({"width": 40000, "height": 1, "channels": 1}, np.zeros(40000, np.uint8))
@@ -95,7 +143,9 @@ class qa_sr_enhancer(BlockCase):
 
     def test_deviations_that_are_not_finite_crash_nothing(self):
         msg, _ = picture()
-        out, _ = self.enhance([with_deviation(msg, [value] * 16) for value in (np.nan, np.inf, -np.inf, 1e30)], max_queue=9)
+        out, _ = self.enhance(
+            [with_deviation(msg, [value] * 16) for value in (np.nan, np.inf, -np.inf, 1e30)], max_queue=9
+        )
         self.assertEqual(len(out), 4)
 
     def test_queue_policies_keep_what_they_say_and_count_the_rest(self):
@@ -121,12 +171,16 @@ class qa_sr_enhancer(BlockCase):
         sent = [msg, with_meta(msg, sent_scale=2), with_meta(msg, sent_scale=1)]
         with captured_log() as log:
             out, _ = self.enhance(sent, block=srec.sr_enhancer(MODELS[2], 0, threads=1))
-        self.assertEqual([(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, False), (64, True), (32, False)])
+        self.assertEqual(
+            [(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, False), (64, True), (32, False)]
+        )
         np.testing.assert_array_equal(pixels(out[0]), array, "no model of scale 1: as it came")
         self.assertEqual(log.count("no super-resolution model of scale 1"), 1, log.text)
         if all(os.path.exists(srec.default_enhancer(scale)) for scale in (1, 2)):
             out, _ = self.enhance(sent, block=srec.sr_enhancer("", 0, threads=1))
-            self.assertEqual([(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, True), (64, True), (32, True)])
+            self.assertEqual(
+                [(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, True), (64, True), (32, True)]
+            )
             self.assertEqual(meta_of(out[1])["enhancer"], srec.enhancer_info(srec.default_enhancer(2))["id"])
 
     def test_without_a_network_pictures_pass_at_their_full_size(self):

@@ -33,11 +33,17 @@ class qa_text(unittest.TestCase):
 
     def test_a_program_prints_nothing_that_a_terminal_obeys_in_any_encoding(self):
         for encoding in ("utf-8", "latin-1", "ascii"):
-            text = ("from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
-                    "print('a\\x1b[31mb\\x9bc\\udce4', '\u6771\u4eac'); print('second', file=sys.stderr)\n"
-                    "raise SystemExit('\\x07 the end')")
-            done = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=120,
-                                  env={**os.environ, "PYTHONIOENCODING": encoding})
+            text = (
+                "from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
+                "print('a\\x1b[31mb\\x9bc\\udce4', '\u6771\u4eac'); print('second', file=sys.stderr)\n"
+                "raise SystemExit('\\x07 the end')"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", text],
+                capture_output=True,
+                timeout=120,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+            )
             shown = done.stdout.decode(encoding)
             self.assertTrue(shown.startswith("a\\x1b[31mb\\x9bc\\xe4 ") and shown.endswith("\n"), shown)
             self.assertTrue(shown.strip().isprintable(), shown)
@@ -45,12 +51,19 @@ class qa_text(unittest.TestCase):
 
     def test_a_full_standard_output_is_named(self):
         for unbuffered in ("", "1"):
-            text = ("from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
-                    "try: print('x'); sys.stdout.flush()\n"
-                    "except OSError as error: print(error.filename, file=sys.stderr); __import__('os')._exit(0)\n")
+            text = (
+                "from gnuradio.srec.text import plain_streams; import sys; plain_streams()\n"
+                "try: print('x'); sys.stdout.flush()\n"
+                "except OSError as error: print(error.filename, file=sys.stderr); __import__('os')._exit(0)\n"
+            )
             with open("/dev/full", "w") as full:
-                done = subprocess.run([sys.executable, "-c", text], stdout=full, stderr=subprocess.PIPE, timeout=120,
-                                      env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+                done = subprocess.run(
+                    [sys.executable, "-c", text],
+                    stdout=full,
+                    stderr=subprocess.PIPE,
+                    timeout=120,
+                    env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+                )
             self.assertEqual(done.stderr, b"standard output\n")
 
 

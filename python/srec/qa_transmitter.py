@@ -53,27 +53,41 @@ class qa_transmitter(gr_unittest.TestCase):
 
     def test_symbols_have_unit_power_and_tags_cover_them(self):
         for modulation in ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256"):
-            symbols, tags, info, _ = self.send(symbols_of("seed:1", modulation, frame_bytes=4000), [picture_pdu(texture(), 0), END])
-            self.assertAlmostEqual(np.mean(abs(symbols[:-1])**2), 1, delta=0.08, msg=modulation)  # small picture: short coded fields are not quite even
+            symbols, tags, info, _ = self.send(
+                symbols_of("seed:1", modulation, frame_bytes=4000), [picture_pdu(texture(), 0), END]
+            )
+            self.assertAlmostEqual(
+                np.mean(abs(symbols[:-1]) ** 2), 1, delta=0.08, msg=modulation
+            )  # small picture: short coded fields are not quite even
             at = 0
             for offset, length in self.frames(tags):
                 self.assertEqual(offset, at)
                 at += length
             self.assertEqual(at, len(symbols) - 1)  # then the item of the end mark
             self.assertEqual([t.offset for t in tags if pmt.symbol_to_string(t.key) == "srec_eof"], [at])
-            self.assertEqual([(i["event"], i["n_symbols"], i["packets_sent"]) for i in info], [("picture", at, len(self.frames(tags)))])
+            self.assertEqual(
+                [(i["event"], i["n_symbols"], i["packets_sent"]) for i in info],
+                [("picture", at, len(self.frames(tags)))],
+            )
 
     def test_frames_keep_to_their_length_and_tag_key(self):
-        _, tags, _, _ = self.send(symbols_of("seed:1", frame_bytes=2000, len_tag_key="burst"), [picture_pdu(texture(256, 256), 0), END])
+        _, tags, _, _ = self.send(
+            symbols_of("seed:1", frame_bytes=2000, len_tag_key="burst"), [picture_pdu(texture(256, 256), 0), END]
+        )
         lengths = [n for _, n in self.frames(tags, "burst")]
         self.assertGreater(len(lengths), 2)
         self.assertLessEqual(max(lengths), 2000 * 4)
 
     def test_both_info_ports_number_the_pictures(self):
         bad = pmt.cons(pmt.car(picture_pdu(texture(), 6)), pmt.init_u8vector(3, [1, 2, 3]))
-        _, _, info, encoder = self.send(symbols_of("seed:1"), [picture_pdu(texture(), 5), bad, picture_pdu(texture(), 7), END])
+        _, _, info, encoder = self.send(
+            symbols_of("seed:1"), [picture_pdu(texture(), 5), bad, picture_pdu(texture(), 7), END]
+        )
         self.assertEqual([(i["event"], i["picture"]) for i in info], [("picture", 5), ("picture", 7)])
-        self.assertEqual([(i["event"], i.get("picture")) for i in encoder], [("picture", 5), ("dropped", 6), ("picture", 7), ("eof", None)])
+        self.assertEqual(
+            [(i["event"], i.get("picture")) for i in encoder],
+            [("picture", 5), ("dropped", 6), ("picture", 7), ("eof", None)],
+        )
 
     def test_eta_and_encryption_change_while_running(self):
         transmitter = symbols_of("seed:1", eta=0.1)
@@ -88,14 +102,19 @@ class qa_transmitter(gr_unittest.TestCase):
             transmitter.set_eta(0)
 
     def test_equal_sessions_give_equal_symbols_and_random_ones_never(self):
-        one, two = (self.send(symbols_of("seed:1", session=2**64 - 1), [picture_pdu(texture(), 0), END])[0] for _ in range(2))
+        one, two = (
+            self.send(symbols_of("seed:1", session=2**64 - 1), [picture_pdu(texture(), 0), END])[0] for _ in range(2)
+        )
         np.testing.assert_array_equal(one, two)
         sessions = {symbols_of("seed:1").session() for _ in range(8)}
         self.assertEqual(len(sessions), 8)
         self.assertEqual(symbols_of("seed:1", session=2**64 - 1).session(), 2**64 - 1)
 
     def test_keyed_and_clear_symbols_differ(self):
-        keyed, clear = (self.send(symbols_of("seed:1", encrypt=e, session=1), [picture_pdu(texture(), 0), END])[0] for e in (True, False))
+        keyed, clear = (
+            self.send(symbols_of("seed:1", encrypt=e, session=1), [picture_pdu(texture(), 0), END])[0]
+            for e in (True, False)
+        )
         self.assertEqual(len(keyed), len(clear))
         self.assertGreater(np.mean(keyed != clear), 0.2)
 
@@ -103,13 +122,23 @@ class qa_transmitter(gr_unittest.TestCase):
         def samples(transmitter):
             return self.send(transmitter, [picture_pdu(texture(), 0), END])[0]
 
-        default, four, two = (samples(srec.transmitter("seed:1", session=3, **named)) for named in ({}, {"samples_per_symbol": 4}, {"samples_per_symbol": 2}))
+        default, four, two = (
+            samples(srec.transmitter("seed:1", session=3, **named))
+            for named in ({}, {"samples_per_symbol": 4}, {"samples_per_symbol": 2})
+        )
         np.testing.assert_array_equal(default, four)
         self.assertAlmostEqual(len(default) / len(two), 2, delta=0.01)
 
     def test_impossible_parameters_are_refused_with_a_word(self):
-        for word, arguments in (("modulation", {"modulation": "8psk"}), ("eta", {"eta": -1}), ("frame_bytes", {"frame_bytes": 100}),
-                                ("precision", {"precision": "f8"}), ("/none", {"model": "/none"}), ("seed", {"key": "seed:x"}), ("/nokey", {"key": "/nokey"})):
+        for word, arguments in (
+            ("modulation", {"modulation": "8psk"}),
+            ("eta", {"eta": -1}),
+            ("frame_bytes", {"frame_bytes": 100}),
+            ("precision", {"precision": "f8"}),
+            ("/none", {"model": "/none"}),
+            ("seed", {"key": "seed:x"}),
+            ("/nokey", {"key": "/nokey"}),
+        ):
             with self.assertRaisesRegex((ValueError, RuntimeError), word):
                 symbols_of(**{"key": "seed:1", **arguments})
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""video_source: order and number of frames, newest-frame policy, sizes and colours, end mark, lost pictures, refusals."""
+"""video_source: order and number of frames, newest-frame policy, sizes and colours, end mark, lost pictures,
+refusals."""
 import importlib.util
 import os
 import queue
@@ -67,7 +68,9 @@ class qa_video_source(BlockCase):
 
     def begin(self, source, **parameters):
         """-> (block, pictures, infos), running"""
-        self.block = block = srec.video_source(source, **{"timeout": 0, **parameters})  # GNU Radio keeps no Python block alive
+        self.block = block = srec.video_source(
+            source, **{"timeout": 0, **parameters}
+        )  # GNU Radio keeps no Python block alive
         self.out, self.info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.teller = Teller()
         self.teller.connect(self.tb, block)
@@ -173,6 +176,7 @@ class qa_video_source(BlockCase):
 
     def test_a_video_file_gives_its_frames(self):
         import cv2
+
         path = os.path.join(self.folder, "video.avi")
         writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 10, (WIDTH, HEIGHT))
         self.assertTrue(writer.isOpened())
@@ -188,8 +192,15 @@ class qa_video_source(BlockCase):
     def test_sizes(self):
         wide = np.zeros((20, 60, 3), np.uint8)
         wide[:, 20:40] = 200  # the middle
-        cases = (((0, 0), wide, (20, 60)), ((30, 0), wide, (10, 30)), ((0, 40), wide, (40, 120)), ((10, 10), wide, (10, 10)), ((70, 90), wide, (90, 70)),
-                 ((8, 8), np.full((16, 16), 9, np.uint8), (8, 8)), ((16, 16), np.full((1, 1), 9, np.uint8), (16, 16)))
+        cases = (
+            ((0, 0), wide, (20, 60)),
+            ((30, 0), wide, (10, 30)),
+            ((0, 40), wide, (40, 120)),
+            ((10, 10), wide, (10, 10)),
+            ((70, 90), wide, (90, 70)),
+            ((8, 8), np.full((16, 16), 9, np.uint8), (8, 8)),
+            ((16, 16), np.full((1, 1), 9, np.uint8), (16, 16)),
+        )
         for (width, height), array, shape in cases:
             camera = Camera()
             camera.frames.put(array)
@@ -217,6 +228,7 @@ class qa_video_source(BlockCase):
                 if self.reads == 2:
                     raise OSError("unplugged")
                 return super().read()
+
         camera = Broken()
         camera.frames.put(frame(0))
         camera.frames.put(frame(1))
@@ -250,11 +262,26 @@ class qa_video_source(BlockCase):
         with open(text, "w") as f:
             f.write("no video")
         empty = tempfile.mkdtemp(dir=self.folder)
-        for source, word in (("", "no video is named"), ("/no/such.avi", "/no/such.avi"), (text, "cannot read this video"), (empty, empty),
-                             ("93", "camera 93"), ("/dev/video93", "camera /dev/video93")):
+        for source, word in (
+            ("", "no video is named"),
+            ("/no/such.avi", "/no/such.avi"),
+            (text, "cannot read this video"),
+            (empty, empty),
+            ("93", "camera 93"),
+            ("/dev/video93", "camera /dev/video93"),
+        ):
             self.assert_refused([word], make, source)
-        for parameters in ({"width": -1}, {"height": 65536}, {"rate": -1}, {"rate": float("nan")}, {"rate": 1e9}, {"frames": -1}, {"in_flight": 0},
-                           {"timeout": -1}, {"timeout": float("nan")}):
+        for parameters in (
+            {"width": -1},
+            {"height": 65536},
+            {"rate": -1},
+            {"rate": float("nan")},
+            {"rate": 1e9},
+            {"frames": -1},
+            {"in_flight": 0},
+            {"timeout": -1},
+            {"timeout": float("nan")},
+        ):
             self.assert_refused([next(iter(parameters))], make, self.folder, **parameters)
 
     def test_without_opencv_the_package_is_named(self):

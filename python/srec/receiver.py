@@ -13,25 +13,56 @@ ENHANCER_QUEUE = 4  # pictures that may wait for the enhancer
 class receiver(gr.hier_block2):
     """Stream in: samples as a radio gives them; with samples_per_symbol = 0 bare symbols with length tags.
     Message ports: out `pdus` (pictures), out `received` (pictures before super-resolution), out `info` (of the semantic
-    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is one),
+    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is
+    one),
     out `progress` (pictures so far, with progress above 0).
 
-    enhancer: "" = no such block; "installed" = $SREC_ENHANCER or the installed models; "none" = pictures at their full size without enhancement;
-    else a model file. With one, `pdus` has the enhanced pictures, `received` those before, and `enhancer_info` a dict for each. If pictures come
-    faster than they are enhanced, the oldest pass as they are. scale: 0 = that at which each picture was sent, as its packets say; 1 or 2: pictures
+    enhancer: "" = no such block; "installed" = $SREC_ENHANCER or the installed models; "none" = pictures at their full
+    size without enhancement;
+    else a model file. With one, `pdus` has the enhanced pictures, `received` those before, and `enhancer_info` a dict
+    for each. If pictures come
+    faster than they are enhanced, the oldest pass as they are. scale: 0 = that at which each picture was sent, as its
+    packets say; 1 or 2: pictures
     of this scale. bypass: see set_bypass().
-    key: an srec.key, or the text of one. payload_key: another key for encrypted payloads than for the headers, to show what an eavesdropper
+    key: an srec.key, or the text of one. payload_key: another key for encrypted payloads than for the headers, to show
+    what an eavesdropper
     sees ("" = the same).
     Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
     """
 
-    def __init__(self, key, modulation="qpsk", snr_db=float("nan"), soft=True, model="", timeout=2.0, threads=0, precision="f32",
-                 len_tag_key="packet_len", payload_key="", gain_input=False, samples_per_symbol=4, rolloff=0.25,
-                 max_queue=4096, policy="drop_oldest", progress=0.0, enhancer="", scale=0, bypass=False,
-                 max_pixels=64e6, max_pictures=8, reorder=16):
+    def __init__(
+        self,
+        key,
+        modulation="qpsk",
+        snr_db=float("nan"),
+        soft=True,
+        model="",
+        timeout=2.0,
+        threads=0,
+        precision="f32",
+        len_tag_key="packet_len",
+        payload_key="",
+        gain_input=False,
+        samples_per_symbol=4,
+        rolloff=0.25,
+        max_queue=4096,
+        policy="drop_oldest",
+        progress=0.0,
+        enhancer="",
+        scale=0,
+        bypass=False,
+        max_pixels=64e6,
+        max_pictures=8,
+        reorder=16,
+    ):
         if samples_per_symbol and gain_input:
             raise ValueError("gain_input needs samples_per_symbol = 0: with bursts the synchroniser measures the gains")
-        gr.hier_block2.__init__(self, "srec_receiver", gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex), gr.io_signature(0, 0, 0))
+        gr.hier_block2.__init__(
+            self,
+            "srec_receiver",
+            gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex),
+            gr.io_signature(0, 0, 0),
+        )
         key = srec.key(key)  # read once: it may be a pipe
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
@@ -40,8 +71,12 @@ class receiver(gr.hier_block2):
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
-        self.decoder = srec.semantic_decoder(model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder)
-        self.sync = srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
+        self.decoder = srec.semantic_decoder(
+            model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder
+        )
+        self.sync = (
+            srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
+        )
         self.enhancer = None
         if enhancer:
             model = "" if enhancer == "installed" else enhancer
@@ -83,8 +118,11 @@ class receiver(gr.hier_block2):
             self.enhancer.set_bypass(bypass)
 
     def finish(self):
-        """Deliver the pictures being received with what is there, then the end mark: for radios, whose streams have no end. Any thread."""
-        self.descrambler.to_basic_block()._post(pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
+        """Deliver the pictures being received with what is there, then the end mark: for radios, whose streams have no
+        end. Any thread."""
+        self.descrambler.to_basic_block()._post(
+            pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, []))
+        )
 
     def set_soft(self, soft):
         self.descrambler.set_soft(soft)

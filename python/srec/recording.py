@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings that are written whole or not at all: the samples of NAME go to NAME.part.sigmf-data, with metadata, until commit() gives
+"""SigMF recordings that are written whole or not at all: the samples of NAME go to NAME.part.sigmf-data, with metadata,
+until commit() gives
 both their names. A program that is killed leaves NAME.part, a recording like any other. Needs no GNU Radio."""
 import contextlib
 import errno
@@ -11,7 +12,7 @@ from . import output, sigmf
 
 def part_of(path):
     """'take' -> 'take.part', whichever of the recording's names was given"""
-    return sigmf.paths(path)[0][:-len(sigmf.META)] + ".part"
+    return sigmf.paths(path)[0][: -len(sigmf.META)] + ".part"
 
 
 def _is_being_written(path):
@@ -28,7 +29,8 @@ def _is_being_written(path):
 class RecordingWriter:
     """A writer of sample_sink. Nothing on the disk changes before open().
 
-    overwrite: the recording may take the place of an existing one, which stays until commit(), and of one that a killed program left.
+    overwrite: the recording may take the place of an existing one, which stays until commit(), and of one that a killed
+    program left.
     n_samples: written so far.
     Raises ValueError for what cannot be, FileExistsError for a name that is taken, OSError.
     """
@@ -38,7 +40,7 @@ class RecordingWriter:
             raise ValueError(f"datatype {datatype!r} is none of {', '.join(sigmf.DATATYPES)}")
         if not 0 < rate < float("inf"):
             raise ValueError("rate must be above 0")
-        self.name = sigmf.paths(path)[0][:-len(sigmf.META)]
+        self.name = sigmf.paths(path)[0][: -len(sigmf.META)]
         self._metadata = sigmf.metadata(datatype, rate, frequency, srec)
         self._datatype, self._overwrite = datatype, overwrite
         self._data = self._meta = None
@@ -53,8 +55,14 @@ class RecordingWriter:
             raise OSError(code, os.strerror(code), folder)
         for path in sigmf.paths(part_of(self.name)):
             if os.path.lexists(path) and (not self._overwrite or _is_being_written(path)):
-                raise FileExistsError(errno.EEXIST, "another program is writing this recording, or was killed while it did: --overwrite "
-                                      "replaces what a killed one left", path)
+                raise FileExistsError(
+                    errno.EEXIST,
+                    (
+                        "another program is writing this recording, or was killed while it did: --overwrite "
+                        "replaces what a killed one left"
+                    ),
+                    path,
+                )
         for path in sigmf.paths(self.name):
             if os.path.lexists(path) and not self._overwrite:
                 raise FileExistsError(errno.EEXIST, "exists; --overwrite replaces the recording", path)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples from and to files, pipes and ZeroMQ sockets: readers and writers, and the two blocks that put them into a flowgraph.
-Unlike GNU Radio's own sources these pass on the end (tag `srec_eof`), so that a run ends when its last picture is done."""
+"""Samples from and to files, pipes and ZeroMQ sockets: readers and writers, and the two blocks that put them into a
+flowgraph.
+Unlike GNU Radio's own sources these pass on the end (tag `srec_eof`), so that a run ends when its last picture is
+done."""
 import os
 import select
 import stat
@@ -46,7 +48,7 @@ class FileReader:
         if len(data) < size and self._repeat:
             self._begin()
             data = self._bytes(n * size)
-        data = data[:len(data) - len(data) % size]
+        data = data[: len(data) - len(data) % size]
         return sigmf.to_samples(data, self._datatype) if data else None
 
     def close(self):
@@ -94,6 +96,7 @@ class _Peers:
     def __init__(self, zmq_socket):
         import zmq
         from zmq.utils.monitor import recv_monitor_message
+
         self._receive = recv_monitor_message
         self._came, self._gone = (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED), (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED)
         self._socket = zmq_socket
@@ -123,6 +126,7 @@ class ZmqReader:
 
     def __init__(self, address):
         import zmq
+
         self._context, self._rest = zmq.Context(), np.empty(0, np.complex64)
         self._socket = self._context.socket(zmq.PULL)
         self._socket.setsockopt(zmq.RCVHWM, HIGH_WATER)
@@ -134,7 +138,7 @@ class ZmqReader:
     def read(self, n):
         if not self._rest.size and self._socket.poll(1000 * POLL_S):
             message = self._socket.recv()
-            self._rest = np.frombuffer(message[:len(message) - len(message) % 8], np.complex64)
+            self._rest = np.frombuffer(message[: len(message) - len(message) % 8], np.complex64)
         self._peers.count()
         self.lost = self._peers.lost
         samples, self._rest = self._rest[:n], self._rest[n:]
@@ -160,11 +164,11 @@ class PipeWriter:
         """-> samples taken"""
         if self._rest:  # of the samples before: first that
             if select.select([], [self._fd], [], POLL_S)[1]:
-                self._rest = self._rest[os.write(self._fd, self._rest[:select.PIPE_BUF]):]
+                self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
             return 0
         data = memoryview(sigmf.to_bytes(samples, self._datatype))
         while data and select.select([], [self._fd], [], POLL_S)[1]:
-            data = data[os.write(self._fd, data[:select.PIPE_BUF]):]  # as much as goes without blocking
+            data = data[os.write(self._fd, data[: select.PIPE_BUF]) :]  # as much as goes without blocking
         self._rest = bytes(data)
         return len(samples)
 
@@ -174,15 +178,17 @@ class PipeWriter:
     def close(self, complete):
         while complete and self._rest and not self._abandoned.is_set():
             if select.select([], [self._fd], [], POLL_S)[1]:
-                self._rest = self._rest[os.write(self._fd, self._rest[:select.PIPE_BUF]):]
+                self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
 
 
 class ZmqWriter:
     """Bare cf32 samples to a PUSH socket, which waits for receivers. Raises OSError.
-    peers: receivers connected now. Among several ZeroMQ deals the messages out, so that none of them gets whole bursts."""
+    peers: receivers connected now. Among several ZeroMQ deals the messages out, so that none of them gets whole bursts.
+    """
 
     def __init__(self, address):
         import zmq
+
         self._zmq, self._context = zmq, zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
@@ -197,7 +203,7 @@ class ZmqWriter:
         self.peers = self._peers.count()
         if not self._socket.poll(1000 * POLL_S, self._zmq.POLLOUT):
             return 0
-        part = samples[:MESSAGE_MAX // 8]
+        part = samples[: MESSAGE_MAX // 8]
         self._socket.send(np.ascontiguousarray(part, np.complex64).tobytes())
         return len(part)
 
@@ -207,7 +213,9 @@ class ZmqWriter:
     def close(self, complete):
         self._peers.close()
         self._socket.close(linger=LINGER_MS if complete else 0)
-        end = threading.Thread(target=self._context.term, daemon=True)  # returns when the receiver has taken the last message
+        end = threading.Thread(
+            target=self._context.term, daemon=True
+        )  # returns when the receiver has taken the last message
         end.start()
         while end.is_alive() and not self._abandoned.is_set():
             end.join(POLL_S)
@@ -215,6 +223,7 @@ class ZmqWriter:
 
 def _attach(owner, method, address):
     import zmq
+
     try:
         method(address)
     except zmq.ZMQError as error:
@@ -225,7 +234,8 @@ def _attach(owner, method, address):
 
 
 class sample_source(gr.sync_block):
-    """Stream out: what a reader gives; at its end one more sample with the tag `srec_eof`, then the flowgraph ends. error: what went wrong, or None;
+    """Stream out: what a reader gives; at its end one more sample with the tag `srec_eof`, then the flowgraph ends.
+    error: what went wrong, or None;
     ended: the reader has come to its end."""
 
     def __init__(self, reader, name="sample_source"):
@@ -253,7 +263,7 @@ class sample_source(gr.sync_block):
             self.add_item_tag(0, self.nitems_written(0), pmt.intern("srec_eof"), pmt.PMT_T)
             self.ended = True
             return 1
-        out[:len(samples)] = samples
+        out[: len(samples)] = samples
         return len(samples)
 
     def stop(self):
@@ -264,7 +274,8 @@ class sample_source(gr.sync_block):
 class sample_sink(gr.sync_block):
     """Stream in: what a writer takes. error: what went wrong, or None; then the flowgraph ends.
 
-    optional: after an error the samples are let through to nowhere instead. stay_open: what the writer wrote is closed by the caller, who
+    optional: after an error the samples are let through to nowhere instead. stay_open: what the writer wrote is closed
+    by the caller, who
     knows what it is worth.
     """
 
@@ -315,7 +326,8 @@ class sample_sink(gr.sync_block):
 class recording_source(sample_source):
     """A SigMF recording as a stream of samples, then the end mark.
 
-    path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf; repeat: start over for ever. Raises ValueError (sigmf.Fault) with one line.
+    path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf; repeat: start over for ever. Raises
+    ValueError (sigmf.Fault) with one line.
     recording: what the metadata say (sigmf.Recording).
     """
 
@@ -327,10 +339,14 @@ class recording_source(sample_source):
 class recording_sink(sample_sink):
     """Samples into a SigMF recording, which gets its name when the flowgraph ends; until then it is called NAME.part.
 
-    datatype: cf32_le, ci16_le, ci8 or cu8 (all but the first limit samples to full scale, 1); rate: samples per second; frequency: Hz, 0 = not told;
-    metadata: dict of what the metadata say of gr-srec (sigmf.SREC_KEYS); overwrite: an existing recording is replaced, otherwise refused.
+    datatype: cf32_le, ci16_le, ci8 or cu8 (all but the first limit samples to full scale, 1); rate: samples per second;
+    frequency: Hz, 0 = not told;
+    metadata: dict of what the metadata say of gr-srec (sigmf.SREC_KEYS); overwrite: an existing recording is replaced,
+    otherwise refused.
     Raises OSError, ValueError.
     """
 
     def __init__(self, path, datatype="cf32_le", rate=1e6, frequency=0.0, metadata=None, overwrite=False):
-        sample_sink.__init__(self, RecordingWriter(path, datatype, rate, frequency or None, metadata, overwrite), "recording_sink")
+        sample_sink.__init__(
+            self, RecordingWriter(path, datatype, rate, frequency or None, metadata, overwrite), "recording_sink"
+        )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version 1.0), or both in the archive
+"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version
+1.0), or both in the archive
 NAME.sigmf. One channel, four datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio."""
 import datetime
 import json
@@ -16,9 +17,28 @@ VERSION = "1.0.0"
 META, DATA = ".sigmf-meta", ".sigmf-data"
 META_MAX = 64 << 20  # bytes of metadata that are read
 # NumPy type, offset and scale: sample = (stored - offset) / scale
-DATATYPES = {"cf32_le": ("<f4", 0.0, 1.0), "ci16_le": ("<i2", 0.0, 32768.0), "ci8": ("i1", 0.0, 128.0), "cu8": ("u1", 127.5, 127.5)}
-SREC_KEYS = {"model": str, "modulation": str, "samples_per_symbol": int, "rolloff": float, "symbol_rate": float, "level_dbfs": float,
-             "cipher": str, "eta": float, "scale": int, "snr_db": float, "cfo_hz": float, "clock_ppm": float, "delay": float, "seed": int}
+DATATYPES = {
+    "cf32_le": ("<f4", 0.0, 1.0),
+    "ci16_le": ("<i2", 0.0, 32768.0),
+    "ci8": ("i1", 0.0, 128.0),
+    "cu8": ("u1", 127.5, 127.5),
+}
+SREC_KEYS = {
+    "model": str,
+    "modulation": str,
+    "samples_per_symbol": int,
+    "rolloff": float,
+    "symbol_rate": float,
+    "level_dbfs": float,
+    "cipher": str,
+    "eta": float,
+    "scale": int,
+    "snr_db": float,
+    "cfo_hz": float,
+    "clock_ppm": float,
+    "delay": float,
+    "seed": int,
+}
 
 
 class Fault(ValueError):
@@ -45,14 +65,16 @@ def to_bytes(samples, datatype):
     if datatype == "cf32_le":
         return values.astype(kind, copy=False).tobytes()
     limits = np.iinfo(kind)
-    return np.clip(np.rint(values * np.float32(scale) + np.float32(offset)), limits.min, limits.max).astype(kind).tobytes()
+    return (
+        np.clip(np.rint(values * np.float32(scale) + np.float32(offset)), limits.min, limits.max).astype(kind).tobytes()
+    )
 
 
 def paths(path):
     """NAME, NAME.sigmf-meta, NAME.sigmf-data or NAME.sigmf -> (meta path, data path)"""
     for ending in (META, DATA, ".sigmf"):
         if path.endswith(ending):
-            path = path[:-len(ending)]
+            path = path[: -len(ending)]
             break
     return path + META, path + DATA
 
@@ -70,7 +92,8 @@ def is_recording(path):
 
 
 class Recording:
-    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype; rate in Hz; frequency in Hz or None;
+    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype;
+    rate in Hz; frequency in Hz or None;
     n_samples; srec: dict, the namespace without its prefix; metadata: all"""
 
     def __init__(self, path):
@@ -79,7 +102,7 @@ class Recording:
         self.metadata = _parse(self.name, text)
         top = self.metadata.get("global")
         if not isinstance(top, dict):
-            raise Fault(f"{self.name}: no SigMF metadata: the object \"global\" is missing")
+            raise Fault(f'{self.name}: no SigMF metadata: the object "global" is missing')
         self.datatype = top.get("core:datatype")
         if not isinstance(self.datatype, str) or self.datatype not in DATATYPES:
             raise Fault(f"{self.name}: datatype {_quoted(self.datatype)} is none of {', '.join(DATATYPES)}")
@@ -87,10 +110,13 @@ class Recording:
         if self.rate is None or self.rate <= 0:
             raise Fault(f"{self.name}: core:sample_rate is missing or not above 0")
         if top.get("core:num_channels", 1) != 1:
-            raise Fault(f"{self.name}: core:num_channels is {_quoted(top['core:num_channels'])}, and only recordings of one channel can be read")
+            raise Fault(
+                f"{self.name}: core:num_channels is {_quoted(top['core:num_channels'])}, and only recordings of one"
+                " channel can be read"
+            )
         captures = self.metadata.get("captures", [])
         if not isinstance(captures, list) or not all(isinstance(c, dict) for c in captures):
-            raise Fault(f"{self.name}: \"captures\" is not a list of objects")
+            raise Fault(f'{self.name}: "captures" is not a list of objects')
         if any(c.get("core:header_bytes") for c in captures):
             raise Fault(f"{self.name}: the data have header bytes between the samples, which cannot be read")
         self.frequency = _number(self.name, captures[0], "core:frequency") if captures else None
@@ -124,7 +150,7 @@ class Recording:
         value = top["srec:" + key]
         if kind is float:
             return _number(self.name, top, "srec:" + key)
-        if not isinstance(value, kind) or isinstance(value, bool) or kind is int and not -2**63 <= value < 2**64:
+        if not isinstance(value, kind) or isinstance(value, bool) or kind is int and not -(2**63) <= value < 2**64:
             raise Fault(f"{self.name}: srec:{key} is {_quoted(value)}, which is not valid")
         return value
 
@@ -183,12 +209,20 @@ def _parse(name, text):
 
 def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
     """-> what a recording's metadata file holds, as JSON knows it. srec: dict with SREC_KEYS."""
-    top = {"core:datatype": datatype, "core:sample_rate": rate, "core:version": VERSION, "core:recorder": recorder,
-           "core:extensions": [{"name": "srec", "version": "0.1.0", "optional": True}]}
+    top = {
+        "core:datatype": datatype,
+        "core:sample_rate": rate,
+        "core:version": VERSION,
+        "core:recorder": recorder,
+        "core:extensions": [{"name": "srec", "version": "0.1.0", "optional": True}],
+    }
     if description:
         top["core:description"] = description
     top.update({"srec:" + key: SREC_KEYS[key](value) for key, value in (srec or {}).items() if value is not None})
-    capture = {"core:sample_start": 0, "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    capture = {
+        "core:sample_start": 0,
+        "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
     if frequency is not None:
         capture["core:frequency"] = frequency
     return {"global": top, "captures": [capture], "annotations": []}

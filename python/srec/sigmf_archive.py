@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF archives: NAME.sigmf, a tar file with the two files of a recording. They are read where they are; nothing is unpacked."""
+"""SigMF archives: NAME.sigmf, a tar file with the two files of a recording. They are read where they are; nothing is
+unpacked."""
 import tarfile
 
 ENDING = ".sigmf"
@@ -18,12 +19,13 @@ def _members(tar, meta_ending, data_ending):
             raise Fault(f"more than {MEMBERS_MAX} files in the archive")
         for ending in (meta_ending, data_ending):
             if member.name.endswith(ending) and member.isreg() and not member.issparse():
-                found.setdefault(member.name[:-len(ending)], {})[ending] = member
+                found.setdefault(member.name[: -len(ending)], {})[ending] = member
     return found
 
 
 def locate(path, meta_ending, data_ending, meta_max):
-    """-> (bytes of the metadata, at most meta_max + 1; offset and size of the samples in the file). Raises Fault, OSError."""
+    """-> (bytes of the metadata, at most meta_max + 1; offset and size of the samples in the file). Raises Fault,
+    OSError."""
     try:
         with tarfile.open(path, "r:") as tar:
             found = _members(tar, meta_ending, data_ending)

@@ -55,5 +55,14 @@ def plain_streams():
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            setattr(sys, name, _PlainStream(stream.buffer, encoding=stream.encoding, errors="backslashreplace",
-                                            line_buffering=stream.line_buffering, write_through=stream.write_through))
+            setattr(
+                sys,
+                name,
+                _PlainStream(
+                    stream.buffer,
+                    encoding=stream.encoding,
+                    errors="backslashreplace",
+                    line_buffering=stream.line_buffering,
+                    write_through=stream.write_through,
+                ),
+            )

@@ -6,16 +6,38 @@ from . import srec_python as srec
 
 
 class transmitter(gr.hier_block2):
-    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: bursts of samples for a
+    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: bursts of
+    samples for a
     radio; with samples_per_symbol = 0 bare symbols, Es = 1. Connect both info ports to image_source's `next`: one tells
     of pictures sent, the other of pictures that the encoder drops.
 
-    key: an srec.key, or the text of one. Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper (docs/blocks.md).
+    key: an srec.key, or the text of one. Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and
+    burst_shaper (docs/blocks.md).
     """
 
-    def __init__(self, key, modulation="qpsk", eta=0.2, encrypt=True, model="", frame_bytes=16000, threads=0, precision="f32",
-                 session=0, len_tag_key="packet_len", cipher="auto", samples_per_symbol=4, rolloff=0.25, amplitude=1.0, idle=0, tail=0, scale=1):
-        gr.hier_block2.__init__(self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
+    def __init__(
+        self,
+        key,
+        modulation="qpsk",
+        eta=0.2,
+        encrypt=True,
+        model="",
+        frame_bytes=16000,
+        threads=0,
+        precision="f32",
+        session=0,
+        len_tag_key="packet_len",
+        cipher="auto",
+        samples_per_symbol=4,
+        rolloff=0.25,
+        amplitude=1.0,
+        idle=0,
+        tail=0,
+        scale=1,
+    ):
+        gr.hier_block2.__init__(
+            self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
+        )
         key = srec.key(key)  # read once: it may be a pipe
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
@@ -24,7 +46,11 @@ class transmitter(gr.hier_block2):
         self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)
-        self.shaper = srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail) if samples_per_symbol else None
+        self.shaper = (
+            srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail)
+            if samples_per_symbol
+            else None
+        )
         # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")

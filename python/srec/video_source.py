@@ -61,20 +61,31 @@ class _Capture:
 
 
 class video_source(message_block):
-    """Message ports: in `next` (both info ports of the transmitter, as for image_source; or, with the receiver in the same program, its `info` and the
-    transmitter's `encoder_info`, so that the decoder is waited for too), out `pdus` (pictures, then the end mark), out `info`
-    (`event` = picture or eof, with the counters below). A picture's metadata has `time` (Unix seconds when the frame was read), `frame` (its number
+    """Message ports: in `next` (both info ports of the transmitter, as for image_source; or, with the receiver in the
+    same program, its `info` and the
+    transmitter's `encoder_info`, so that the decoder is waited for too), out `pdus` (pictures, then the end mark), out
+    `info`
+    (`event` = picture or eof, with the counters below). A picture's metadata has `time` (Unix seconds when the frame
+    was read), `frame` (its number
     in the source, from 0) and `frames_dropped` (frames left out before it).
 
-    source: number of a camera ("0") or its device file, a video file, a folder of pictures (sorted), or an object with OpenCV's read();
-    width, height: size to send; 0 = as it is, or in proportion to the other; with both, the frame's middle of that shape is taken;
-    rate: frames a second, of a camera asked for, of files played at; 0 = the camera's own, and files as fast as the link takes them;
-    frames: frames read before the end, 0 = no limit; repeat: folder or file over again; in_flight: pictures on their way at once;
-    timeout: seconds after which a picture that nothing was heard of on `next` is taken as lost (`unreported`), 0 = never.
-    Newest-frame policy: a camera, or files with a rate, do not wait; of the frames read while the link is busy only the newest is sent, the
-    others are left out and counted (`frames_dropped`). `skipped` files of a folder could not be read. If nothing is connected to `next`, the pace
+    source: number of a camera ("0") or its device file, a video file, a folder of pictures (sorted), or an object with
+    OpenCV's read();
+    width, height: size to send; 0 = as it is, or in proportion to the other; with both, the frame's middle of that
+    shape is taken;
+    rate: frames a second, of a camera asked for, of files played at; 0 = the camera's own, and files as fast as the
+    link takes them;
+    frames: frames read before the end, 0 = no limit; repeat: folder or file over again; in_flight: pictures on their
+    way at once;
+    timeout: seconds after which a picture that nothing was heard of on `next` is taken as lost (`unreported`), 0 =
+    never.
+    Newest-frame policy: a camera, or files with a rate, do not wait; of the frames read while the link is busy only the
+    newest is sent, the
+    others are left out and counted (`frames_dropped`). `skipped` files of a folder could not be read. If nothing is
+    connected to `next`, the pace
     is found as by image_source. After the end mark the source ends, and with it the blocks that live on its pictures.
-    Raises ValueError or RuntimeError, with one line, for what cannot be opened or is out of range. In_flight may be set while it runs.
+    Raises ValueError or RuntimeError, with one line, for what cannot be opened or is out of range. In_flight may be set
+    while it runs.
     """
 
     def __init__(self, source, width=0, height=0, rate=0.0, frames=0, repeat=False, in_flight=2, timeout=2.0):
@@ -89,7 +100,13 @@ class video_source(message_block):
         if not 0 <= timeout < threading.TIMEOUT_MAX:
             raise ValueError("timeout must be 0 (never) or more seconds")
         self._timeout = timeout
-        self._source, self._size, self._rate, self._frames, self._repeat = source, (width, height), float(rate), frames, bool(repeat)
+        self._source, self._size, self._rate, self._frames, self._repeat = (
+            source,
+            (width, height),
+            float(rate),
+            frames,
+            bool(repeat),
+        )
         self._camera = self._camera_of(source)
         self._live = self._camera is not None or not isinstance(source, str) or rate > 0
         self._change = threading.Condition()  # guards what follows
@@ -127,14 +144,25 @@ class video_source(message_block):
                 return _Folder(source, self._skip)
             if not os.path.exists(source):
                 raise ValueError(f"{printable(source)}: no such file, folder or camera")
-        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG) if self._camera is None else cv2.VideoCapture(self._camera, cv2.CAP_V4L2)
+        capture = (
+            cv2.VideoCapture(source, cv2.CAP_FFMPEG)
+            if self._camera is None
+            else cv2.VideoCapture(self._camera, cv2.CAP_V4L2)
+        )
         if not capture.isOpened():
-            what = f"{printable(source)}: OpenCV cannot read this video" if self._camera is None else \
-                f"camera {source} cannot be opened: is it there, in use elsewhere, and are you in the group video?"
+            what = (
+                f"{printable(source)}: OpenCV cannot read this video"
+                if self._camera is None
+                else f"camera {source} cannot be opened: is it there, in use elsewhere, and are you in the group video?"
+            )
             raise RuntimeError(what)
         if self._camera is not None:
             capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # frames wait here, not in the driver
-            for key, value in ((cv2.CAP_PROP_FRAME_WIDTH, self._size[0]), (cv2.CAP_PROP_FRAME_HEIGHT, self._size[1]), (cv2.CAP_PROP_FPS, self._rate)):
+            for key, value in (
+                (cv2.CAP_PROP_FRAME_WIDTH, self._size[0]),
+                (cv2.CAP_PROP_FRAME_HEIGHT, self._size[1]),
+                (cv2.CAP_PROP_FPS, self._rate),
+            ):
                 if value:
                     capture.set(key, value)
         return _Capture(capture, cv2)
@@ -184,7 +212,9 @@ class video_source(message_block):
         fresh = True  # no frame yet since the source was opened
         while not self._frames or number < self._frames:
             with self._change:
-                while not self._stopped and (paced and time.monotonic() < due or not self._live and self._newest is not None):
+                while not self._stopped and (
+                    paced and time.monotonic() < due or not self._live and self._newest is not None
+                ):
                     self._change.wait(max(0.0, due - time.monotonic()) if self._live else None)
                 if self._stopped:
                     break
@@ -217,7 +247,8 @@ class video_source(message_block):
             self._change.notify_all()
 
     def _give_up(self):
-        """Takes pictures of which nothing was heard for the timeout as lost. -> seconds until the next may be, or None"""
+        """Takes pictures of which nothing was heard for the timeout as lost. -> seconds until the next may be, or
+        None"""
         if not self._timeout or not self._in_flight:
             return None
         oldest = next(iter(self._in_flight))
@@ -256,8 +287,18 @@ class video_source(message_block):
             sent += 1
         if self._stopped:
             return
-        self.message_port_pub(pmt.intern("info"), to_pmt({"event": "eof", "pictures": sent, "skipped": self.skipped, "unreported": self.unreported,
-                                                          "frames_dropped": self.frames_dropped}))
+        self.message_port_pub(
+            pmt.intern("info"),
+            to_pmt(
+                {
+                    "event": "eof",
+                    "pictures": sent,
+                    "skipped": self.skipped,
+                    "unreported": self.unreported,
+                    "frames_dropped": self.frames_dropped,
+                }
+            ),
+        )
         self.last_words()
         self.end()
 
@@ -268,14 +309,18 @@ class video_source(message_block):
         height, width = frame.shape[:2]
         to_width, to_height = self._size
         if to_width and to_height:  # the middle, of the wanted shape
-            across, down = min(width, round(height * to_width / to_height)), min(height, round(width * to_height / to_width))
+            across, down = min(width, round(height * to_width / to_height)), min(
+                height, round(width * to_height / to_width)
+            )
             across, down = max(1, across), max(1, down)
             top, left = (height - down) // 2, (width - across) // 2
-            frame = frame[top:top + down, left:left + across]
+            frame = frame[top : top + down, left : left + across]
         else:
             to_width = to_width or (max(1, round(width * to_height / height)) if to_height else width)
             to_height = to_height or max(1, round(height * to_width / width))
         if frame.shape[:2] == (to_height, to_width):
             return frame
         smaller = to_width < frame.shape[1]
-        return self._cv2.resize(frame, (to_width, to_height), interpolation=self._cv2.INTER_AREA if smaller else self._cv2.INTER_LINEAR)
+        return self._cv2.resize(
+            frame, (to_width, to_height), interpolation=self._cv2.INTER_AREA if smaller else self._cv2.INTER_LINEAR
+        )

@@ -7,9 +7,13 @@ import sys
 
 from . import launcher, stopping
 
-STAGES = {"transform": "transform and entropy model, from scratch", "link": "feature coder, trained through the channel",
-          "export": "write the model file of a codec run", "pairs": "received and original images, for the enhancer",
-          "enhancer": "super-resolution network, from such pairs"}
+STAGES = {
+    "transform": "transform and entropy model, from scratch",
+    "link": "feature coder, trained through the channel",
+    "export": "write the model file of a codec run",
+    "pairs": "received and original images, for the enhancer",
+    "enhancer": "super-resolution network, from such pairs",
+}
 
 
 def arguments():
@@ -17,7 +21,9 @@ def arguments():
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
     for name, text in STAGES.items():
         module = importlib.import_module("." + name, __package__)
-        sub = commands.add_parser(name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = commands.add_parser(
+            name, help=text, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
         module.add_arguments(sub)
         sub.set_defaults(main=module.main)
     return parser.parse_args()

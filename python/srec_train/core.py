@@ -21,9 +21,17 @@ FORMATS = ("bits", "amplitude")  # how features become bytes; pam256 sends ampli
 
 class Priors(ctypes.Structure):
     """srec_priors"""
-    _fields_ = [("levels", ctypes.c_float), ("n_tables", ctypes.c_uint), ("tables", ctypes.POINTER(ctypes.c_float)), ("n_steps", ctypes.c_uint),
-                ("n_positions", ctypes.c_uint), ("index", ctypes.c_void_p), ("ladder", ctypes.POINTER(ctypes.c_uint)),
-                ("covariance", ctypes.POINTER(ctypes.c_void_p))]
+
+    _fields_ = [
+        ("levels", ctypes.c_float),
+        ("n_tables", ctypes.c_uint),
+        ("tables", ctypes.POINTER(ctypes.c_float)),
+        ("n_steps", ctypes.c_uint),
+        ("n_positions", ctypes.c_uint),
+        ("index", ctypes.c_void_p),
+        ("ladder", ctypes.POINTER(ctypes.c_uint)),
+        ("covariance", ctypes.POINTER(ctypes.c_void_p)),
+    ]
 
 
 def _load():
@@ -70,11 +78,14 @@ def _u64(value):
 
 def packets(n):
     """How n bytes are shared out among packets -> pairs of packet number and slice"""
-    return [(number, slice(first, min(n, first + PAYLOAD_MAX))) for number, first in enumerate(range(0, n, PAYLOAD_MAX))]
+    return [
+        (number, slice(first, min(n, first + PAYLOAD_MAX))) for number, first in enumerate(range(0, n, PAYLOAD_MAX))
+    ]
 
 
 class Scrambler:
-    """srec_scrambler: cipher and secret order of a session's packets. Arrays are contiguous; results go into the arrays given."""
+    """srec_scrambler: cipher and secret order of a session's packets. Arrays are contiguous; results go into the arrays
+    given."""
 
     def __init__(self, key, session):
         self.handle = ctypes.c_void_p()
@@ -85,10 +96,19 @@ class Scrambler:
         self.free(self.handle)
 
     def scramble(self, packet, cipher, features, out):
-        _call("srec_scrambler_scramble", self.handle, _u64(packet), CIPHERS[cipher], _p(features), _p(out), ctypes.c_size_t(len(features)))
+        _call(
+            "srec_scrambler_scramble",
+            self.handle,
+            _u64(packet),
+            CIPHERS[cipher],
+            _p(features),
+            _p(out),
+            ctypes.c_size_t(len(features)),
+        )
 
     def restore(self, packet, cipher, received, soft, keystream):
-        """received (n, per_byte) float32: soft values in the order of the air -> soft, of the features; for add the keystream too"""
+        """received (n, per_byte) float32: soft values in the order of the air -> soft, of the features; for add the
+        keystream too"""
         n = ctypes.c_size_t(len(received))
         if soft.shape[1] == 2:
             _call("srec_scrambler_restore_amplitude", self.handle, _u64(packet), _p(received), _p(soft), n)
@@ -103,14 +123,23 @@ class Link:
 
     def __init__(self, levels, tables, covariance=()):
         """levels: byte levels per unit of the feature; tables (T, 256) float32: priors, rows sum to 1, T <= 64
-        covariance: of the features of a patch at each ladder step, (k, k) float32 each; none: features are estimated each on its own"""
+        covariance: of the features of a patch at each ladder step, (k, k) float32 each; none: features are estimated
+        each on its own
+        """
         self.tables = np.ascontiguousarray(tables, np.float32)
         self.covariance = [np.ascontiguousarray(c, np.float32) for c in covariance]
         steps = len(self.covariance)
         self.index = np.zeros((1, 1), np.uint8)
-        self.priors = Priors(levels, len(self.tables), self.tables.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), max(1, steps), 1, self.index.ctypes.data,
-                             (ctypes.c_uint * steps)(*(len(c) for c in self.covariance)) if steps else None,
-                             (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None)
+        self.priors = Priors(
+            levels,
+            len(self.tables),
+            self.tables.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
+            max(1, steps),
+            1,
+            self.index.ctypes.data,
+            (ctypes.c_uint * steps)(*(len(c) for c in self.covariance)) if steps else None,
+            (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None,
+        )
         self.local, self.made = threading.local(), []
         self.free = library().srec_descrambler_free  # at exit this module may be gone before the object
 
@@ -130,7 +159,8 @@ class Link:
         return self.local.handle
 
     def send(self, features, table, rate_map, modulation, snr_db, seed, cipher="add", hard=False):
-        """features (n,) uint8, table (n,) uint8 prior tables, rate_map (patches,) uint8 ladder steps of the patches they belong to
+        """features (n,) uint8, table (n,) uint8 prior tables, rate_map (patches,) uint8 ladder steps of the patches
+        they belong to
         -> mean, deviation (n,) float32 in units of the feature"""
         n, mod = len(features), MODULATIONS.index(modulation)
         granule = library().srec_modem_byte_granule(mod)
@@ -151,7 +181,15 @@ class Link:
         library().srec_channel_free(channel)
         per_byte = library().srec_modem_soft_per_byte(mod)
         received = np.empty((len(sent), per_byte), np.float32)
-        _call("srec_modem_demap", mod, _p(iq), None, ctypes.c_float(10 ** (-snr_db / 10)), ctypes.c_size_t(symbols), _p(received))
+        _call(
+            "srec_modem_demap",
+            mod,
+            _p(iq),
+            None,
+            ctypes.c_float(10 ** (-snr_db / 10)),
+            ctypes.c_size_t(symbols),
+            _p(received),
+        )
         ordered = received
         if mod != PAM256:
             ordered = np.empty_like(received)
@@ -167,8 +205,19 @@ class Link:
             _call("srec_descrambler_hard", handle, mod, key, _p(soft), ctypes.c_size_t(n), _p(mean), _p(deviation))
         else:
             rate_map = np.ascontiguousarray(rate_map, np.uint8)
-            _call("srec_descrambler_soft", handle, mod, key, _p(soft), _p(table), _p(rate_map), ctypes.c_size_t(len(rate_map)),
-                  ctypes.c_size_t(n), _p(mean), _p(deviation))
+            _call(
+                "srec_descrambler_soft",
+                handle,
+                mod,
+                key,
+                _p(soft),
+                _p(table),
+                _p(rate_map),
+                ctypes.c_size_t(len(rate_map)),
+                ctypes.c_size_t(n),
+                _p(mean),
+                _p(deviation),
+            )
         return mean, deviation
 
 

@@ -3,7 +3,8 @@
 
     loss = mean over images of 10 log10(mean squared error), or sqrt(error^2 + 0.001^2) with --loss charbonnier
 
---export writes the model file of a run instead of training. It tries overlaps, and writes the smallest overlap of tiles that the weights need.
+--export writes the model file of a run instead of training. It tries overlaps, and writes the smallest overlap of tiles
+that the weights need.
 """
 import math
 import os
@@ -37,12 +38,15 @@ def add_arguments(parser):
 
 def planes(picture, deviation):
     """(N, h, w, 3) u8 and (N, h, w, 2) f32 -> what the network takes, channels last"""
-    x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(1, 3, 1, 1)
+    x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(
+        1, 3, 1, 1
+    )
     return x, torch.from_numpy(deviation).permute(0, 3, 1, 2)
 
 
 class Crops:
-    """Random crops of random pairs, mirrored half of the time and transposed a quarter. What is drawn follows from seed and step."""
+    """Random crops of random pairs, mirrored half of the time and transposed a quarter. What is drawn follows from seed
+    and step."""
 
     def __init__(self, pairs, side, seed):
         self.pairs, self.side, self.scale, self.seed = pairs, side, pairs.what["scale"], seed
@@ -51,14 +55,20 @@ class Crops:
             raise SystemExit(f"srec-train: no pair has {side} pixels each way")
 
     def __call__(self, step, count):
-        """-> original (N, side, side, 3) u8, received (N, side / scale, ...), deviation planes (N, side / scale, side / scale, 2) f32"""
+        """-> original (N, side, side, 3) u8, received (N, side / scale, ...), deviation planes (N, side / scale, side /
+        scale, 2) f32"""
         random, scale, small = np.random.default_rng((self.seed, step)), self.scale, self.side // self.scale
         out = []
         for i in random.choice(self.fit, count):
             original, received, d = self.pairs.planes(i)
-            y, x = (int(random.integers(n - small + 1)) for n in (original.shape[0] // scale, original.shape[1] // scale))
-            part = [original[scale * y:scale * (y + small), scale * x:scale * (x + small)], received[y:y + small, x:x + small],
-                    d[np.arange(y, y + small)[:, None] // 16, np.arange(x, x + small) // 16]]
+            y, x = (
+                int(random.integers(n - small + 1)) for n in (original.shape[0] // scale, original.shape[1] // scale)
+            )
+            part = [
+                original[scale * y : scale * (y + small), scale * x : scale * (x + small)],
+                received[y : y + small, x : x + small],
+                d[np.arange(y, y + small)[:, None] // 16, np.arange(x, x + small) // 16],
+            ]
             if random.random() < 0.5:
                 part = [p[:, ::-1] for p in part]
             if random.random() < 0.25:
@@ -80,7 +90,7 @@ def whole(net, received, d, fast=True):
     s, mean = net.scale, torch.tensor(MEAN).reshape(1, 3, 1, 1)
 
     def crop(p):
-        return (p[:, :, s * m:s * (m + h), s * m:s * (m + w)].float() + mean).clamp(0, 1)
+        return (p[:, :, s * m : s * (m + h), s * m : s * (m + w)].float() + mean).clamp(0, 1)
 
     return crop(y), crop(net.plain(image))
 
@@ -102,13 +112,19 @@ def validation(net, pairs, count):
         row = pairs.rows[i]
         gains.setdefault(f"{row['modulation']}_{row['snr_db']:g}", []).append(after[-1] - before[-1])
         worst = min(worst, after[-1] - before[-1])
-    return {"before": np.mean(before), "after": np.mean(after), "gain": np.mean(after) - np.mean(before), "worst": worst,
-            **{k: np.mean(v) for k, v in sorted(gains.items())}}
+    return {
+        "before": np.mean(before),
+        "after": np.mean(after),
+        "gain": np.mean(after) - np.mean(before),
+        "worst": worst,
+        **{k: np.mean(v) for k, v in sorted(gains.items())},
+    }
 
 
 @torch.no_grad()
 def find_halo(net, pairs, count=3):
-    """-> (halo, {halo: worst PSNR in dB}): the least halo, in input samples, for which windows cut out of pictures give what the whole
+    """-> (halo, {halo: worst PSNR in dB}): the least halo, in input samples, for which windows cut out of pictures give
+    what the whole
     pictures give to within SEAM_DB, everywhere in the part that counts; None: what the layers need, exactly"""
     net, g, s = net.float(), net.granule, net.scale
     part, reach = 2 * g, 4 * g  # the layers reach 92 pixels of the result
@@ -116,14 +132,19 @@ def find_halo(net, pairs, count=3):
     for i in range(0, len(pairs), max(1, len(pairs) // count)):
         _, received, d = pairs.planes(i)
         h, w = (min(n // g * g, part + 2 * reach) for n in received.shape[:2])
-        image, deviation = planes(np.array(received[None, :h, :w]), d[np.arange(h)[:, None] // 16, np.arange(w) // 16][None])
+        image, deviation = planes(
+            np.array(received[None, :h, :w]), d[np.arange(h)[:, None] // 16, np.arange(w) // 16][None]
+        )
         whole_picture = net(image, deviation)
         y, x = ((n - part) // 2 // g * g for n in (h, w))
         for halo in table:
             top, left = max(0, y - halo), max(0, x - halo)
-            window = net(image[:, :, top:y + part + halo, left:x + part + halo], deviation[:, :, top:y + part + halo, left:x + part + halo])
-            inner = window[:, :, s * (y - top):s * (y - top + part), s * (x - left):s * (x - left + part)]
-            error = inner - whole_picture[:, :, s * y:s * (y + part), s * x:s * (x + part)]
+            window = net(
+                image[:, :, top : y + part + halo, left : x + part + halo],
+                deviation[:, :, top : y + part + halo, left : x + part + halo],
+            )
+            inner = window[:, :, s * (y - top) : s * (y - top + part), s * (x - left) : s * (x - left + part)]
+            error = inner - whole_picture[:, :, s * y : s * (y + part), s * x : s * (x + part)]
             worst = F.avg_pool2d(error**2, 8 * s, 2 * s).max().item()  # in small parts, so that a seam is not diluted
             table[halo] = min(table[halo], -10 * math.log10(max(worst, 1e-12)))
     table = {halo: round(worst, 1) for halo, worst in table.items()}
@@ -140,12 +161,23 @@ def export(args, net):
         row = validation(net, pairs, args.valid_count)
     halo, table = find_halo(net, pairs)
     print("halo", halo, table)
-    save(net, args.export, halo, name=args.name, licence="GPL-3.0-or-later", data=args.data, codec=pairs.what["model"],
-         training=f"srec-train enhancer: {saved['step']} steps in {saved['hours']:.1f} h, batch {saved['args']['batch']}, "
-                  f"crops of {saved['args']['side']}, loss {saved['args']['loss']}",
-         validation=" ".join(f"{k} {v:.2f}" for k, v in row.items()), cost=f"{net.macs_per_pixel() / 1e3:.1f} kMAC per pixel",
-         seams=f"halo: PSNR of tiles against the whole, dB: {table}",
-         limits="trained on photographs; text, test cards and drawings were not among them")
+    save(
+        net,
+        args.export,
+        halo,
+        name=args.name,
+        licence="GPL-3.0-or-later",
+        data=args.data,
+        codec=pairs.what["model"],
+        training=(
+            f"srec-train enhancer: {saved['step']} steps in {saved['hours']:.1f} h, batch {saved['args']['batch']}, "
+            f"crops of {saved['args']['side']}, loss {saved['args']['loss']}"
+        ),
+        validation=" ".join(f"{k} {v:.2f}" for k, v in row.items()),
+        cost=f"{net.macs_per_pixel() / 1e3:.1f} kMAC per pixel",
+        seams=f"halo: PSNR of tiles against the whole, dB: {table}",
+        limits="trained on photographs; text, test cards and drawings were not among them",
+    )
     print(args.export, os.path.getsize(args.export), "bytes")
 
 
@@ -162,7 +194,13 @@ def main(args):
         raise SystemExit("srec-train: --side must be a multiple of 32")
     net = Enhancer(pairs.what["scale"], **{k: getattr(args, k) for k in SIZES}).to(memory_format=torch.channels_last)
     count = sum(p.numel() for p in net.parameters())
-    print(f"scale {net.scale}, {net.macs_per_pixel() / 1e3:.1f} kMAC per pixel, {count / 1e6:.2f} million parameters, {len(pairs)} pairs", flush=True)
+    print(
+        (
+            f"scale {net.scale}, {net.macs_per_pixel() / 1e3:.1f} kMAC per pixel, {count / 1e6:.2f} million parameters,"
+            f" {len(pairs)} pairs"
+        ),
+        flush=True,
+    )
     if args.export:
         export(args, net)
         return
@@ -180,8 +218,16 @@ def main(args):
         with torch.no_grad():
             plain = ((net.plain(image) - target) ** 2).mean((1, 2, 3))
             gain = 10 * torch.log10((plain + 1e-7) / (mse + 1e-7))
-        loss = 10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
+        loss = (
+            10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
+        )
         return loss, {"gain": gain.mean().item(), "worst": gain.min().item()}
 
-    trainer.run(args, net, [{"params": list(net.parameters())}], loss_of,
-                lambda: validation(net, valid, args.valid_count), state_of(net, args))
+    trainer.run(
+        args,
+        net,
+        [{"params": list(net.parameters())}],
+        loss_of,
+        lambda: validation(net, valid, args.valid_count),
+        state_of(net, args),
+    )

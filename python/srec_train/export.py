@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A training run's averaged weights as a model file for the C core (docs/model-format.md), and its card; and back, to train on from a file."""
+"""A training run's averaged weights as a model file for the C core (docs/model-format.md), and its card; and back, to
+train on from a file."""
 import dataclasses
 import json
 import os
@@ -41,6 +42,7 @@ def sequence(g, x, modules):
     from torch.nn import ReLU
 
     from .networks import Residual, Up
+
     modules = list(modules)
     for i, module in enumerate(modules):
         if isinstance(module, Residual):
@@ -55,7 +57,8 @@ def sequence(g, x, modules):
 
 
 def blocks_of(linear, n):
-    """gs's linear map (768, n), for a pixel shuffle by 16 -> as convolution (768, n, 1, 1), for one by 8 and then one by 2"""
+    """gs's linear map (768, n), for a pixel shuffle by 16 -> as convolution (768, n, 1, 1), for one by 8 and then one
+    by 2"""
     return linear.reshape(3, 8, 2, 8, 2, n).transpose(0, 2, 4, 1, 3, 5).reshape(768, n, 1, 1)
 
 
@@ -65,7 +68,8 @@ def linear_of(blocks, n):
 
 
 def graphs_of(net, tensors, dtype=np.float16):
-    """Codec -> {name: graph}; the weights go to `tensors`. As float32 they are views of the parameters, all but gs.0.weight."""
+    """Codec -> {name: graph}; the weights go to `tensors`. As float32 they are views of the parameters, all but
+    gs.0.weight."""
     n = net.sizes.latent
     out = {}
 
@@ -125,13 +129,26 @@ def tensors_of(net):
 
 
 def codec_of(sizes):
-    formats = {name: {"levels": sizes.levels[f], **({"bound": sizes.bound[f]} if sizes.bound[f] else {})} for f, name in enumerate(FORMATS)}
-    return {"patch": PATCH, "multiple": 64, "latent_channels": sizes.latent, "ladder": list(sizes.ladder), "mean": [0.5, 0.5, 0.5],
-            "entropy": {"floor": DEVIATION_FLOOR}, "bits_max": BITS_MAX, "bits_scale": BITS_SCALE, "formats": formats}
+    formats = {
+        name: {"levels": sizes.levels[f], **({"bound": sizes.bound[f]} if sizes.bound[f] else {})}
+        for f, name in enumerate(FORMATS)
+    }
+    return {
+        "patch": PATCH,
+        "multiple": 64,
+        "latent_channels": sizes.latent,
+        "ladder": list(sizes.ladder),
+        "mean": [0.5, 0.5, 0.5],
+        "entropy": {"floor": DEVIATION_FLOOR},
+        "bits_max": BITS_MAX,
+        "bits_scale": BITS_SCALE,
+        "formats": formats,
+    }
 
 
 def load(path):
-    """Model file -> Codec. The linear maps carry the features' means and deviations from now on; the priors count as COUNTED bytes."""
+    """Model file -> Codec. The linear maps carry the features' means and deviations from now on; the priors count as
+    COUNTED bytes."""
     try:
         tensors, metadata = safetensors.load(path)
         net = Codec(Sizes(**json.loads(metadata["sizes"])))
@@ -145,7 +162,8 @@ def load(path):
 
 
 def fill(net, tensors):
-    """Tensors of a model file -> parameters of a Codec of its sizes. Raises KeyError, ValueError or RuntimeError if they do not fit"""
+    """Tensors of a model file -> parameters of a Codec of its sizes. Raises KeyError, ValueError or RuntimeError if
+    they do not fit"""
     views = {}
     graphs_of(net, views, np.float32)
     for name, view in views.items():
@@ -171,9 +189,16 @@ def fill(net, tensors):
             put(net.feature_mean[f, r, :k], mean)
             if f"prior.{name}.covariance.{r}" in tensors:
                 c = tensors[f"prior.{name}.covariance.{r}"].astype(np.float32)  # those beside the seen taken off again
-                put(net.moment[f, r, :k, :k], (COUNTED_PATCHES + COVARIANCE_START) * c - COVARIANCE_START * np.diag(np.diag(c)))
+                put(
+                    net.moment[f, r, :k, :k],
+                    (COUNTED_PATCHES + COVARIANCE_START) * c - COVARIANCE_START * np.diag(np.diag(c)),
+                )
                 net.moment_patches[f, r] = COUNTED_PATCHES
-            put(net.feature_sigma[f, r, :k], 2.0 ** ((tensors[f"prior.{name}.index"].reshape(len(net.sizes.ladder), -1)[r, :k].astype(float) - 16) / 4))
+            put(
+                net.feature_sigma[f, r, :k],
+                2.0
+                ** ((tensors[f"prior.{name}.index"].reshape(len(net.sizes.ladder), -1)[r, :k].astype(float) - 16) / 4),
+            )
 
 
 def main(args):
@@ -184,15 +209,37 @@ def main(args):
     tensors = tensors_of(net)
     graphs = graphs_of(net, tensors)
     run = saved["args"]
-    training = args.training or f"profile {run['profile']}, domain {run['domain']}, {saved['step']} steps of {run['batch']} crops, {saved['hours']:.1f} hours"
+    steps = f"{saved['step']} steps of {run['batch']} crops, {saved['hours']:.1f} hours"
+    training = args.training or f"profile {run['profile']}, domain {run['domain']}, {steps}"
     card = {}
     if args.card:
         with open(args.card, encoding="utf-8") as f:
             card["card"] = f.read().strip()
-    safetensors.save(args.model, tensors, {
-        **card,
-        "format": "srec-model", "format_version": "1", "kind": "codec", "name": args.name or os.path.splitext(os.path.basename(args.model))[0],
-        "profile": run["profile"], "sizes": json.dumps(dataclasses.asdict(net.sizes)), "training": training,
-        "data": args.data, "date": args.date, "licence": args.licence,
-        "graph": json.dumps(graphs, separators=(",", ":")), "codec": json.dumps(codec_of(net.sizes), separators=(",", ":"))})
-    print(args.model, len(tensors), "tensors", sum(t.size for t in tensors.values()), "values", os.path.getsize(args.model), "bytes")
+    safetensors.save(
+        args.model,
+        tensors,
+        {
+            **card,
+            "format": "srec-model",
+            "format_version": "1",
+            "kind": "codec",
+            "name": args.name or os.path.splitext(os.path.basename(args.model))[0],
+            "profile": run["profile"],
+            "sizes": json.dumps(dataclasses.asdict(net.sizes)),
+            "training": training,
+            "data": args.data,
+            "date": args.date,
+            "licence": args.licence,
+            "graph": json.dumps(graphs, separators=(",", ":")),
+            "codec": json.dumps(codec_of(net.sizes), separators=(",", ":")),
+        },
+    )
+    print(
+        args.model,
+        len(tensors),
+        "tensors",
+        sum(t.size for t in tensors.values()),
+        "values",
+        os.path.getsize(args.model),
+        "bytes",
+    )

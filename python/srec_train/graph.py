@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks as data (docs/model-format.md): a builder that writes graphs, and an interpreter that runs them in PyTorch."""
+"""Networks as data (docs/model-format.md): a builder that writes graphs, and an interpreter that runs them in
+PyTorch."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -24,8 +25,16 @@ class Graph:
         self.tensors[key + ".weight"] = np.asarray(weight, self.dtype)
         if bias is not None:
             self.tensors[key + ".bias"] = np.asarray(bias, np.float32)
-        return self._node("conv", [x], weight=key + ".weight", bias=key + ".bias" if bias is not None else None, stride=stride,
-                          pad=weight.shape[2] // 2 if pad is None else pad, relu=relu or None, add=add)
+        return self._node(
+            "conv",
+            [x],
+            weight=key + ".weight",
+            bias=key + ".bias" if bias is not None else None,
+            stride=stride,
+            pad=weight.shape[2] // 2 if pad is None else pad,
+            relu=relu or None,
+            add=add,
+        )
 
     def residual(self, x, a, b):
         """x + b(relu(a(x))); a, b: (weight, bias)"""
@@ -65,8 +74,12 @@ class Runner(torch.nn.Module):
     def __init__(self, graph, tensors, dtype=torch.float32):
         super().__init__()
         self.graph = graph
-        self.weights = {name: torch.from_numpy(np.array(tensors[name], np.float32)).to(dtype)
-                        for node in graph["nodes"] for name in (node.get("weight"), node.get("bias")) if name}
+        self.weights = {
+            name: torch.from_numpy(np.array(tensors[name], np.float32)).to(dtype)
+            for node in graph["nodes"]
+            for name in (node.get("weight"), node.get("bias"))
+            if name
+        }
         for name, w in self.weights.items():
             if w.dim() == 4:
                 self.weights[name] = w.contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,9 @@ def _start(count):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     common = {
-        "OPENBLAS_NUM_THREADS": "1",  # torch.set_num_threads() does not count its threads, and they spin while they wait
+        "OPENBLAS_NUM_THREADS": (
+            "1"
+        ),  # torch.set_num_threads() does not count its threads, and they spin while they wait
         **os.environ,
         "WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
@@ -37,8 +39,10 @@ def _wait(started):
             del left[rank]
             if process.returncode and not failed:
                 failed = process.returncode if process.returncode > 0 else 1
-                print(f"srec-train: process {rank} of {len(started)} has ended ({process.returncode}); the others stop",
-                      file=sys.stderr)
+                print(
+                    f"srec-train: process {rank} of {len(started)} has ended ({process.returncode}); the others stop",
+                    file=sys.stderr,
+                )
                 for other in left.values():
                     other.terminate()
         time.sleep(0.1)
@@ -63,8 +67,10 @@ def launch(count):
             try:
                 started[0].wait(SAVING_S)
             except subprocess.TimeoutExpired:
-                print(f"srec-train: no checkpoint was saved within {SAVING_S:g} s; the one before it remains",
-                      file=sys.stderr)
+                print(
+                    f"srec-train: no checkpoint was saved within {SAVING_S:g} s; the one before it remains",
+                    file=sys.stderr,
+                )
         return EXIT_CODE
     finally:
         for process in started:

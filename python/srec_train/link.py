@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages (b): the feature coder, trained through the channel. Bytes, keys, mapping, noise, soft values and posterior means come from the C core.
+"""Stages (b): the feature coder, trained through the channel. Bytes, keys, mapping, noise, soft values and posterior
+means come from the C core.
 
     --domain latent    only fe and fd, on the latents of whole images; a step is ten times cheaper
     --domain picture   also gs, end to end; the entropy model stays fixed
-    --learn-ga         also ga, with constant bits: otherwise the encoder would enlarge its latents, and so the rate, to beat the noise
+    --learn-ga         also ga, with constant bits: otherwise the encoder would enlarge its latents, and so the rate, to
+    beat the noise
     --profile paper    NTSCC as trained in the paper: AWGN at 10 dB on features in clear, no bytes
     loss = mean over images of 10 log10(mean squared error): no SNR dominates the others
 """
@@ -23,13 +25,32 @@ from .networks import TRANSFORM, Codec, Sizes, Way, psnr
 from .transform import validation_pictures
 
 # modulation: odds, lowest SNR in dB, span
-ROBUST = {"bpsk": (0.10, -2, 14), "qpsk": (0.40, 0, 18), "16qam": (0.22, 4, 18), "64qam": (0.05, 8, 16), "pam256": (0.23, 4, 20)}
+ROBUST = {
+    "bpsk": (0.10, -2, 14),
+    "qpsk": (0.40, 0, 18),
+    "16qam": (0.22, 4, 18),
+    "64qam": (0.05, 8, 16),
+    "pam256": (0.23, 4, 20),
+}
 ANCHOR = 100.0  # dB of loss for a picture whose bits are twice what they were
-FEATURE_SNR = {"robust": (16.0, 10.0), "paper": (10.0, 10.0)}  # of a feature, for which the linear start is best, dB: bits, amplitudes
+FEATURE_SNR = {
+    "robust": (16.0, 10.0),
+    "paper": (10.0, 10.0),
+}  # of a feature, for which the linear start is best, dB: bits, amplitudes
 LEVELS = {"robust": 16.0, "paper": 40.0}  # of bytes for bits; hard decisions want the byte's whole range
 ETAS = (0.2, 0.2, 0.2, 0.16, 0.12, 0.08, 0.04)
-VALIDATION = {"robust": (("qpsk", 4, 0.2), ("qpsk", 14, 0.2), ("bpsk", 4, 0.2), ("16qam", 4, 0.2), ("16qam", 14, 0.2), ("pam256", 10, 0.2), ("qpsk", 10, 0.08)),
-              "paper": (("analog", 10, 0.2), ("qpsk", 4, 0.2), ("qpsk", 14, 0.2))}
+VALIDATION = {
+    "robust": (
+        ("qpsk", 4, 0.2),
+        ("qpsk", 14, 0.2),
+        ("bpsk", 4, 0.2),
+        ("16qam", 4, 0.2),
+        ("16qam", 14, 0.2),
+        ("pam256", 10, 0.2),
+        ("qpsk", 10, 0.08),
+    ),
+    "paper": (("analog", 10, 0.2), ("qpsk", 4, 0.2), ("qpsk", 14, 0.2)),
+}
 
 
 def add_arguments(parser):
@@ -41,11 +62,22 @@ def add_arguments(parser):
     add("--side", type=int, default=192, help="side of a crop in pixels, a multiple of 64")
     add("--start", required=True, help="run folder, checkpoint or model file to start from, of stage transform or link")
     add("--domain", choices=("latent", "picture"), required=True)
-    add("--new-coder", action="store_true", help="take only the transform and the entropy model from --start, as from stage transform")
+    add(
+        "--new-coder",
+        action="store_true",
+        help="take only the transform and the entropy model from --start, as from stage transform",
+    )
     add("--learn-ga", action="store_true", help="also train the encoder's transform (--domain picture)")
     add("--profile", choices=("robust", "paper"), default="robust")
-    add("--latent-unit", type=float, default=10.0,
-        help="quantiser steps of the entropy model; more steps give more bits, so more features at an eta (with a --start of stage transform)")
+    add(
+        "--latent-unit",
+        type=float,
+        default=10.0,
+        help=(
+            "quantiser steps of the entropy model; more steps give more bits, so more features at an eta (with a"
+            " --start of stage transform)"
+        ),
+    )
     add("--cache", default="cache", help="folder for decoded images")
 
 
@@ -62,7 +94,8 @@ def draw(args, step, count):
 
 
 def lose(latents, rng):
-    """As the decoder conceals lost patches: the mean of the neighbours that are there, those sharing a side counting double."""
+    """As the decoder conceals lost patches: the mean of the neighbours that are there, those sharing a side counting
+    double."""
     n, c, h, w = latents.shape
     kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float()
     kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]])
@@ -78,7 +111,9 @@ class Latents:
         self.all = []
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
             for _, p in pictures.each(pictures.find(folder)):
-                x = pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last)
+                x = pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).contiguous(
+                    memory_format=torch.channels_last
+                )
                 if min(x.shape[2:]) >= 256:
                     u = net.ga(x - 0.5)
                     self.all.append((u[0].half(), net.entropy(u, noise=False)[0][0].half()))
@@ -90,12 +125,13 @@ class Latents:
         out = []
         for u, by in rng.choices(self.all, self.odds, k=count):
             y, x = (rng.randrange(n - side + 1) for n in u.shape[1:])
-            out.append((u[:, y:y + side, x:x + side], by[:, y:y + side, x:x + side]))
+            out.append((u[:, y : y + side, x : x + side], by[:, y : y + side, x : x + side]))
         return (torch.stack([v.float() for v in t]).contiguous(memory_format=torch.channels_last) for t in zip(*out))
 
 
 def validator(net, valid, profile):
     """-> function that gives the PSNR over `valid` of each row of VALIDATION, and the mean number of features"""
+
     def validate():
         row, links, net.links = {}, net.links, {}  # training goes on with its own
         for modulation, snr, eta in VALIDATION[profile]:
@@ -113,19 +149,23 @@ def validator(net, valid, profile):
             row["features"] = max(row.get("features", 0), sum(features) / len(valid))
         net.links = links
         return row
+
     return validate
 
 
 @torch.no_grad()
 def start_linear(net, batch, args):
-    """Power shared out among the latents, then the features' mean and variance as they are so, each format's. batch: step -> picture or None, latents, bits"""
+    """Power shared out among the latents, then the features' mean and variance as they are so, each format's. batch:
+    step -> picture or None, latents, bits"""
     sizes = net.sizes
     with torch.autocast("cpu", dtype=torch.bfloat16):
         power, patches = torch.zeros(len(sizes.ladder), sizes.latent), torch.zeros(len(sizes.ladder), 1)
         for i in range(80):
             _, u, by = batch(i)
             steps = net.rate_map(by, ETAS[i % len(ETAS)]).reshape(-1)
-            square = (u.float() * net.deviation.reshape(1, -1, 1, 1)).square().permute(0, 2, 3, 1).reshape(-1, sizes.latent)
+            square = (
+                (u.float() * net.deviation.reshape(1, -1, 1, 1)).square().permute(0, 2, 3, 1).reshape(-1, sizes.latent)
+            )
             power.index_add_(0, steps, square)
             patches.index_add_(0, steps, torch.ones(len(steps), 1))
         common = power.sum(0) / patches.sum()
@@ -158,7 +198,9 @@ def main(args):
     if fresh:
         sizes.levels = (LEVELS[args.profile], sizes.levels[1])
     net = Codec(sizes)
-    net.load_state_dict({k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh)
+    net.load_state_dict(
+        {k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh
+    )
     net = net.to(memory_format=torch.channels_last)
     valid = validation_pictures(args.valid, args.valid_count)
     latent = args.domain == "latent"
@@ -212,7 +254,10 @@ def main(args):
                 with torch.no_grad():
                     had = bits(fixed(x - 0.5))
                 loss = quality + ANCHOR * (bits(u) / had - 1).square().mean()
-        return loss, {"psnr_" + name: -quality.item() if name == way.modulation else math.nan for name in (ROBUST if args.profile == "robust" else ("analog",))}
+        return loss, {
+            "psnr_" + name: -quality.item() if name == way.modulation else math.nan
+            for name in (ROBUST if args.profile == "robust" else ("analog",))
+        }
 
     ids = {id(p) for n, p in net.named_parameters() if n.startswith(("ga.", "gs."))}
     coder = [p for p in net.parameters() if p.requires_grad and id(p) not in ids]
@@ -221,5 +266,17 @@ def main(args):
         groups.append({"params": list(net.gs.parameters()), "factor": 0.5})
     if args.learn_ga:
         groups.append({"params": list(net.ga.parameters()), "factor": 0.5})
-    trainer.run(args, net, groups, loss_of, validator(net, valid, args.profile),
-                {"stage": "link", "domain": args.domain, "profile": args.profile, "sizes": dataclasses.asdict(sizes), "start": args.start})
+    trainer.run(
+        args,
+        net,
+        groups,
+        loss_of,
+        validator(net, valid, args.profile),
+        {
+            "stage": "link",
+            "domain": args.domain,
+            "profile": args.profile,
+            "sizes": dataclasses.asdict(sizes),
+            "start": args.start,
+        },
+    )

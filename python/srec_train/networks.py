@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The codec's networks. Planes are (N, channels, height, width); latents u are in units of their KLT channel's standard deviation.
+"""The codec's networks. Planes are (N, channels, height, width); latents u are in units of their KLT channel's standard
+deviation.
 
-Both transforms have two paths: a linear one over 16x16 blocks that starts at the KLT of training patches, and a deep one beside it whose
+Both transforms have two paths: a linear one over 16x16 blocks that starts at the KLT of training patches, and a deep
+one beside it whose
 last convolution starts at zero. The linear path makes training start where a block transform codec stands.
 """
 import dataclasses
@@ -15,10 +17,10 @@ from . import core
 from .core import FORMATS
 
 PATCH = 16
-KEPT_A_STEP = 0.998      # of what the priors have counted
+KEPT_A_STEP = 0.998  # of what the priors have counted
 COVARIANCE_START = 50.0  # patches without correlation that a covariance counts beside those seen
-N_TABLES = 32            # prior tables, by classes of a feature's deviation in quarter octaves, 2^-4 .. 2^3.75
-DEVIATION_FLOOR = 0.11   # least deviation of a latent in the entropy model, in quantiser steps
+N_TABLES = 32  # prior tables, by classes of a feature's deviation in quarter octaves, 2^-4 .. 2^3.75
+DEVIATION_FLOOR = 0.11  # least deviation of a latent in the entropy model, in quantiser steps
 TRUNCATION_NOISE = 0.03  # deviation of the noise on latents that stand for features, in units of u
 BITS_MAX, BITS_SCALE = 12.0, 0.25  # how fe sees a latent's bits: min(bits, max) * scale
 
@@ -26,15 +28,18 @@ BITS_MAX, BITS_SCALE = 12.0, 0.25  # how fe sees a latent's bits: min(bits, max)
 @dataclasses.dataclass
 class Sizes:
     """Widths, depths and ladder: data, stored in checkpoints and implied by the exported graphs."""
+
     latent: int = 192
-    latent_unit: float = 8.0              # quantiser steps of the entropy model per unit of pixel amplitude (0..1) in a KLT coefficient
-    widths: tuple = (48, 96, 144)         # at 1/2, 1/4, 1/8 of the picture's size
+    latent_unit: float = (
+        8.0  # quantiser steps of the entropy model per unit of pixel amplitude (0..1) in a KLT coefficient
+    )
+    widths: tuple = (48, 96, 144)  # at 1/2, 1/4, 1/8 of the picture's size
     hyper: int = 64
-    feature_inner: int = 96               # inner width of the residual blocks of fe and fd
+    feature_inner: int = 96  # inner width of the residual blocks of fe and fd
     feature_blocks: int = 3
     ladder: tuple = (2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192)
     # a feature s becomes the byte 128 + levels * s; with a bound, levels * bound * tanh(s / bound) (0: none)
-    levels: tuple = (16.0, 56.0)          # bits, amplitude
+    levels: tuple = (16.0, 56.0)  # bits, amplitude
     bound: tuple = (0.0, 2.0)
 
 
@@ -77,7 +82,8 @@ def zero(conv):
 
 
 def pointwise(x, weight):
-    """1x1 convolution (N, C, H, W), (K, C) -> (N, K, H, W); as one matrix product, which PyTorch's own of float32 is not"""
+    """1x1 convolution (N, C, H, W), (K, C) -> (N, K, H, W); as one matrix product, which PyTorch's own of float32 is
+    not"""
     return F.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
 
 
@@ -88,8 +94,10 @@ class Analysis(nn.Module):
         super().__init__()
         a, b, c = sizes.widths
         n = sizes.latent
-        self.head = nn.Conv2d(12, a, 3, padding=1)                      # of the picture unshuffled by 2
-        self.body = nn.Sequential(Down(a, b), Residual(b), Down(b, c), Residual(c), Residual(c), Down(c, n), Residual(n, n * 2 // 3))
+        self.head = nn.Conv2d(12, a, 3, padding=1)  # of the picture unshuffled by 2
+        self.body = nn.Sequential(
+            Down(a, b), Residual(b), Down(b, c), Residual(c), Residual(c), Down(c, n), Residual(n, n * 2 // 3)
+        )
         self.tail = zero(nn.Conv2d(n, n, 3, padding=1))
         self.linear = nn.Parameter(torch.zeros(n, 3 * PATCH * PATCH))  # of the picture unshuffled by 16
 
@@ -106,8 +114,18 @@ class Synthesis(nn.Module):
         super().__init__()
         a, b, c = sizes.widths
         n = sizes.latent
-        self.body = nn.Sequential(nn.Conv2d(n, n, 3, padding=1), Residual(n), Up(n, c, kernel=1), Residual(c), Residual(c), Residual(c),
-                                  Up(c, b), Residual(b), Residual(b), Up(b, a, relu=True))
+        self.body = nn.Sequential(
+            nn.Conv2d(n, n, 3, padding=1),
+            Residual(n),
+            Up(n, c, kernel=1),
+            Residual(c),
+            Residual(c),
+            Residual(c),
+            Up(c, b),
+            Residual(b),
+            Residual(b),
+            Up(b, a, relu=True),
+        )
         self.tail = zero(nn.Conv2d(a, 12, 3, padding=1))
         self.linear = nn.Parameter(torch.zeros(3 * PATCH * PATCH, n))
 
@@ -134,7 +152,7 @@ class Codec(nn.Module):
         self.hs = nn.Sequential(Up(z, z, relu=True), Up(z, z, relu=True), nn.Conv2d(z, 2 * n, 3, padding=1))
         self.hyper_mean = nn.Parameter(torch.zeros(1, z, 1, 1))
         self.hyper_scale = nn.Parameter(torch.zeros(1, z, 1, 1))
-        self.register_buffer("deviation", torch.ones(n))            # of the KLT's channels, in pixel amplitude
+        self.register_buffer("deviation", torch.ones(n))  # of the KLT's channels, in pixel amplitude
         # feature coder
         steps, longest = len(sizes.ladder), sizes.ladder[-1]
         self.fe_in = nn.Conv2d(2 * n, n, 1)
@@ -148,18 +166,22 @@ class Codec(nn.Module):
         self.token_e = nn.Parameter(torch.zeros(formats, steps, n))
         self.token_d = nn.Parameter(torch.zeros(formats, steps, n))
         eye = torch.eye(n)[:longest]
-        self.weight_e = nn.Parameter(eye.repeat(formats, steps, 1, 1))              # (F, steps, K, C): features = W f
-        self.weight_d = nn.Parameter(eye.T.repeat(formats, steps, 1, 1).clone())    # (F, steps, C, K)
-        self.weight_v = nn.Parameter(torch.zeros(formats, steps, n, longest))       # on the posterior deviations
+        self.weight_e = nn.Parameter(eye.repeat(formats, steps, 1, 1))  # (F, steps, K, C): features = W f
+        self.weight_d = nn.Parameter(eye.T.repeat(formats, steps, 1, 1).clone())  # (F, steps, C, K)
+        self.weight_v = nn.Parameter(torch.zeros(formats, steps, n, longest))  # on the posterior deviations
         self.register_buffer("feature_mean", torch.zeros(formats, steps, longest))
         self.register_buffer("feature_var", torch.ones(formats, steps, longest))
-        self.register_buffer("feature_power", torch.ones(formats))                 # of all features together
-        self.register_buffer("feature_sigma", torch.ones(formats, steps, longest))  # what remains of each one's deviation
-        self.register_buffer("histogram", torch.zeros(formats, N_TABLES, 256))      # of the bytes, by class of deviation
-        self.register_buffer("moment", torch.zeros(formats, steps, longest, longest))  # sums of products of a patch's features as sent
+        self.register_buffer("feature_power", torch.ones(formats))  # of all features together
+        self.register_buffer(
+            "feature_sigma", torch.ones(formats, steps, longest)
+        )  # what remains of each one's deviation
+        self.register_buffer("histogram", torch.zeros(formats, N_TABLES, 256))  # of the bytes, by class of deviation
+        self.register_buffer(
+            "moment", torch.zeros(formats, steps, longest, longest)
+        )  # sums of products of a patch's features as sent
         self.register_buffer("moment_patches", torch.zeros(formats, steps))
         self.register_buffer("ladder", torch.tensor(sizes.ladder))
-        self.measure = False   # take mean and variance of the features anew
+        self.measure = False  # take mean and variance of the features anew
         self.links = {}
 
     def start_at_klt(self, patches):
@@ -167,7 +189,7 @@ class Codec(nn.Module):
         n = self.sizes.latent
         v = F.pixel_unshuffle(patches, PATCH).reshape(len(patches), -1)
         values, vectors = torch.linalg.eigh((v.T @ v / len(v)).double())
-        basis = vectors.flip(1)[:, :n].T.float()                            # (C, 768)
+        basis = vectors.flip(1)[:, :n].T.float()  # (C, 768)
         deviation = values.flip(0)[:n].clamp_min(1e-12).sqrt().float().clamp_min(0.4 / self.sizes.latent_unit)
         self.deviation.copy_(deviation)
         self.ga.linear.data.copy_(basis / deviation[:, None])
@@ -176,12 +198,16 @@ class Codec(nn.Module):
         nn.init.zeros_(self.hs[-1].bias)
 
     def spread_features(self, f, power, snr_db):
-        """A linear start of the feature coder for format f: each ladder step sends as many latents as it has features, and every feature
-        carries a share of each, so that none is lost where one feature is, and an important latent gets the power of many.
+        """A linear start of the feature coder for format f: each ladder step sends as many latents as it has features,
+        and every feature
+        carries a share of each, so that none is lost where one feature is, and an important latent gets the power of
+        many.
 
         power    (steps, C) mean square of the latents in pixel amplitude, over the patches of each step
-        snr_db   of a feature, for which power is shared out and the decoder's map is best: a latent with power p is left with
-                 1 / (1 + p snr) of its own. Least error in all: p + 1 / snr in proportion to the latent's deviation (Lee and Petersen,
+        snr_db   of a feature, for which power is shared out and the decoder's map is best: a latent with power p is
+        left with
+                 1 / (1 + p snr) of its own. Least error in all: p + 1 / snr in proportion to the latent's deviation
+                 (Lee and Petersen,
                  Optimal linear coding for vector channels, 1976).
         """
         snr = 10 ** (snr_db / 10)
@@ -196,7 +222,11 @@ class Codec(nn.Module):
                 share[m - 1] = 0
             share.clamp_(min=1e-4)
             at = torch.arange(count) * (2 * math.pi / count)
-            turn = (torch.cos(at[:, None] * torch.arange(count)) + torch.sin(at[:, None] * torch.arange(count))) / math.sqrt(count)  # Hartley
+            turn = (
+                torch.cos(at[:, None] * torch.arange(count)) + torch.sin(at[:, None] * torch.arange(count))
+            ) / math.sqrt(
+                count
+            )  # Hartley
             size = deviation / self.deviation[sent]  # in units of u
             kept = share * (1 + snr) / (share * snr + 1)  # of the posterior mean, which is shrunk by snr / (1 + snr)
             encode, decode = self.weight_e.data[f, r].zero_(), self.weight_d.data[f, r].zero_()
@@ -209,7 +239,8 @@ class Codec(nn.Module):
         return (self.deviation * self.sizes.latent_unit).reshape(1, -1, 1, 1)
 
     def entropy(self, u, noise):
-        """u -> bits of each latent, bits of each hyper latent, means in units of u. With `noise` uniform noise stands for rounding."""
+        """u -> bits of each latent, bits of each hyper latent, means in units of u. With `noise` uniform noise stands
+        for rounding."""
         scale = self.scale
         z = self.ha(u).float()
         zn = z + torch.rand_like(z) - 0.5 if noise else torch.round(z)
@@ -227,7 +258,8 @@ class Codec(nn.Module):
     def transform(self, x, noise, eta=0.0):
         """Stage (a): picture 0..1 -> picture coded with quantised latents, bits of latents, bits of hyper latents.
 
-        With an `eta` the second half of the batch is decoded from the first latents of each patch alone, as many as the rate map gives it,
+        With an `eta` the second half of the batch is decoded from the first latents of each patch alone, as many as the
+        rate map gives it,
         unquantised but for a little noise: what a link leaves of them.
         """
         u = self.ga(x - 0.5)
@@ -242,7 +274,8 @@ class Codec(nn.Module):
         return self.gs(uq) + 0.5, by, bz
 
     def rate_map(self, by, eta):
-        """Bits of latents (N, C, h, w) -> ladder step of each patch (N, h, w): the smallest at or above eta times the patch's bits"""
+        """Bits of latents (N, C, h, w) -> ladder step of each patch (N, h, w): the smallest at or above eta times the
+        patch's bits"""
         return torch.searchsorted(self.ladder.float(), by.sum(1) * eta).clamp_(max=len(self.ladder) - 1)
 
     def prior_class(self, f):
@@ -256,7 +289,7 @@ class Codec(nn.Module):
         jacobian = torch.zeros(256)
         if bound:  # back through the tanh; beyond its range nothing comes
             inside = (v / bound).clamp(-0.999, 0.999)
-            jacobian = -torch.log1p(-inside ** 2) + torch.where((v / bound).abs() < 0.999, 0.0, -20.0)
+            jacobian = -torch.log1p(-(inside**2)) + torch.where((v / bound).abs() < 0.999, 0.0, -20.0)
             v = bound * torch.atanh(inside)
         x = v[None] / (2.0 ** (torch.arange(N_TABLES) / 4 - 4))[:, None]
         shape = (torch.softmax(-0.5 * x * x + jacobian, 1) + torch.softmax(-math.sqrt(2) * x.abs() + jacobian, 1)) / 2
@@ -264,7 +297,8 @@ class Codec(nn.Module):
         return table / table.sum(1, keepdim=True)
 
     def covariance(self, f):
-        """[(k, k)] of the features of a patch, each ladder step's; towards none where little was seen; [] if nothing was"""
+        """[(k, k)] of the features of a patch, each ladder step's; towards none where little was seen; [] if nothing
+        was"""
         if not self.moment_patches[f].any():
             return []
         out = []
@@ -289,7 +323,9 @@ class Codec(nn.Module):
     def core_link(self, f, fresh):
         """The C core's link with the priors as they are now; kept until `fresh`."""
         if fresh or f not in self.links:
-            self.links[f] = core.Link(self.sizes.levels[f], self.prior_tables(f).numpy(), [c.numpy() for c in self.covariance(f)])
+            self.links[f] = core.Link(
+                self.sizes.levels[f], self.prior_tables(f).numpy(), [c.numpy() for c in self.covariance(f)]
+            )
         return self.links[f]
 
     def link(self, u, by, rate, way, fresh=True):
@@ -299,7 +335,11 @@ class Codec(nn.Module):
         way    Way: modulation, SNR of each picture, ...
         ->     latents received (N, C, h, w)
         """
-        x = self.fe_in(torch.cat([u, by.clamp(max=BITS_MAX) * BITS_SCALE], 1)) + u + self.token_e[way.format][rate].permute(0, 3, 1, 2)
+        x = (
+            self.fe_in(torch.cat([u, by.clamp(max=BITS_MAX) * BITS_SCALE], 1))
+            + u
+            + self.token_e[way.format][rate].permute(0, 3, 1, 2)
+        )
         x = self.fe(x).float()
         with torch.autocast("cpu", enabled=False):
             received = self._over_features(x, rate, way, fresh)
@@ -313,9 +353,11 @@ class Codec(nn.Module):
         groups, at = [], 0
         for r, count in enumerate(torch.bincount(steps, minlength=len(self.ladder)).tolist()):
             if count:
-                groups.append((r, self.sizes.ladder[r], order[at:at + count]))
+                groups.append((r, self.sizes.ladder[r], order[at : at + count]))
                 at += count
-        weight_e, weight_d, weight_v, token_d = (w[f].unbind(0) for w in (self.weight_e, self.weight_d, self.weight_v, self.token_d))  # one gradient each
+        weight_e, weight_d, weight_v, token_d = (
+            w[f].unbind(0) for w in (self.weight_e, self.weight_d, self.weight_v, self.token_d)
+        )  # one gradient each
         values = [flat[rows] @ weight_e[r][:k].T for r, k, rows in groups]
         if self.measure:
             with torch.no_grad():
@@ -326,12 +368,14 @@ class Codec(nn.Module):
         deviations = [(self.feature_var[f, r, :k] + 1e-6).sqrt() for r, k, _ in groups]
         normal = [(v - self.feature_mean[f, r, :k]) / d for (r, k, _), v, d in zip(groups, values, deviations)]
         s = torch.cat([v.reshape(-1) for v in normal])
-        power = (s ** 2).mean() if self.training else self.feature_power[f]
+        power = (s**2).mean() if self.training else self.feature_power[f]
         if self.training:
             with torch.no_grad():
                 self.feature_power[f].lerp_(power, 0.02)
                 for (r, k, rows), v in zip(groups, normal):
-                    self.feature_sigma[f, r, :k].lerp_((v ** 2).mean(0).sqrt() / power.sqrt(), 0.02 * min(1.0, len(rows) / 16))
+                    self.feature_sigma[f, r, :k].lerp_(
+                        (v**2).mean(0).sqrt() / power.sqrt(), 0.02 * min(1.0, len(rows) / 16)
+                    )
         s = s / power.sqrt()
         bound = self.sizes.bound[f] if way.modulation != "analog" else 0.0
         if bound:
@@ -340,14 +384,16 @@ class Codec(nn.Module):
             picture = torch.cat([(rows // (h * w)).repeat_interleave(k) for _, k, rows in groups])
             classes = self.prior_class(f)
             table = torch.cat([classes[r, :k].repeat(len(rows)) for r, k, rows in groups])
-            patches = torch.cat([torch.stack([rows // (h * w), torch.full_like(rows, r)]) for r, _, rows in groups], 1)  # picture, step
+            patches = torch.cat(
+                [torch.stack([rows // (h * w), torch.full_like(rows, r)]) for r, _, rows in groups], 1
+            )  # picture, step
             if self.training and way.modulation != "analog":
                 self._count_moments(f, s, groups)
             estimate, deviation = self._channel(s, table, picture, patches, n, way, fresh)
         s = s + (estimate - s.detach())
         out, at, g = [], 0, []
         for (r, k, rows), d in zip(groups, deviations):
-            e, v = (t[at:at + len(rows) * k].reshape(-1, k) for t in (s, deviation))
+            e, v = (t[at : at + len(rows) * k].reshape(-1, k) for t in (s, deviation))
             at += len(rows) * k
             mean = e * power.sqrt() * d + self.feature_mean[f, r, :k]
             g.append(mean @ weight_d[r][:, :k].T + v @ weight_v[r][:, :k].T + token_d[r])
@@ -360,7 +406,7 @@ class Codec(nn.Module):
         self.moment_patches[f].mul_(KEPT_A_STEP)
         at = 0
         for r, k, rows in groups:
-            v = s[at:at + len(rows) * k].reshape(-1, k)
+            v = s[at : at + len(rows) * k].reshape(-1, k)
             at += len(rows) * k
             self.moment[f, r, :k, :k].addmm_(v.T, v)
             self.moment_patches[f, r] += len(rows)
@@ -380,8 +426,18 @@ class Codec(nn.Module):
             mine = torch.nonzero(picture == i)[:, 0]
             where.append(mine)
             rate_map = patches[1, patches[0] == i].to(torch.uint8)
-            parts.append((byte[mine].numpy(), table[mine].to(torch.uint8).numpy(), rate_map.numpy(), way.modulation, float(way.snr_db[i]),
-                          (way.seed * 1000 + i) & 0x7FFFFFFFFFFF, way.cipher, way.hard))
+            parts.append(
+                (
+                    byte[mine].numpy(),
+                    table[mine].to(torch.uint8).numpy(),
+                    rate_map.numpy(),
+                    way.modulation,
+                    float(way.snr_db[i]),
+                    (way.seed * 1000 + i) & 0x7FFFFFFFFFFF,
+                    way.cipher,
+                    way.hard,
+                )
+            )
         estimate, deviation = torch.empty_like(s), torch.empty_like(s)
         for mine, (mean, dev) in zip(where, core.send_all(link, parts)):
             estimate[mine], deviation[mine] = torch.from_numpy(mean), torch.from_numpy(dev)
@@ -390,7 +446,9 @@ class Codec(nn.Module):
 
 @dataclasses.dataclass
 class Way:
-    """How features travel: SNR (Es/N0, dB) of each picture of the batch; "analog" adds noise to the features themselves, in clear."""
+    """How features travel: SNR (Es/N0, dB) of each picture of the batch; "analog" adds noise to the features
+    themselves, in clear."""
+
     modulation: str
     snr_db: torch.Tensor
     seed: int

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received and original images, to train the enhancer. The C core of the product encodes, scrambles, maps, adds noise and decodes. At scale 2
+"""Received and original images, to train the enhancer. The C core of the product encodes, scrambles, maps, adds noise
+and decodes. At scale 2
 it first halves the image.
 
 Writes these files to the folder --out, and resumes an interrupted run:
@@ -24,36 +25,92 @@ from . import pictures, stopping
 from .core import MODULATIONS, PAM256, Link, Priors, library
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
-SENT = {"bpsk": (0.22, -4, 16), "qpsk": (0.30, -2, 18), "16qam": (0.24, 0, 24), "64qam": (0.05, 6, 28), "256qam": (0.03, 12, 34), "pam256": (0.16, 0, 30)}
+SENT = {
+    "bpsk": (0.22, -4, 16),
+    "qpsk": (0.30, -2, 18),
+    "16qam": (0.24, 0, 24),
+    "64qam": (0.05, 6, 28),
+    "256qam": (0.03, 12, 34),
+    "pam256": (0.16, 0, 30),
+}
 PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
 GRID = [(modulation, snr) for modulation in PAPER[0] for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 SLICE_BYTES = 3000
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may be any bytes
 SIDE_MIN = 16
 SIDE_MAX = 1024  # of larger pictures the middle is taken
-COLUMNS = ("number", "picture", "modulation", "snr_db", "eta", "cipher", "hard", "loss", "psnr", "height", "width", "original", "sent_height", "sent_width",
-           "received", "deviation")
+COLUMNS = (
+    "number",
+    "picture",
+    "modulation",
+    "snr_db",
+    "eta",
+    "cipher",
+    "hard",
+    "loss",
+    "psnr",
+    "height",
+    "width",
+    "original",
+    "sent_height",
+    "sent_width",
+    "received",
+    "deviation",
+)
 
 
 class Picture(ctypes.Structure):
-    _fields_ = [("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("channels", ctypes.c_uint8), ("stride", ctypes.c_size_t), ("data", ctypes.c_void_p)]
+    _fields_ = [
+        ("width", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("channels", ctypes.c_uint8),
+        ("stride", ctypes.c_size_t),
+        ("data", ctypes.c_void_p),
+    ]
 
 
 class Features(ctypes.Structure):
-    _fields_ = [("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("channels", ctypes.c_uint8), ("format", ctypes.c_int), ("cols", ctypes.c_uint32),
-                ("rows", ctypes.c_uint32), ("rate_map", ctypes.c_void_p), ("bytes", ctypes.c_void_p), ("n_bytes", ctypes.c_size_t),
-                ("entropy_bits", ctypes.c_float)]
+    _fields_ = [
+        ("width", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("channels", ctypes.c_uint8),
+        ("format", ctypes.c_int),
+        ("cols", ctypes.c_uint32),
+        ("rows", ctypes.c_uint32),
+        ("rate_map", ctypes.c_void_p),
+        ("bytes", ctypes.c_void_p),
+        ("n_bytes", ctypes.c_size_t),
+        ("entropy_bits", ctypes.c_float),
+    ]
 
 
 class Slice(ctypes.Structure):
-    _fields_ = [("model_id", ctypes.c_uint64), ("picture", ctypes.c_uint32), ("width", ctypes.c_uint32), ("height", ctypes.c_uint32),
-                ("channels", ctypes.c_uint8), ("format", ctypes.c_int), ("slice", ctypes.c_uint32), ("n_slices", ctypes.c_uint32),
-                ("n_patches", ctypes.c_uint32), ("rate_map", ctypes.c_void_p), ("scale", ctypes.c_uint8)]
+    _fields_ = [
+        ("model_id", ctypes.c_uint64),
+        ("picture", ctypes.c_uint32),
+        ("width", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("channels", ctypes.c_uint8),
+        ("format", ctypes.c_int),
+        ("slice", ctypes.c_uint32),
+        ("n_slices", ctypes.c_uint32),
+        ("n_patches", ctypes.c_uint32),
+        ("rate_map", ctypes.c_void_p),
+        ("scale", ctypes.c_uint8),
+    ]
 
 
 class Compute(ctypes.Structure):
-    _fields_ = [("backend", ctypes.c_int), ("precision", ctypes.c_int), ("threads", ctypes.c_uint), ("tile", ctypes.c_uint), ("progress", ctypes.c_void_p),
-                ("progress_context", ctypes.c_void_p), ("cancelled", ctypes.c_void_p), ("cancelled_context", ctypes.c_void_p)]
+    _fields_ = [
+        ("backend", ctypes.c_int),
+        ("precision", ctypes.c_int),
+        ("threads", ctypes.c_uint),
+        ("tile", ctypes.c_uint),
+        ("progress", ctypes.c_void_p),
+        ("progress_context", ctypes.c_void_p),
+        ("cancelled", ctypes.c_void_p),
+        ("cancelled_context", ctypes.c_void_p),
+    ]
 
 
 class Error(ctypes.Structure):
@@ -75,7 +132,7 @@ def halve(array):
 
 def middle(array, height, width):
     y, x = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
-    return array[y:y + height, x:x + width]
+    return array[y : y + height, x : x + width]
 
 
 def enlarge(array):
@@ -108,8 +165,16 @@ class Codec:
         self.links = []
         for form in range(2):
             p = lib.srec_model_priors(self.model, form).contents
-            covariance = [np.ctypeslib.as_array(ctypes.cast(p.covariance[r], ctypes.POINTER(ctypes.c_float)), (p.ladder[r],) * 2).copy()
-                          for r in range(p.n_steps)] if p.covariance else ()
+            covariance = (
+                [
+                    np.ctypeslib.as_array(
+                        ctypes.cast(p.covariance[r], ctypes.POINTER(ctypes.c_float)), (p.ladder[r],) * 2
+                    ).copy()
+                    for r in range(p.n_steps)
+                ]
+                if p.covariance
+                else ()
+            )
             self.links.append(Link(p.levels, np.ctypeslib.as_array(p.tables, (p.n_tables, 256)).copy(), covariance))
 
     def _try(self, name, *args):
@@ -120,29 +185,66 @@ class Codec:
         """-> what is received of (height, width, 3) u8, and (rows, cols) f32 deviations of its patches"""
         mod, lib = MODULATIONS.index(modulation), self.lib
         rng, features = np.random.default_rng(seed), Features()
-        self._try("srec_encoder_run", self.encoder, ctypes.byref(image(array)), ctypes.c_float(eta), int(mod == PAM256), ctypes.byref(features))
+        self._try(
+            "srec_encoder_run",
+            self.encoder,
+            ctypes.byref(image(array)),
+            ctypes.c_float(eta),
+            int(mod == PAM256),
+            ctypes.byref(features),
+        )
         patches, n = features.cols * features.rows, ctypes.c_size_t()
-        slices = lib.srec_slice_count(self.model, ctypes.byref(features), ctypes.c_size_t(SLICE_BYTES), ctypes.c_size_t(patches))
+        slices = lib.srec_slice_count(
+            self.model, ctypes.byref(features), ctypes.c_size_t(SLICE_BYTES), ctypes.c_size_t(patches)
+        )
         rate_map, content = np.empty(patches, np.uint8), np.empty(SLICE_BYTES, np.uint8)
         keep = rng.random(slices) >= loss
         keep[rng.integers(slices)] = True  # a picture of which nothing came is none
         begun = False
         for i in np.flatnonzero(keep):
             s = Slice()
-            lib.srec_slice_extract(self.model, ctypes.byref(features), 0, slices, int(i), ctypes.c_void_p(rate_map.ctypes.data), ctypes.c_size_t(patches),
-                                   ctypes.c_void_p(content.ctypes.data), ctypes.c_size_t(SLICE_BYTES), ctypes.byref(s), ctypes.byref(n))
+            lib.srec_slice_extract(
+                self.model,
+                ctypes.byref(features),
+                0,
+                slices,
+                int(i),
+                ctypes.c_void_p(rate_map.ctypes.data),
+                ctypes.c_size_t(patches),
+                ctypes.c_void_p(content.ctypes.data),
+                ctypes.c_size_t(SLICE_BYTES),
+                ctypes.byref(s),
+                ctypes.byref(n),
+            )
             tables = np.empty(n.value, np.uint8)
             lib.srec_slice_prior_tables(self.model, ctypes.byref(s), ctypes.c_void_p(tables.ctypes.data), n)
-            mean, deviation = self.links[mod == PAM256].send(content[:n.value], tables, rate_map[:s.n_patches], modulation, snr_db,
-                                                             int(rng.integers(2**62)), cipher, hard)
+            mean, deviation = self.links[mod == PAM256].send(
+                content[: n.value],
+                tables,
+                rate_map[: s.n_patches],
+                modulation,
+                snr_db,
+                int(rng.integers(2**62)),
+                cipher,
+                hard,
+            )
             if not begun:
                 self._try("srec_decoder_begin", self.decoder, ctypes.byref(s))
                 begun = True
-            self._try("srec_decoder_add", self.decoder, ctypes.byref(s), ctypes.c_void_p(mean.ctypes.data),
-                      None if hard else ctypes.c_void_p(deviation.ctypes.data), n)
+            self._try(
+                "srec_decoder_add",
+                self.decoder,
+                ctypes.byref(s),
+                ctypes.c_void_p(mean.ctypes.data),
+                None if hard else ctypes.c_void_p(deviation.ctypes.data),
+                n,
+            )
         out = np.empty_like(array)
         self._try("srec_decoder_run", self.decoder, ctypes.byref(image(out)), None)
-        return out, np.ctypeslib.as_array(lib.srec_decoder_deviation(self.decoder), (features.rows, features.cols)).copy()
+        return (
+            out,
+            np.ctypeslib.as_array(lib.srec_decoder_deviation(self.decoder), (features.rows, features.cols)).copy(),
+        )
 
 
 def add_arguments(parser):
@@ -152,12 +254,33 @@ def add_arguments(parser):
     add("--out", required=True, help="folder for the pairs")
     add("--scale", type=int, default=1, choices=(1, 2), help="2: send the image at half size")
     add("--count", type=int, default=2000, help="total number of pairs")
-    add("--profile", default="robust", choices=("robust", "paper"),
-        help="paper: only what the paper's experiments send, with hard decisions and addition; robust (default): all modulations, SNRs and ciphers")
-    add("--grid", action="store_true", help="for validation: each image over a grid of modulations and SNRs, eta 0.2; at most --count images")
+    add(
+        "--profile",
+        default="robust",
+        choices=("robust", "paper"),
+        help=(
+            "paper: only what the paper's experiments send, with hard decisions and addition; robust (default): all"
+            " modulations, SNRs and ciphers"
+        ),
+    )
+    add(
+        "--grid",
+        action="store_true",
+        help="for validation: each image over a grid of modulations and SNRs, eta 0.2; at most --count images",
+    )
     add("--hard", type=float, default=0.2, help="share of the pairs received with hard decisions, for profile robust")
-    add("--reduced", type=float, default=0.25, help="share of the pairs with a halved image, which is sharper than a photograph at full size")
-    add("--enlarged", type=float, default=0.1, help="share of the pairs with the enlarged centre of an image, which is smoother than a photograph")
+    add(
+        "--reduced",
+        type=float,
+        default=0.25,
+        help="share of the pairs with a halved image, which is sharper than a photograph at full size",
+    )
+    add(
+        "--enlarged",
+        type=float,
+        default=0.1,
+        help="share of the pairs with the enlarged centre of an image, which is smoother than a photograph",
+    )
     add("--seed", type=int, default=1)
     add("--threads", type=int, default=0, help="threads; 0: all cores")
 
@@ -171,7 +294,12 @@ def draw(args, number, count):
         return number // len(GRID), {"modulation": modulation, "snr_db": float(snr_db), "eta": 0.2, **plain}, rng
     if args.profile == "paper":
         modulations, snr, eta = PAPER
-        way = {"modulation": str(rng.choice(modulations)), "snr_db": round(float(rng.uniform(*snr)), 2), "eta": round(float(rng.uniform(*eta)), 4), **plain}
+        way = {
+            "modulation": str(rng.choice(modulations)),
+            "snr_db": round(float(rng.uniform(*snr)), 2),
+            "eta": round(float(rng.uniform(*eta)), 4),
+            **plain,
+        }
         return int(rng.integers(count)), way, rng
     names = list(SENT)
     odds = np.array([SENT[n][0] for n in names])
@@ -179,8 +307,14 @@ def draw(args, number, count):
     low, high = SENT[modulation][1:]
     cipher = "add" if modulation == "pam256" else str(rng.choice(("add", "xor", "none"), p=(0.7, 0.2, 0.1)))
     hard = bool(rng.random() < args.hard and cipher != "xor")
-    way = {"modulation": modulation, "snr_db": round(float(rng.uniform(low, high)), 2), "eta": round(float(np.exp(rng.uniform(*np.log((0.04, 0.6))))), 4),
-           "cipher": cipher, "hard": hard, "loss": round(float(rng.uniform(0.02, 0.2)), 3) if rng.random() < 0.2 else 0.0}
+    way = {
+        "modulation": modulation,
+        "snr_db": round(float(rng.uniform(low, high)), 2),
+        "eta": round(float(np.exp(rng.uniform(*np.log((0.04, 0.6))))), 4),
+        "cipher": cipher,
+        "hard": hard,
+        "loss": round(float(rng.uniform(0.02, 0.2)), 3) if rng.random() < 0.2 else 0.0,
+    }
     return int(rng.integers(count)), way, rng
 
 
@@ -192,7 +326,7 @@ def rows_of(folder):
             text = f.read()
     except OSError as error:
         raise SystemExit(f"srec-train: {error.filename}: {error.strerror}; make pairs first: srec-train pairs")
-    whole = text[:text.rfind("\n") + 1]  # a killed run may have left a piece of a line
+    whole = text[: text.rfind("\n") + 1]  # a killed run may have left a piece of a line
     rows = list(csv.DictReader(io.StringIO(whole, newline="")))
     for row in rows:
         for key in COLUMNS:
@@ -234,7 +368,7 @@ class Originals:
             name, picture = "middle of " + name, enlarge(picture)
         if max(picture.shape) > SIDE_MAX:
             picture = middle(picture, *(min(n, SIDE_MAX) for n in picture.shape[:2]))
-        return name, np.ascontiguousarray(picture[:picture.shape[0] // 2 * 2, :picture.shape[1] // 2 * 2])
+        return name, np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
 
 
 class Writer:
@@ -306,7 +440,9 @@ def check_same_pairs(args, what):
     if os.path.exists(note):
         with open(note) as f:
             if json.load(f) != what:
-                raise SystemExit(f"srec-train: {args.out} holds pairs of another model, seed or folder; name another --out")
+                raise SystemExit(
+                    f"srec-train: {args.out} holds pairs of another model, seed or folder; name another --out"
+                )
     else:
         with stopping.whole(note) as new, open(new, "w") as f:
             json.dump(what, f)
@@ -330,8 +466,13 @@ def main(args):
         pairs.add(name, original, sent, received, deviation, way)
         if pairs.done % 20 == 0 or pairs.done == count:
             pace = (time.time() - start) / (pairs.done - begin)
-            print(f"{pairs.done} of {count} pairs, {pairs.data.tell() / 1e9:.2f} GB, "
-                  f"ETA {(count - pairs.done) * pace / 60:.1f} min", flush=True)
+            print(
+                (
+                    f"{pairs.done} of {count} pairs, {pairs.data.tell() / 1e9:.2f} GB, "
+                    f"ETA {(count - pairs.done) * pace / 60:.1f} min"
+                ),
+                flush=True,
+            )
     pairs.close()
 
 
@@ -355,14 +496,21 @@ class Pairs:
         return len(self.rows)
 
     def planes(self, i):
-        """-> original (H, W, 3) u8, received (h, w, 3) u8, deviation planes as the network takes them (rows, cols, 2) f32"""
+        """-> original (H, W, 3) u8, received (h, w, 3) u8, deviation planes as the network takes them (rows, cols, 2)
+        f32"""
         row = self.rows[i]
 
         def picture(at, height, width):
-            return self.data[at:at + height * width * 3].reshape(height, width, 3)
+            return self.data[at : at + height * width * 3].reshape(height, width, 3)
 
         rows, cols = grid_of(row)
-        d = np.frombuffer(self.data[row["deviation"]:row["deviation"] + 4 * rows * cols].tobytes(), np.float32).reshape(rows, cols)
+        d = np.frombuffer(
+            self.data[row["deviation"] : row["deviation"] + 4 * rows * cols].tobytes(), np.float32
+        ).reshape(rows, cols)
         known = d >= 0
         planes = np.stack([np.where(known, np.minimum(d, 1), 0), ~known], 2).astype(np.float32)
-        return (picture(row["original"], row["height"], row["width"]), picture(row["received"], row["sent_height"], row["sent_width"]), planes)
+        return (
+            picture(row["original"], row["height"], row["width"]),
+            picture(row["received"], row["sent_height"], row["sent_width"]),
+            planes,
+        )

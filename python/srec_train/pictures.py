@@ -76,9 +76,11 @@ def tensor(picture):
 
 
 class Crops:
-    """Random crops, mirrored half of the time and transposed a quarter; a picture's odds grow with the root of its area.
+    """Random crops, mirrored half of the time and transposed a quarter; a picture's odds grow with the root of its
+    area.
 
-    The pictures of the folder (at least `side` pixels each way) are decoded once into `cache`; what is drawn follows from the seed and
+    The pictures of the folder (at least `side` pixels each way) are decoded once into `cache`; what is drawn follows
+    from the seed and
     the number of the step alone, so that a resumed run sees what an uninterrupted one would have seen.
     """
 
@@ -101,7 +103,7 @@ class Crops:
         data = np.memmap(file, np.uint8, "r")
         self.pictures, offset = [], 0
         for height, width in sizes:
-            picture = data[offset:offset + height * width * 3].reshape(height, width, 3)
+            picture = data[offset : offset + height * width * 3].reshape(height, width, 3)
             offset += height * width * 3
             if min(height, width) >= side:
                 self.pictures.append(picture)
@@ -120,7 +122,7 @@ class Crops:
         for i, which in enumerate(random.choice(len(self.pictures), count, p=self.odds)):
             picture = self.pictures[which]
             y, x = (random.integers(n - self.side + 1) for n in picture.shape[:2])
-            crop = picture[y:y + self.side, x:x + self.side]
+            crop = picture[y : y + self.side, x : x + self.side]
             if random.random() < 0.5:
                 crop = crop[:, ::-1]
             if random.random() < 0.25:

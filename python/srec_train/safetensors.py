@@ -18,7 +18,7 @@ def load(path):
     length = int.from_bytes(content[:8], "little")
     if not 8 < 8 + length <= len(content):
         raise ValueError("not a safetensors file")
-    header, data = json.loads(content[8:8 + length]), content[8 + length:]
+    header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, entry in header.items():
@@ -34,7 +34,11 @@ def save(path, tensors, metadata):
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         blob = array.tobytes()
-        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(blob)]}
+        header[name] = {
+            "dtype": names[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(blob)],
+        }
         blobs.append(blob)
         offset += len(blob)
     data = b"".join(blobs)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ctrl-C (SIGINT), SIGTERM and SIGHUP: the process ends within a moment, whatever it computes, and keeps what it has finished.
+"""Ctrl-C (SIGINT), SIGTERM and SIGHUP: the process ends within a moment, whatever it computes, and keeps what it has
+finished.
 
 Python's main thread sees no signal while PyTorch or the C core computes, which may take many seconds. So another thread
 waits for one: the C part of Python's signal handling writes to a pipe at once (signal.set_wakeup_fd). That thread keeps
@@ -16,8 +17,8 @@ EXIT_CODE = 130
 LAUNCHER = "SREC_TRAIN_LAUNCHER"  # process id of the launcher: a process of a training does not outlive it
 
 lock = threading.RLock()  # held while something is half done that is kept or written: the process does not stop then
-_keep = None              # () -> what was kept and how to go on, one line
-_unfinished = set()       # files being written
+_keep = None  # () -> what was kept and how to go on, one line
+_unfinished = set()  # files being written
 
 
 def on_stop(keep):

@@ -2,19 +2,24 @@
 """The super-resolution network (SREC eq. 11 to 24) and its model file.
 
         I_norm = I - mean                                     (11)   here and in the C core outside the graph
-        W      = sigmoid(UNet(I_norm))                        (12)   four strided convolutions down, four pixel shuffles up, skips by concat
+        W      = sigmoid(UNet(I_norm))                        (12)   four strided convolutions down, four pixel shuffles
+        up, skips by concat
         I_0    = shuffle(conv(I_norm))                        (13)
         F_0    = conv(conv(I_norm))                           (14)
         F_d    = RDB_d(F_d-1): dense 3x3 convolutions with ReLU, 1x1 fusion, local residual        (15 to 18)
-        F_GF   = conv(sum over d of the 1x1 convolutions of F_d)   (19)   a 1x1 convolution of their concatenation, summed on the way
+        F_GF   = conv(sum over d of the 1x1 convolutions of F_d)   (19)   a 1x1 convolution of their concatenation,
+        summed on the way
         F_A    = F_GF * W                                     (20)
         I_up   = shuffle(conv(F_A))                           (21)
         I_GRL  = I_0 + I_up                                   (22)
         out    = conv(I_GRL) + plain(I_norm) + mean           (23, 24)
 
-Beside the paper: two more input planes tell how far the decoder trusts its features (deviation), and the picture itself goes past the
-network (plain: as it is for scale 1, by cubic interpolation for scale 2). The last convolution starts at zero, so training starts at
-"do nothing" and a good picture can stay what it is. Scale 1 runs on the picture unshuffled by 2: the same network, a quarter of the positions.
+Beside the paper: two more input planes tell how far the decoder trusts its features (deviation), and the picture itself
+goes past the
+network (plain: as it is for scale 1, by cubic interpolation for scale 2). The last convolution starts at zero, so
+training starts at
+"do nothing" and a good picture can stay what it is. Scale 1 runs on the picture unshuffled by 2: the same network, a
+quarter of the positions.
 """
 import json
 
@@ -27,20 +32,22 @@ from . import safetensors
 from .graph import Graph
 
 MEAN = (0.44, 0.43, 0.39)  # of photographs; any value near it does
-DEVIATION_PLANES = 2       # mean posterior deviation, 0 where it is not known; 1 where it is not known (hard decisions)
+DEVIATION_PLANES = 2  # mean posterior deviation, 0 where it is not known; 1 where it is not known (hard decisions)
 SIZES = {  # what a network of the budget looks like; all of it is data
-    "base": 48,              # channels of the features F
-    "growth": 32,            # channels that each dense convolution adds
-    "layers": 3,             # dense convolutions of a block
-    "blocks": 4,             # residual dense blocks
+    "base": 48,  # channels of the features F
+    "growth": 32,  # channels that each dense convolution adds
+    "layers": 3,  # dense convolutions of a block
+    "blocks": 4,  # residual dense blocks
     "unet": [16, 24, 32, 48, 64],  # channels at 1, 1/2, 1/4, 1/8, 1/16
-    "image": 8,              # channels of I_0 and I_up
+    "image": 8,  # channels of I_0 and I_up
 }
 
 
 def cubic_phases():
-    """(12, 3, 5, 5): doubling by Keys' cubic convolution, a = -1/2, as a convolution before a pixel shuffle. Output samples lie a quarter
+    """(12, 3, 5, 5): doubling by Keys' cubic convolution, a = -1/2, as a convolution before a pixel shuffle. Output
+    samples lie a quarter
     of an input sample left and right of (above and below) the input's."""
+
     def keys(x):
         x = abs(x)
         return 1.5 * x**3 - 2.5 * x**2 + 1 if x < 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
@@ -114,14 +121,17 @@ def pair(layer):
 
 
 class Enhancer(nn.Module):
-    """image (N, 3, H, W) in 0..1 minus MEAN, deviation (N, 2, H, W) -> (N, 3, scale H, scale W) in 0..1 minus MEAN. H, W: multiples of granule."""
+    """image (N, 3, H, W) in 0..1 minus MEAN, deviation (N, 2, H, W) -> (N, 3, scale H, scale W) in 0..1 minus MEAN. H,
+    W: multiples of granule."""
 
     def __init__(self, scale, **sizes):
         super().__init__()
         if scale not in (1, 2):
             raise ValueError("scale must be 1 or 2")
         self.scale, self.sizes = scale, {**SIZES, **sizes}
-        base, growth, layers, blocks, widths, image = (self.sizes[k] for k in ("base", "growth", "layers", "blocks", "unet", "image"))
+        base, growth, layers, blocks, widths, image = (
+            self.sizes[k] for k in ("base", "growth", "layers", "blocks", "unet", "image")
+        )
         if len(widths) != 5:
             raise ValueError("unet: five widths, for four steps down and up")
         fin = (3 + DEVIATION_PLANES) * (4 if scale == 1 else 1)
@@ -180,22 +190,29 @@ class Enhancer(nn.Module):
         for n in nodes:
             a = area[n["in"][0]]
             if n["op"] == "conv":
-                a /= n["stride"]**2
+                a /= n["stride"] ** 2
                 total += a * tensors[n["weight"]].size
             elif n["op"] in ("pixel_shuffle", "pixel_unshuffle"):
-                a *= n["factor"]**2 if n["op"] == "pixel_shuffle" else 1 / n["factor"]**2
+                a *= n["factor"] ** 2 if n["op"] == "pixel_shuffle" else 1 / n["factor"] ** 2
             area[n["out"]] = a
         return total / self.scale**2
 
 
 def save(net, path, halo=None, **card):
-    """Write the model file. halo: input samples of overlap of tiles, a multiple of the granule (None: what the layers need, exactly);
+    """Write the model file. halo: input samples of overlap of tiles, a multiple of the granule (None: what the layers
+    need, exactly);
     card: metadata (name, training, data, licence, ...), all text"""
     tensors = {}
     graph = {"enhancer": net.graph(tensors)}
     numbers = {"scale": net.scale, "mean": list(MEAN), "margin": net.margin, "sizes": net.sizes}
     if halo is not None:
         numbers["halo"] = halo
-    metadata = {"format": "srec-model", "format_version": "1", "kind": "enhancer", "graph": json.dumps(graph, separators=(",", ":")),
-                "enhancer": json.dumps(numbers, separators=(",", ":")), **{k: str(v) for k, v in card.items()}}
+    metadata = {
+        "format": "srec-model",
+        "format_version": "1",
+        "kind": "enhancer",
+        "graph": json.dumps(graph, separators=(",", ":")),
+        "enhancer": json.dumps(numbers, separators=(",", ":")),
+        **{k: str(v) for k, v in card.items()},
+    }
     safetensors.save(path, tensors, metadata)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every stage of training shares: the loop, its schedule, moving average of weights, checkpoints, logs, several processes."""
+"""What every stage of training shares: the loop, its schedule, moving average of weights, checkpoints, logs, several
+processes."""
 import csv
 import errno
 import io
@@ -21,13 +22,30 @@ def add_arguments(parser):
     add = parser.add_argument
     add("--out", required=True, help="folder of the run: checkpoint, log, curves; an unfinished run in it is resumed")
     add("--steps", type=int, required=True, help="total number of optimiser steps")
-    add("--stop-at", type=int, default=0, help="stop at this step; the same command without this option resumes the run")
+    add(
+        "--stop-at", type=int, default=0, help="stop at this step; the same command without this option resumes the run"
+    )
     add("--batch", type=int, default=4, help="crops per step and process")
     add("--rate", type=float, default=6e-4, help="learning rate")
-    add("--decay", type=float, default=0.5, help="share of the steps, at the end, over which the learning rate falls to 0 along a cosine")
-    add("--average", type=float, default=0.999, help="factor of the moving average of the weights, which is evaluated and exported")
+    add(
+        "--decay",
+        type=float,
+        default=0.5,
+        help="share of the steps, at the end, over which the learning rate falls to 0 along a cosine",
+    )
+    add(
+        "--average",
+        type=float,
+        default=0.999,
+        help="factor of the moving average of the weights, which is evaluated and exported",
+    )
     add("--seed", type=int, default=1)
-    add("--processes", type=int, default=1, help="training processes on this machine (for several machines, see docs/training.md)")
+    add(
+        "--processes",
+        type=int,
+        default=1,
+        help="training processes on this machine (for several machines, see docs/training.md)",
+    )
     add("--threads", type=int, default=0, help="threads of each process; 0: the number of cores divided by --processes")
     add("--every", type=int, default=100, help="steps between lines of the log")
     add("--save", type=int, default=500, help="steps between checkpoints")
@@ -39,7 +57,8 @@ class PeerLost(Exception):
 
 
 class Workers:
-    """The processes of one training, as torch.distributed's environment variables (WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT) name them;
+    """The processes of one training, as torch.distributed's environment variables (WORLD_SIZE, RANK, MASTER_ADDR,
+    MASTER_PORT) name them;
     alone without these. Each takes its own crops; gradients are averaged (gloo)."""
 
     def __init__(self):
@@ -63,7 +82,7 @@ class Workers:
         flat /= self.count
         offset = 0
         for g in grads:
-            g.copy_(flat[offset:offset + g.numel()].reshape(g.shape))
+            g.copy_(flat[offset : offset + g.numel()].reshape(g.shape))
             offset += g.numel()
 
 
@@ -201,16 +220,19 @@ class Run:
             parameters = self.average.values if self.average.swapped else dict(self.net.named_parameters())
             average = dict(self.net.named_parameters()) if self.average.swapped else self.average.values
             bare = [{k: v.detach() for k, v in values.items()} for values in (parameters, average)]
-            write_checkpoint(self.checkpoint, {
-                "net": {**bare[0], **self.before},
-                "average": bare[1],
-                "optimiser": self.optimiser.state_dict(),
-                "memory": self.memory,
-                "step": self.step,
-                "hours": self.hours + (time.time() - self.started) / 3600,
-                "state": self.state,
-                "args": vars(self.args),
-            })
+            write_checkpoint(
+                self.checkpoint,
+                {
+                    "net": {**bare[0], **self.before},
+                    "average": bare[1],
+                    "optimiser": self.optimiser.state_dict(),
+                    "memory": self.memory,
+                    "step": self.step,
+                    "hours": self.hours + (time.time() - self.started) / 3600,
+                    "state": self.state,
+                    "args": vars(self.args),
+                },
+            )
             self.saved_step = self.step
 
     def keep(self):
@@ -328,6 +350,7 @@ def curves(folder):
     """validate.csv and the loss of train.csv as curves.png; nothing without Matplotlib."""
     try:
         import matplotlib
+
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
     except ImportError:
@@ -356,8 +379,11 @@ _IMPORTS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2"
 
 
 def check_plain(content):
-    """A checkpoint from elsewhere runs no code: its pickles name tensors and plain values alone. content: bytes of the file
-    PyTorch 1.13 cannot do this: weights_only reads no floats, and pickle_module is ignored. Raises pickle.UnpicklingError."""
+    """A checkpoint from elsewhere runs no code: its pickles name tensors and plain values alone. content: bytes of the
+    file
+    PyTorch 1.13 cannot do this: weights_only reads no floats, and pickle_module is ignored. Raises
+    pickle.UnpicklingError.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name.lower() for name in archive.namelist()]  # PyTorch's reader ignores case
         if len(set(names)) < len(names) or any(name.endswith("constants.pkl") for name in names):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage (a): transform and entropy model, trained for rate and distortion, starting from the KLT of the training patches.
+"""Stage (a): transform and entropy model, trained for rate and distortion, starting from the KLT of the training
+patches.
 
     loss = bits per pixel + lambda * 255^2 * mean squared error
 
-Half of each batch is decoded from quantised latents, as in a digital codec. The other half is decoded from only the first latents of each
+Half of each batch is decoded from quantised latents, as in a digital codec. The other half is decoded from only the
+first latents of each
 patch, as many as its rate map gives. So the latents learn the order in which a link takes them.
 """
 import dataclasses
@@ -30,13 +32,17 @@ def add_arguments(parser):
 def validation_pictures(folder, count):
     """Evenly spaced pictures of a folder, cut to multiples of 64 -> [(1, 3, H, W)]"""
     paths = pictures.find(folder)
-    paths = paths[::max(1, len(paths) // count)][:count]
+    paths = paths[:: max(1, len(paths) // count)][:count]
     out = []
     for path, p in pictures.each(paths):
         if min(p.shape[:2]) < 64:
             pictures.warn(f"{path}: less than 64 pixels wide or high")
             continue
-        out.append(pictures.tensor(p[:p.shape[0] // 64 * 64, :p.shape[1] // 64 * 64]).contiguous(memory_format=torch.channels_last))
+        out.append(
+            pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).contiguous(
+                memory_format=torch.channels_last
+            )
+        )
     if not out:
         raise SystemExit(f"srec-train: no picture of {folder} has 64 pixels each way")
     return out
@@ -46,7 +52,11 @@ def main(args):
     torch.manual_seed(args.seed)
     crops = pictures.Crops(args.train, args.side, args.cache, args.seed)
     net = Codec(Sizes())
-    patches = torch.nn.functional.unfold(pictures.tensor(crops(0, 240)) - 0.5, 16, stride=16).transpose(1, 2).reshape(-1, 3, 16, 16)
+    patches = (
+        torch.nn.functional.unfold(pictures.tensor(crops(0, 240)) - 0.5, 16, stride=16)
+        .transpose(1, 2)
+        .reshape(-1, 3, 16, 16)
+    )
     net.start_at_klt(patches)
     net = net.to(memory_format=torch.channels_last)
     valid = validation_pictures(args.valid, args.valid_count)
@@ -58,8 +68,11 @@ def main(args):
         error = (y - x) ** 2
         mse = error.mean()
         bpp = (by.sum() + bz.sum()) / (x.shape[0] * x.shape[2] * x.shape[3])
-        return bpp + args.weight * 65025 * mse, {"bpp": bpp.item(), "psnr": -10 * torch.log10(error[:len(x) // 2].mean()).item(),
-                                                  "psnr_kept": -10 * torch.log10(error[len(x) // 2:].mean()).item()}
+        return bpp + args.weight * 65025 * mse, {
+            "bpp": bpp.item(),
+            "psnr": -10 * torch.log10(error[: len(x) // 2].mean()).item(),
+            "psnr_kept": -10 * torch.log10(error[len(x) // 2 :].mean()).item(),
+        }
 
     def validate():
         quality, kept, rate = [], [], []
@@ -72,4 +85,11 @@ def main(args):
         return {"psnr": sum(quality) / len(valid), "psnr_kept": sum(kept) / len(valid), "bpp": sum(rate) / len(valid)}
 
     learn = [p for n, p in net.named_parameters() if n.startswith(TRANSFORM)]
-    trainer.run(args, net, [{"params": learn}], loss_of, validate, {"stage": "transform", "sizes": dataclasses.asdict(net.sizes)})
+    trainer.run(
+        args,
+        net,
+        [{"params": learn}],
+        loss_of,
+        validate,
+        {"stage": "transform", "sizes": dataclasses.asdict(net.sizes)},
+    )

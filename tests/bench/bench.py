@@ -26,9 +26,11 @@ RUNS = 5
 def pytorch(height, width, threads, dtype):
     """Median seconds of one pass through (encoder networks, decoder networks)."""
     import torch
+
     sys.path.insert(0, os.path.join(ROOT, "python"))
     from srec_train import safetensors
     from srec_train.graph import Runner
+
     torch.set_num_threads(threads)
     tensors, metadata = safetensors.load(MODEL)
     sides = {"ga": (height, width), "ha": (height // 16, width // 16), "hs": (height // 64, width // 64)}
@@ -36,7 +38,10 @@ def pytorch(height, width, threads, dtype):
     for name, graph in json.loads(metadata["graph"]).items():
         net = Runner(graph, tensors, dtype)
         h, w = sides.get(name, (height // 16, width // 16))
-        inputs = [torch.randn(1, i["channels"], h, w).to(dtype).contiguous(memory_format=torch.channels_last) for i in graph["inputs"]]
+        inputs = [
+            torch.randn(1, i["channels"], h, w).to(dtype).contiguous(memory_format=torch.channels_last)
+            for i in graph["inputs"]
+        ]
         times = []
         with torch.no_grad():
             for _ in range(RUNS + 1):
@@ -49,7 +54,11 @@ def pytorch(height, width, threads, dtype):
 
 def program(build, name, *args):
     """What one of the C programs prints, a JSON object."""
-    return json.loads(subprocess.run([os.path.join(build, "tests", "bench", name), *args], check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [os.path.join(build, "tests", "bench", name), *args], check=True, capture_output=True, text=True
+        ).stdout
+    )
 
 
 def main():
@@ -59,35 +68,61 @@ def main():
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)
-    for key in ("scrambler", *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")),
-                "order_4_db", "order_14_db", "packets"):
+    for key in (
+        "scrambler",
+        *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")),
+        "order_4_db",
+        "order_14_db",
+        "packets",
+    ):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
     try:
         import torch
     except ImportError:
         torch = None
         print("PyTorch is not installed (python3-torch): no comparison")
-    peaks = {threads: program(build, "nn_peak", str(threads)) for threads in sorted({c["threads"] for c in core["codec"]})}
+    peaks = {
+        threads: program(build, "nn_peak", str(threads)) for threads in sorted({c["threads"] for c in core["codec"]})
+    }
     for c in core["codec"]:
         peak = peaks[c["threads"]][c["precision"]]["gflops"]
-        line = (f"{c['precision']:5s}{c['threads']} threads: encode {c['encode_mpixel_per_s']:.2f} Mpixel/s, decode {c['decode_mpixel_per_s']:.2f} Mpixel/s; "
-                f"{c['encode_gflops']:.0f} and {c['decode_gflops']:.0f} GFLOP/s, {c['encode_gflops'] / peak:.0%} and "
-                f"{c['decode_gflops'] / peak:.0%} of the peak of {peak:.0f}")
+        line = (
+            f"{c['precision']:5s}{c['threads']} threads: encode {c['encode_mpixel_per_s']:.2f} Mpixel/s, decode"
+            f" {c['decode_mpixel_per_s']:.2f} Mpixel/s; {c['encode_gflops']:.0f} and {c['decode_gflops']:.0f} GFLOP/s,"
+            f" {c['encode_gflops'] / peak:.0%} and {c['decode_gflops'] / peak:.0%} of the peak of {peak:.0f}"
+        )
         if torch:
-            encode, decode = pytorch(512, 768, c["threads"], torch.bfloat16 if c["precision"] == "bf16" else torch.float32)
-            line += f"; networks alone: PyTorch takes {encode / c['encode_networks_s']:.2f} and {decode / c['decode_networks_s']:.2f} times as long"
+            encode, decode = pytorch(
+                512, 768, c["threads"], torch.bfloat16 if c["precision"] == "bf16" else torch.float32
+            )
+            line += (
+                f"; networks alone: PyTorch takes {encode / c['encode_networks_s']:.2f} and"
+                f" {decode / c['decode_networks_s']:.2f} times as long"
+            )
         print(line, flush=True)
     for precision, threads in (("f32", 1), ("f32", 2), ("bf16", 2)):
         if precision == "bf16" and not any(c["precision"] == "bf16" for c in core["codec"]):
             continue
         f = flowgraph.measure(MODEL, picture, RUNS, precision, threads)
-        print(f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end, {f['codec_s']:.3f} s of it codec: "
-              f"overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s when they follow each other", flush=True)
+        print(
+            (
+                f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end,"
+                f" {f['codec_s']:.3f} s of it codec: overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s"
+                " when they follow each other"
+            ),
+            flush=True,
+        )
     for name, options in (("10 frames/s", []), ("as fast as it goes", ["--rate", "0"])):
         v = video.run([picture, "--frames", "110", *options])
-        print(f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency {1e3 * v['latency_median_s']:.0f} ms, at most "
-              f"{1e3 * v['latency_max_s']:.0f} ms; frames left out {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} "
-              f"pictures and {v['decoder_queue_max']} slices", flush=True)
+        print(
+            (
+                f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
+                f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms; frames left out"
+                f" {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} pictures"
+                f" and {v['decoder_queue_max']} slices"
+            ),
+            flush=True,
+        )
 
 
 main()

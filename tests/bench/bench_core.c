@@ -8,8 +8,8 @@
 
 #include "../../lib/core/nn/nn.h"
 
-#include <sodium.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,8 @@ static srec_image read_ppm(const char *path)
 
 /* Encode and decode with one precision and thread count; prints one JSON object. */
 /* Median seconds of one pass through a network alone, for a picture of height x width. */
-static double bench_network(const srec_model *model, const srec_compute *compute, const char *name, unsigned pixels_per_input, uint32_t height, uint32_t width)
+static double bench_network(const srec_model *model, const srec_compute *compute, const char *name,
+                            unsigned pixels_per_input, uint32_t height, uint32_t width)
 {
     srec_plan *plan;
     srec_error error = { 0 };
@@ -97,7 +98,8 @@ static double bench_network(const srec_model *model, const srec_compute *compute
     return median(seconds, RUNS);
 }
 
-static void bench_codec(const srec_model *model, const srec_image *image, srec_precision precision, unsigned threads, const char *comma)
+static void bench_codec(const srec_model *model, const srec_image *image, srec_precision precision, unsigned threads,
+                        const char *comma)
 {
     srec_compute compute = { .precision = precision, .threads = threads };
     srec_error error = { 0 };
@@ -119,7 +121,8 @@ static void bench_codec(const srec_model *model, const srec_image *image, srec_p
         size_t n_patches = (size_t)features.patch_cols * features.patch_rows, n;
         uint8_t *rate_map = get(n_patches), *bytes = get(features.n_bytes);
         srec_slice slice;
-        check(srec_slice_extract(model, &features, 0, 1, 0, rate_map, n_patches, bytes, features.n_bytes, &slice, &n), NULL, "slice");
+        check(srec_slice_extract(model, &features, 0, 1, 0, rate_map, n_patches, bytes, features.n_bytes, &slice, &n),
+              NULL, "slice");
         float *mean = get(n * sizeof *mean);
         for (size_t i = 0; i < n; i++)
             mean[i] = ((float)bytes[i] - 128.0f) / srec_model_priors(model, SREC_FEATURES_BITS)->levels;
@@ -145,14 +148,19 @@ static void bench_codec(const srec_model *model, const srec_image *image, srec_p
     static const unsigned encoder_pixels[] = { 1, 16, 64, 16 }, decoder_pixels[] = { 16, 16 };
     double encode_nets_s = 0, decode_nets_s = 0;
     for (size_t i = 0; i < 4; i++)
-        encode_nets_s += bench_network(model, &compute, encoder_nets[i], encoder_pixels[i], image->height, image->width);
+        encode_nets_s +=
+            bench_network(model, &compute, encoder_nets[i], encoder_pixels[i], image->height, image->width);
     for (size_t i = 0; i < 2; i++)
-        decode_nets_s += bench_network(model, &compute, decoder_nets[i], decoder_pixels[i], image->height, image->width);
+        decode_nets_s +=
+            bench_network(model, &compute, decoder_nets[i], decoder_pixels[i], image->height, image->width);
     double e = median(encode_s, RUNS), d = median(decode_s, RUNS);
-    printf("    {\"precision\": \"%s\", \"threads\": %u, \"encode_s\": %.5f, \"encode_mpixel_per_s\": %.3f, \"encode_gflops\": %.1f,"
-           " \"decode_s\": %.5f, \"decode_mpixel_per_s\": %.3f, \"decode_gflops\": %.1f, \"encode_networks_s\": %.5f, \"decode_networks_s\": %.5f, \"psnr_db\": %.3f}%s\n",
-           precision == SREC_PRECISION_BF16 ? "bf16" : "f32", threads, e, pixels / e * 1e-6, 2e-9 * encode_macs * pixels / e, d, pixels / d * 1e-6,
-           2e-9 * decode_macs * pixels / d, encode_nets_s, decode_nets_s, psnr, comma);
+    printf("    {\"precision\": \"%s\", \"threads\": %u, \"encode_s\": %.5f, \"encode_mpixel_per_s\": %.3f, "
+           "\"encode_gflops\": %.1f,"
+           " \"decode_s\": %.5f, \"decode_mpixel_per_s\": %.3f, \"decode_gflops\": %.1f, \"encode_networks_s\": %.5f, "
+           "\"decode_networks_s\": %.5f, \"psnr_db\": %.3f}%s\n",
+           precision == SREC_PRECISION_BF16 ? "bf16" : "f32", threads, e, pixels / e * 1e-6,
+           2e-9 * encode_macs * pixels / e, d, pixels / d * 1e-6, 2e-9 * decode_macs * pixels / d, encode_nets_s,
+           decode_nets_s, psnr, comma);
     fflush(stdout);
     free(received.data);
     srec_encoder_free(encoder);
@@ -187,8 +195,8 @@ static void bench_scrambler(void)
         bare[run] = (double)N * REPEAT / (t2 - t1);
         ratio[run] = ours[run] / bare[run];
     }
-    printf("  \"scrambler\": {\"gb_per_s\": %.3f, \"bare_chacha20_gb_per_s\": %.3f, \"share\": %.3f},\n", 1e-9 * median(ours, RUNS),
-           1e-9 * median(bare, RUNS), median(ratio, RUNS));
+    printf("  \"scrambler\": {\"gb_per_s\": %.3f, \"bare_chacha20_gb_per_s\": %.3f, \"share\": %.3f},\n",
+           1e-9 * median(ours, RUNS), 1e-9 * median(bare, RUNS), median(ratio, RUNS));
     srec_scrambler_free(s);
     free(in);
     free(out);
@@ -239,8 +247,8 @@ static void bench_descrambler(const srec_model *model, int snr_db)
             if (run >= 0)
                 rate[run] = N / (now() - t);
         }
-        printf("  \"descrambler_%s_%d_db\": {\"features_per_s\": %.0f},\n", format == SREC_FEATURES_BITS ? "llr" : "amplitude", snr_db,
-               median(rate, RUNS));
+        printf("  \"descrambler_%s_%d_db\": {\"features_per_s\": %.0f},\n",
+               format == SREC_FEATURES_BITS ? "llr" : "amplitude", snr_db, median(rate, RUNS));
         srec_scrambler_free(s);
         srec_descrambler_free(d);
         free(bytes);
@@ -252,7 +260,8 @@ static void bench_descrambler(const srec_model *model, int snr_db)
     }
 }
 
-/* Features of a coded picture, which tell about each other, QPSK: the better the SNR, the fewer bytes are in doubt. */
+/* Features of a coded picture, which tell about each other, QPSK: the better the SNR, the fewer bytes are in doubt.
+ * */
 static void bench_soft(const srec_model *model, const srec_image *image, int snr_db)
 {
     srec_error error = { 0 };
@@ -277,7 +286,8 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     double rate[RUNS];
     for (int run = -1; run < RUNS; run++) {
         double t = now();
-        check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, f.rate_map, n_patches, n, mean, deviation), NULL, "descramble");
+        check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, f.rate_map, n_patches, n, mean, deviation),
+              NULL, "descramble");
         if (run >= 0)
             rate[run] = (double)n / (now() - t);
     }
@@ -293,7 +303,8 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     free(deviation);
 }
 
-/* What the secret order of the bytes adds to the cipher and the soft descrambler, over the packets of a coded picture. */
+/* What the secret order of the bytes adds to the cipher and the soft descrambler, over the packets of a coded
+ * picture. */
 static void bench_order(const srec_model *model, const srec_image *image, int snr_db)
 {
     srec_error error = { 0 };
@@ -308,8 +319,10 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
     check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
     check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
     const size_t most = SREC_PAYLOAD_MAX, n_patches = (size_t)f.patch_cols * f.patch_rows;
-    uint8_t *rate_map = get(n_patches), *bytes = get(most), *sent = get(most), *keystream = get(most), *tables = get(most);
-    float *ordered = get(8 * most * sizeof *ordered), *mean = get(most * sizeof *mean), *deviation = get(most * sizeof *deviation);
+    uint8_t *rate_map = get(n_patches), *bytes = get(most), *sent = get(most), *keystream = get(most),
+            *tables = get(most);
+    float *ordered = get(8 * most * sizeof *ordered), *mean = get(most * sizeof *mean),
+          *deviation = get(most * sizeof *deviation);
     size_t max_patches, max_bytes, n;
     const uint32_t n_slices = srec_packet_slices(model, &f, SREC_QPSK, 16000, &max_patches, &max_bytes);
     double share[RUNS], order_s[RUNS];
@@ -317,7 +330,8 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
         double t_rest = 0, t_order = 0;
         for (uint32_t i = 0; i < n_slices; i++) {
             srec_slice slice;
-            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, most, &slice, &n), NULL, "slice");
+            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, most, &slice, &n), NULL,
+                  "slice");
             check(srec_slice_prior_tables(model, &slice, tables, n), NULL, "tables");
             double t0 = now();
             check(srec_scrambler_apply(s, i, 0, bytes, sent, n), NULL, "cipher");
@@ -329,7 +343,9 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
             check(srec_scrambler_restore_llr(s, i, SREC_CIPHER_NONE, soft, ordered, n), NULL, "order undone");
             double t4 = now();
             check(srec_scrambler_keystream(s, i, 0, keystream, n), NULL, "keystream");
-            check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, rate_map, slice.n_patches, n, mean, deviation), NULL, "descramble");
+            check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, rate_map, slice.n_patches, n, mean,
+                                        deviation),
+                  NULL, "descramble");
             double t5 = now();
             t_order += t2 - t1 + (t4 - t3);
             t_rest += t1 - t0 + (t5 - t4);
@@ -340,8 +356,8 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
             order_s[run] = 1e9 * t_order / (double)f.n_bytes;
         }
     }
-    printf("  \"order_%d_db\": {\"share_of_scrambler_and_descrambler\": %.4f, \"ns_per_feature\": %.2f},\n", snr_db, median(share, RUNS),
-           median(order_s, RUNS));
+    printf("  \"order_%d_db\": {\"share_of_scrambler_and_descrambler\": %.4f, \"ns_per_feature\": %.2f},\n", snr_db,
+           median(share, RUNS), median(order_s, RUNS));
     srec_scrambler_free(s);
     srec_descrambler_free(d);
     srec_encoder_free(encoder);
@@ -377,9 +393,12 @@ static void bench_packets(const srec_model *model, const srec_image *image)
             srec_slice slice;
             srec_packet packet;
             size_t n, n_frame;
-            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, f.n_bytes, &slice, &n), NULL, "slice");
+            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, f.n_bytes, &slice, &n),
+                  NULL, "slice");
             double t0 = now();
-            check(srec_packet_encode(e, SREC_QPSK, i, SREC_CIPHER_ADD, &slice, bytes, n, frame, SREC_FRAME_MAX, &n_frame, &error), &error, "packet");
+            check(srec_packet_encode(e, SREC_QPSK, i, SREC_CIPHER_ADD, &slice, bytes, n, frame, SREC_FRAME_MAX,
+                                     &n_frame, &error),
+                  &error, "packet");
             double t1 = now();
             check(srec_modem_map(SREC_QPSK, frame, n_frame, iq), NULL, "map");
             double t2 = now();
@@ -404,8 +423,10 @@ static void bench_packets(const srec_model *model, const srec_image *image)
         srec_packet_encoder_free(e);
         srec_packet_decoder_free(d);
     }
-    printf("  \"packets\": {\"slices\": %u, \"encode_mb_per_s\": %.1f, \"decode_mb_per_s\": %.1f, \"map_msymbol_per_s\": %.1f, \"demap_msymbol_per_s\": %.1f},\n",
-           n_slices, median(encode_rate, RUNS), median(decode_rate, RUNS), median(map_rate, RUNS), median(demap_rate, RUNS));
+    printf("  \"packets\": {\"slices\": %u, \"encode_mb_per_s\": %.1f, \"decode_mb_per_s\": %.1f, "
+           "\"map_msymbol_per_s\": %.1f, \"demap_msymbol_per_s\": %.1f},\n",
+           n_slices, median(encode_rate, RUNS), median(decode_rate, RUNS), median(map_rate, RUNS),
+           median(demap_rate, RUNS));
     srec_encoder_free(encoder);
     free(rate_map);
     free(bytes);

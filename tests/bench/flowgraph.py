@@ -36,10 +36,19 @@ class tap(gr.basic_block):
 
 def build(model, precision, threads):
     top = gr.top_block("bench")
-    sender = srec.transmitter("seed:1", "qpsk", model=model, frame_bytes=FRAME_BYTES, threads=threads, precision=precision,
-                              samples_per_symbol=0)
+    sender = srec.transmitter(
+        "seed:1",
+        "qpsk",
+        model=model,
+        frame_bytes=FRAME_BYTES,
+        threads=threads,
+        precision=precision,
+        samples_per_symbol=0,
+    )
     channel = srec.channel("awgn", SNR_DB, 1)
-    receiver = srec.receiver("seed:1", "qpsk", SNR_DB, model=model, threads=threads, precision=precision, samples_per_symbol=0)
+    receiver = srec.receiver(
+        "seed:1", "qpsk", SNR_DB, model=model, threads=threads, precision=precision, samples_per_symbol=0
+    )
     taps = {name: tap() for name in ("pictures", "encoder", "decoder")}
     top.connect(sender, channel, receiver)
     top.msg_connect(receiver, "pdus", taps["pictures"], "in")
@@ -76,9 +85,20 @@ def measure(model, picture, runs, precision="f32", threads=2):
     top.stop()
     top.wait()
     picture_s, codec_s = statistics.median(whole[1:]), statistics.median(codec[1:])
-    return {"precision": precision, "threads": threads, "picture_s": picture_s, "codec_s": codec_s, "overhead": 1 - codec_s / picture_s, "pictures_per_s": rate}
+    return {
+        "precision": precision,
+        "threads": threads,
+        "picture_s": picture_s,
+        "codec_s": codec_s,
+        "overhead": 1 - codec_s / picture_s,
+        "pictures_per_s": rate,
+    }
 
 
 if __name__ == "__main__":
     runs = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-    print(json.dumps([measure(sys.argv[1], sys.argv[2], runs, "f32", 2), measure(sys.argv[1], sys.argv[2], runs, "f32", 1)]))
+    print(
+        json.dumps(
+            [measure(sys.argv[1], sys.argv[2], runs, "f32", 2), measure(sys.argv[1], sys.argv[2], runs, "f32", 1)]
+        )
+    )

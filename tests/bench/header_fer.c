@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* header_fer [FRAMES]: share of frames whose signal field or header is lost over AWGN, per modulation and SNR; the table of
- * docs/packet-format.md. Frames describe 64 patches with a lively rate map; the payload is as short as the map allows. */
+/* header_fer [FRAMES]: share of frames whose signal field or header is lost over AWGN, per modulation and SNR; the
+ * table of
+ * docs/packet-format.md. Frames describe 64 patches with a lively rate map; the payload is as short as the map
+ * allows. */
 #include <srec/channel.h>
 #include <srec/packet.h>
 
@@ -12,7 +14,7 @@
 
 static const unsigned LADDER[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 #define PATCHES 64u
-#define SEED 20u
+#define SEED    20u
 
 /* \return frames lost of \p frames */
 static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const srec_model *model)
@@ -33,7 +35,16 @@ static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const sre
         for (unsigned p = 0; p < PATCHES; p++)
             map[p] = (uint8_t)(rand() >> 8) & 15;
         /* a picture of 16 x 16 patches in 4 slices */
-        srec_slice slice = { srec_model_id(model), i, 256, 256, 3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS, i % 4, 4, PATCHES, map };
+        srec_slice slice = { srec_model_id(model),
+                             i,
+                             256,
+                             256,
+                             3,
+                             m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                             i % 4,
+                             4,
+                             PATCHES,
+                             map };
         size_t n = srec_slice_bytes(model, &slice), n_frame;
         for (size_t k = 0; k < n; k++)
             payload[k] = (uint8_t)(rand() >> 8);
@@ -62,7 +73,8 @@ int main(int argc, char **argv)
     const struct {
         srec_modulation m;
         float first_db;
-    } rows[] = { { SREC_BPSK, -7 }, { SREC_QPSK, -4 }, { SREC_16QAM, -2 }, { SREC_64QAM, 0 }, { SREC_256QAM, 2 }, { SREC_PAM256, -2 } };
+    } rows[] = { { SREC_BPSK, -7 }, { SREC_QPSK, -4 },  { SREC_16QAM, -2 },
+                 { SREC_64QAM, 0 }, { SREC_256QAM, 2 }, { SREC_PAM256, -2 } };
     srec_model *model;
     if (srec_model_create_bare(LADDER, 16, NULL, NULL, 1, &model))
         return 1;

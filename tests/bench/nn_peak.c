@@ -2,8 +2,10 @@
 /*! \file
  *  The convolution peak of this machine: nn_peak [THREADS]
  *
- *  Best speed that oneDNN reaches in a bare 3x3 convolution (bias and ReLU, layouts of its own choice, buffers that fit the second-level
- *  cache or not), over several shapes. One JSON line on standard output, GFLOP/s, a multiply-accumulate counting as two operations:
+ *  Best speed that oneDNN reaches in a bare 3x3 convolution (bias and ReLU, layouts of its own choice, buffers that
+ *  fit the second-level
+ *  cache or not), over several shapes. One JSON line on standard output, GFLOP/s, a multiply-accumulate counting as
+ *  two operations:
  *      {"threads": 2, "f32": {"gflops": 250.1, "channels": 128, "height": 64, "width": 64}, "bf16": {...} or null}
  *  bf16 is null where the processor has none. The bar for the engine is a share of this figure. */
 #include <srec/compute.h>
@@ -18,9 +20,10 @@
 
 static const struct {
     int channels, height, width;
-} shapes[] = { { 64, 64, 64 }, { 64, 256, 256 }, { 128, 32, 32 }, { 128, 64, 64 }, { 128, 128, 128 }, { 192, 32, 48 }, { 256, 32, 32 }, { 256, 64, 64 }, { 512, 16, 16 } };
+} shapes[] = { { 64, 64, 64 },  { 64, 256, 256 }, { 128, 32, 32 }, { 128, 64, 64 }, { 128, 128, 128 },
+               { 192, 32, 48 }, { 256, 32, 32 },  { 256, 64, 64 }, { 512, 16, 16 } };
 
-#define TRIALS 7           /* the best counts: a peak is what nothing disturbed */
+#define TRIALS        7 /* the best counts: a peak is what nothing disturbed */
 #define TRIAL_SECONDS 0.05
 
 static double now(void)
@@ -44,7 +47,8 @@ static dnnl_memory_t memory(dnnl_engine_t engine, dnnl_const_md md)
     void *data;
     must(dnnl_memory_create(&m, md, engine, DNNL_MEMORY_ALLOCATE));
     must(dnnl_memory_get_data_handle(m, &data));
-    memset(data, 0, dnnl_memory_desc_get_size(md)); /* zeros: the speed does not depend on the values, and none is subnormal */
+    memset(data, 0, dnnl_memory_desc_get_size(md)); /* zeros: the speed does not depend on the values, and none is
+                                                     * subnormal */
     return m;
 }
 
@@ -67,10 +71,12 @@ static double measure(dnnl_engine_t engine, dnnl_stream_t stream, dnnl_data_type
     must(dnnl_convolution_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference, dnnl_convolution_direct,
                                                         src, weights, bias, src, unit, NULL, unit, unit, attr));
     must(dnnl_primitive_create(&conv, pd));
-    const dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0)) },
-                                     { DNNL_ARG_WEIGHTS, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) },
-                                     { DNNL_ARG_BIAS, memory(engine, bias) },
-                                     { DNNL_ARG_DST, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0)) } };
+    const dnnl_exec_arg_t args[] = {
+        { DNNL_ARG_SRC, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0)) },
+        { DNNL_ARG_WEIGHTS, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0)) },
+        { DNNL_ARG_BIAS, memory(engine, bias) },
+        { DNNL_ARG_DST, memory(engine, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0)) }
+    };
     must(dnnl_primitive_execute(conv, stream, 4, args));
 
     double best = 0;
@@ -110,7 +116,8 @@ static void report(const char *name, dnnl_engine_t engine, dnnl_stream_t stream,
             at = i;
         }
     }
-    printf(", \"%s\": {\"gflops\": %.1f, \"channels\": %d, \"height\": %d, \"width\": %d}", name, best, shapes[at].channels, shapes[at].height, shapes[at].width);
+    printf(", \"%s\": {\"gflops\": %.1f, \"channels\": %d, \"height\": %d, \"width\": %d}", name, best,
+           shapes[at].channels, shapes[at].height, shapes[at].width);
 }
 
 int main(int argc, char **argv)

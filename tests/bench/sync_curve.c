@@ -3,7 +3,8 @@
  *   waveform power, peaks, occupied bandwidth, adjacent channels, overhead of a burst of a full frame
  *   detect  share of bursts found, over SNR and carrier offset, with delay, clock offset and level at random
  *   loss    SNR that the payload sees after synchronisation minus the channel's, and errors of CFO, clock, delay
- *   drift   the same with a carrier whose frequency changes along the burst, over drifts, modulations and burst lengths
+ *   drift   the same with a carrier whose frequency changes along the burst, over drifts, modulations and burst
+ *   lengths
  *   echo    SNR that the payload sees when a second ray comes up to 4 symbols late
  *   soak    COUNT bursts one after the other at 12 dB: all must come out, memory must not grow
  *   noise   false preambles in COUNT million samples of noise */
@@ -57,7 +58,8 @@ static size_t make_frame(srec_modulation m, uint32_t patches, float *symbols)
     size_t n = srec_slice_bytes(model, &slice), n_frame;
     for (size_t i = 0; i < n; i++)
         payload[i] = (uint8_t)(rand() >> 8);
-    check(srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload, n, frame, sizeof frame, &n_frame, &error));
+    check(
+        srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload, n, frame, sizeof frame, &n_frame, &error));
     check(srec_modem_map(m, frame, n_frame, symbols));
     return srec_modem_symbols(m, n_frame);
 }
@@ -87,7 +89,8 @@ static void take(void *context, const srec_burst *b)
 static void drift(float *samples, size_t n, double rate, double from, unsigned samples_per_symbol)
 {
     for (size_t i = 0; rate != 0 && i < n; i++) {
-        const double t = (double)i - from, turn = 6.283185307179586 * fmod(0.5 * rate / samples_per_symbol * t * t, 1.0);
+        const double t = (double)i - from,
+                     turn = 6.283185307179586 * fmod(0.5 * rate / samples_per_symbol * t * t, 1.0);
         const float c = (float)cos(turn), s = (float)sin(turn), re = samples[2 * i], im = samples[2 * i + 1];
         samples[2 * i] = re * c - im * s;
         samples[2 * i + 1] = re * s + im * c;
@@ -95,7 +98,8 @@ static void drift(float *samples, size_t n, double rate, double from, unsigned s
 }
 
 /* One burst with noise around it. */
-static void run(srec_modulation m, const srec_waveform *w, double snr_db, double cfo, double clock_ppm, double gain_db, uint64_t seed, uint32_t patches, result *r)
+static void run(srec_modulation m, const srec_waveform *w, double snr_db, double cfo, double clock_ppm, double gain_db,
+                uint64_t seed, uint32_t patches, result *r)
 {
     static float symbols[SREC_FRAME_MAX * 16], *samples, *received;
     static size_t room;
@@ -137,7 +141,8 @@ static void run(srec_modulation m, const srec_waveform *w, double snr_db, double
     srec_sync_get_counters(sync, &c);
     if (!r->found && c.preambles)
         r->found = 0x10000; /* preamble found, signal field not read */
-    r->burst.sample -= (double)silence + SREC_BURST_GUARD * w->samples_per_symbol; /* 0: right but for delay and clock */
+    r->burst.sample -= (double)silence + SREC_BURST_GUARD * w->samples_per_symbol; /* 0: right but for delay and
+                                                                                    * clock */
     srec_sync_free(sync);
     srec_impairments_free(radio);
     srec_shaper_free(shaper);
@@ -156,7 +161,8 @@ static void waveform(const srec_waveform *w)
     static double spectrum[N];
     srec_shaper *shaper;
     check(srec_shaper_create(w, &shaper));
-    const size_t n = make_frame(SREC_QPSK, 16, symbols), total = srec_shaper_samples(shaper, n), guard = SREC_BURST_GUARD * w->samples_per_symbol;
+    const size_t n = make_frame(SREC_QPSK, 16, symbols), total = srec_shaper_samples(shaper, n),
+                 guard = SREC_BURST_GUARD * w->samples_per_symbol;
     float *samples = malloc(2 * total * sizeof(float)), *block = fftwf_malloc(2 * N * sizeof(float));
     check(srec_shaper_run(shaper, symbols, n, samples));
     power = malloc(total * sizeof(float));
@@ -168,12 +174,14 @@ static void waveform(const srec_waveform *w)
     }
     mean /= (double)count;
     qsort(power, count, sizeof *power, ascending);
-    printf("mean power %.3f; peak to mean %.1f dB, 99.9 %% of samples below %.1f dB\n", mean, 10 * log10((double)power[count - 1] / mean),
-           10 * log10((double)power[count * 999 / 1000] / mean));
-    fftwf_plan plan = fftwf_plan_dft_1d(N, (fftwf_complex *)(void *)block, (fftwf_complex *)(void *)block, FFTW_FORWARD, FFTW_ESTIMATE);
+    printf("mean power %.3f; peak to mean %.1f dB, 99.9 %% of samples below %.1f dB\n", mean,
+           10 * log10((double)power[count - 1] / mean), 10 * log10((double)power[count * 999 / 1000] / mean));
+    fftwf_plan plan = fftwf_plan_dft_1d(N, (fftwf_complex *)(void *)block, (fftwf_complex *)(void *)block, FFTW_FORWARD,
+                                        FFTW_ESTIMATE);
     for (size_t start = guard; start + N < total - guard; start += N / 2) {
         for (size_t i = 0; i < N; i++) {
-            const double x = 6.283185307179586 * (double)i / N, window = 0.35875 - 0.48829 * cos(x) + 0.14128 * cos(2 * x) - 0.01168 * cos(3 * x);
+            const double x = 6.283185307179586 * (double)i / N,
+                         window = 0.35875 - 0.48829 * cos(x) + 0.14128 * cos(2 * x) - 0.01168 * cos(3 * x);
             block[2 * i] = (float)(window * (double)samples[2 * (start + i)]);
             block[2 * i + 1] = (float)(window * (double)samples[2 * (start + i) + 1]);
         }
@@ -187,18 +195,23 @@ static void waveform(const srec_waveform *w)
     size_t half = 0;
     for (inside = spectrum[0]; inside < 0.99 * all; half++)
         inside += spectrum[half + 1] + spectrum[N - 1 - half];
-    const double width = 1 + (double)w->rolloff; /* of a channel, in symbol rates: own around 0, the next around `width` */
+    const double width = 1 + (double)w->rolloff; /* of a channel, in symbol rates: own around 0, the next around
+                                                  * `width` */
     for (size_t i = 0; i < N / 2; i++) {
         const double f = (double)i / N * w->samples_per_symbol;
         own += f < width / 2 ? spectrum[i] : 0;
         next += f >= width / 2 && f < 1.5 * width ? spectrum[i] : 0;
     }
-    printf("99 %% of the power within %.3f of the symbol rate; adjacent channel, %.2f of the symbol rate away: %.1f dB\n",
-           (2.0 * (double)half + 1) / N * w->samples_per_symbol, width, 10 * log10(next / (2 * own)));
+    printf(
+        "99 %% of the power within %.3f of the symbol rate; adjacent channel, %.2f of the symbol rate away: %.1f dB\n",
+        (2.0 * (double)half + 1) / N * w->samples_per_symbol, width, 10 * log10(next / (2 * own)));
     /* of a full-size frame: 16000 bytes of 82 features a patch with their rate map */
-    const size_t full = srec_modem_symbols(SREC_QPSK, 16000), payload = srec_modem_symbols(SREC_QPSK, srec_packet_payload_room(SREC_QPSK, 180, 16000));
-    printf("overhead of a QPSK burst of 16000 bytes: preamble and pilots %.1f %%, signal field and header (180 patches, longest map) %.1f %%\n",
-           100.0 * (double)(srec_burst_symbols(full) - full) / (double)srec_burst_symbols(full), 100.0 * (double)(full - payload) / (double)srec_burst_symbols(full));
+    const size_t full = srec_modem_symbols(SREC_QPSK, 16000),
+                 payload = srec_modem_symbols(SREC_QPSK, srec_packet_payload_room(SREC_QPSK, 180, 16000));
+    printf("overhead of a QPSK burst of 16000 bytes: preamble and pilots %.1f %%, signal field and header (180 "
+           "patches, longest map) %.1f %%\n",
+           100.0 * (double)(srec_burst_symbols(full) - full) / (double)srec_burst_symbols(full),
+           100.0 * (double)(full - payload) / (double)srec_burst_symbols(full));
     fftwf_destroy_plan(plan);
     fftwf_free(block);
     free(power);
@@ -239,8 +252,10 @@ static void loss(const srec_waveform *w, unsigned count)
             cfo2 += (r.burst.cfo - cfo) * (r.burst.cfo - cfo);
             ppm2 += (r.burst.clock_ppm - ppm) * (r.burst.clock_ppm - ppm);
         }
-        printf("%3.0f dB: %u of %u found, SNR after %.2f dB (loss %.2f), n0 told %.2f dB, rms error: CFO %.1e cycles/symbol, clock %.1f ppm\n", snr_db, found, count,
-               -10 * log10(inverse / found), snr_db + 10 * log10(inverse / found), -10 * log10(n0 / found), sqrt(cfo2 / found), sqrt(ppm2 / found));
+        printf("%3.0f dB: %u of %u found, SNR after %.2f dB (loss %.2f), n0 told %.2f dB, rms error: CFO %.1e "
+               "cycles/symbol, clock %.1f ppm\n",
+               snr_db, found, count, -10 * log10(inverse / found), snr_db + 10 * log10(inverse / found),
+               -10 * log10(n0 / found), sqrt(cfo2 / found), sqrt(ppm2 / found));
         fflush(stdout);
     }
 }
@@ -252,10 +267,10 @@ static void drifts(const srec_waveform *w, unsigned count)
         uint32_t patches;
         double snr_db;
     } bursts[] = {
-        { SREC_BPSK, 144, 0 },    { SREC_QPSK, 1, 0 },      { SREC_QPSK, 16, 0 },     { SREC_QPSK, 144, 0 },
-        { SREC_QPSK, 1, 10 },     { SREC_QPSK, 16, 10 },    { SREC_QPSK, 144, 10 },   { SREC_16QAM, 16, 10 },
-        { SREC_64QAM, 128, 10 },  { SREC_256QAM, 128, 10 }, { SREC_QPSK, 16, 20 },    { SREC_16QAM, 144, 20 },
-        { SREC_64QAM, 16, 20 },   { SREC_256QAM, 16, 20 },  { SREC_256QAM, 128, 20 }, { SREC_PAM256, 16, 20 },
+        { SREC_BPSK, 144, 0 },   { SREC_QPSK, 1, 0 },      { SREC_QPSK, 16, 0 },     { SREC_QPSK, 144, 0 },
+        { SREC_QPSK, 1, 10 },    { SREC_QPSK, 16, 10 },    { SREC_QPSK, 144, 10 },   { SREC_16QAM, 16, 10 },
+        { SREC_64QAM, 128, 10 }, { SREC_256QAM, 128, 10 }, { SREC_QPSK, 16, 20 },    { SREC_16QAM, 144, 20 },
+        { SREC_64QAM, 16, 20 },  { SREC_256QAM, 16, 20 },  { SREC_256QAM, 128, 20 }, { SREC_PAM256, 16, 20 },
     };
     static const double percent[] = { 0, 0.2, 1, 2, 3, 5 };
     for (size_t b = 0; b < sizeof bursts / sizeof *bursts; b++) {
@@ -267,14 +282,16 @@ static void drifts(const srec_waveform *w, unsigned count)
             for (unsigned i = 0; i < count; i++) {
                 result r;
                 extra_drift = 0.01 * (i % 2 ? percent[p] : -percent[p]);
-                run(m, w, bursts[b].snr_db, uniform(-0.09, 0.09), uniform(-50, 50), uniform(-60, 0), i, bursts[b].patches, &r);
+                run(m, w, bursts[b].snr_db, uniform(-0.09, 0.09), uniform(-50, 50), uniform(-60, 0), i,
+                    bursts[b].patches, &r);
                 if (r.found != 1)
                     continue;
                 found++;
                 inverse += r.error;
                 told += pow(10, -0.1 * (double)r.burst.snr_db);
             }
-            printf("  %.1f %% %u found %.2f (told %.2f)", percent[p], found, -10 * log10(inverse / found), -10 * log10(told / found));
+            printf("  %.1f %% %u found %.2f (told %.2f)", percent[p], found, -10 * log10(inverse / found),
+                   -10 * log10(told / found));
             fflush(stdout);
         }
         printf("\n");
@@ -297,7 +314,8 @@ static void echo(const srec_waveform *w, unsigned count)
                 found += r.found == 1;
                 inverse += r.found == 1 ? r.error : 0;
             }
-            printf("%3.0f dB, echo of %3.0f dB up to 4 symbols late: %u of %u found, SNR after %.2f dB\n", snr_db, level, found, count, -10 * log10(inverse / found));
+            printf("%3.0f dB, echo of %3.0f dB up to 4 symbols late: %u of %u found, SNR after %.2f dB\n", snr_db,
+                   level, found, count, -10 * log10(inverse / found));
             fflush(stdout);
         }
     extra.echo_delay = 0;
@@ -323,8 +341,9 @@ static void noise(const srec_waveform *w, unsigned millions)
     double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC - generating;
     srec_sync_counters c;
     srec_sync_get_counters(sync, &c);
-    printf("%u million samples: %llu candidates, %llu false preambles, %llu bursts; %.1f Msamples/s\n", millions, (unsigned long long)c.candidates,
-           (unsigned long long)c.preambles, (unsigned long long)c.bursts, millions / seconds);
+    printf("%u million samples: %llu candidates, %llu false preambles, %llu bursts; %.1f Msamples/s\n", millions,
+           (unsigned long long)c.candidates, (unsigned long long)c.preambles, (unsigned long long)c.bursts,
+           millions / seconds);
     srec_channel_free(channel);
     srec_sync_free(sync);
 }
@@ -351,12 +370,16 @@ static void soak(const srec_waveform *w, unsigned count)
     result r = { 0 };
     check(srec_shaper_create(w, &shaper));
     check(srec_sync_create(w, SREC_QPSK, take, &r, &sync));
-    srec_impairment_set set = { .cfo = 0.02f, .clock_ppm = -20, .gain_db = -20, .noise_power = (float)(0.01 * w->samples_per_symbol * pow(10, -0.1 * snr_db)) };
+    srec_impairment_set set = { .cfo = 0.02f,
+                                .clock_ppm = -20,
+                                .gain_db = -20,
+                                .noise_power = (float)(0.01 * w->samples_per_symbol * pow(10, -0.1 * snr_db)) };
     check(srec_impairments_create(&set, SEED, &radio, NULL));
     float *samples = NULL, *received = NULL;
     long early = 0;
     for (unsigned i = 0; i < count; i++) {
-        const size_t n = make_frame(SREC_QPSK, i % 3 ? 1 : 4, symbols), silence = (size_t)uniform(0, 2000), total = srec_shaper_samples(shaper, n) + silence;
+        const size_t n = make_frame(SREC_QPSK, i % 3 ? 1 : 4, symbols), silence = (size_t)uniform(0, 2000),
+                     total = srec_shaper_samples(shaper, n) + silence;
         samples = realloc(samples, 2 * total * sizeof(float));
         received = realloc(received, 2 * srec_impairments_room(total) * sizeof(float));
         memset(samples, 0, 2 * silence * sizeof(float));
@@ -371,8 +394,10 @@ static void soak(const srec_waveform *w, unsigned count)
     check(srec_sync_flush(sync));
     srec_sync_counters c;
     srec_sync_get_counters(sync, &c);
-    printf("%u bursts at %.0f dB: %llu received, %llu unreadable, %llu truncated; memory %ld kB after a tenth, %ld kB at the end\n", count, snr_db,
-           (unsigned long long)c.bursts, (unsigned long long)c.unreadable, (unsigned long long)c.truncated, early, late);
+    printf("%u bursts at %.0f dB: %llu received, %llu unreadable, %llu truncated; memory %ld kB after a tenth, %ld kB "
+           "at the end\n",
+           count, snr_db, (unsigned long long)c.bursts, (unsigned long long)c.unreadable,
+           (unsigned long long)c.truncated, early, late);
     free(samples);
     free(received);
     srec_impairments_free(radio);

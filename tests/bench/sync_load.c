@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sync_load [MILLIONS]: processor time that the synchroniser takes for so many samples of each kind of input, friendly and hostile. */
+/* sync_load [MILLIONS]: processor time that the synchroniser takes for so many samples of each kind of input,
+ * friendly and hostile. */
 #include <srec/srec.h>
 
 #include <math.h>
@@ -42,7 +43,8 @@ static stream noise(float deviation)
     return s;
 }
 
-/* One frame of n_payload bytes and n_patches, of which the first n_symbols are sent (0: all), with a little noise. */
+/* One frame of n_payload bytes and n_patches, of which the first n_symbols are sent (0: all), with a little noise.
+ * */
 static stream burst(const srec_key *key, size_t n_payload, uint32_t n_patches, size_t n_symbols)
 {
     static uint8_t map[8192], payload[SREC_FRAME_MAX], frame[SREC_FRAME_MAX];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sync_peers FILE SNR_DB CFO BURSTS [THRESHOLD]: writes a stream of bursts in noise to FILE (cf32) and prints, as JSON, where the bursts begin, where
- * libsrec found them and where liquid-dsp's qdetector_cccf did, with the same preamble, pulse and search range. For sync_peers.py. */
+/* sync_peers FILE SNR_DB CFO BURSTS [THRESHOLD]: writes a stream of bursts in noise to FILE (cf32) and prints, as
+ * JSON, where the bursts begin, where
+ * libsrec found them and where liquid-dsp's qdetector_cccf did, with the same preamble, pulse and search range. For
+ * sync_peers.py. */
 #include <complex.h>
 #include <liquid/liquid.h>
 
@@ -53,7 +55,8 @@ static size_t make_frame(const srec_model *model, srec_packet_encoder *e, uint64
     size_t n;
     for (size_t i = 0; i < sizeof payload; i++)
         payload[i] = (uint8_t)(rand() >> 8);
-    check(srec_packet_encode(e, SREC_BPSK, packet, SREC_CIPHER_ADD, &slice, payload, sizeof payload, frame, sizeof frame, &n, NULL));
+    check(srec_packet_encode(e, SREC_BPSK, packet, SREC_CIPHER_ADD, &slice, payload, sizeof payload, frame,
+                             sizeof frame, &n, NULL));
     srec_modem_map(SREC_BPSK, frame, n, symbols);
     return srec_modem_symbols(SREC_BPSK, n);
 }
@@ -95,7 +98,9 @@ int main(int argc, char **argv)
         n += length + 1000 + (size_t)(rand() % 2000);
     }
     n += 4000;
-    srec_impairment_set set = { .cfo = (float)(cfo / w.samples_per_symbol), .noise_power = (float)(w.samples_per_symbol * pow(10, -0.1 * snr_db)), .delay = 0.3f };
+    srec_impairment_set set = { .cfo = (float)(cfo / w.samples_per_symbol),
+                                .noise_power = (float)(w.samples_per_symbol * pow(10, -0.1 * snr_db)),
+                                .delay = 0.3f };
     srec_impairments *radio;
     check(srec_impairments_create(&set, SEED, &radio, NULL));
     float *received = malloc(2 * srec_impairments_room(n) * sizeof *received);
@@ -114,8 +119,9 @@ int main(int argc, char **argv)
 
     float preamble[2 * SREC_BURST_PREAMBLE];
     srec_preamble(preamble);
-    qdetector_cccf q = qdetector_cccf_create_linear((float complex *)(void *)preamble, SREC_BURST_PREAMBLE, LIQUID_FIRFILT_RRC, w.samples_per_symbol,
-                                                    SREC_BURST_SPAN, w.rolloff);
+    qdetector_cccf q =
+        qdetector_cccf_create_linear((float complex *)(void *)preamble, SREC_BURST_PREAMBLE, LIQUID_FIRFILT_RRC,
+                                     w.samples_per_symbol, SREC_BURST_SPAN, w.rolloff);
     qdetector_cccf_set_range(q, (float)(6.283185307 * 0.1 / w.samples_per_symbol));
     if (argc > 5)
         qdetector_cccf_set_threshold(q, (float)atof(argv[5]));
@@ -123,12 +129,14 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < got && liquid.n < 100000; i++)
         if (qdetector_cccf_execute(q, received[2 * i] + received[2 * i + 1] * _Complex_I)) {
             /* the buffer that is handed back ends with the sample just pushed and begins with the sequence */
-            liquid.at[liquid.n++] = (double)i - (double)qdetector_cccf_get_buf_len(q) + SREC_BURST_SPAN * w.samples_per_symbol;
+            liquid.at[liquid.n++] =
+                (double)i - (double)qdetector_cccf_get_buf_len(q) + SREC_BURST_SPAN * w.samples_per_symbol;
             qdetector_cccf_reset(q);
         }
     const double liquid_seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
 
-    printf("{\"samples\": %zu, \"preambles\": %llu, \"threshold\": %.2f", got, (unsigned long long)counters.preambles, (double)qdetector_cccf_get_threshold(q));
+    printf("{\"samples\": %zu, \"preambles\": %llu, \"threshold\": %.2f", got, (unsigned long long)counters.preambles,
+           (double)qdetector_cccf_get_threshold(q));
     print("truth", &truth, 0);
     print("srec", &ours, our_seconds);
     print("liquid", &liquid, liquid_seconds);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The synchroniser's detection beside its peers': liquid-dsp's qdetector_cccf and GNU Radio's corr_est_cc, on the same samples, with the same
+"""The synchroniser's detection beside its peers': liquid-dsp's qdetector_cccf and GNU Radio's corr_est_cc, on the same
+samples, with the same
 preamble and pulse. Needs libliquid-dev when building.
 
     python3 tests/bench/sync_peers.py BUILD_FOLDER [BURSTS]
-Prints for each SNR and carrier offset: share of bursts found within 2 symbols, false detections, and how many Msamples a second each takes.
+Prints for each SNR and carrier offset: share of bursts found within 2 symbols, false detections, and how many Msamples
+a second each takes.
 """
 import json
 import os
@@ -51,7 +53,9 @@ def score(truth, found):
 def calibrate(peers, folder):
     """corr_est_cc's tags have an offset of their own: find it at high SNR."""
     path = os.path.join(folder, "clean.cf32")
-    truth = json.loads(subprocess.run([peers, path, "40", "0", "5"], check=True, capture_output=True, text=True).stdout)["truth"]["at"]
+    truth = json.loads(
+        subprocess.run([peers, path, "40", "0", "5"], check=True, capture_output=True, text=True).stdout
+    )["truth"]["at"]
     found, _ = corr_est(path, 0.999)
     return min((f - truth[0] for f in found), key=abs, default=0)
 
@@ -66,12 +70,22 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         block_delay = calibrate(peers, folder)
         path = os.path.join(folder, "stream.cf32")
-        print("Es/N0    CFO |  srec: found, false, Msamples/s | qdetector_cccf 0.5 | qdetector_cccf 0.3 | corr_est_cc dynamic 0.999")
+        print(
+            "Es/N0    CFO |  srec: found, false, Msamples/s | qdetector_cccf 0.5 | qdetector_cccf 0.3 | corr_est_cc"
+            " dynamic 0.999"
+        )
         for snr in (-3, 0, 3, 6, 10):
             for cfo in (0.0, 0.002, 0.03, 0.1):
                 cells = []
                 for threshold in ("0.5", "0.3"):
-                    r = json.loads(subprocess.run([peers, path, str(snr), str(cfo), bursts, threshold], check=True, capture_output=True, text=True).stdout)
+                    r = json.loads(
+                        subprocess.run(
+                            [peers, path, str(snr), str(cfo), bursts, threshold],
+                            check=True,
+                            capture_output=True,
+                            text=True,
+                        ).stdout
+                    )
                     truth, rate = r["truth"]["at"], r["samples"] * 1e-6
                     if not cells:
                         cells.append((*score(truth, r["srec"]["at"]), rate / max(r["srec"]["seconds"], 1e-9)))

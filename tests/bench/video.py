@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Video through the simulated link: frames a second, latency, frames left out, the longest queues. The machine should have nothing else to do.
+"""Video through the simulated link: frames a second, latency, frames left out, the longest queues. The machine should
+have nothing else to do.
 
     python3 tests/bench/video.py PICTURE [--rate 10] [--frames 300] ...   prints one JSON object:
     rate_hz               received pictures a second, from the first counted to the last
     latency_median_s, latency_max_s    from the frame's reading to the received picture
-    sent, received, frames_dropped     pictures that left the source, that arrived, frames left out because the link was busy
+    sent, received, frames_dropped     pictures that left the source, that arrived, frames left out because the link was
+    busy
     encoder_queue_max, decoder_queue_max    pictures and slices that waited, at most
 
-The frames move over PICTURE and are played in real time. The first --skip pictures, in which the networks are made ready, are not in rate and
+The frames move over PICTURE and are played in real time. The first --skip pictures, in which the networks are made
+ready, are not in rate and
 latency; all are in the counts.
 """
 import argparse
@@ -60,9 +63,13 @@ def measure(args, folder):
     top = gr.top_block("video")
     source = srec.video_source(folder, rate=args.rate, frames=args.frames, repeat=True, in_flight=args.in_flight)
     burst = dict(samples_per_symbol=args.samples_per_symbol)
-    transmitter = srec.transmitter("seed:1", args.modulation, args.eta, frame_bytes=30000, threads=args.threads, precision=args.precision, **burst)
+    transmitter = srec.transmitter(
+        "seed:1", args.modulation, args.eta, frame_bytes=30000, threads=args.threads, precision=args.precision, **burst
+    )
     channel = srec.channel("awgn", args.snr, 1)
-    receiver = srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, precision=args.precision, max_queue=8, **burst)
+    receiver = srec.receiver(
+        "seed:1", args.modulation, args.snr, threads=args.threads, precision=args.precision, max_queue=8, **burst
+    )
     meter = srec.picture_meter()
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(source, "pdus", meter, "original")
@@ -70,27 +77,47 @@ def measure(args, folder):
     top.msg_connect(transmitter, "encoder_info", source, "next")
     top.connect(transmitter, channel, receiver)
     top.msg_connect(receiver, "pdus", meter, "pdus")
-    logs = {name: Log(top, block, port) for name, (block, port) in {
-        "meter": (meter, "info"), "source": (source, "info"), "encoder": (transmitter, "encoder_info"), "decoder": (receiver, "info")}.items()}
+    logs = {
+        name: Log(top, block, port)
+        for name, (block, port) in {
+            "meter": (meter, "info"),
+            "source": (source, "info"),
+            "encoder": (transmitter, "encoder_info"),
+            "decoder": (receiver, "info"),
+        }.items()
+    }
     top.start()
     for log in logs.values():
         if not log.ended.wait(30 + 10 * args.frames):
             raise SystemExit("no end of the video")
     top.stop()
     top.wait()
-    pictures = [(when, values) for when, values in logs["meter"].seen if values["event"] == "picture"][args.skip:]
+    pictures = [(when, values) for when, values in logs["meter"].seen if values["event"] == "picture"][args.skip :]
     if len(pictures) < 2:
         raise SystemExit(f"{len(pictures)} pictures after the first {args.skip}: too few")
     latencies = [values["latency_s"] for _, values in pictures]
     end = logs["source"].seen[-1][1]
-    return {"width": args.width, "height": args.height, "rate_asked_hz": args.rate, "threads": args.threads, "precision": args.precision,
-            "samples_per_symbol": args.samples_per_symbol,
-            "rate_hz": (len(pictures) - 1) / (pictures[-1][0] - pictures[0][0]), "latency_median_s": statistics.median(latencies),
-            "latency_max_s": max(latencies), "psnr_median_db": statistics.median(values["psnr_db"] for _, values in pictures),
-            "sent": end["pictures"], "received": meter.pictures, "lost": meter.lost, "frames_dropped": end["frames_dropped"],
-            "unreported": end["unreported"],
-            "encoder_queue_max": logs["encoder"].largest("queue"), "decoder_queue_max": logs["decoder"].largest("queue"),
-            "encoder_dropped": logs["encoder"].largest("dropped"), "decoder_dropped": logs["decoder"].largest("dropped")}
+    return {
+        "width": args.width,
+        "height": args.height,
+        "rate_asked_hz": args.rate,
+        "threads": args.threads,
+        "precision": args.precision,
+        "samples_per_symbol": args.samples_per_symbol,
+        "rate_hz": (len(pictures) - 1) / (pictures[-1][0] - pictures[0][0]),
+        "latency_median_s": statistics.median(latencies),
+        "latency_max_s": max(latencies),
+        "psnr_median_db": statistics.median(values["psnr_db"] for _, values in pictures),
+        "sent": end["pictures"],
+        "received": meter.pictures,
+        "lost": meter.lost,
+        "frames_dropped": end["frames_dropped"],
+        "unreported": end["unreported"],
+        "encoder_queue_max": logs["encoder"].largest("queue"),
+        "decoder_queue_max": logs["decoder"].largest("queue"),
+        "encoder_dropped": logs["encoder"].largest("dropped"),
+        "decoder_dropped": logs["decoder"].largest("dropped"),
+    }
 
 
 def run(arguments):
@@ -105,10 +132,14 @@ def run(arguments):
     parser.add_argument("--modulation", default="qpsk")
     parser.add_argument("--snr", type=float, default=15.0)
     parser.add_argument("--eta", type=float, default=0.2)
-    parser.add_argument("--threads", type=int, default=1, help="of each of encoder and decoder, which work at once (default 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of each of encoder and decoder, which work at once (default 1)"
+    )
     parser.add_argument("--in-flight", type=int, default=2)
     parser.add_argument("--precision", default="f32")
-    parser.add_argument("--samples-per-symbol", type=int, default=0, help="0: symbols; else bursts of samples through the synchroniser")
+    parser.add_argument(
+        "--samples-per-symbol", type=int, default=0, help="0: symbols; else bursts of samples through the synchroniser"
+    )
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         make_frames(folder, args.picture, args.width, args.height)

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Guarded blocks: what a handler or work() throws ends the flowgraph and is known; a strange message is not a fault. */
+/* Guarded blocks: what a handler or work() throws ends the flowgraph and is known; a strange message is not a
+ * fault. */
 #include "guard.h"
 
+#include <chrono>
+#include <condition_variable>
+#include <future>
 #include <gnuradio/block_detail.h>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/sync_block.h>
 #include <gnuradio/top_block.h>
-#include <chrono>
-#include <condition_variable>
-#include <future>
 #include <stdexcept>
 
 #include <CppUTest/TestHarness.h>
 
 using namespace gr::srec;
 
-namespace {
+namespace
+{
 
 constexpr auto HANG = std::chrono::seconds(120);
 
@@ -31,11 +33,11 @@ public:
     {
         message_port_register_in(pmt::mp("in"));
         message_port_register_out(pmt::mp("out"));
-        set_msg_handler(pmt::mp("in"), [this](const pmt::pmt_t& message) { handle(message); });
+        set_msg_handler(pmt::mp("in"), [this](const pmt::pmt_t &message) { handle(message); });
     }
 
 private:
-    void handle(const pmt::pmt_t& message)
+    void handle(const pmt::pmt_t &message)
     {
         if (pmt::eqv(message, pmt::mp("bad")))
             throw std::runtime_error("what happened");
@@ -56,7 +58,7 @@ public:
     keeper() : gr::block("keeper", gr::io_signature::make(0, 0, 0), gr::io_signature::make(0, 0, 0))
     {
         message_port_register_in(pmt::mp("in"));
-        set_msg_handler(pmt::mp("in"), [this](const pmt::pmt_t& message) {
+        set_msg_handler(pmt::mp("in"), [this](const pmt::pmt_t &message) {
             std::lock_guard<std::mutex> lock(d_mutex);
             if (pmt::eqv(message, pmt::mp("foreign")))
                 throw std::logic_error("not ours");
@@ -85,11 +87,11 @@ class source : public guarded<source_interface>
 
 public:
     source() : gr::sync_block("source", gr::io_signature::make(0, 0, 0), gr::io_signature::make(1, 1, 1)) {}
-    int work(int, gr_vector_const_void_star&, gr_vector_void_star& out) override
+    int work(int, gr_vector_const_void_star &, gr_vector_void_star &out) override
     {
         if (d_calls++ == 3)
             throw std::bad_alloc();
-        *static_cast<char*>(out[0]) = 0;
+        *static_cast<char *>(out[0]) = 0;
         return 1;
     }
 };
@@ -98,12 +100,13 @@ class drain : public gr::sync_block
 {
 public:
     drain() : gr::sync_block("drain", gr::io_signature::make(1, 1, 1), gr::io_signature::make(0, 0, 0)) {}
-    int work(int n, gr_vector_const_void_star&, gr_vector_void_star&) override { return n; }
+    int work(int n, gr_vector_const_void_star &, gr_vector_void_star &) override { return n; }
 };
 
 } // namespace
 
-TEST_GROUP (guard) {
+TEST_GROUP(guard)
+{
     gr::top_block_sptr top = gr::make_top_block("test");
     std::shared_ptr<relay> relays = gnuradio::make_block_sptr<relay>();
     std::shared_ptr<keeper> keeps = gnuradio::make_block_sptr<keeper>();
@@ -123,7 +126,7 @@ TEST_GROUP (guard) {
         return ended;
     }
 
-    void post(const char* text) { relays->_post(pmt::mp("in"), pmt::mp(text)); }
+    void post(const char *text) { relays->_post(pmt::mp("in"), pmt::mp(text)); }
 };
 
 TEST(guard, a_fault_reaches_the_log_as_printable_text)
@@ -138,7 +141,7 @@ TEST(guard, what_a_handler_throws_ends_the_flowgraph_with_an_end_mark_and_is_kno
 {
     fault_watch watch;
     start();
-    for (const char* text : { "first", "bad", "later" })
+    for (const char *text : { "first", "bad", "later" })
         post(text);
     CHECK(ends());
     const auto messages = keeps->wait(2);
@@ -155,7 +158,7 @@ TEST(guard, a_message_of_the_wrong_type_is_dropped_and_the_block_lives)
 {
     fault_watch watch;
     start();
-    for (const char* text : { "first", "number", "later" })
+    for (const char *text : { "first", "number", "later" })
         post(text);
     const auto messages = keeps->wait(2);
     CHECK_EQUAL(2u, messages.size());

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* No allocation per picture. The linker sends every malloc, calloc, realloc, aligned allocation and volk_malloc that libsrec's own
- * objects call through the __wrap_ functions here (CMakeLists.txt), which count; calls inside shared libraries do not pass them.
+/* No allocation per picture. The linker sends every malloc, calloc, realloc, aligned allocation and volk_malloc
+ * that libsrec's own
+ * objects call through the __wrap_ functions here (CMakeLists.txt), which count; calls inside shared libraries do
+ * not pass them.
  * A plain program: CppUTest replaces operator new for oneDNN as well, whose allocations would look like ours.
  *
- * oneDNN allocates within dnnl_primitive_execute (containers of arguments, freed on return). That is not ours to remove; that nothing
+ * oneDNN allocates within dnnl_primitive_execute (containers of arguments, freed on return). That is not ours to
+ * remove; that nothing
  * of it stays is the last check. */
 #include "../../lib/core/nn/nn.h"
 
@@ -92,12 +95,15 @@ static void plans(const srec_model *model)
         const size_t before = own;
         for (int run = 0; run < 3; run++)
             must(srec_plan_run(plan, &error), &error);
-        check(own == before, backend ? "a run of a reference plan allocates nothing" : "a run of a oneDNN plan allocates nothing", own - before);
+        check(own == before,
+              backend ? "a run of a reference plan allocates nothing" : "a run of a oneDNN plan allocates nothing",
+              own - before);
         srec_plan_free(plan);
     }
 }
 
-static void pictures(const srec_model *model, uint32_t w, uint32_t h, unsigned tile, srec_precision precision, const char *claim)
+static void pictures(const srec_model *model, uint32_t w, uint32_t h, unsigned tile, srec_precision precision,
+                     const char *claim)
 {
     srec_error error = { 0 };
     const srec_compute compute = { .tile = tile, .precision = precision };

@@ -22,7 +22,7 @@ static uint8_t pixel(uint32_t x, uint32_t y, unsigned c)
     return (uint8_t)(118 + 50 * sinf(0.011f * (float)x * (float)(c + 1)) + 50 * cosf(0.017f * (float)y) + (float)noise);
 }
 
-static void must(srec_status status, const srec_error& error, int line)
+static void must(srec_status status, const srec_error &error, int line)
 {
     if (status == SREC_OK)
         return;
@@ -42,9 +42,9 @@ static double peak_mb()
 static void child(srec_precision precision)
 {
     srec_error error{};
-    srec_model* model;
-    srec_encoder* encoder;
-    srec_decoder* decoder;
+    srec_model *model;
+    srec_encoder *encoder;
+    srec_decoder *decoder;
     srec_compute compute{};
     compute.precision = precision;
     std::vector<uint8_t> picture((size_t)WIDTH * HEIGHT * 3);
@@ -58,7 +58,8 @@ static void child(srec_precision precision)
     srec_features f;
     MUST(srec_encoder_run(encoder, &image, 0.2f, SREC_FEATURES_BITS, &f, &error));
     const double encoded = peak_mb();
-    const std::vector<uint8_t> map(f.rate_map, f.rate_map + (size_t)f.patch_cols * f.patch_rows), bytes(f.bytes, f.bytes + f.n_bytes);
+    const std::vector<uint8_t> map(f.rate_map, f.rate_map + (size_t)f.patch_cols * f.patch_rows),
+        bytes(f.bytes, f.bytes + f.n_bytes);
     f.rate_map = map.data();
     f.bytes = bytes.data();
     srec_encoder_free(encoder);
@@ -70,14 +71,16 @@ static void child(srec_precision precision)
     for (uint32_t i = 0; i < n_slices; i++) {
         srec_slice s;
         size_t n;
-        MUST(srec_slice_extract(model, &f, 0, n_slices, i, slice_map.data(), slice_map.size(), slice_bytes.data(), slice_bytes.size(), &s, &n));
+        MUST(srec_slice_extract(model, &f, 0, n_slices, i, slice_map.data(), slice_map.size(), slice_bytes.data(),
+                                slice_bytes.size(), &s, &n));
         for (size_t k = 0; k < n; k++)
             mean[k] = ((float)slice_bytes[k] - 128.0f) / 16.0f;
         if (!i)
             MUST(srec_decoder_begin(decoder, &s, &error));
         MUST(srec_decoder_add(decoder, &s, mean.data(), nullptr, n, &error));
     }
-    MUST(srec_decoder_run(decoder, &image, nullptr, &error)); /* over the picture sent: what was sent is computed again below */
+    MUST(srec_decoder_run(decoder, &image, nullptr, &error)); /* over the picture sent: what was sent is computed
+                                                               * again below */
     double squares = 0;
     for (uint32_t y = 0; y < HEIGHT; y++)
         for (uint32_t x = 0; x < WIDTH; x++)
@@ -86,7 +89,8 @@ static void child(srec_precision precision)
                 squares += d * d;
             }
     const double psnr = 10 * log10(255.0 * 255.0 * (double)picture.size() / squares);
-    fprintf(stderr, "%s: peak %.0f MB encoding, %.0f MB in all; %u slices, PSNR %.2f dB\n", precision == SREC_PRECISION_BF16 ? "bf16" : "f32", encoded, peak_mb(), n_slices, psnr);
+    fprintf(stderr, "%s: peak %.0f MB encoding, %.0f MB in all; %u slices, PSNR %.2f dB\n",
+            precision == SREC_PRECISION_BF16 ? "bf16" : "f32", encoded, peak_mb(), n_slices, psnr);
     srec_decoder_free(decoder);
     srec_model_free(model);
     _exit(psnr > 25 ? 0 : 1);
@@ -96,14 +100,15 @@ static void child(srec_precision precision)
 static void enhance(srec_precision precision)
 {
     srec_error error{};
-    srec_enhancer_model* model;
-    srec_enhancer* enhancer;
+    srec_enhancer_model *model;
+    srec_enhancer *enhancer;
     srec_compute compute{};
     compute.precision = precision;
     std::vector<uint8_t> picture((size_t)WIDTH * HEIGHT * 3), result(picture.size());
     for (size_t i = 0; i < picture.size(); i++)
         picture[i] = pixel((uint32_t)(i / 3 % WIDTH), (uint32_t)(i / 3 / WIDTH), i % 3);
-    const srec_image in{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, picture.data() }, out{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, result.data() };
+    const srec_image in{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, picture.data() },
+        out{ WIDTH, HEIGHT, 3, (size_t)WIDTH * 3, result.data() };
     MUST(srec_enhancer_model_load(SREC_ENHANCER, &model, &error));
     MUST(srec_enhancer_create(model, &compute, &enhancer, &error));
     MUST(srec_enhancer_run(enhancer, &in, nullptr, 0, &out, &error));
@@ -111,24 +116,22 @@ static void enhance(srec_precision precision)
     _exit(0);
 }
 
-TEST_GROUP(memory)
-{
-    void within_bound(srec_precision precision, void (*work)(srec_precision) = child)
-    {
-        const pid_t pid = fork();
-        if (pid == 0)
-            work(precision);
-        CHECK(pid > 0);
-        int status;
-        struct rusage usage;
-        LONGS_EQUAL(pid, wait4(pid, &status, 0, &usage));
-        CHECK(WIFEXITED(status));
-        LONGS_EQUAL(0, WEXITSTATUS(status));
-        const double mb = (double)usage.ru_maxrss * 1024 / 1e6;
-        if (mb >= BOUND_MB)
-            FAIL(("peak of " + std::to_string(mb) + " MB").c_str());
-    }
-};
+TEST_GROUP(memory){
+    void within_bound(srec_precision precision, void (*work)(srec_precision) = child){ const pid_t pid = fork();
+if (pid == 0)
+    work(precision);
+CHECK(pid > 0);
+int status;
+struct rusage usage;
+LONGS_EQUAL(pid, wait4(pid, &status, 0, &usage));
+CHECK(WIFEXITED(status));
+LONGS_EQUAL(0, WEXITSTATUS(status));
+const double mb = (double)usage.ru_maxrss * 1024 / 1e6;
+if (mb >= BOUND_MB)
+    FAIL(("peak of " + std::to_string(mb) + " MB").c_str());
+}
+}
+;
 
 TEST(memory, a_24_mpixel_picture_encodes_and_decodes_in_under_500_mb) { within_bound(SREC_PRECISION_F32); }
 

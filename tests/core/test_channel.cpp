@@ -35,8 +35,8 @@ TEST(channel, a_sample_depends_on_seed_and_number_only)
     std::vector<float> in(2 * n);
     for (size_t i = 0; i < in.size(); i++)
         in[i] = std::sin((float)i);
-    for (srec_channel_kind kind : {SREC_CHANNEL_AWGN, SREC_CHANNEL_RAYLEIGH})
-        for (unsigned coherence : {1u, 3u, 700u}) {
+    for (srec_channel_kind kind : { SREC_CHANNEL_AWGN, SREC_CHANNEL_RAYLEIGH })
+        for (unsigned coherence : { 1u, 3u, 700u }) {
             std::vector<float> gain(2 * n), whole = transmit(kind, 3, 77, coherence, in, &gain), cut = in,
                                             cut_gain(2 * n);
             srec_channel *c;
@@ -47,7 +47,7 @@ TEST(channel, a_sample_depends_on_seed_and_number_only)
             }
             CHECK(whole == cut);
             CHECK(gain == cut_gain);
-            for (size_t at : {(size_t)9999, (size_t)3, (size_t)0, (size_t)15001}) {
+            for (size_t at : { (size_t)9999, (size_t)3, (size_t)0, (size_t)15001 }) {
                 float out[2];
                 srec_channel_seek(c, at);
                 LONGS_EQUAL(SREC_OK, srec_channel_apply(c, &in[2 * at], out, nullptr, 1));
@@ -60,10 +60,10 @@ TEST(channel, a_sample_depends_on_seed_and_number_only)
 TEST(channel, noise_has_the_moments_of_a_gaussian_of_the_stated_power)
 {
     const size_t n = 1000000, samples = 2 * n;
-    for (float snr_db : {-10.0f, 3.0f, 40.0f}) {
+    for (float snr_db : { -10.0f, 3.0f, 40.0f }) {
         const double sigma = std::sqrt(0.5 * std::pow(10.0, -0.1 * snr_db));
         auto noise = transmit(SREC_CHANNEL_AWGN, snr_db, 1, 1, zeros(n));
-        double m1 = 0, m2 = 0, m3 = 0, m4 = 0, cross = 0, next = 0, beyond[5] = {0};
+        double m1 = 0, m2 = 0, m3 = 0, m4 = 0, cross = 0, next = 0, beyond[5] = { 0 };
         for (size_t i = 0; i < samples; i++) {
             double v = noise[i] / sigma;
             m1 += v;
@@ -98,7 +98,7 @@ TEST(channel, seeds_give_unrelated_noise_and_equal_seeds_equal_noise)
     auto a = transmit(SREC_CHANNEL_AWGN, 0, 5, 1, zeros(n)), b = transmit(SREC_CHANNEL_AWGN, 0, 6, 1, zeros(n)),
          c = transmit(SREC_CHANNEL_AWGN, 0, 5 + ((uint64_t)1 << 63), 1, zeros(n));
     CHECK(a == transmit(SREC_CHANNEL_AWGN, 0, 5, 1, zeros(n)));
-    for (auto *other : {&b, &c}) {
+    for (auto *other : { &b, &c }) {
         double sum = 0;
         for (size_t i = 0; i < 2 * n; i++)
             sum += (double)a[i] * (*other)[i] / 0.5;
@@ -115,7 +115,7 @@ TEST(channel, a_new_snr_scales_the_same_noise)
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, second.data(), second.data(), nullptr, 100));
     for (size_t i = 0; i < 200; i++)
         DOUBLES_EQUAL(first[i] / 10, second[i], 1e-6);
-    for (float bad : {-51.0f, 101.0f, std::nanf(""), INFINITY})
+    for (float bad : { -51.0f, 101.0f, std::nanf(""), INFINITY })
         LONGS_EQUAL(SREC_ERR_ARG, srec_channel_set_snr(c, bad));
     srec_channel_free(c);
 }
@@ -123,7 +123,7 @@ TEST(channel, a_new_snr_scales_the_same_noise)
 TEST(channel, rayleigh_gain_is_complex_gaussian_of_unit_power_and_held_for_the_coherence_time)
 {
     const size_t n = 200000;
-    for (unsigned coherence : {1u, 10u}) {
+    for (unsigned coherence : { 1u, 10u }) {
         std::vector<float> in(2 * n), gain(2 * n);
         for (size_t i = 0; i < n; i++)
             in[2 * i] = 1.0f;
@@ -156,9 +156,9 @@ TEST(channel, rayleigh_gain_is_complex_gaussian_of_unit_power_and_held_for_the_c
 
 TEST(channel, awgn_gain_is_one_and_complex_input_is_rotated_by_the_fading_gain)
 {
-    std::vector<float> in = {0.3f, -0.7f, 1.0f, 2.0f}, gain(4);
+    std::vector<float> in = { 0.3f, -0.7f, 1.0f, 2.0f }, gain(4);
     transmit(SREC_CHANNEL_AWGN, 10, 1, 1, in, &gain);
-    CHECK(gain == std::vector<float>({1, 0, 1, 0}));
+    CHECK(gain == std::vector<float>({ 1, 0, 1, 0 }));
     auto out = transmit(SREC_CHANNEL_RAYLEIGH, 100, 1, 1, in, &gain);
     for (size_t i = 0; i < 2; i++) {
         auto y = std::complex<double>(in[2 * i], in[2 * i + 1]) * std::complex<double>(gain[2 * i], gain[2 * i + 1]);
@@ -199,7 +199,8 @@ static void check_rate(const char *what, double snr_db, double theory, double wr
     DOUBLES_EQUAL(theory, centre, half);
 }
 
-/* Bit error rate of the best bitwise decision on one axis of Gray-coded levels +-1, +-3, ... in Gaussian noise of the
+/* Bit error rate of the best bitwise decision on one axis of Gray-coded levels +-1, +-3, ... in Gaussian noise of
+ * the
  * given deviation: the integral over y of the smaller of p(y, bit 0) and p(y, bit 1), by the trapezoidal rule. */
 static double axis_error_rate(unsigned axis_bits, double deviation)
 {
@@ -207,7 +208,7 @@ static double axis_error_rate(unsigned axis_bits, double deviation)
     const double step = deviation / 200, end = n + 8 * deviation;
     double total = 0;
     for (double y = -end; y < end; y += step) {
-        double p[2][4] = {{0}};
+        double p[2][4] = { { 0 } };
         for (unsigned i = 0; i < n; i++) {
             double d = (y - (n - 1.0 - 2.0 * i)) / deviation;
             unsigned label = i ^ i >> 1;
@@ -228,7 +229,7 @@ static double square_qam_error_rate(unsigned axis_bits, double snr_db)
 
 TEST(channel, the_integral_used_as_theory_agrees_with_closed_formulas)
 {
-    for (double snr_db : {10.0, 14.0}) {
+    for (double snr_db : { 10.0, 14.0 }) {
         const double g = std::pow(10.0, 0.1 * snr_db), a = std::sqrt(g / 5);
         DOUBLES_EQUAL(q(std::sqrt(g)), square_qam_error_rate(1, snr_db), 1e-6);
         /* Gray 16QAM with decisions for the nearest level; the bitwise best is no worse and hardly better */
@@ -241,7 +242,7 @@ TEST(channel, the_integral_used_as_theory_agrees_with_closed_formulas)
 TEST(channel, bpsk_and_qpsk_bit_error_rates_over_awgn_follow_the_q_function)
 {
     const size_t bytes = 300000;
-    for (double snr_db : {-5.0, 0.0, 3.0, 6.0, 8.0}) {
+    for (double snr_db : { -5.0, 0.0, 3.0, 6.0, 8.0 }) {
         const double g = std::pow(10.0, 0.1 * snr_db);
         check_rate("bpsk", snr_db, q(std::sqrt(2 * g)), count_errors(SREC_BPSK, SREC_CHANNEL_AWGN, snr_db, bytes, 21),
                    8.0 * bytes, 1);
@@ -256,9 +257,9 @@ TEST(channel, qam_bit_error_rates_over_awgn_follow_theory)
         srec_modulation m;
         unsigned axis_bits;
         double snr_db[5];
-    } cases[] = {{SREC_16QAM, 2, {0, 5, 10, 13, 16}},
-                 {SREC_64QAM, 3, {0, 8, 14, 18, 22}},
-                 {SREC_256QAM, 4, {5, 12, 18, 24, 28}}};
+    } cases[] = { { SREC_16QAM, 2, { 0, 5, 10, 13, 16 } },
+                  { SREC_64QAM, 3, { 0, 8, 14, 18, 22 } },
+                  { SREC_256QAM, 4, { 5, 12, 18, 24, 28 } } };
     const size_t bytes = 300000;
     for (auto &c : cases)
         for (double snr_db : c.snr_db)
@@ -269,7 +270,7 @@ TEST(channel, qam_bit_error_rates_over_awgn_follow_theory)
 TEST(channel, bpsk_and_qpsk_bit_error_rates_over_rayleigh_fading_follow_theory)
 {
     const size_t bytes = 300000;
-    for (double snr_db : {0.0, 5.0, 10.0, 20.0, 30.0}) {
+    for (double snr_db : { 0.0, 5.0, 10.0, 20.0, 30.0 }) {
         const double g = std::pow(10.0, 0.1 * snr_db);
         check_rate("bpsk", snr_db, 0.5 * (1 - std::sqrt(g / (1 + g))),
                    count_errors(SREC_BPSK, SREC_CHANNEL_RAYLEIGH, snr_db, bytes, 24), 8.0 * bytes, 1);

@@ -23,13 +23,14 @@ static std::vector<uint8_t> test_picture(uint32_t w, uint32_t h)
     for (uint32_t y = 0; y < h; y++)
         for (uint32_t x = 0; x < w; x++)
             for (int c = 0; c < 3; c++)
-                p[(y * (size_t)w + x) * 3 + c] = (uint8_t)(127.5 + 60 * sin(0.05 * x * (c + 1)) + 60 * cos(0.07 * y + 0.3 * c) + (x / 16 + y / 16) % 2 * 7);
+                p[(y * (size_t)w + x) * 3 + c] = (uint8_t)(127.5 + 60 * sin(0.05 * x * (c + 1)) +
+                                                           60 * cos(0.07 * y + 0.3 * c) + (x / 16 + y / 16) % 2 * 7);
     return p;
 }
 
 TEST_GROUP(codec)
 {
-    srec_model* model = nullptr;
+    srec_model *model = nullptr;
     srec_error error{};
     void setup() override
     {
@@ -40,12 +41,13 @@ TEST_GROUP(codec)
     void teardown() override { srec_model_free(model); }
 
     /* encode and decode without a channel: PSNR */
-    double round_trip(const srec_compute& compute, uint32_t w, uint32_t h, uint8_t channels = 3, std::vector<uint8_t>* received = nullptr)
+    double round_trip(const srec_compute &compute, uint32_t w, uint32_t h, uint8_t channels = 3,
+                      std::vector<uint8_t> *received = nullptr)
     {
         auto pixels = test_picture(w, h);
         srec_image image{ w, h, channels, (size_t)w * channels, pixels.data() };
-        srec_encoder* e;
-        srec_decoder* d;
+        srec_encoder *e;
+        srec_decoder *d;
         LONGS_EQUAL(SREC_OK, srec_encoder_create(model, &compute, &e, &error));
         LONGS_EQUAL(SREC_OK, srec_decoder_create(model, &compute, &d, &error));
         srec_features f;
@@ -58,7 +60,8 @@ TEST_GROUP(codec)
         srec_image to{ w, h, channels, (size_t)w * channels, out.data() };
         for (uint32_t i = 0; i < slices; i++) {
             srec_slice s;
-            LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, map.data(), map.size(), bytes.data(), bytes.size(), &s, &n));
+            LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, map.data(), map.size(), bytes.data(),
+                                                    bytes.size(), &s, &n));
             std::vector<float> mean(n);
             for (size_t k = 0; k < n; k++)
                 mean[k] = (bytes[k] - 128.0f) / 16;
@@ -79,23 +82,24 @@ TEST_GROUP(codec)
     }
 };
 
-static void compare_golden(srec_model* model, const srec_compute& compute, double tolerance)
+static void compare_golden(srec_model *model, const srec_compute &compute, double tolerance)
 {
-    srec_safetensors* golden;
+    srec_safetensors *golden;
     srec_error error;
     LONGS_EQUAL(SREC_OK, srec_safetensors_load(SREC_SOURCE_DIR "/tests/golden/networks.safetensors", &golden, &error));
-    for (const char* net : { "ga", "ha", "hs", "fe", "fd", "gs" }) {
-        const srec_graph* g = srec_model_graph(model, net);
-        srec_plan* plan = nullptr;
+    for (const char *net : { "ga", "ha", "hs", "fe", "fd", "gs" }) {
+        const srec_graph *g = srec_model_graph(model, net);
+        srec_plan *plan = nullptr;
         for (unsigned i = 0; i < srec_graph_inputs(g); i++) {
-            const srec_tensor* t = srec_safetensors_find(golden, (std::string(net) + ".in" + std::to_string(i)).c_str());
+            const srec_tensor *t =
+                srec_safetensors_find(golden, (std::string(net) + ".in" + std::to_string(i)).c_str());
             CHECK(t != nullptr);
             if (!plan)
                 LONGS_EQUAL(SREC_OK, srec_plan_create(g, &compute, t->shape[0], t->shape[1], &plan, &error));
             srec_tensor_to_f32(t, srec_plan_input(plan, i));
         }
         LONGS_EQUAL(SREC_OK, srec_plan_run(plan, &error));
-        const srec_tensor* t = srec_safetensors_find(golden, (std::string(net) + ".out").c_str());
+        const srec_tensor *t = srec_safetensors_find(golden, (std::string(net) + ".out").c_str());
         std::vector<float> expected(t->count);
         srec_tensor_to_f32(t, expected.data());
         double worst = 0, largest = 0;
@@ -127,7 +131,7 @@ TEST(codec, bfloat16_stays_near)
     else
         LONGS_EQUAL(SREC_OK, 0 * printf("this processor has no bfloat16: skipped\n"));
     compute.backend = SREC_BACKEND_REFERENCE;
-    srec_plan* plan;
+    srec_plan *plan;
     LONGS_EQUAL(SREC_ERR_UNSUPPORTED, srec_plan_create(srec_model_graph(model, "fd"), &compute, 4, 4, &plan, &error));
 }
 
@@ -152,9 +156,9 @@ TEST(codec, tiles_are_counted_in_pixels_of_the_picture_by_every_network)
     std::vector<size_t> windows; /* of each network, in the order of their runs */
     srec_compute compute{};
     compute.tile = tile;
-    compute.progress = [](void* context, size_t done, size_t total) {
+    compute.progress = [](void *context, size_t done, size_t total) {
         if (done == 0)
-            ((std::vector<size_t>*)context)->push_back(total);
+            ((std::vector<size_t> *)context)->push_back(total);
         return true;
     };
     compute.progress_context = &windows;
@@ -177,9 +181,9 @@ TEST(codec, pictures_of_any_size_and_grey_ones_pass)
 struct patience {
     size_t left;
     size_t calls = 0;
-    static bool is_over(void* context)
+    static bool is_over(void *context)
     {
-        auto* p = (patience*)context;
+        auto *p = (patience *)context;
         return ++p->calls > p->left;
     }
 };
@@ -190,7 +194,7 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
     srec_compute compute{};
     compute.cancelled = patience::is_over;
     compute.cancelled_context = &p;
-    srec_decoder* d;
+    srec_decoder *d;
     LONGS_EQUAL(SREC_OK, srec_decoder_create(model, &compute, &d, &error));
     const uint32_t side = 128; /* 64 patches in 64 slices, of which one came: concealment too */
     const uint8_t step = 3;
@@ -206,7 +210,8 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
     LONGS_EQUAL(SREC_OK, srec_decoder_begin(d, &s, &error));
     LONGS_EQUAL(SREC_OK, srec_decoder_add(d, &s, mean.data(), nullptr, mean.size(), &error));
     std::vector<uint8_t> whole((size_t)side * side * 3), again(whole.size());
-    const srec_image image{ side, side, 3, (size_t)side * 3, whole.data() }, other{ side, side, 3, (size_t)side * 3, again.data() };
+    const srec_image image{ side, side, 3, (size_t)side * 3, whole.data() },
+        other{ side, side, 3, (size_t)side * 3, again.data() };
     p = patience{ SIZE_MAX };
     LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &image, nullptr, &error));
     const size_t calls = p.calls;
@@ -234,7 +239,7 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
 
 TEST(codec, bad_pictures_and_numbers_are_refused)
 {
-    srec_encoder* e;
+    srec_encoder *e;
     srec_features f;
     uint8_t pixel[3] = {};
     srec_image image{ 0, 1, 3, 3, pixel };
@@ -247,18 +252,18 @@ TEST(codec, bad_pictures_and_numbers_are_refused)
     srec_encoder_free(e);
 }
 
-TEST_GROUP(model) {};
+TEST_GROUP(model){};
 
 TEST(model, a_file_cut_or_damaged_anywhere_is_refused_with_a_reason)
 {
-    FILE* f = fopen(SREC_MODEL, "rb");
+    FILE *f = fopen(SREC_MODEL, "rb");
     CHECK(f != nullptr);
     fseek(f, 0, SEEK_END);
     std::vector<uint8_t> file((size_t)ftell(f));
     rewind(f);
     LONGS_EQUAL(file.size(), fread(file.data(), 1, file.size(), f));
     fclose(f);
-    srec_model* m;
+    srec_model *m;
     srec_error e{};
     for (size_t n : { (size_t)0, (size_t)7, (size_t)8, (size_t)1000, file.size() / 2, file.size() - 1 }) {
         LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_model_load_memory(file.data(), n, &m, &e));

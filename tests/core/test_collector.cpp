@@ -12,7 +12,8 @@
 
 #include <CppUTest/TestHarness.h>
 
-namespace {
+namespace
+{
 
 struct body {
     std::set<uint64_t> packets;
@@ -29,8 +30,8 @@ void release(void *b)
 /* A picture delivered, as text: "session/number reason packets of span". */
 std::string text_of(uint64_t session, uint32_t picture, srec_reason reason, size_t came, uint32_t span)
 {
-    return std::to_string(session) + "/" + std::to_string(picture) + " " + srec_reason_name(reason) + " " + std::to_string(came) + " of " +
-           std::to_string(span);
+    return std::to_string(session) + "/" + std::to_string(picture) + " " + srec_reason_name(reason) + " " +
+           std::to_string(came) + " of " + std::to_string(span);
 }
 
 /* Stands for a decoder: keeps packet numbers, writes down what is delivered. */
@@ -59,7 +60,8 @@ struct receiver {
         }
     }
 
-    srec_status packet(uint64_t session, uint32_t picture, uint64_t number, uint32_t span, double now = 0, size_t bytes_each = 1)
+    srec_status packet(uint64_t session, uint32_t picture, uint64_t number, uint32_t span, double now = 0,
+                       size_t bytes_each = 1)
     {
         const srec_collector_packet_id id = { session, number, picture, span };
         srec_open_picture *p;
@@ -200,7 +202,8 @@ TEST(collector, a_lost_packet_delays_its_picture_until_the_next_is_complete_and_
     r.expect({ "1/0 complete 3 of 3", "1/1 later 2 of 3", "1/2 complete 3 of 3" });
     r.run(1, 3, 3, 0, 2);
     r.run(1, 4, 3, 0, 3);
-    r.expect({ "1/0 complete 3 of 3", "1/1 later 2 of 3", "1/2 complete 3 of 3", "1/3 later 2 of 3", "1/4 complete 3 of 3" });
+    r.expect({ "1/0 complete 3 of 3", "1/1 later 2 of 3", "1/2 complete 3 of 3", "1/3 later 2 of 3",
+               "1/4 complete 3 of 3" });
 }
 
 TEST(collector, with_one_later_packet_the_next_picture_gives_out_the_incomplete_one_at_once)
@@ -226,12 +229,12 @@ TEST(collector, an_incomplete_picture_waits_for_as_many_later_packets_as_the_lim
     r.expect({ "1/0 later 49 of 50" });
     LONGS_EQUAL(SREC_ERR_LATE, r.packet(1, 0, 49, 50));
     LONGS_EQUAL(16, [] { /* the default */
-        receiver d(never());
-        d.run(1, 0, 50, 0, 49);
-        uint32_t n = 0;
-        for (; d.out.empty() && n < 50; n++)
-            d.run(1, 1, 50, n, n + 1);
-        return n;
+                         receiver d(never());
+                         d.run(1, 0, 50, 0, 49);
+                         uint32_t n = 0;
+                         for (; d.out.empty() && n < 50; n++)
+                             d.run(1, 1, 50, n, n + 1);
+                         return n;
     }());
 }
 

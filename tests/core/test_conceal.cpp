@@ -9,7 +9,8 @@ extern "C" {
 
 #include <CppUTest/TestHarness.h>
 
-namespace {
+namespace
+{
 
 struct grid {
     size_t rows, cols;
@@ -18,7 +19,8 @@ struct grid {
     std::vector<uint8_t> received;
 
     grid(size_t rows_, size_t cols_, std::vector<float> latent_, std::vector<uint8_t> received_)
-        : rows(rows_), cols(cols_), channels((unsigned)(latent_.size() / (rows_ * cols_))), latent(std::move(latent_)), received(std::move(received_))
+        : rows(rows_), cols(cols_), channels((unsigned)(latent_.size() / (rows_ * cols_))), latent(std::move(latent_)),
+          received(std::move(received_))
     {
     }
     bool conceal(const srec_compute &compute = {})

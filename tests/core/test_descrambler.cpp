@@ -40,7 +40,7 @@ struct priors_for_tests {
             expected_mean[t] = first;
             expected_deviation[t] = std::sqrt(second - first * first);
         }
-        priors = {levels, TABLES, tables.data(), 1, 1, &index, nullptr, nullptr};
+        priors = { levels, TABLES, tables.data(), 1, 1, &index, nullptr, nullptr };
     }
 };
 
@@ -84,8 +84,9 @@ static void amplitude_likelihood(double y, double variance, double *log_likeliho
         log_likelihood[c] = -0.5 * std::pow(y - (c - 127.5) * SREC_PAM256_STEP, 2) / variance;
 }
 
-/* Tolerances of the fast path: mean, and deviation, which loses digits where it is the small difference of squares. */
-#define MEAN_TOLERANCE 2e-4
+/* Tolerances of the fast path: mean, and deviation, which loses digits where it is the small difference of squares.
+ * */
+#define MEAN_TOLERANCE      2e-4
 #define DEVIATION_TOLERANCE 4e-3
 
 TEST_GROUP(descrambler)
@@ -100,7 +101,7 @@ TEST(descrambler, llr_path_is_bayes_rule_for_every_key_prior_and_channel_quality
 {
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
-    for (float strength : {0.3f, 3.0f, 12.0f, 60.0f})
+    for (float strength : { 0.3f, 3.0f, 12.0f, 60.0f })
         for (unsigned key = 0; key < 256; key++)
             for (uint8_t table = 0; table < p.TABLES; table++) {
                 float llr[8], mean, deviation, exact_mean, exact_deviation;
@@ -123,11 +124,11 @@ TEST(descrambler, amplitude_path_is_bayes_rule_for_every_key_prior_and_channel_q
 {
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
-    for (float variance : {0.5f, 0.05f, 0.005f, 0.0005f, 0.00001f})
+    for (float variance : { 0.5f, 0.05f, 0.005f, 0.0005f, 0.00001f })
         for (unsigned key = 0; key < 256; key++)
             for (uint8_t table = 0; table < p.TABLES; table++) {
                 /* beyond the outermost levels (+-1.22) too: that is evidence for them */
-                float soft[2] = {1.0f * normal(random), variance}, mean, deviation, exact_mean, exact_deviation;
+                float soft[2] = { 1.0f * normal(random), variance }, mean, deviation, exact_mean, exact_deviation;
                 double log_likelihood[256], expected_mean, expected_deviation;
                 uint8_t k = (uint8_t)key;
                 amplitude_likelihood(soft[0], soft[1], log_likelihood);
@@ -146,11 +147,11 @@ TEST(descrambler, silence_gives_the_mean_and_deviation_of_the_prior)
     const float nan = std::nanf("");
     for (uint8_t table = 0; table < p.TABLES; table++)
         for (unsigned key = 0; key < 256; key += 5) {
-            const float zero[8] = {0}, nonsense[8] = {nan, nan, nan, nan, nan, nan, nan, nan};
-            const float noisy[4][2] = {{0, 1e6f}, {nan, 0.1f}, {0.5f, nan}, {0.5f, INFINITY}};
+            const float zero[8] = { 0 }, nonsense[8] = { nan, nan, nan, nan, nan, nan, nan, nan };
+            const float noisy[4][2] = { { 0, 1e6f }, { nan, 0.1f }, { 0.5f, nan }, { 0.5f, INFINITY } };
             const uint8_t k = (uint8_t)key;
             float mean, deviation;
-            for (const float *llr : {zero, nonsense}) {
+            for (const float *llr : { zero, nonsense }) {
                 LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &k, llr, &table, 1, &mean, &deviation));
                 DOUBLES_EQUAL(p.expected_mean[table], mean, MEAN_TOLERANCE);
                 DOUBLES_EQUAL(p.expected_deviation[table], deviation, MEAN_TOLERANCE);
@@ -165,7 +166,7 @@ TEST(descrambler, silence_gives_the_mean_and_deviation_of_the_prior)
 
 TEST(descrambler, certain_bits_give_the_byte_whatever_key_and_prior)
 {
-    for (float size : {60.0f, 1e30f, INFINITY})
+    for (float size : { 60.0f, 1e30f, INFINITY })
         for (unsigned key = 0; key < 256; key += 3)
             for (unsigned plain = 0; plain < 256; plain++) {
                 const uint8_t k = (uint8_t)key, c = (uint8_t)(plain + key), table = p.UNIFORM;
@@ -175,7 +176,7 @@ TEST(descrambler, certain_bits_give_the_byte_whatever_key_and_prior)
                 LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &k, llr, &table, 1, &mean, &deviation));
                 DOUBLES_EQUAL(((double)plain - 128) / 16, mean, 1e-5);
                 CHECK(deviation >= 0 && deviation < DEVIATION_TOLERANCE);
-                float soft[2] = {((float)c - 127.5f) * SREC_PAM256_STEP, 0.0f};
+                float soft[2] = { ((float)c - 127.5f) * SREC_PAM256_STEP, 0.0f };
                 LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, &k, soft, &table, 1, &mean, &deviation));
                 DOUBLES_EQUAL(((double)plain - 128) / 16, mean, 1e-5);
                 soft[0] = c < 128 ? -INFINITY : INFINITY; /* as far out as can be */
@@ -187,9 +188,9 @@ TEST(descrambler, certain_bits_give_the_byte_whatever_key_and_prior)
 TEST(descrambler, a_channel_that_contradicts_the_prior_still_gives_bayes_rule)
 {
     /* certain of a byte that the prior excludes: f32 sums vanish, the exact way must take over */
-    for (uint8_t table : {(uint8_t)p.BOUNDED, (uint8_t)p.NARROW})
+    for (uint8_t table : { (uint8_t)p.BOUNDED, (uint8_t)p.NARROW })
         for (unsigned c = 0; c < 256; c++) {
-            float llr[8], soft[2] = {((float)c - 127.5f) * SREC_PAM256_STEP, 1e-6f}, mean, deviation;
+            float llr[8], soft[2] = { ((float)c - 127.5f) * SREC_PAM256_STEP, 1e-6f }, mean, deviation;
             double log_likelihood[256], expected_mean, expected_deviation;
             for (unsigned b = 0; b < 8; b++)
                 llr[b] = c >> (7 - b) & 1 ? -INFINITY : INFINITY;
@@ -247,7 +248,8 @@ TEST(descrambler, a_key_that_flips_the_top_bit_is_the_top_llr_with_its_sign_chan
 
 TEST(descrambler, a_known_keystream_is_only_a_rotation)
 {
-    /* Prior rotated by the key and no key, or prior as it is and the key: the same posterior, of the ciphertext's value
+    /* Prior rotated by the key and no key, or prior as it is and the key: the same posterior, of the ciphertext's
+     * value
      * in the one case and of the plaintext's in the other. A prior on few neighbours keeps the wrap out of the
      * difference. */
     std::vector<float> plain(256), rotated(256);
@@ -270,7 +272,7 @@ TEST(descrambler, a_known_keystream_is_only_a_rotation)
         srec_descrambler *with_key, *without;
         LONGS_EQUAL(SREC_OK, srec_descrambler_create(&a, &with_key));
         LONGS_EQUAL(SREC_OK, srec_descrambler_create(&b, &without));
-        float llr[8], soft[2] = {0.5f * normal(random), 0.01f}, x[2], y[2];
+        float llr[8], soft[2] = { 0.5f * normal(random), 0.01f }, x[2], y[2];
         for (float &l : llr)
             l = normal(random);
         const uint8_t k = (uint8_t)key;
@@ -290,7 +292,7 @@ TEST(descrambler, a_known_keystream_is_only_a_rotation)
 
 TEST(descrambler, bad_arguments_are_refused)
 {
-    const float llr[8] = {0};
+    const float llr[8] = { 0 };
     const uint8_t table = priors_for_tests::TABLES, key = 0;
     float mean, deviation;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_llr(d, &key, llr, &table, 1, &mean, &deviation));
@@ -306,12 +308,12 @@ TEST(descrambler, bad_arguments_are_refused)
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&p.priors, nullptr));
     bad.n_tables = 65;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none));
-    for (float levels : {0.0f, -1.0f, std::nanf(""), INFINITY}) {
+    for (float levels : { 0.0f, -1.0f, std::nanf(""), INFINITY }) {
         bad = p.priors;
         bad.levels = levels;
         LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none));
     }
-    for (float value : {-0.1f, std::nanf(""), INFINITY, 3.0f}) { /* no probability, or too much of it */
+    for (float value : { -0.1f, std::nanf(""), INFINITY, 3.0f }) { /* no probability, or too much of it */
         auto tables = p.tables;
         tables[300] = value;
         bad = p.priors;
@@ -383,7 +385,8 @@ static double error_db(srec_descrambler *d, srec_modulation m, float snr_db, int
     return 10 * std::log10(error / n);
 }
 
-/* The exact expectation of the hard error power: unit Gaussian feature, independent bit errors of the given rates (most
+/* The exact expectation of the hard error power: unit Gaussian feature, independent bit errors of the given rates
+ * (most
  * significant first), mean over all keys if encrypted. No random number. */
 static double hard_theory_db(const double *rate, bool encrypt)
 {
@@ -418,11 +421,11 @@ TEST(descrambler, hard_decisions_have_exactly_the_error_power_of_theory)
 {
     const double bpsk = q(std::sqrt(2 * std::pow(10, 0.4))), qpsk = q(std::sqrt(std::pow(10, 0.4))), a = std::sqrt(2.0);
     const double sign = 0.5 * (q(a) + q(3 * a)), size = 0.5 * (2 * q(a) + q(3 * a) - q(5 * a)); /* 16QAM at 10 dB */
-    const double one[8] = {bpsk, bpsk, bpsk, bpsk, bpsk, bpsk, bpsk, bpsk};
-    const double two[8] = {qpsk, qpsk, qpsk, qpsk, qpsk, qpsk, qpsk, qpsk};
-    const double natural[8] = {sign, sign, size, size, sign, sign, size, size};
-    const double important[8] = {sign, sign, sign, sign, size, size, size, size};
-    for (bool encrypt : {false, true}) { /* 300 000 features: 3.5 standard errors are 0.2 dB at most */
+    const double one[8] = { bpsk, bpsk, bpsk, bpsk, bpsk, bpsk, bpsk, bpsk };
+    const double two[8] = { qpsk, qpsk, qpsk, qpsk, qpsk, qpsk, qpsk, qpsk };
+    const double natural[8] = { sign, sign, size, size, sign, sign, size, size };
+    const double important[8] = { sign, sign, sign, sign, size, size, size, size };
+    for (bool encrypt : { false, true }) { /* 300 000 features: 3.5 standard errors are 0.2 dB at most */
         DOUBLES_EQUAL(hard_theory_db(one, encrypt), error_db(d, SREC_BPSK, 4, HARD, encrypt, false), 0.2);
         DOUBLES_EQUAL(hard_theory_db(two, encrypt), error_db(d, SREC_QPSK, 4, HARD, encrypt, false), 0.2);
         DOUBLES_EQUAL(hard_theory_db(natural, encrypt), error_db(d, SREC_16QAM, 10, HARD, encrypt, false), 0.2);
@@ -437,7 +440,8 @@ TEST(descrambler, hard_decisions_have_exactly_the_error_power_of_theory)
 
 TEST(descrambler, soft_decisions_have_the_error_power_of_the_prototype)
 {
-    /* The PyTorch prototype with this prior and 400 000 features: -13.01, -6.71, -8.18 dB, good to about 0.07 dB. */
+    /* The PyTorch prototype with this prior and 400 000 features: -13.01, -6.71, -8.18 dB, good to about 0.07 dB.
+     * */
     DOUBLES_EQUAL(-13.01, error_db(d, SREC_BPSK, 4, SOFT, true, true), 0.2);
     DOUBLES_EQUAL(-6.71, error_db(d, SREC_QPSK, 4, SOFT, true, true), 0.2);
     DOUBLES_EQUAL(-8.18, error_db(d, SREC_16QAM, 10, SOFT, true, true), 0.2);
@@ -467,8 +471,8 @@ TEST(descrambler, the_stated_deviation_is_the_error_that_is_made)
     const struct {
         srec_modulation m;
         float snr_db;
-    } cases[] = {{SREC_BPSK, 0},   {SREC_BPSK, 4},    {SREC_QPSK, 4},    {SREC_QPSK, 10},  {SREC_16QAM, 10},
-                 {SREC_64QAM, 14}, {SREC_256QAM, 20}, {SREC_PAM256, 10}, {SREC_PAM256, 30}};
+    } cases[] = { { SREC_BPSK, 0 },   { SREC_BPSK, 4 },    { SREC_QPSK, 4 },    { SREC_QPSK, 10 },  { SREC_16QAM, 10 },
+                  { SREC_64QAM, 14 }, { SREC_256QAM, 20 }, { SREC_PAM256, 10 }, { SREC_PAM256, 30 } };
     for (auto &c : cases) {
         double claimed, spread, made = error_db(d, c.m, c.snr_db, SOFT, true, true, &claimed, &spread);
         DOUBLES_EQUAL(made, claimed, 3.5 * spread);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The enhancer with tiny networks of random weights (tests/golden/make_enhancers.py): equal to PyTorch, seamless, and
+/* The enhancer with tiny networks of random weights (tests/golden/make_enhancers.py): equal to PyTorch, seamless,
+ * and
  * the picture itself where its last convolution is zero. */
 #include <srec/srec.h>
 
@@ -43,7 +44,7 @@ struct editor {
     }
     void write_numbers() const
     {
-        for (auto part : {std::make_pair("enhancer", numbers), std::make_pair("graph", graphs)}) {
+        for (auto part : { std::make_pair("enhancer", numbers), std::make_pair("graph", graphs) }) {
             char *text = json_dumps(part.second, JSON_COMPACT);
             json_object_set_new(metadata, part.first, json_string(text));
             free(text);
@@ -86,7 +87,7 @@ struct picture {
         return *this;
     }
     picture(uint32_t w, uint32_t h, uint8_t channels = 3)
-        : data((size_t)w * h * channels), image{w, h, channels, (size_t)w * channels, data.data()}
+        : data((size_t)w * h * channels), image{ w, h, channels, (size_t)w * channels, data.data() }
     {
     }
     picture &fill()
@@ -107,7 +108,7 @@ TEST_GROUP(enhancer)
 
     void setup() override
     {
-        for (unsigned scale : {1, 2})
+        for (unsigned scale : { 1, 2 })
             if (srec_enhancer_model_load(model_path(scale).c_str(), &models[scale], &error) != SREC_OK)
                 FAIL(error.message);
     }
@@ -170,13 +171,14 @@ TEST_GROUP(enhancer)
     }
 };
 
-/* The picture is given in bytes, so the golden planes go through the engine; what is around it is in the other tests.
+/* The picture is given in bytes, so the golden planes go through the engine; what is around it is in the other
+ * tests.
  */
 TEST(enhancer, the_network_equals_pytorch_on_both_backends)
 {
     srec_safetensors *golden, *file;
     LONGS_EQUAL(SREC_OK, srec_safetensors_load(SREC_SOURCE_DIR "/tests/golden/enhancers.safetensors", &golden, &error));
-    for (unsigned scale : {1, 2}) {
+    for (unsigned scale : { 1, 2 }) {
         const editor e(scale);
         LONGS_EQUAL(SREC_OK, srec_safetensors_load(model_path(scale).c_str(), &file, &error));
         char *text = json_dumps(json_object_get(e.graphs, "enhancer"), 0);
@@ -185,7 +187,7 @@ TEST(enhancer, the_network_equals_pytorch_on_both_backends)
         free(text);
         std::vector<std::vector<float>> planes;
         const srec_tensor *t = nullptr;
-        for (const char *name : {".in0", ".in1", ".out"}) {
+        for (const char *name : { ".in0", ".in1", ".out" }) {
             t = srec_safetensors_find(golden, ("x" + std::to_string(scale) + name).c_str());
             CHECK(t != nullptr);
             planes.emplace_back(t->count);
@@ -193,7 +195,7 @@ TEST(enhancer, the_network_equals_pytorch_on_both_backends)
         }
         const auto expected = planes.back();
         planes.pop_back();
-        for (auto backend : {SREC_BACKEND_ONEDNN, SREC_BACKEND_REFERENCE}) {
+        for (auto backend : { SREC_BACKEND_ONEDNN, SREC_BACKEND_REFERENCE }) {
             const auto got = run_whole(g, with(backend), t->shape[0] / scale, t->shape[1] / scale, planes);
             const double d = difference(expected, got[0]);
             if (!(d <= tolerance_of("golden", false)))
@@ -207,20 +209,21 @@ TEST(enhancer, the_network_equals_pytorch_on_both_backends)
 
 TEST(enhancer, with_a_last_convolution_of_zero_the_picture_is_what_it_was)
 {
-    for (unsigned scale : {1, 2}) {
+    for (unsigned scale : { 1, 2 }) {
         editor e(scale);
         e.zero(json_string_value(json_object_get(e.last_node(), "weight")));
         e.zero(json_string_value(json_object_get(e.last_node(), "bias")));
         srec_enhancer_model *m = from(e);
-        for (uint8_t channels : {1, 3})
-            for (uint32_t w : {1u, 50u, 131u}) {
+        for (uint8_t channels : { 1, 3 })
+            for (uint32_t w : { 1u, 50u, 131u }) {
                 picture in(w, 67, channels), plain(scale * w, scale * 67, channels);
                 in.fill();
                 if (scale == 1)
                     plain = in;
                 else
                     LONGS_EQUAL(SREC_OK, srec_image_double(&in.image, &plain.image));
-                /* scale 2: the interpolation's coefficients are exact in half precision, its sums are not rounded in
+                /* scale 2: the interpolation's coefficients are exact in half precision, its sums are not rounded
+                 * in
                  * between */
                 CHECK(worst(plain, run(m, with(SREC_BACKEND_ONEDNN), in, nullptr, 0.3f)) <= (int)scale - 1);
             }
@@ -230,9 +233,9 @@ TEST(enhancer, with_a_last_convolution_of_zero_the_picture_is_what_it_was)
 
 TEST(enhancer, both_backends_agree_and_pictures_of_any_size_pass)
 {
-    for (unsigned scale : {1, 2})
-        for (uint32_t w : {1u, 33u, 90u})
-            for (uint32_t h : {1u, 47u}) {
+    for (unsigned scale : { 1, 2 })
+        for (uint32_t w : { 1u, 33u, 90u })
+            for (uint32_t h : { 1u, 47u }) {
                 picture in = picture(w, h).fill();
                 CHECK(worst(run(models[scale], with(SREC_BACKEND_ONEDNN), in, nullptr, 0.5f),
                             run(models[scale], with(SREC_BACKEND_REFERENCE), in, nullptr, 0.5f)) <= 1);
@@ -245,12 +248,12 @@ TEST(enhancer, grey_is_three_equal_channels_and_their_mean_given_back)
     grey.fill();
     for (size_t i = 0; i < rgb.data.size(); i++)
         rgb.data[i] = grey.data[i / 3];
-    for (unsigned scale : {1, 2}) {
+    for (unsigned scale : { 1, 2 }) {
         const picture a = run(models[scale], with(SREC_BACKEND_ONEDNN), grey, nullptr, 0.2f),
                       b = run(models[scale], with(SREC_BACKEND_ONEDNN), rgb, nullptr, 0.2f);
         for (size_t i = 0; i < a.data.size(); i++)
-            if (std::max({b.data[3 * i], b.data[3 * i + 1], b.data[3 * i + 2]}) < 255 &&
-                std::min({b.data[3 * i], b.data[3 * i + 1], b.data[3 * i + 2]}) > 0)
+            if (std::max({ b.data[3 * i], b.data[3 * i + 1], b.data[3 * i + 2] }) < 255 &&
+                std::min({ b.data[3 * i], b.data[3 * i + 1], b.data[3 * i + 2] }) > 0)
                 DOUBLES_EQUAL((b.data[3 * i] + b.data[3 * i + 1] + b.data[3 * i + 2]) / 3.0, a.data[i], 1.01);
     }
 }
@@ -295,7 +298,7 @@ TEST(enhancer, the_deviation_of_a_patch_acts_there)
 
 TEST(enhancer, tiles_leave_no_seam)
 {
-    for (unsigned scale : {1, 2}) {
+    for (unsigned scale : { 1, 2 }) {
         picture in(720 / scale, 560 / scale);
         in.fill();
         std::vector<float> map(48 * 48);
@@ -308,15 +311,18 @@ TEST(enhancer, tiles_leave_no_seam)
     }
 }
 
-/* With neither halo nor margin the windows lie side by side, so their number is known. The run ends before the first. */
+/* With neither halo nor margin the windows lie side by side, so their number is known. The run ends before the
+ * first. */
 TEST(enhancer, tiles_are_counted_in_pixels_of_the_result_at_either_scale)
 {
     const struct {
         unsigned tile;
         uint32_t side; /* of the result */
         size_t windows;
-    } cases[] = {{320, 1280, 4 * 4}, {320, 1312, 5 * 5}, {1280, 1280, 1}, {0, 3840, 5 * 5}, {768, 3840, 5 * 5}};
-    for (unsigned scale : {1, 2}) {
+    } cases[] = {
+        { 320, 1280, 4 * 4 }, { 320, 1312, 5 * 5 }, { 1280, 1280, 1 }, { 0, 3840, 5 * 5 }, { 768, 3840, 5 * 5 }
+    };
+    for (unsigned scale : { 1, 2 }) {
         editor model_file(scale);
         json_object_set_new(model_file.numbers, "halo", json_integer(0));
         json_object_set_new(model_file.numbers, "margin", json_integer(0));
@@ -420,20 +426,20 @@ TEST(enhancer, models_that_do_not_fit_are_refused)
         const char *key;
         json_t *value;
         const char *word;
-    } cases[] = {{"scale", json_integer(3), "scale"},
-                 {"scale", json_integer(0), "scale"},
-                 {"scale", json_string("1"), "scale"},
-                 {"scale", nullptr, "scale"},
-                 {"margin", json_integer(-1), "margin"},
-                 {"margin", json_integer(65), "margin"},
-                 {"margin", json_real(1.5), "margin"},
-                 {"mean", json_pack("[ff]", .5, .5), "mean"},
-                 {"mean", json_pack("[fff]", .5, .5, 1e308), "mean"},
-                 {"mean", nullptr, "mean"},
-                 {"halo", json_integer(31), "halo"},
-                 {"halo", json_integer(-32), "halo"},
-                 {"halo", json_integer(1 << 20), "halo"},
-                 {"halo", json_string("32"), "halo"}};
+    } cases[] = { { "scale", json_integer(3), "scale" },
+                  { "scale", json_integer(0), "scale" },
+                  { "scale", json_string("1"), "scale" },
+                  { "scale", nullptr, "scale" },
+                  { "margin", json_integer(-1), "margin" },
+                  { "margin", json_integer(65), "margin" },
+                  { "margin", json_real(1.5), "margin" },
+                  { "mean", json_pack("[ff]", .5, .5), "mean" },
+                  { "mean", json_pack("[fff]", .5, .5, 1e308), "mean" },
+                  { "mean", nullptr, "mean" },
+                  { "halo", json_integer(31), "halo" },
+                  { "halo", json_integer(-32), "halo" },
+                  { "halo", json_integer(1 << 20), "halo" },
+                  { "halo", json_string("32"), "halo" } };
     for (auto &c : cases) {
         editor e(1);
         if (c.value)
@@ -451,8 +457,8 @@ TEST(enhancer, models_that_do_not_fit_are_refused)
         LONGS_EQUAL(SREC_ERR_SHAPE, load(e));
         STRCMP_CONTAINS("scale", error.message);
     }
-    for (const char *key : {"graph", "enhancer"})
-        for (const char *text : {"", "[]", "{"}) {
+    for (const char *key : { "graph", "enhancer" })
+        for (const char *text : { "", "[]", "{" }) {
             editor e(1);
             json_object_set_new(e.metadata, key, json_string(text));
             LONGS_EQUAL(SREC_ERR_FORMAT, load(e));

@@ -11,48 +11,46 @@
 using signal = std::vector<std::complex<float>>;
 static const unsigned LAG = 16; /* of the output */
 
-TEST_GROUP(impairments)
+TEST_GROUP(impairments){ signal apply(const srec_impairment_set &set, const signal &in, size_t chunk = 1 << 20,
+                                      uint64_t seed = 1){ srec_impairments * s;
+LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s, NULL));
+signal out;
+for (size_t at = 0; at < in.size(); at += chunk) {
+    const size_t n = std::min(chunk, in.size() - at);
+    signal part(srec_impairments_room(n));
+    size_t got;
+    LONGS_EQUAL(SREC_OK, srec_impairments_apply(s, (const float *)(in.data() + at), n, (float *)part.data(), &got));
+    CHECK(got <= part.size());
+    out.insert(out.end(), part.begin(), part.begin() + (long)got);
+}
+srec_impairments_free(s);
+return out;
+}
+/* cycles per sample */
+static signal tone(double f, size_t n)
 {
-    signal apply(const srec_impairment_set &set, const signal &in, size_t chunk = 1 << 20, uint64_t seed = 1)
-    {
-        srec_impairments *s;
-        LONGS_EQUAL(SREC_OK, srec_impairments_create(&set, seed, &s, NULL));
-        signal out;
-        for (size_t at = 0; at < in.size(); at += chunk) {
-            const size_t n = std::min(chunk, in.size() - at);
-            signal part(srec_impairments_room(n));
-            size_t got;
-            LONGS_EQUAL(SREC_OK, srec_impairments_apply(s, (const float *)(in.data() + at), n, (float *)part.data(), &got));
-            CHECK(got <= part.size());
-            out.insert(out.end(), part.begin(), part.begin() + (long)got);
-        }
-        srec_impairments_free(s);
-        return out;
-    }
-    /* cycles per sample */
-    static signal tone(double f, size_t n)
-    {
-        signal s(n);
-        for (size_t i = 0; i < n; i++)
-            s[i] = std::polar(1.0f, (float)(2 * M_PI * fmod(f * (double)i, 1)));
-        return s;
-    }
-    /* component of s at frequency f, from sample `from` on */
-    static std::complex<double> at(const signal &s, double f, size_t from = 100)
-    {
-        std::complex<double> sum = 0;
-        for (size_t i = from; i < s.size(); i++)
-            sum += std::complex<double>(s[i]) * std::polar(1.0, -2 * M_PI * fmod(f * (double)i, 1));
-        return sum / (double)(s.size() - from);
-    }
-    static double power(const signal &s, size_t from = 100)
-    {
-        double sum = 0;
-        for (size_t i = from; i < s.size(); i++)
-            sum += std::norm(s[i]);
-        return sum / (double)(s.size() - from);
-    }
-};
+    signal s(n);
+    for (size_t i = 0; i < n; i++)
+        s[i] = std::polar(1.0f, (float)(2 * M_PI * fmod(f * (double)i, 1)));
+    return s;
+}
+/* component of s at frequency f, from sample `from` on */
+static std::complex<double> at(const signal &s, double f, size_t from = 100)
+{
+    std::complex<double> sum = 0;
+    for (size_t i = from; i < s.size(); i++)
+        sum += std::complex<double>(s[i]) * std::polar(1.0, -2 * M_PI * fmod(f * (double)i, 1));
+    return sum / (double)(s.size() - from);
+}
+static double power(const signal &s, size_t from = 100)
+{
+    double sum = 0;
+    for (size_t i = from; i < s.size(); i++)
+        sum += std::norm(s[i]);
+    return sum / (double)(s.size() - from);
+}
+}
+;
 
 TEST(impairments, nothing_asked_changes_nothing)
 {
@@ -165,7 +163,8 @@ TEST(impairments, front_end_faults_are_those_of_theory)
     set.iq_gain_db = 1;
     set.iq_phase = 0.05f;
     const double g = pow(10, 0.05);
-    const std::complex<double> wanted = 0.5 * (1.0 + g * std::polar(1.0, 0.05)), image = 0.5 * (1.0 - g * std::polar(1.0, -0.05));
+    const std::complex<double> wanted = 0.5 * (1.0 + g * std::polar(1.0, 0.05)),
+                               image = 0.5 * (1.0 - g * std::polar(1.0, -0.05));
     signal out = apply(set, in);
     DOUBLES_EQUAL(std::abs(wanted), std::abs(at(out, 0.1)), 2e-3);
     DOUBLES_EQUAL(std::abs(image), std::abs(at(out, -0.1)), 2e-3);

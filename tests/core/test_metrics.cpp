@@ -10,13 +10,14 @@ struct picture {
     std::vector<uint8_t> pixels;
     srec_image image;
     picture(uint32_t width, uint32_t height, uint8_t channels, uint8_t value = 0)
-        : pixels((size_t)width * height * channels, value), image{ width, height, channels, (size_t)width * channels, pixels.data() }
+        : pixels((size_t)width * height * channels, value), image{ width, height, channels, (size_t)width * channels,
+                                                                   pixels.data() }
     {
     }
 };
 
 /* The two pictures of data/make_metrics.py, in every channel. */
-static void fill(picture& a, picture& b)
+static void fill(picture &a, picture &b)
 {
     size_t i = 0;
     for (long y = 0; y < a.image.height; y++)
@@ -28,7 +29,7 @@ static void fill(picture& a, picture& b)
             }
 }
 
-TEST_GROUP(metrics) {};
+TEST_GROUP(metrics){};
 
 TEST(metrics, psnr_is_that_of_a_known_error)
 {
@@ -53,7 +54,7 @@ TEST(metrics, ms_ssim_matches_the_known_answers)
         uint32_t width, height;
         double value;
     } known[] = { { 256, 192, 0.994980 }, { 101, 64, 0.966978 }, { 11, 11, 0.352000 } }; /* data/make_metrics.py */
-    for (auto& k : known)
+    for (auto &k : known)
         for (uint8_t channels : { (uint8_t)1, (uint8_t)3 }) {
             picture a(k.width, k.height, channels), b(k.width, k.height, channels);
             fill(a, b);

@@ -17,7 +17,7 @@ TEST_GROUP(model_file)
 
     void setup() override
     {
-        FILE* f = fopen(SREC_MODEL, "rb");
+        FILE *f = fopen(SREC_MODEL, "rb");
         CHECK(f != nullptr && sodium_init() >= 0);
         uint64_t length;
         LONGS_EQUAL(1, fread(&length, 8, 1, f));
@@ -47,7 +47,7 @@ TEST_GROUP(model_file)
     {
         if (codec_and_graph)
             for (auto part : { std::make_pair("codec", codec), std::make_pair("graph", graph) }) {
-                char* text = json_dumps(part.second, JSON_COMPACT);
+                char *text = json_dumps(part.second, JSON_COMPACT);
                 json_object_set_new(metadata, part.first, json_string(text));
                 free(text);
             }
@@ -57,32 +57,37 @@ TEST_GROUP(model_file)
             crypto_generichash(hash, 32, data.data(), data.size(), nullptr, 0);
             json_object_set_new(metadata, "checksum", json_string(sodium_bin2hex(hex, sizeof hex, hash, 32)));
         }
-        char* text = json_dumps(header, JSON_COMPACT);
+        char *text = json_dumps(header, JSON_COMPACT);
         const auto file = safetensors_file(text, data);
         free(text);
-        srec_model* m = nullptr;
+        srec_model *m = nullptr;
         const srec_status status = srec_model_load_memory(file.data(), file.size(), &m, &error);
         CHECK((status == SREC_OK) == (m != nullptr));
         srec_model_free(m);
         return status;
     }
-    void refused(srec_status expected, const char* word, bool codec_and_graph = true, bool checksum = true)
+    void refused(srec_status expected, const char *word, bool codec_and_graph = true, bool checksum = true)
     {
         error.message[0] = 0;
         const srec_status status = load(codec_and_graph, checksum);
         if (status != expected || !strstr(error.message, word))
-            FAIL((std::string("expected ") + word + ", got status " + std::to_string(status) + ", " + error.message).c_str());
+            FAIL((std::string("expected ") + word + ", got status " + std::to_string(status) + ", " + error.message)
+                     .c_str());
     }
     /* The bytes of a tensor. */
-    uint8_t* bytes(const char* name)
+    uint8_t *bytes(const char *name)
     {
-        const json_t* offsets = json_object_get(json_object_get(header, name), "data_offsets");
+        const json_t *offsets = json_object_get(json_object_get(header, name), "data_offsets");
         CHECK(offsets != nullptr);
         return data.data() + json_integer_value(json_array_get(offsets, 0));
     }
-    const char* dtype(const char* name) { return json_string_value(json_object_get(json_object_get(header, name), "dtype")); }
-    /* A tensor's first value replaced, and put back after the check. In a half precision tensor: by what is not finite only. */
-    void refused_with(const char* name, float value, const char* word)
+    const char *dtype(const char *name)
+    {
+        return json_string_value(json_object_get(json_object_get(header, name), "dtype"));
+    }
+    /* A tensor's first value replaced, and put back after the check. In a half precision tensor: by what is not
+     * finite only. */
+    void refused_with(const char *name, float value, const char *word)
     {
         const bool half = strcmp(dtype(name), "F16") == 0;
         CHECK(half ? !std::isfinite(value) : strcmp(dtype(name), "F32") == 0);
@@ -90,14 +95,14 @@ TEST_GROUP(model_file)
         const size_t size = half ? 2 : 4;
         uint8_t *p = bytes(name), was[4];
         memcpy(was, p, size);
-        memcpy(p, half ? (const void*)&bits : (const void*)&value, size);
+        memcpy(p, half ? (const void *)&bits : (const void *)&value, size);
         refused(SREC_ERR_FORMAT, word);
         memcpy(p, was, size);
     }
     /* A codec number replaced, and put back. */
-    void codec_refused(const char* key, json_t* value, srec_status expected, const char* word)
+    void codec_refused(const char *key, json_t *value, srec_status expected, const char *word)
     {
-        json_t* was = json_incref(json_object_get(codec, key));
+        json_t *was = json_incref(json_object_get(codec, key));
         json_object_set_new(codec, key, value);
         refused(expected, word);
         json_object_set_new(codec, key, was);
@@ -111,7 +116,7 @@ TEST(model_file, foreign_or_newer_files_are_refused_by_name)
     const struct {
         const char *key, *value;
         srec_status status;
-        const char* word;
+        const char *word;
     } cases[] = { { "format", "gguf", SREC_ERR_FORMAT, "not an srec model" },
                   { "format", nullptr, SREC_ERR_FORMAT, "not an srec model" },
                   { "format_version", "2", SREC_ERR_VERSION, "version 2" },
@@ -124,8 +129,8 @@ TEST(model_file, foreign_or_newer_files_are_refused_by_name)
                   { "graph", "[]", SREC_ERR_FORMAT, "graph or codec" },
                   { "codec", "", SREC_ERR_FORMAT, "graph or codec" },
                   { "codec", nullptr, SREC_ERR_FORMAT, "graph or codec" } };
-    for (auto& c : cases) {
-        json_t* was = json_incref(json_object_get(metadata, c.key));
+    for (auto &c : cases) {
+        json_t *was = json_incref(json_object_get(metadata, c.key));
         if (c.value)
             json_object_set_new(metadata, c.key, json_string(c.value));
         else
@@ -156,7 +161,7 @@ TEST(model_file, values_that_are_not_finite_are_refused_wherever_they_are)
         refused_with("fd.linear.3.deviation", bad, "not finite");
         refused_with("prior.bits.covariance.3", bad, "not finite");
     }
-    uint8_t* w = bytes("ga.1.weight"); /* a convolution's */
+    uint8_t *w = bytes("ga.1.weight"); /* a convolution's */
     const size_t size = strcmp(dtype("ga.1.weight"), "F32") == 0 ? 4 : 2;
     w[size - 2] = 0xff;
     w[size - 1] = 0x7f;
@@ -167,12 +172,12 @@ TEST(model_file, priors_that_are_no_probabilities_are_refused)
 {
     refused_with("prior.bits.tables", -0.25f, "negative probability");
     refused_with("prior.bits.tables", 0.5f, "sums to");
-    uint8_t* index = bytes("prior.bits.index");
+    uint8_t *index = bytes("prior.bits.index");
     const uint8_t was = *index;
     *index = 255;
     refused(SREC_ERR_FORMAT, "names table 255");
     *index = was;
-    uint8_t* variance = bytes("prior.amplitude.covariance.4"); /* half precision */
+    uint8_t *variance = bytes("prior.amplitude.covariance.4"); /* half precision */
     variance[1] |= 0x80;
     refused(SREC_ERR_FORMAT, "variances must be positive");
     variance[1] &= 0x7f;
@@ -182,9 +187,11 @@ TEST(model_file, priors_that_are_no_probabilities_are_refused)
 
 TEST(model_file, tensors_of_another_shape_are_refused)
 {
-    for (const char* name : { "prior.bits.tables", "prior.bits.index", "prior.bits.covariance.0", "prior.amplitude.covariance.15", "fe.token", "fd.linear.0.weight", "fe.linear.15.weight", "ga.1.weight" }) {
-        json_t* shape = json_object_get(json_object_get(header, name), "shape");
-        json_t* was = json_deep_copy(shape);
+    for (const char *name :
+         { "prior.bits.tables", "prior.bits.index", "prior.bits.covariance.0", "prior.amplitude.covariance.15",
+           "fe.token", "fd.linear.0.weight", "fe.linear.15.weight", "ga.1.weight" }) {
+        json_t *shape = json_object_get(json_object_get(header, name), "shape");
+        json_t *was = json_deep_copy(shape);
         json_int_t count = 1;
         for (size_t i = 0; i < json_array_size(shape); i++)
             count *= json_integer_value(json_array_get(shape, i));
@@ -203,12 +210,14 @@ TEST(model_file, codec_numbers_out_of_range_are_refused)
     codec_refused("multiple", json_string("64"), SREC_ERR_UNSUPPORTED, "multiple");
     for (json_int_t c : { 0LL, -1LL, 4097LL, 9223372036854775807LL })
         codec_refused("latent_channels", json_integer(c), SREC_ERR_FORMAT, "latent_channels");
-    codec_refused("latent_channels", json_integer(191), SREC_ERR_SHAPE, "network"); /* what the networks do not have */
+    codec_refused("latent_channels", json_integer(191), SREC_ERR_SHAPE, "network"); /* what the networks do not have
+                                                                                     * */
     codec_refused("ladder", json_pack("[]"), SREC_ERR_FORMAT, "ladder");
     codec_refused("ladder", json_pack("[iii]", 2, 4, 4), SREC_ERR_FORMAT, "ladder");
     codec_refused("ladder", json_pack("[i]", 0), SREC_ERR_FORMAT, "ladder");
     codec_refused("ladder", json_pack("[ii]", 2, 5000), SREC_ERR_FORMAT, "ladder");
-    codec_refused("ladder", json_pack("[iiiiiiiiiiiiiiiii]", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17), SREC_ERR_FORMAT, "ladder");
+    codec_refused("ladder", json_pack("[iiiiiiiiiiiiiiiii]", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17),
+                  SREC_ERR_FORMAT, "ladder");
     codec_refused("mean", json_pack("[ff]", .5, .5), SREC_ERR_FORMAT, "mean");
     codec_refused("mean", json_pack("[fff]", .5, .5, 1e308), SREC_ERR_FORMAT, "mean");
     codec_refused("mean", json_pack("[ffs]", .5, .5, "x"), SREC_ERR_FORMAT, "mean");
@@ -222,34 +231,44 @@ TEST(model_file, codec_numbers_out_of_range_are_refused)
 
 TEST(model_file, networks_that_do_not_fit_are_refused)
 {
-    for (const char* net : { "ga", "ha", "hs", "fe", "fd", "gs" }) {
-        json_t* was = json_incref(json_object_get(graph, net));
+    for (const char *net : { "ga", "ha", "hs", "fe", "fd", "gs" }) {
+        json_t *was = json_incref(json_object_get(graph, net));
         json_object_del(graph, net);
         refused(SREC_ERR_FORMAT, net);
         json_object_set_new(graph, net, json_integer(3));
         LONGS_EQUAL(SREC_ERR_FORMAT, load());
-        json_t* other = json_deep_copy(was); /* another scale: an unshuffle at the end */
-        json_array_append_new(json_object_get(other, "nodes"), json_pack("{sss[O]sssi}", "op", "pixel_unshuffle", "in", json_array_get(json_object_get(other, "outputs"), 0), "out", "end", "factor", 2));
+        json_t *other = json_deep_copy(was); /* another scale: an unshuffle at the end */
+        json_array_append_new(json_object_get(other, "nodes"),
+                              json_pack("{sss[O]sssi}", "op", "pixel_unshuffle", "in",
+                                        json_array_get(json_object_get(other, "outputs"), 0), "out", "end", "factor",
+                                        2));
         json_object_set_new(other, "outputs", json_pack("[s]", "end"));
         json_object_set_new(graph, net, other);
         refused(SREC_ERR_SHAPE, net);
         json_object_set_new(graph, net, was);
     }
-    json_t* node = json_array_get(json_object_get(json_object_get(graph, "ga"), "nodes"), 1);
+    json_t *node = json_array_get(json_object_get(json_object_get(graph, "ga"), "nodes"), 1);
     const struct {
-        const char* key;
-        json_t* value;
+        const char *key;
+        json_t *value;
         srec_status status;
-    } cases[] = { { "op", json_string("softmax"), SREC_ERR_UNSUPPORTED },   { "in", json_pack("[s]", "later"), SREC_ERR_FORMAT },
-                  { "in", json_pack("[]"), SREC_ERR_FORMAT },               { "in", json_pack("[ss]", "t0", "t0"), SREC_ERR_FORMAT },
-                  { "out", json_string("t0"), SREC_ERR_FORMAT },            { "out", json_string(std::string(64, 'x').c_str()), SREC_ERR_FORMAT },
-                  { "weight", json_string("fe.token"), SREC_ERR_SHAPE },    { "weight", json_string("none"), SREC_ERR_SHAPE },
-                  { "bias", json_string("fe.token"), SREC_ERR_SHAPE },      { "stride", json_integer(0), SREC_ERR_FORMAT },
-                  { "stride", json_integer(1 << 30), SREC_ERR_FORMAT },     { "pad", json_integer(-1), SREC_ERR_FORMAT },
-                  { "pad", json_integer(3), SREC_ERR_SHAPE },               { "add", json_string("none"), SREC_ERR_FORMAT },
+    } cases[] = { { "op", json_string("softmax"), SREC_ERR_UNSUPPORTED },
+                  { "in", json_pack("[s]", "later"), SREC_ERR_FORMAT },
+                  { "in", json_pack("[]"), SREC_ERR_FORMAT },
+                  { "in", json_pack("[ss]", "t0", "t0"), SREC_ERR_FORMAT },
+                  { "out", json_string("t0"), SREC_ERR_FORMAT },
+                  { "out", json_string(std::string(64, 'x').c_str()), SREC_ERR_FORMAT },
+                  { "weight", json_string("fe.token"), SREC_ERR_SHAPE },
+                  { "weight", json_string("none"), SREC_ERR_SHAPE },
+                  { "bias", json_string("fe.token"), SREC_ERR_SHAPE },
+                  { "stride", json_integer(0), SREC_ERR_FORMAT },
+                  { "stride", json_integer(1 << 30), SREC_ERR_FORMAT },
+                  { "pad", json_integer(-1), SREC_ERR_FORMAT },
+                  { "pad", json_integer(3), SREC_ERR_SHAPE },
+                  { "add", json_string("none"), SREC_ERR_FORMAT },
                   { "add", json_string("image"), SREC_ERR_SHAPE } };
-    for (auto& c : cases) {
-        json_t* was = json_incref(json_object_get(node, c.key));
+    for (auto &c : cases) {
+        json_t *was = json_incref(json_object_get(node, c.key));
         json_object_set_new(node, c.key, c.value);
         error.message[0] = 0;
         const srec_status status = load();

@@ -11,8 +11,8 @@
 
 #include <CppUTest/TestHarness.h>
 
-static const srec_modulation all[] = {SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM, SREC_PAM256};
-static const srec_modulation binary[] = {SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM};
+static const srec_modulation all[] = { SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM, SREC_PAM256 };
+static const srec_modulation binary[] = { SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM };
 
 static std::vector<uint8_t> random_bytes(size_t n, unsigned seed)
 {
@@ -48,8 +48,8 @@ static std::vector<float> demap(srec_modulation m, const std::vector<float> &iq,
 static double noise_power(double snr_db) { return std::pow(10.0, -0.1 * snr_db); }
 
 /* The tables of modem.c, by hand: the label of each level from the right. */
-static const char *const gray[5] = {"", "01", "0132", "01326754", ""};
-static const unsigned gray16[16] = {0, 1, 3, 2, 6, 7, 5, 4, 12, 13, 15, 14, 10, 11, 9, 8};
+static const char *const gray[5] = { "", "01", "0132", "01326754", "" };
+static const unsigned gray16[16] = { 0, 1, 3, 2, 6, 7, 5, 4, 12, 13, 15, 14, 10, 11, 9, 8 };
 
 static std::vector<double> levels(unsigned axis_bits, bool complex_symbol)
 {
@@ -66,9 +66,9 @@ TEST_GROUP(modem){};
 
 TEST(modem, names_and_sizes_are_those_of_the_header)
 {
-    const char *const names[] = {"bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256"};
-    const unsigned bits[] = {1, 2, 4, 6, 8, 16}, soft[] = {1, 2, 4, 6, 8, 4}, per_byte[] = {8, 8, 8, 8, 8, 2},
-                   granule[] = {1, 1, 1, 3, 1, 2};
+    const char *const names[] = { "bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256" };
+    const unsigned bits[] = { 1, 2, 4, 6, 8, 16 }, soft[] = { 1, 2, 4, 6, 8, 4 }, per_byte[] = { 8, 8, 8, 8, 8, 2 },
+                   granule[] = { 1, 1, 1, 3, 1, 2 };
     for (int i = 0; i < SREC_MODULATIONS; i++) {
         srec_modulation m = SREC_BPSK;
         STRCMP_EQUAL(names[i], srec_modulation_name((srec_modulation)i));
@@ -100,7 +100,7 @@ TEST(modem, every_constellation_has_unit_mean_power)
             bytes.clear();
             for (unsigned v = 0; v < 64; v++) {
                 unsigned group = v << 18 | v << 12 | v << 6 | v;
-                for (int shift : {16, 8, 0})
+                for (int shift : { 16, 8, 0 })
                     bytes.push_back((uint8_t)(group >> shift));
             }
         }
@@ -120,7 +120,7 @@ TEST(modem, symbols_are_those_of_the_documented_table)
         auto bytes = random_bytes(3000, 7);
         auto iq = map(m, bytes);
         for (size_t i = 0; i < iq.size() / 2; i++) {
-            unsigned label[2] = {0, 0};
+            unsigned label[2] = { 0, 0 };
             for (unsigned b = 0; b < bits; b++) {
                 size_t bit = i * bits + b;
                 label[b & 1] = label[b & 1] << 1 | (bytes[bit / 8] >> (7 - bit % 8) & 1);
@@ -129,7 +129,7 @@ TEST(modem, symbols_are_those_of_the_documented_table)
             DOUBLES_EQUAL(m == SREC_BPSK ? 0.0 : level[label[1]], iq[2 * i + 1], 1e-6);
         }
     }
-    for (unsigned axis_bits : {1, 2, 3, 4}) { /* the table itself is a Gray code */
+    for (unsigned axis_bits : { 1, 2, 3, 4 }) { /* the table itself is a Gray code */
         auto level = levels(axis_bits, true);
         double step = 2 * std::fabs(level[0]) / (level.size() - 1);
         for (size_t a = 0; a < level.size(); a++)
@@ -137,7 +137,7 @@ TEST(modem, symbols_are_those_of_the_documented_table)
                 if (std::fabs(level[a] - level[b]) < 1.5 * step)
                     LONGS_EQUAL(1, __builtin_popcount((unsigned)(a ^ b)));
     }
-    auto pam = map(SREC_PAM256, {0, 255, 128, 127});
+    auto pam = map(SREC_PAM256, { 0, 255, 128, 127 });
     DOUBLES_EQUAL(-127.5 * SREC_PAM256_STEP, pam[0], 1e-6);
     DOUBLES_EQUAL(127.5 * SREC_PAM256_STEP, pam[1], 1e-6);
     DOUBLES_EQUAL(0.5 * SREC_PAM256_STEP, pam[2], 1e-6);
@@ -146,7 +146,7 @@ TEST(modem, symbols_are_those_of_the_documented_table)
 TEST(modem, without_noise_every_byte_comes_back)
 {
     for (srec_modulation m : all)
-        for (double n0 : {1e-40, 1e-20, 1e-5, 1e-3}) {
+        for (double n0 : { 1e-40, 1e-20, 1e-5, 1e-3 }) {
             auto bytes = random_bytes(6000, 2);
             auto soft = demap(m, map(m, bytes), nullptr, n0);
             std::vector<uint8_t> back(bytes.size());
@@ -164,8 +164,8 @@ TEST(modem, llrs_are_the_exact_log_ratio_of_sums_with_and_without_gain)
     for (srec_modulation m : binary) {
         unsigned bits = srec_modem_bits_per_symbol(m), axis_bits = bits > 1 ? bits / 2 : 1;
         auto level = levels(axis_bits, m != SREC_BPSK);
-        for (double n0 : {3.0, 0.3, 0.03, 0.003})
-            for (bool faded : {false, true}) {
+        for (double n0 : { 3.0, 0.3, 0.03, 0.003 })
+            for (bool faded : { false, true }) {
                 std::vector<float> iq(2 * 333), gain(iq.size());
                 for (size_t i = 0; i < iq.size(); i++) {
                     iq[i] = normal(random) * (i % 10 ? 1.0f : 20.0f); /* far outside too */
@@ -174,10 +174,10 @@ TEST(modem, llrs_are_the_exact_log_ratio_of_sums_with_and_without_gain)
                 auto soft = demap(m, iq, faded ? gain.data() : nullptr, n0);
                 for (size_t i = 0; i < iq.size() / 2; i++) {
                     double g = faded ? gain[2 * i] : 1, h = faded ? gain[2 * i + 1] : 0, power = g * g + h * h;
-                    double y[2] = {(iq[2 * i] * g + iq[2 * i + 1] * h) / power,
-                                   (iq[2 * i + 1] * g - iq[2 * i] * h) / power};
+                    double y[2] = { (iq[2 * i] * g + iq[2 * i + 1] * h) / power,
+                                    (iq[2 * i + 1] * g - iq[2 * i] * h) / power };
                     for (unsigned b = 0; b < bits; b++) {
-                        double best[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+                        double best[2] = { -INFINITY, -INFINITY }, sum[2] = { 0, 0 };
                         for (int pass = 0; pass < 2; pass++)
                             for (size_t k = 0; k < level.size(); k++) {
                                 double e = -std::pow(y[b & 1] - level[k], 2) * power / n0;
@@ -218,7 +218,7 @@ TEST(modem, llrs_are_calibrated_probabilities)
 {
     /* of the bits whose LLR says p(1) in a bin, that share really is 1 */
     const size_t n = 300000;
-    for (auto m : {SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM}) {
+    for (auto m : { SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM }) {
         auto bytes = random_bytes(n, 5);
         auto iq = map(m, bytes);
         add_noise(iq, 8, 9);
@@ -240,10 +240,10 @@ TEST(modem, llrs_are_calibrated_probabilities)
 TEST(modem, symbols_that_are_not_finite_or_have_no_gain_say_nothing)
 {
     const float nan = std::nanf(""), inf = INFINITY;
-    const float iq[] = {nan, 0.5f, 0.5f, nan, inf, 0.5f, 0.5f, -inf, 1, 1, 1, 1, 1, 1};
-    const float gain[] = {1, 0, 1, 0, 1, 0, 1, 0, 0, 0, nan, 1, inf, 0};
+    const float iq[] = { nan, 0.5f, 0.5f, nan, inf, 0.5f, 0.5f, -inf, 1, 1, 1, 1, 1, 1 };
+    const float gain[] = { 1, 0, 1, 0, 1, 0, 1, 0, 0, 0, nan, 1, inf, 0 };
     for (srec_modulation m : binary)
-        for (const float *g : {(const float *)nullptr, gain}) {
+        for (const float *g : { (const float *)nullptr, gain }) {
             float soft[7 * 8];
             size_t n = g ? 7 : 4, per = srec_modem_soft_per_symbol(m);
             LONGS_EQUAL(SREC_OK, srec_modem_demap(m, iq, g, 0.1f, n, soft));
@@ -263,11 +263,11 @@ TEST(modem, received_values_beyond_ten_thousand_count_as_ten_thousand_on_either_
 {
     const float limit = 1e4f;
     const float other = 0.25f;
-    const float gain[] = {0.0009765625f, 0}; /* a power of two: exact */
+    const float gain[] = { 0.0009765625f, 0 }; /* a power of two: exact */
     for (srec_modulation m : all)
-        for (const float *g : {(const float *)nullptr, gain})
-            for (unsigned axis : {0u, 1u})
-                for (float sign : {1.0f, -1.0f}) {
+        for (const float *g : { (const float *)nullptr, gain })
+            for (unsigned axis : { 0u, 1u })
+                for (float sign : { 1.0f, -1.0f }) {
                     const float scale = g ? *g : 1.0f;
                     const auto received = [&](float value) {
                         std::vector<float> iq(2, other * scale);
@@ -275,7 +275,7 @@ TEST(modem, received_values_beyond_ten_thousand_count_as_ten_thousand_on_either_
                         return demap(m, iq, g, g ? 1.0 : 1e6);
                     };
                     const auto expected = received(limit);
-                    for (float beyond : {1.0001e4f, 2e4f, 1e9f, 1e34f})
+                    for (float beyond : { 1.0001e4f, 2e4f, 1e9f, 1e34f })
                         CHECK(received(beyond) == expected);
                     if (m != SREC_BPSK || axis == 0)
                         CHECK(received(0.999f * limit) != expected);
@@ -286,7 +286,7 @@ TEST(modem, received_values_beyond_ten_thousand_count_as_ten_thousand_on_either_
 
 TEST(modem, pam256_gives_amplitude_and_noise_variance_per_dimension)
 {
-    const float iq[] = {0.3f, -0.2f}, gain[] = {0.0f, 0.5f};
+    const float iq[] = { 0.3f, -0.2f }, gain[] = { 0.0f, 0.5f };
     float soft[4];
     LONGS_EQUAL(SREC_OK, srec_modem_demap(SREC_PAM256, iq, nullptr, 0.1f, 1, soft));
     DOUBLES_EQUAL(0.3, soft[0], 1e-6);
@@ -296,7 +296,7 @@ TEST(modem, pam256_gives_amplitude_and_noise_variance_per_dimension)
     DOUBLES_EQUAL(-0.4, soft[0], 1e-6); /* (0.3 - 0.2 j) / 0.5 j */
     DOUBLES_EQUAL(-0.6, soft[2], 1e-6);
     DOUBLES_EQUAL(0.2, soft[1], 1e-6);
-    const float amplitude[] = {5, 0.1f, -5, 0.1f, std::nanf(""), 0.1f, 0.49f * SREC_PAM256_STEP, 0};
+    const float amplitude[] = { 5, 0.1f, -5, 0.1f, std::nanf(""), 0.1f, 0.49f * SREC_PAM256_STEP, 0 };
     uint8_t byte[4];
     LONGS_EQUAL(SREC_OK, srec_modem_decide(SREC_PAM256, amplitude, 4, byte));
     BYTES_EQUAL(255, byte[0]);
@@ -325,13 +325,13 @@ TEST(modem, importance_order_is_undone_on_soft_values)
 
 TEST(modem, more_significant_bits_ride_on_no_less_protected_bits)
 {
-    for (srec_modulation m : {SREC_16QAM, SREC_64QAM, SREC_256QAM}) {
+    for (srec_modulation m : { SREC_16QAM, SREC_64QAM, SREC_256QAM }) {
         size_t group = m == SREC_64QAM ? 3 : 1;
-        unsigned bits = srec_modem_bits_per_symbol(m), least = 0, most[9] = {0};
+        unsigned bits = srec_modem_bits_per_symbol(m), least = 0, most[9] = { 0 };
         std::set<unsigned> used;
         for (unsigned significance = 0; significance < 8; significance++)
             for (size_t byte = 0; byte < group; byte++) {
-                uint8_t in[3] = {0}, out[3] = {0};
+                uint8_t in[3] = { 0 }, out[3] = { 0 };
                 in[byte] = (uint8_t)(0x80 >> significance);
                 LONGS_EQUAL(SREC_OK, srec_modem_order_bytes(m, in, out, group));
                 unsigned word = (unsigned)out[0] << 16 | out[1] << 8 | out[2];
@@ -375,7 +375,7 @@ static void estimate(srec_modulation m, float snr_db, size_t n_symbols, double *
 TEST(modem, blind_noise_estimate_finds_the_true_noise_of_every_binary_modulation)
 {
     for (srec_modulation m : binary)
-        for (float snr_db : {-5.0f, 0.0f, 5.0f, 10.0f, 15.0f, 20.0f, 25.0f, 30.0f, 40.0f}) {
+        for (float snr_db : { -5.0f, 0.0f, 5.0f, 10.0f, 15.0f, 20.0f, 25.0f, 30.0f, 40.0f }) {
             double bias, spread;
             estimate(m, snr_db, 4096, &bias, &spread);
             /* mean of 16 runs of 4096 symbols; where constellation points blur, only the second moment is left */
@@ -389,7 +389,7 @@ TEST(modem, blind_noise_estimate_finds_the_true_noise_of_every_binary_modulation
 
 TEST(modem, blind_noise_estimate_of_pam256_is_good_while_noise_is_not_small)
 {
-    for (float snr_db : {-5.0f, 0.0f, 5.0f, 10.0f}) {
+    for (float snr_db : { -5.0f, 0.0f, 5.0f, 10.0f }) {
         double bias, spread;
         estimate(SREC_PAM256, snr_db, 8000, &bias, &spread);
         DOUBLES_EQUAL(0.0, bias, 0.5);
@@ -431,11 +431,11 @@ TEST(modem, blind_noise_estimate_leaves_out_what_lies_beyond_ten_thousand)
         float with = 0;
         LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, iq.data(), iq.size() / 2, &alone));
         auto spoilt = iq;
-        for (float v : {1.0001e4f, 0.3f, 0.3f, -1.0001e4f, -1e20f, 1e20f})
+        for (float v : { 1.0001e4f, 0.3f, 0.3f, -1.0001e4f, -1e20f, 1e20f })
             spoilt.push_back(v);
         LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, spoilt.data(), spoilt.size() / 2, &with));
         DOUBLES_EQUAL(alone, with, 1e-4 * alone);
-        for (float v : {0.9999e4f, 0.0f})
+        for (float v : { 0.9999e4f, 0.0f })
             iq.push_back(v);
         LONGS_EQUAL(SREC_OK, srec_modem_estimate_n0(m, iq.data(), iq.size() / 2, &with));
         DOUBLES_EQUAL(10.0, with, 1e-5); /* that one counts, and no noise is as strong */
@@ -444,13 +444,13 @@ TEST(modem, blind_noise_estimate_leaves_out_what_lies_beyond_ten_thousand)
 
 TEST(modem, bad_arguments_are_refused)
 {
-    uint8_t bytes[3] = {0}, out[3];
-    float iq[64] = {0}, soft[64];
+    uint8_t bytes[3] = { 0 }, out[3];
+    float iq[64] = { 0 }, soft[64];
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_map((srec_modulation)6, bytes, 1, iq));
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_map(SREC_64QAM, bytes, 2, iq));
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_map(SREC_PAM256, bytes, 1, iq));
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_map(SREC_QPSK, nullptr, 1, iq));
-    for (float n0 : {0.0f, -1.0f, std::nanf(""), INFINITY})
+    for (float n0 : { 0.0f, -1.0f, std::nanf(""), INFINITY })
         LONGS_EQUAL(SREC_ERR_ARG, srec_modem_demap(SREC_QPSK, iq, nullptr, n0, 1, soft));
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_demap(SREC_QPSK, iq, nullptr, 1, 1, nullptr));
     LONGS_EQUAL(SREC_ERR_ARG, srec_modem_order_bytes(SREC_64QAM, bytes, out, 2));

@@ -18,7 +18,7 @@ extern "C" {
 
 static const unsigned LADDER[] = { 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192 };
 
-TEST_GROUP(slice) {};
+TEST_GROUP(slice){};
 
 TEST(slice, every_patch_is_in_one_slice_and_neighbours_are_in_others)
 {
@@ -49,7 +49,7 @@ TEST(slice, every_patch_is_in_one_slice_and_neighbours_are_in_others)
 
 TEST(slice, a_count_is_found_whenever_one_patch_a_slice_suffices_and_no_slice_is_empty)
 {
-    srec_model* model;
+    srec_model *model;
     srec_model_create_bare(LADDER, 16, nullptr, nullptr, 1, &model);
     for (uint32_t cols : { 4u, 12u, 16u })
         for (uint32_t rows : { 4u, 8u, 16u })
@@ -80,7 +80,7 @@ TEST(slice, a_count_is_found_whenever_one_patch_a_slice_suffices_and_no_slice_is
     srec_model_free(model);
 }
 
-TEST_GROUP(ratemap) {};
+TEST_GROUP(ratemap){};
 
 TEST(ratemap, any_map_comes_back_and_smooth_ones_are_short)
 {
@@ -90,7 +90,7 @@ TEST(ratemap, any_map_comes_back_and_smooth_ones_are_short)
         const bool smooth = trial % 2;
         std::vector<uint8_t> map(trial * 7), back(trial * 7);
         int level = 8;
-        for (auto& m : map) {
+        for (auto &m : map) {
             level = smooth ? std::min(15, std::max(0, level + (int)(random() % 3) - 1)) : (int)(random() % 16);
             m = (uint8_t)level;
         }
@@ -110,7 +110,7 @@ TEST(ratemap, damaged_code_never_reads_or_writes_beyond)
     std::mt19937 random(2);
     for (unsigned trial = 0; trial < 2000; trial++) {
         std::vector<uint8_t> code(random() % 40), map(random() % 500);
-        for (auto& c : code)
+        for (auto &c : code)
             c = (uint8_t)random();
         srec_ratemap_decode(code.data(), code.size(), 16, map.data(), map.size());
         for (auto m : map)
@@ -120,10 +120,10 @@ TEST(ratemap, damaged_code_never_reads_or_writes_beyond)
 
 TEST_GROUP(packet)
 {
-    srec_model* model = nullptr;
+    srec_model *model = nullptr;
     srec_key key;
-    srec_packet_encoder* e = nullptr;
-    srec_packet_decoder* d = nullptr;
+    srec_packet_encoder *e = nullptr;
+    srec_packet_decoder *d = nullptr;
     std::vector<uint8_t> map, payload, frame = std::vector<uint8_t>(SREC_FRAME_MAX);
     srec_slice slice{};
     std::mt19937 random{ 3 };
@@ -139,11 +139,11 @@ TEST_GROUP(packet)
         slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr, 1 };
         slice.n_patches = (uint32_t)srec_slice_patches(cols, rows, 9, 2, nullptr, 0);
         map.resize(slice.n_patches);
-        for (auto& m : map)
+        for (auto &m : map)
             m = (uint8_t)(random() % 16);
         slice.rate_map = map.data();
         payload.resize(srec_slice_bytes(model, &slice));
-        for (auto& p : payload)
+        for (auto &p : payload)
             p = (uint8_t)random();
     }
     void teardown() override
@@ -152,14 +152,15 @@ TEST_GROUP(packet)
         srec_packet_decoder_free(d);
         srec_model_free(model);
     }
-    std::vector<float> send(srec_modulation m, uint64_t packet, float snr_db, size_t& n)
+    std::vector<float> send(srec_modulation m, uint64_t packet, float snr_db, size_t &n)
     {
         slice.format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         srec_error error;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
+                                                frame.data(), frame.size(), &n, &error));
         std::vector<float> iq(2 * srec_modem_symbols(m, n)), soft(n * srec_modem_soft_per_byte(m));
         srec_modem_map(m, frame.data(), n, iq.data());
-        srec_channel* c;
+        srec_channel *c;
         srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c);
         srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2);
         srec_channel_free(c);
@@ -200,7 +201,7 @@ TEST(packet, headers_survive_where_payloads_are_still_useful)
         float snr_db;
     } points[] = { { SREC_BPSK, -3 }, { SREC_QPSK, 0 }, { SREC_16QAM, 3 }, { SREC_PAM256, 4 } };
     uint64_t packet = 0;
-    for (auto& p : points)
+    for (auto &p : points)
         for (int i = 0; i < 40; i++) {
             size_t n;
             auto soft = send(p.m, packet++, p.snr_db, n);
@@ -220,7 +221,7 @@ TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
 
     srec_key other;
     srec_key_from_seed(&other, 2);
-    srec_packet_decoder* stranger;
+    srec_packet_decoder *stranger;
     srec_packet_decoder_create(&other, model, &stranger);
     LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_decode(stranger, SREC_QPSK, soft.data(), n, &p));
     srec_packet_decoder_free(stranger);
@@ -237,7 +238,7 @@ TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
 
     std::vector<float> noise(n * 8);
     std::normal_distribution<float> normal;
-    for (auto& v : noise)
+    for (auto &v : noise)
         v = normal(random);
     LONGS_EQUAL(SREC_ERR_CHECKSUM, srec_packet_decode(d, SREC_QPSK, noise.data(), n, &p));
     LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_decode(d, SREC_QPSK, soft.data(), n - 1, &p));
@@ -263,15 +264,20 @@ TEST(packet, the_head_alone_tells_who_holds_the_key_and_leaves_no_trace)
         LONGS_EQUAL(SREC_OK, srec_signal_read(m, whole.data(), &read));
         const size_t head = srec_packet_head_bytes(m, &read);
         CHECK(head < n);
-        auto soft = std::vector<float>(whole.begin(), whole.begin() + (ptrdiff_t)(head * per_byte)); /* no more: sanitizers watch */
+        auto soft = std::vector<float>(whole.begin(), whole.begin() + (ptrdiff_t)(head * per_byte)); /* no more:
+                                                                                                      * sanitizers
+                                                                                                      * watch */
         for (int again = 0; again < 2; again++)
             LONGS_EQUAL(SREC_OK, srec_packet_authenticate(&key, m, soft.data(), head, &signal));
         CHECK_EQUAL(10u + (unsigned)i, signal.packet);
         CHECK_EQUAL(n, signal.frame_bytes);
         LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_authenticate(&other, m, soft.data(), head, &signal));
         LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_authenticate(&key, m, soft.data(), head - 1, &signal));
-        LONGS_EQUAL(SREC_ERR_TRUNCATED, srec_packet_authenticate(&key, m, soft.data(), srec_packet_signal_bytes(m) - 1, &signal));
-        std::fill(soft.begin() + (ptrdiff_t)(srec_packet_signal_bytes(m) * per_byte), soft.end(), 1.0f); /* a forged field alone */
+        LONGS_EQUAL(SREC_ERR_TRUNCATED,
+                    srec_packet_authenticate(&key, m, soft.data(), srec_packet_signal_bytes(m) - 1, &signal));
+        std::fill(soft.begin() + (ptrdiff_t)(srec_packet_signal_bytes(m) * per_byte), soft.end(), 1.0f); /* a forged
+                                                                                                          * field
+                                                                                                          * alone */
         LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_authenticate(&key, m, soft.data(), head, &signal));
         std::fill(soft.begin(), soft.end(), NAN);
         CHECK(srec_packet_authenticate(&key, m, soft.data(), head, &signal) < 0);
@@ -285,13 +291,15 @@ TEST(packet, the_head_alone_tells_who_holds_the_key_and_leaves_no_trace)
 }
 
 /* Soft values of the frame of packet \p number of a session, QPSK without noise. */
-static std::vector<float> recorded(const srec_key& key, uint64_t session, uint64_t number, const srec_slice& slice, const std::vector<uint8_t>& payload)
+static std::vector<float> recorded(const srec_key &key, uint64_t session, uint64_t number, const srec_slice &slice,
+                                   const std::vector<uint8_t> &payload)
 {
-    srec_packet_encoder* one;
+    srec_packet_encoder *one;
     std::vector<uint8_t> frame(SREC_FRAME_MAX);
     size_t n;
     LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &one));
-    LONGS_EQUAL(SREC_OK, srec_packet_encode(one, SREC_QPSK, number, SREC_CIPHER_XOR, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, nullptr));
+    LONGS_EQUAL(SREC_OK, srec_packet_encode(one, SREC_QPSK, number, SREC_CIPHER_XOR, &slice, payload.data(),
+                                            payload.size(), frame.data(), frame.size(), &n, nullptr));
     srec_packet_encoder_free(one);
     std::vector<float> soft(8 * n);
     for (size_t i = 0; i < soft.size(); i++)
@@ -306,9 +314,9 @@ TEST(packet, recordings_of_90_sessions_are_refused_also_by_a_new_decoder_that_im
     for (uint64_t session = 1000; session < 1090; session++)
         for (uint64_t number : { 4, 9 })
             frames.push_back(recorded(key, session, number, slice, payload));
-    for (auto& f : frames)
+    for (auto &f : frames)
         LONGS_EQUAL(SREC_OK, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
-    for (auto& f : frames)
+    for (auto &f : frames)
         LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
     std::vector<uint8_t> marks(srec_packet_decoder_marks_size(d));
     size_t n;
@@ -316,10 +324,10 @@ TEST(packet, recordings_of_90_sessions_are_refused_also_by_a_new_decoder_that_im
     LONGS_EQUAL(SREC_OK, srec_packet_decoder_export_marks(d, marks.data(), marks.size(), &n));
     LONGS_EQUAL(marks.size(), n);
 
-    srec_packet_decoder* restarted;
+    srec_packet_decoder *restarted;
     LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &restarted));
     LONGS_EQUAL(SREC_OK, srec_packet_decoder_import_marks(restarted, marks.data(), n, nullptr));
-    for (auto& f : frames)
+    for (auto &f : frames)
         LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(restarted, SREC_QPSK, f.data(), f.size() / 8, &p));
     auto between = recorded(key, 1000, 7, slice, payload), above = recorded(key, 1000, 10, slice, payload);
     LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(restarted, SREC_QPSK, between.data(), between.size() / 8, &p));
@@ -333,8 +341,10 @@ TEST(packet, a_packet_4095_behind_the_newest_is_accepted_and_4096_behind_is_not)
     const struct {
         uint64_t number;
         srec_status status;
-    } offered[] = { { 9000, SREC_OK }, { 4904, SREC_ERR_REPLAY }, { 4905, SREC_OK }, { 4905, SREC_ERR_REPLAY }, { 8999, SREC_OK } };
-    for (const auto& o : offered) {
+    } offered[] = {
+        { 9000, SREC_OK }, { 4904, SREC_ERR_REPLAY }, { 4905, SREC_OK }, { 4905, SREC_ERR_REPLAY }, { 8999, SREC_OK }
+    };
+    for (const auto &o : offered) {
         auto f = recorded(key, 3, o.number, slice, payload);
         LONGS_EQUAL(o.status, srec_packet_decode(d, SREC_QPSK, f.data(), f.size() / 8, &p));
     }
@@ -345,16 +355,19 @@ TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
     size_t n;
     srec_error error;
     send(SREC_QPSK, 3, 20, n);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), 100, &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(),
+                                                 payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, SREC_CIPHER_ADD, &slice, payload.data(),
+                                                 payload.size(), frame.data(), 100, &n, &error));
 }
 
 TEST(packet, an_impossible_slice_is_refused)
 {
     size_t n;
     srec_error error;
-    auto refused = [&](const char* why) {
-        LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    auto refused = [&](const char *why) {
+        LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload.data(),
+                                                     payload.size(), frame.data(), frame.size(), &n, &error));
         STRCMP_CONTAINS(why, error.message);
     };
     const srec_slice good = slice;
@@ -377,7 +390,8 @@ TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
     srec_packet p;
     uint64_t packet = 0;
     for (srec_cipher cipher : { SREC_CIPHER_ADD, SREC_CIPHER_NONE, SREC_CIPHER_XOR }) {
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, SREC_BPSK, packet++, cipher, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, SREC_BPSK, packet++, cipher, &slice, payload.data(), payload.size(),
+                                                frame.data(), frame.size(), &n, &error));
         std::vector<float> soft(8 * n);
         for (size_t i = 0; i < soft.size(); i++)
             soft[i] = frame[i / 8] >> (7 - i % 8) & 1 ? -9.0f : 9.0f;
@@ -385,16 +399,19 @@ TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
         LONGS_EQUAL(cipher, p.signal.cipher);
     }
     slice.format = SREC_FEATURES_AMPLITUDE;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_PAM256, packet, SREC_CIPHER_XOR, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_PAM256, packet, SREC_CIPHER_XOR, &slice, payload.data(),
+                                                 payload.size(), frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("pam256", error.message);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_BPSK, packet, (srec_cipher)3, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_BPSK, packet, (srec_cipher)3, &slice, payload.data(),
+                                                 payload.size(), frame.data(), frame.size(), &n, &error));
 }
 
 /* The signal field of a version 1 frame (BPSK, xor, H = 60, P = 200, session 5, packet 3), made by that version. */
-static const char VERSION_1_SIGNAL[] =
-    "0bd87c9998fb268a499e0cd9d7fd9b4c8b0da9de3b378102f0ff36358dc002da7f1890b8070ce712a5dc97800859d00f87c27ebf7a50919f454fa7338d984b0b"
-    "31689bc462596c15cfa3a3010b3a01f0f84fd7ef4a1233e8a9f4e671b30961662d13788c4b2d82b9f474617b0f93331f64d14933c19b3affb3699161b53bc766"
-    "f0205e1fe6c6b1b8005b4fe3121700e19ce254bb92f0";
+static const char VERSION_1_SIGNAL[] = "0bd87c9998fb268a499e0cd9d7fd9b4c8b0da9de3b378102f0ff36358dc002da7f1890b8070ce71"
+                                       "2a5dc97800859d00f87c27ebf7a50919f454fa7338d984b0b"
+                                       "31689bc462596c15cfa3a3010b3a01f0f84fd7ef4a1233e8a9f4e671b30961662d13788c4b2d82b"
+                                       "9f474617b0f93331f64d14933c19b3affb3699161b53bc766"
+                                       "f0205e1fe6c6b1b8005b4fe3121700e19ce254bb92f0";
 
 TEST(packet, frames_of_version_1_are_counted_as_unsupported)
 {
@@ -402,7 +419,8 @@ TEST(packet, frames_of_version_1_are_counted_as_unsupported)
     std::vector<float> soft;
     for (size_t i = 0; i < n; i++)
         for (unsigned bit = 0; bit < 8; bit++)
-            soft.push_back(std::stoul(std::string(VERSION_1_SIGNAL + 2 * i, 2), nullptr, 16) >> (7 - bit) & 1 ? -4.0f : 4.0f);
+            soft.push_back(std::stoul(std::string(VERSION_1_SIGNAL + 2 * i, 2), nullptr, 16) >> (7 - bit) & 1 ? -4.0f
+                                                                                                              : 4.0f);
     srec_signal signal;
     LONGS_EQUAL(SREC_ERR_VERSION, srec_packet_read_signal(d, SREC_BPSK, soft.data(), &signal));
     LONGS_EQUAL(1, counters().unsupported);
@@ -421,7 +439,8 @@ TEST(packet, the_scale_travels_and_only_1_and_2_exist)
     }
     srec_error error;
     slice.scale = 3;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(),
+                                                 payload.size(), frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("scale 3", error.message);
 }
 
@@ -429,7 +448,7 @@ TEST(packet, every_slice_of_the_division_fits_a_frame)
 {
     std::vector<uint8_t> steps(40 * 32);
     size_t n_bytes = 0;
-    for (auto& step : steps)
+    for (auto &step : steps)
         n_bytes += LADDER[step = (uint8_t)(random() % 16)];
     std::vector<uint8_t> bytes(n_bytes);
     srec_features f{};
@@ -458,8 +477,11 @@ TEST(packet, every_slice_of_the_division_fits_a_frame)
             for (uint32_t i = 0; i < slices; i++) {
                 srec_slice one;
                 size_t n, n_frame;
-                LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, rate_map.data(), max_patches, payload_bytes.data(), max_bytes, &one, &n));
-                LONGS_EQUAL(SREC_OK, srec_packet_encode(e, (srec_modulation)m, packet++, SREC_CIPHER_NONE, &one, payload_bytes.data(), n, frame.data(), frame.size(), &n_frame, nullptr));
+                LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, rate_map.data(), max_patches,
+                                                        payload_bytes.data(), max_bytes, &one, &n));
+                LONGS_EQUAL(SREC_OK,
+                            srec_packet_encode(e, (srec_modulation)m, packet++, SREC_CIPHER_NONE, &one,
+                                               payload_bytes.data(), n, frame.data(), frame.size(), &n_frame, nullptr));
                 CHECK(n_frame <= most);
                 total += n;
             }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Painting: an attacker knows the picture that is sent, but not the key, and changes every byte on the air by what turns
- * its feature into that of another picture, the target. Without the secret order he does not know which byte to change. */
+/* Painting: an attacker knows the picture that is sent, but not the key, and changes every byte on the air by what
+ * turns
+ * its feature into that of another picture, the target. Without the secret order he does not know which byte to
+ * change. */
 #include <srec/srec.h>
 
 #include <cmath>

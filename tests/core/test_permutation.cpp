@@ -77,7 +77,8 @@ TEST(permutation, every_length_gives_each_place_once)
     }
 }
 
-/* Chi-square of how often each index is at each place, all orders of n being equally likely. Their sum over places has
+/* Chi-square of how often each index is at each place, all orders of n being equally likely. Their sum over places
+ * has
  * (n - 1)^2 degrees of freedom: rows and columns are both fixed. */
 static double chi_square(const std::vector<unsigned> &seen, size_t n, unsigned trials)
 {

@@ -5,43 +5,44 @@
 
 static bool has_bf16() { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); }
 
-TEST_GROUP(plan)
-{
-    /* both precisions against the reference, for 1, 2 and more threads */
-    void agree(network& n, const char* kind, size_t h, size_t w, const std::string& what)
-    {
-        const srec_graph* g = n.parse();
-        srec_compute reference{}, fast{};
-        reference.backend = SREC_BACKEND_REFERENCE;
-        const auto in = random_inputs(g, h, w, 7);
-        const auto expected = run_whole(g, reference, h, w, in);
-        for (bool bf16 : { false, true }) {
-            if (bf16 && !has_bf16())
-                continue;
-            fast.precision = bf16 ? SREC_PRECISION_BF16 : SREC_PRECISION_F32;
-            fast.threads = 1 + (unsigned)((h + w) % 2);
-            const auto got = run_whole(g, fast, h, w, in);
-            for (size_t i = 0; i < got.size(); i++) {
-                const double d = difference(expected[i], got[i]);
-                if (!(d <= tolerance_of(kind, bf16))) {
-                    char text[200];
-                    snprintf(text, sizeof text, "%s at %zux%zu, %s, output %zu: differs by %.2g", what.c_str(), h, w, bf16 ? "bf16" : "f32", i, d);
-                    FAIL(text);
-                }
-            }
+TEST_GROUP(plan){ /* both precisions against the reference, for 1, 2 and more threads */
+                  void agree(network & n, const char *kind, size_t h, size_t w,
+                             const std::string &what){ const srec_graph *g = n.parse();
+srec_compute reference{}, fast{};
+reference.backend = SREC_BACKEND_REFERENCE;
+const auto in = random_inputs(g, h, w, 7);
+const auto expected = run_whole(g, reference, h, w, in);
+for (bool bf16 : { false, true }) {
+    if (bf16 && !has_bf16())
+        continue;
+    fast.precision = bf16 ? SREC_PRECISION_BF16 : SREC_PRECISION_F32;
+    fast.threads = 1 + (unsigned)((h + w) % 2);
+    const auto got = run_whole(g, fast, h, w, in);
+    for (size_t i = 0; i < got.size(); i++) {
+        const double d = difference(expected[i], got[i]);
+        if (!(d <= tolerance_of(kind, bf16))) {
+            char text[200];
+            snprintf(text, sizeof text, "%s at %zux%zu, %s, output %zu: differs by %.2g", what.c_str(), h, w,
+                     bf16 ? "bf16" : "f32", i, d);
+            FAIL(text);
         }
     }
-    void convolution(unsigned from, unsigned to, unsigned kernel, unsigned stride, bool relu, bool add)
-    {
-        network n(from * 100 + to);
-        n.input("x", from);
-        if (add)
-            n.input("r", from).conv("r", "s", to, 1, stride);
-        n.conv("x", "y", to, kernel, stride, relu, add ? "s" : "").output("y");
-        agree(n, "conv", 12, 20, "conv " + std::to_string(kernel) + "x" + std::to_string(kernel) + " stride " + std::to_string(stride) + ", " + std::to_string(from) + " to " +
-              std::to_string(to) + " channels" + (relu ? ", relu" : "") + (add ? ", add" : ""));
-    }
-};
+}
+}
+void convolution(unsigned from, unsigned to, unsigned kernel, unsigned stride, bool relu, bool add)
+{
+    network n(from * 100 + to);
+    n.input("x", from);
+    if (add)
+        n.input("r", from).conv("r", "s", to, 1, stride);
+    n.conv("x", "y", to, kernel, stride, relu, add ? "s" : "").output("y");
+    agree(n, "conv", 12, 20,
+          "conv " + std::to_string(kernel) + "x" + std::to_string(kernel) + " stride " + std::to_string(stride) + ", " +
+              std::to_string(from) + " to " + std::to_string(to) + " channels" + (relu ? ", relu" : "") +
+              (add ? ", add" : ""));
+}
+}
+;
 
 TEST(plan, convolutions_of_1_to_67_channels_agree)
 {
@@ -75,23 +76,55 @@ TEST(plan, even_kernels_agree)
 {
     for (unsigned kernel : { 2u, 4u, 8u }) {
         network n;
-        n.input("x", 5).conv_padded("x", "y", 9, kernel, kernel == 4 ? 2 : kernel, kernel == 4 ? 1 : 0, true, "").output("y");
+        n.input("x", 5)
+            .conv_padded("x", "y", 9, kernel, kernel == 4 ? 2 : kernel, kernel == 4 ? 1 : 0, true, "")
+            .output("y");
         agree(n, "conv", 16, 24, "even kernel");
     }
 }
 
 TEST(plan, sums_agree_however_the_added_tensor_is_used)
 {
-    using use = void (*)(network&);
+    using use = void (*)(network &);
     const use uses[] = {
-        [](network& n) { n.conv("x", "a", 24).conv("a", "y", 24, 3, 1, true, "a").output("y"); },                                /* added to itself's convolution */
-        [](network& n) { n.conv("x", "a", 24).conv("x", "y", 24, 3, 1, true, "a").conv("a", "z", 5).output("y").output("z"); },  /* read later */
-        [](network& n) { n.conv("x", "a", 24).conv("x", "y", 24, 3, 1, true, "a").output("y").output("a"); },                    /* an output itself */
-        [](network& n) { n.conv("x", "a", 24).conv("x", "b", 24, 3, 1, true, "a").conv("b", "y", 24, 3, 1, false, "b").conv("y", "z", 24, 1, 1, false, "b").output("z"); },
-        [](network& n) { n.conv("x", "y", 24, 3, 1, true, "x").output("y"); },                                                   /* an input, and the source */
-        [](network& n) { n.op("relu", { "x" }, "a").conv("x", "b", 24, 1, 1, false, "a").conv("x", "y", 24, 3, 1, false, "b").output("y"); },
-        [](network& n) { n.conv("x", "a", 96).op("pixel_shuffle", { "a" }, "b", 2).conv("b", "c", 24).conv("c", "y", 24, 3, 1, true, "b").output("y"); },
-        [](network& n) { n.conv("x", "a", 24, 3, 2).op("pixel_unshuffle", { "x" }, "u", 2).conv("u", "b", 96).conv("b", "c", 96, 3, 1, false, "u").conv("c", "y", 24, 3, 1, false, "a").output("y"); },
+        [](network &n) {
+            n.conv("x", "a", 24).conv("a", "y", 24, 3, 1, true, "a").output("y");
+        }, /* added to itself's convolution */
+        [](network &n) {
+            n.conv("x", "a", 24).conv("x", "y", 24, 3, 1, true, "a").conv("a", "z", 5).output("y").output("z");
+        }, /* read later */
+        [](network &n) {
+            n.conv("x", "a", 24).conv("x", "y", 24, 3, 1, true, "a").output("y").output("a");
+        }, /* an output itself */
+        [](network &n) {
+            n.conv("x", "a", 24)
+                .conv("x", "b", 24, 3, 1, true, "a")
+                .conv("b", "y", 24, 3, 1, false, "b")
+                .conv("y", "z", 24, 1, 1, false, "b")
+                .output("z");
+        },
+        [](network &n) { n.conv("x", "y", 24, 3, 1, true, "x").output("y"); }, /* an input, and the source */
+        [](network &n) {
+            n.op("relu", { "x" }, "a")
+                .conv("x", "b", 24, 1, 1, false, "a")
+                .conv("x", "y", 24, 3, 1, false, "b")
+                .output("y");
+        },
+        [](network &n) {
+            n.conv("x", "a", 96)
+                .op("pixel_shuffle", { "a" }, "b", 2)
+                .conv("b", "c", 24)
+                .conv("c", "y", 24, 3, 1, true, "b")
+                .output("y");
+        },
+        [](network &n) {
+            n.conv("x", "a", 24, 3, 2)
+                .op("pixel_unshuffle", { "x" }, "u", 2)
+                .conv("u", "b", 96)
+                .conv("b", "c", 96, 3, 1, false, "u")
+                .conv("c", "y", 24, 3, 1, false, "a")
+                .output("y");
+        },
     };
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
         network n(3);
@@ -104,12 +137,12 @@ TEST(plan, sums_agree_however_the_added_tensor_is_used)
 TEST(plan, elementwise_operations_agree)
 {
     for (unsigned c : { 1u, 3u, 16u, 31u, 67u }) {
-        for (const char* kind : { "relu", "sigmoid" }) {
+        for (const char *kind : { "relu", "sigmoid" }) {
             network n;
             n.input("x", c).op(kind, { "x" }, "y").output("y");
             agree(n, kind[0] == 'r' ? "move" : "sigmoid", 9, 13, kind);
         }
-        for (const char* kind : { "add", "mul" }) {
+        for (const char *kind : { "add", "mul" }) {
             network n;
             n.input("x", c).input("z", c).op(kind, { "x", "z" }, "y").output("y");
             agree(n, "sum", 9, 13, kind);
@@ -142,9 +175,17 @@ TEST(plan, shuffles_agree_before_after_and_without_convolutions)
             agree(up, "move", 6, 10, "pixel_shuffle");
             down.input("x", c).op("pixel_unshuffle", { "x" }, "y", f).output("y");
             agree(down, "move", 6 * f, 10 * f, "pixel_unshuffle");
-            both.input("x", c).op("pixel_unshuffle", { "x" }, "u", f).op("relu", { "u" }, "v").op("pixel_shuffle", { "v" }, "y", f).output("y");
+            both.input("x", c)
+                .op("pixel_unshuffle", { "x" }, "u", f)
+                .op("relu", { "u" }, "v")
+                .op("pixel_shuffle", { "v" }, "y", f)
+                .output("y");
             agree(both, "move", 6 * f, 10 * f, "unshuffle and shuffle");
-            conv.input("x", c).op("pixel_unshuffle", { "x" }, "u", f).conv("u", "v", 7 * f * f, 3, 1, true).op("pixel_shuffle", { "v" }, "w", f).output("w");
+            conv.input("x", c)
+                .op("pixel_unshuffle", { "x" }, "u", f)
+                .conv("u", "v", 7 * f * f, 3, 1, true)
+                .op("pixel_shuffle", { "v" }, "w", f)
+                .output("w");
             conv.op("relu", { "w" }, "t").output("t");
             agree(conv, "conv", 6 * f, 10 * f, "shuffles around a convolution");
         }
@@ -153,7 +194,13 @@ TEST(plan, shuffles_agree_before_after_and_without_convolutions)
 TEST(plan, a_tensor_may_be_read_and_be_an_output)
 {
     network n;
-    n.input("x", 8).conv("x", "a", 16, 3, 1, true).conv("a", "b", 64, 3).op("pixel_shuffle", { "b" }, "c", 2).conv("c", "d", 4, 3).op("relu", { "a" }, "e").op("mul", { "e", "a" }, "f");
+    n.input("x", 8)
+        .conv("x", "a", 16, 3, 1, true)
+        .conv("a", "b", 64, 3)
+        .op("pixel_shuffle", { "b" }, "c", 2)
+        .conv("c", "d", 4, 3)
+        .op("relu", { "a" }, "e")
+        .op("mul", { "e", "a" }, "f");
     n.op("concat", { "f", "a" }, "g").output("a").output("d").output("g").output("c");
     agree(n, "network", 10, 14, "outputs that are read");
 }
@@ -171,14 +218,14 @@ TEST(plan, runs_do_not_depend_on_the_runs_before)
 {
     network n;
     unet(n);
-    const srec_graph* g = n.parse();
+    const srec_graph *g = n.parse();
     srec_compute compute{};
     const auto a = random_inputs(g, 32, 40, 1), b = random_inputs(g, 32, 40, 2);
     const auto first = run_whole(g, compute, 32, 40, a);
     srec_error error{};
-    srec_plan* plan;
+    srec_plan *plan;
     LONGS_EQUAL(SREC_OK, srec_plan_create(g, &compute, 32, 40, &plan, &error));
-    for (auto* in : { &a, &b, &a }) {
+    for (auto *in : { &a, &b, &a }) {
         memcpy(srec_plan_input(plan, 0), (*in)[0].data(), (*in)[0].size() * sizeof(float));
         LONGS_EQUAL(SREC_OK, srec_plan_run(plan, &error));
     }
@@ -190,18 +237,22 @@ TEST(plan, impossible_sizes_are_refused)
 {
     network n;
     unet(n); /* granule 8 */
-    const srec_graph* g = n.parse();
+    const srec_graph *g = n.parse();
     srec_error error{};
-    srec_plan* plan;
+    srec_plan *plan;
     for (int backend = 0; backend < 2; backend++) {
         srec_compute compute{};
         compute.backend = (srec_backend)backend;
-        const size_t sides[][2] = { { 0, 8 }, { 8, 0 }, { 12, 8 }, { 8, 9 }, { (size_t)1 << 21, 8 }, { SIZE_MAX - 7, 8 } };
-        for (auto& s : sides) {
+        const size_t sides[][2] = {
+            { 0, 8 }, { 8, 0 }, { 12, 8 }, { 8, 9 }, { (size_t)1 << 21, 8 }, { SIZE_MAX - 7, 8 }
+        };
+        for (auto &s : sides) {
             LONGS_EQUAL(SREC_ERR_ARG, srec_plan_create(g, &compute, s[0], s[1], &plan, &error));
             POINTERS_EQUAL(nullptr, plan);
         }
-        LONGS_EQUAL(SREC_ERR_MEMORY, srec_plan_create(g, &compute, 1u << 20, 1u << 20, &plan, &error)); /* 10^12 samples */
+        LONGS_EQUAL(SREC_ERR_MEMORY, srec_plan_create(g, &compute, 1u << 20, 1u << 20, &plan, &error)); /* 10^12
+                                                                                                         * samples
+                                                                                                         * */
         POINTERS_EQUAL(nullptr, plan);
     }
 }
@@ -210,11 +261,15 @@ TEST(plan, impossible_sizes_are_refused)
 TEST(plan, sizes_that_overflow_are_refused_not_wrapped)
 {
     network n;
-    n.input("x", 4096).op("pixel_shuffle", { "x" }, "a", 64).conv("a", "b", 4096, 1).op("pixel_shuffle", { "b" }, "c", 64).conv("c", "d", 4096, 1);
+    n.input("x", 4096)
+        .op("pixel_shuffle", { "x" }, "a", 64)
+        .conv("a", "b", 4096, 1)
+        .op("pixel_shuffle", { "b" }, "c", 64)
+        .conv("c", "d", 4096, 1);
     n.op("pixel_shuffle", { "d" }, "e", 64).conv("e", "y", 4096, 1).output("y");
-    const srec_graph* g = n.parse();
+    const srec_graph *g = n.parse();
     srec_error error{};
-    srec_plan* plan;
+    srec_plan *plan;
     for (size_t side : { (size_t)1, (size_t)1 << 10, (size_t)1 << 14, (size_t)1 << 20 })
         for (int backend = 0; backend < 2; backend++) {
             srec_compute compute{};
@@ -228,7 +283,7 @@ TEST(plan, absurd_numbers_of_threads_are_capped)
 {
     network n;
     unet(n);
-    const srec_graph* g = n.parse();
+    const srec_graph *g = n.parse();
     const auto in = random_inputs(g, 32, 40, 1);
     srec_compute compute{};
     compute.threads = 1;
@@ -243,12 +298,17 @@ TEST(plan, absurd_numbers_of_threads_are_capped)
 TEST(plan, networks_whose_strides_never_come_out_even_are_refused)
 {
     network n; /* 1/61 * 1/59 * 1/53 of the side: no picture is a multiple of 190747 */
-    n.input("x", 1).conv_padded("x", "a", 1, 61, 61, 0, false, "").conv_padded("a", "b", 1, 59, 59, 0, false, "").conv_padded("b", "y", 1, 53, 53, 0, false, "").output("y");
+    n.input("x", 1)
+        .conv_padded("x", "a", 1, 61, 61, 0, false, "")
+        .conv_padded("a", "b", 1, 59, 59, 0, false, "")
+        .conv_padded("b", "y", 1, 53, 53, 0, false, "")
+        .output("y");
     srec_error error{};
     LONGS_EQUAL(SREC_ERR_SHAPE, n.try_parse(&error));
 }
 
-/* Graphs come from files: whatever is wrong in one, it is refused, or it runs within its buffers (AddressSanitizer watches). */
+/* Graphs come from files: whatever is wrong in one, it is refused, or it runs within its buffers (AddressSanitizer
+ * watches). */
 TEST(plan, damaged_graphs_are_refused_or_run)
 {
     network n;
@@ -256,7 +316,7 @@ TEST(plan, damaged_graphs_are_refused_or_run)
     const std::string whole = n.json();
     const auto file = n.weights();
     srec_error error{};
-    srec_safetensors* weights;
+    srec_safetensors *weights;
     LONGS_EQUAL(SREC_OK, srec_safetensors_parse(file.data(), file.size(), &weights, &error));
     std::mt19937 random(5);
     unsigned run = 0;
@@ -269,7 +329,7 @@ TEST(plan, damaged_graphs_are_refused_or_run)
             else if (random() % 20 == 0)
                 json[at] = (char)random();
         }
-        srec_graph* g;
+        srec_graph *g;
         if (srec_graph_parse("test", json.data(), json.size(), weights, &g, &error) != SREC_OK) {
             POINTERS_EQUAL(nullptr, g);
             continue;
@@ -279,7 +339,7 @@ TEST(plan, damaged_graphs_are_refused_or_run)
             srec_compute compute{};
             compute.backend = (srec_backend)backend;
             compute.threads = 1;
-            srec_plan* plan;
+            srec_plan *plan;
             if (srec_plan_create(g, &compute, side, side, &plan, &error) != SREC_OK)
                 FAIL((std::string(error.message) + ": " + json).c_str());
             for (unsigned i = 0; i < srec_graph_inputs(g); i++)

@@ -12,7 +12,8 @@ extern "C" {
 
 #include <CppUTest/TestHarness.h>
 
-/* Latents of falling importance, mixed so that every feature has a share of each: features = Hartley matrix * sqrt(power). */
+/* Latents of falling importance, mixed so that every feature has a share of each: features = Hartley matrix *
+ * sqrt(power). */
 struct mixture {
     size_t k;
     std::vector<double> map;       /* (k, k) latents of variance 1 -> features */
@@ -39,7 +40,8 @@ struct mixture {
     }
 };
 
-/* Mean and variance of feature i given the noisy others: by elimination on the system without i. Written apart from the core. */
+/* Mean and variance of feature i given the noisy others: by elimination on the system without i. Written apart from
+ * the core. */
 static void condition(const mixture &m, const std::vector<float> &observed, const std::vector<float> &noise, size_t i,
                       double *mean, double *variance)
 {
@@ -79,14 +81,15 @@ TEST(prediction, each_feature_is_predicted_from_all_others_and_not_from_itself)
 {
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
-    for (size_t k : {1, 2, 5, 6, 17, 31, 48, 96, 97}) {
+    for (size_t k : { 1, 2, 5, 6, 17, 31, 48, 96, 97 }) {
         const mixture m(k);
         std::vector<float> observed(k), noise(k), mean(k), variance(k), scratch(srec_predict_scratch(k));
         for (size_t i = 0; i < k; i++) {
             observed[i] = normal(random);
             noise[i] = std::exp(2 * normal(random) - 3);
         }
-        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(), variance.data()));
+        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(),
+                           variance.data()));
         for (size_t i = 0; i < k; i++) {
             double expected_mean, expected_variance;
             condition(m, observed, noise, i, &expected_mean, &expected_variance);
@@ -96,15 +99,16 @@ TEST(prediction, each_feature_is_predicted_from_all_others_and_not_from_itself)
         /* its own observation does not matter */
         const float was = mean[0];
         observed[0] += 10;
-        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(), variance.data()));
+        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(),
+                           variance.data()));
         DOUBLES_EQUAL(was, mean[0], 1e-3);
     }
 }
 
 TEST(prediction, what_is_no_covariance_is_refused)
 {
-    const float bad[4] = {1, 3, 3, 1}, observed[2] = {1, 1}, noise[2] = {0.1f, 0.1f};
-    float mean[2] = {7, 7}, variance[2] = {7, 7};
+    const float bad[4] = { 1, 3, 3, 1 }, observed[2] = { 1, 1 }, noise[2] = { 0.1f, 0.1f };
+    float mean[2] = { 7, 7 }, variance[2] = { 7, 7 };
     std::vector<float> scratch(srec_predict_scratch(2));
     CHECK_FALSE(srec_predict(bad, observed, noise, 2, scratch.data(), mean, variance));
     DOUBLES_EQUAL(7, mean[0], 0);
@@ -113,12 +117,12 @@ TEST(prediction, what_is_no_covariance_is_refused)
 TEST_GROUP(refine)
 {
     enum { K = 40, PATCHES = 250, N = K * PATCHES };
-    mixture m{K};
+    mixture m{ K };
     std::vector<float> table = std::vector<float>(256);
     const uint8_t index[K] = {};
-    const unsigned ladder[1] = {K};
-    const float *covariances[1] = {m.covariance.data()};
-    srec_priors priors{16, 1, table.data(), 1, K, index, ladder, covariances};
+    const unsigned ladder[1] = { K };
+    const float *covariances[1] = { m.covariance.data() };
+    srec_priors priors{ 16, 1, table.data(), 1, K, index, ladder, covariances };
     srec_descrambler *d = nullptr;
     std::vector<uint8_t> rate_map = std::vector<uint8_t>(PATCHES), keystream = std::vector<uint8_t>(N),
                          tables = std::vector<uint8_t>(N);
@@ -161,14 +165,15 @@ TEST_GROUP(refine)
         LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 5, 1, &c));
         LONGS_EQUAL(SREC_OK, srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2));
         srec_channel_free(c);
-        LONGS_EQUAL(SREC_OK, srec_modem_demap(modulation, iq.data(), nullptr, std::pow(10.0f, -0.1f * snr_db), iq.size() / 2, soft.data()));
+        LONGS_EQUAL(SREC_OK, srec_modem_demap(modulation, iq.data(), nullptr, std::pow(10.0f, -0.1f * snr_db),
+                                              iq.size() / 2, soft.data()));
         LONGS_EQUAL(SREC_OK, (modulation == SREC_PAM256 ? srec_descrambler_amplitude : srec_descrambler_llr)(
                                  d, keystream.data(), soft.data(), tables.data(), N, mean.data(), deviation.data()));
     }
     srec_status refine(srec_modulation modulation, size_t n_patches = PATCHES)
     {
-        return srec_descrambler_soft(d, modulation, keystream.data(), soft.data(), tables.data(), rate_map.data(), n_patches, N,
-                                     mean.data(), deviation.data());
+        return srec_descrambler_soft(d, modulation, keystream.data(), soft.data(), tables.data(), rate_map.data(),
+                                     n_patches, N, mean.data(), deviation.data());
     }
     double error_db() const
     {
@@ -192,24 +197,28 @@ TEST(refine, features_of_a_patch_correct_each_other_and_know_how_well)
         srec_modulation modulation;
         float snr_db;
         double gain_db;
-    } cases[] = {{SREC_BPSK, 0, 1}, {SREC_QPSK, 0, 0.5}, {SREC_QPSK, 4, 1}, {SREC_QPSK, 8, 1}, {SREC_16QAM, 8, 1}, {SREC_PAM256, 10, 0.5}};
+    } cases[] = { { SREC_BPSK, 0, 1 }, { SREC_QPSK, 0, 0.5 }, { SREC_QPSK, 4, 1 },
+                  { SREC_QPSK, 8, 1 }, { SREC_16QAM, 8, 1 },  { SREC_PAM256, 10, 0.5 } };
     for (const auto &c : cases) {
         send(c.modulation, c.snr_db);
         const double alone = error_db();
         LONGS_EQUAL(SREC_OK, refine(c.modulation));
-        CHECK_TEXT(error_db() < alone - c.gain_db, StringFromFormat("%s %g dB: %.2f -> %.2f dB", srec_modulation_name(c.modulation),
-                                                                    (double)c.snr_db, alone, error_db()).asCharString());
+        CHECK_TEXT(error_db() < alone - c.gain_db,
+                   StringFromFormat("%s %g dB: %.2f -> %.2f dB", srec_modulation_name(c.modulation), (double)c.snr_db,
+                                    alone, error_db())
+                       .asCharString());
         DOUBLES_EQUAL(error_db(), claimed_db(), 0.8);
     }
 }
 
 TEST(refine, calm_and_busy_patches_are_known_as_such)
 {
-    for (double size : {0.4, 1.6}) {
+    for (double size : { 0.4, 1.6 }) {
         send(SREC_QPSK, 4, size);
         const double alone = error_db();
         LONGS_EQUAL(SREC_OK, refine(SREC_QPSK));
-        CHECK_TEXT(error_db() < alone - 2, StringFromFormat("size %g: %.2f -> %.2f dB", size, alone, error_db()).asCharString());
+        CHECK_TEXT(error_db() < alone - 2,
+                   StringFromFormat("size %g: %.2f -> %.2f dB", size, alone, error_db()).asCharString());
         DOUBLES_EQUAL(error_db(), claimed_db(), 1.6);
     }
 }
@@ -242,8 +251,8 @@ TEST(refine, steps_that_do_not_fit_and_bad_covariances_are_refused)
     rate_map[3] = 0;
     LONGS_EQUAL(SREC_ERR_ARG, refine(SREC_QPSK, PATCHES - 1));
     LONGS_EQUAL(SREC_ERR_ARG, refine((srec_modulation)99));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_soft(nullptr, SREC_QPSK, nullptr, soft.data(), tables.data(), rate_map.data(), PATCHES, N,
-                                                    mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_soft(nullptr, SREC_QPSK, nullptr, soft.data(), tables.data(),
+                                                    rate_map.data(), PATCHES, N, mean.data(), deviation.data()));
     srec_descrambler *bad = nullptr;
     m.covariance[0] = 0;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad));

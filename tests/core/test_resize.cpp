@@ -12,7 +12,7 @@ TEST_GROUP(resize)
         std::vector<uint8_t> data;
         srec_image image;
         picture(uint32_t w, uint32_t h, uint8_t channels, double (*f)(double, double) = nullptr)
-            : data((size_t)w * h * channels, 77), image{w, h, channels, (size_t)w * channels, data.data()}
+            : data((size_t)w * h * channels, 77), image{ w, h, channels, (size_t)w * channels, data.data() }
         {
             for (size_t i = 0; f && i < data.size(); i++)
                 data[i] = (uint8_t)lrint(f((double)(i / channels % w), (double)(i / channels / w)));
@@ -23,9 +23,9 @@ TEST_GROUP(resize)
 
 TEST(resize, flat_pictures_stay_flat)
 {
-    for (uint8_t channels : {1, 3})
-        for (uint32_t w : {1u, 2u, 7u, 64u})
-            for (uint32_t h : {1u, 5u}) {
+    for (uint8_t channels : { 1, 3 })
+        for (uint32_t w : { 1u, 2u, 7u, 64u })
+            for (uint32_t h : { 1u, 5u }) {
                 picture in(w, h, channels), half((w + 1) / 2, (h + 1) / 2, channels), back(w, h, channels);
                 half.data.assign(half.data.size(), 0);
                 back.data.assign(back.data.size(), 0);
@@ -55,7 +55,7 @@ TEST(resize, ramps_stay_ramps_in_place)
 /* What the half picture cannot carry must not come back as something else. */
 TEST(resize, waves_beyond_the_half_rate_are_damped)
 {
-    for (double period : {2.4, 2.7}) {
+    for (double period : { 2.4, 2.7 }) {
         static double p;
         p = period;
         picture in(128, 16, 1, [](double x, double) { return 128 + 100 * sin(2 * M_PI * x / p); }), half(64, 8, 1);

@@ -7,12 +7,12 @@
 
 TEST_GROUP(safetensors)
 {
-    srec_safetensors* file = nullptr;
+    srec_safetensors *file = nullptr;
     srec_error error{};
     void teardown() override { srec_safetensors_free(file); }
 
     /* header without its braces */
-    srec_status parse(const std::string& header, size_t data_bytes)
+    srec_status parse(const std::string &header, size_t data_bytes)
     {
         srec_safetensors_free(file);
         file = nullptr;
@@ -23,7 +23,7 @@ TEST_GROUP(safetensors)
         bytes.shrink_to_fit();
         return srec_safetensors_parse(bytes.data(), bytes.size(), &file, &error);
     }
-    void refused(srec_status expected, const char* word, const std::string& header, size_t data_bytes)
+    void refused(srec_status expected, const char *word, const std::string &header, size_t data_bytes)
     {
         error.message[0] = 0;
         const srec_status status = parse(header, data_bytes);
@@ -32,9 +32,10 @@ TEST_GROUP(safetensors)
     }
 };
 
-static std::string entry(const char* name, const char* dtype, const char* shape, const char* offsets)
+static std::string entry(const char *name, const char *dtype, const char *shape, const char *offsets)
 {
-    return std::string("\"") + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
+    return std::string("\"") + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape +
+           ",\"data_offsets\":" + offsets + "}";
 }
 
 TEST(safetensors, every_dtype_is_read_exactly)
@@ -49,16 +50,19 @@ TEST(safetensors, every_dtype_is_read_exactly)
     memcpy(data.data() + 16, half, 16);
     memcpy(data.data() + 32, brain, 8);
     data[40] = 0, data[41] = 7, data[42] = 255;
-    const auto bytes = safetensors_file("{\"__metadata__\":{\"a\":\"b\"}," + entry("f", "F32", "[2,2]", "[0,16]") + "," + entry("h", "F16", "[8]", "[16,32]") + "," +
-                                        entry("b", "BF16", "[4,1]", "[32,40]") + "," + entry("u", "U8", "[3]", "[40,43]") + "}", data);
+    const auto bytes =
+        safetensors_file("{\"__metadata__\":{\"a\":\"b\"}," + entry("f", "F32", "[2,2]", "[0,16]") + "," +
+                             entry("h", "F16", "[8]", "[16,32]") + "," + entry("b", "BF16", "[4,1]", "[32,40]") + "," +
+                             entry("u", "U8", "[3]", "[40,43]") + "}",
+                         data);
     LONGS_EQUAL(SREC_OK, srec_safetensors_parse(bytes.data(), bytes.size(), &file, &error));
     const struct {
-        const char* name;
-        const float* value;
+        const char *name;
+        const float *value;
         size_t n;
     } expect[] = { { "f", plain, 4 }, { "h", half_value, 8 }, { "b", brain_value, 4 } };
-    for (auto& e : expect) {
-        const srec_tensor* t = srec_safetensors_find(file, e.name);
+    for (auto &e : expect) {
+        const srec_tensor *t = srec_safetensors_find(file, e.name);
         CHECK(t && t->count == e.n);
         std::vector<float> out(e.n);
         LONGS_EQUAL(SREC_OK, srec_tensor_to_f32(t, out.data()));
@@ -76,19 +80,26 @@ TEST(safetensors, every_dtype_is_read_exactly)
 TEST(safetensors, infinities_and_nans_are_seen_in_every_dtype)
 {
     const struct {
-        const char* dtype;
+        const char *dtype;
         std::vector<uint8_t> bytes;
         bool finite;
     } cases[] = {
-        { "F32", { 0, 0, 0x80, 0x7f }, false }, { "F32", { 1, 0, 0xc0, 0xff }, false }, { "F32", { 0xff, 0xff, 0x7f, 0x7f }, true },
-        { "F16", { 0, 0x7c }, false },          { "F16", { 1, 0xfe }, false },          { "F16", { 0xff, 0x7b }, true },
-        { "BF16", { 0x80, 0x7f }, false },      { "BF16", { 0x81, 0xff }, false },      { "BF16", { 0x7f, 0x7f }, true },
+        { "F32", { 0, 0, 0x80, 0x7f }, false },
+        { "F32", { 1, 0, 0xc0, 0xff }, false },
+        { "F32", { 0xff, 0xff, 0x7f, 0x7f }, true },
+        { "F16", { 0, 0x7c }, false },
+        { "F16", { 1, 0xfe }, false },
+        { "F16", { 0xff, 0x7b }, true },
+        { "BF16", { 0x80, 0x7f }, false },
+        { "BF16", { 0x81, 0xff }, false },
+        { "BF16", { 0x7f, 0x7f }, true },
         { "U8", { 255 }, true },
     };
-    for (auto& c : cases) {
+    for (auto &c : cases) {
         std::vector<uint8_t> data(c.bytes.size(), 0); /* a zero before it */
         data.insert(data.end(), c.bytes.begin(), c.bytes.end());
-        const auto bytes = safetensors_file("{" + entry("t", c.dtype, "[2]", ("[0," + std::to_string(data.size()) + "]").c_str()) + "}", data);
+        const auto bytes = safetensors_file(
+            "{" + entry("t", c.dtype, "[2]", ("[0," + std::to_string(data.size()) + "]").c_str()) + "}", data);
         srec_safetensors_free(file);
         LONGS_EQUAL(SREC_OK, srec_safetensors_parse(bytes.data(), bytes.size(), &file, &error));
         LONGS_EQUAL(c.finite, srec_tensor_finite(srec_safetensors_find(file, "t")));
@@ -118,16 +129,16 @@ TEST(safetensors, bad_dtypes_shapes_and_offsets_are_refused_by_name)
     refused(SREC_ERR_UNSUPPORTED, "dtype F64", entry("a", "F64", "[1]", "[0,8]"), 8);
     refused(SREC_ERR_UNSUPPORTED, "dtype", entry("a", "", "[1]", "[0,1]"), 1);
     refused(SREC_ERR_SHAPE, "more than 8", entry("a", "U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]"), 1);
-    for (const char* shape : { "[0]", "[-1]", "[1.0]", "[\"1\"]", "[null]" })
+    for (const char *shape : { "[0]", "[-1]", "[1.0]", "[\"1\"]", "[null]" })
         refused(SREC_ERR_SHAPE, "positive", entry("a", "U8", shape, "[0,1]"), 1);
-    for (const char* shape : { "[9223372036854775807]", "[4294967296,4294967296]", "[2,9223372036854775807]", "[9]" })
+    for (const char *shape : { "[9223372036854775807]", "[4294967296,4294967296]", "[2,9223372036854775807]", "[9]" })
         refused(SREC_ERR_SHAPE, "larger than the file", entry("a", "U8", shape, "[0,8]"), 8);
     refused(SREC_ERR_FORMAT, "JSON", entry("a", "U8", "[99999999999999999999]", "[0,8]"), 8); /* beyond 64 bits */
     refused(SREC_ERR_SHAPE, "its shape needs 8", entry("a", "F32", "[2]", "[0,4]"), 4);
     refused(SREC_ERR_SHAPE, "its shape needs 4", entry("a", "F32", "[1]", "[0,8]"), 8);
-    for (const char* offsets : { "[1,0]", "[-1,0]", "[0.0,1]", "[\"0\",1]" })
+    for (const char *offsets : { "[1,0]", "[-1,0]", "[0.0,1]", "[\"0\",1]" })
         refused(SREC_ERR_FORMAT, "bad data_offsets", entry("a", "U8", "[1]", offsets), 1);
-    for (const char* offsets : { "[0]", "[]", "[0,1,2]", "0" })
+    for (const char *offsets : { "[0]", "[]", "[0,1,2]", "0" })
         refused(SREC_ERR_FORMAT, "data_offsets", entry("a", "U8", "[1]", offsets), 1);
     refused(SREC_ERR_TRUNCATED, "cut short", entry("a", "U8", "[1]", "[1,2]"), 1);
     refused(SREC_ERR_TRUNCATED, "cut short", entry("a", "U8", "[1]", "[9223372036854775806,9223372036854775807]"), 1);
@@ -140,7 +151,8 @@ TEST(safetensors, overlaps_holes_and_left_over_bytes_are_refused_by_name)
     refused(SREC_ERR_FORMAT, "hole", entry("a", "U8", "[4]", "[0,4]") + "," + entry("b", "U8", "[4]", "[5,9]"), 9);
     refused(SREC_ERR_FORMAT, "hole", entry("a", "U8", "[4]", "[1,5]"), 5);
     refused(SREC_ERR_FORMAT, "after the last", entry("a", "U8", "[4]", "[0,4]"), 5);
-    LONGS_EQUAL(SREC_OK, parse(entry("b", "U8", "[4]", "[4,8]") + "," + entry("a", "U8", "[4]", "[0,4]"), 8)); /* any order */
+    LONGS_EQUAL(SREC_OK,
+                parse(entry("b", "U8", "[4]", "[4,8]") + "," + entry("a", "U8", "[4]", "[0,4]"), 8)); /* any order */
 }
 
 TEST(safetensors, a_file_cut_anywhere_and_absurd_lengths_are_refused)
@@ -163,7 +175,8 @@ TEST(safetensors, a_file_cut_anywhere_and_absurd_lengths_are_refused)
 
 TEST(safetensors, any_byte_changed_is_survived)
 {
-    const auto whole = safetensors_file("{\"__metadata__\":{\"x\":\"y\"}," + entry("a", "F32", "[2,2]", "[0,16]") + "}", std::vector<uint8_t>(16));
+    const auto whole = safetensors_file("{\"__metadata__\":{\"x\":\"y\"}," + entry("a", "F32", "[2,2]", "[0,16]") + "}",
+                                        std::vector<uint8_t>(16));
     for (size_t i = 0; i < whole.size(); i++)
         for (unsigned change = 1; change < 256; change++) {
             auto bytes = whole;
@@ -183,7 +196,9 @@ TEST(safetensors, a_checksum_is_checked_where_there_is_one)
     char hex[65];
     crypto_generichash(hash, 32, data.data(), data.size(), nullptr, 0);
     sodium_bin2hex(hex, sizeof hex, hash, 32);
-    auto bytes = safetensors_file("{\"__metadata__\":{\"checksum\":\"" + std::string(hex) + "\"}," + entry("a", "F32", "[4]", "[0,16]") + "}", data);
+    auto bytes = safetensors_file("{\"__metadata__\":{\"checksum\":\"" + std::string(hex) + "\"}," +
+                                      entry("a", "F32", "[4]", "[0,16]") + "}",
+                                  data);
     LONGS_EQUAL(SREC_OK, srec_safetensors_parse(bytes.data(), bytes.size(), &file, &error));
     srec_safetensors_free(file);
     for (size_t i = 0; i < 16; i++) {

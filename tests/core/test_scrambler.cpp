@@ -51,7 +51,7 @@ TEST(scrambler, keystream_matches_known_answers_of_chacha20)
 TEST(scrambler, keystream_is_chacha20_under_the_payload_subkey_of_the_session)
 {
     uint8_t subkey[32], expected[200];
-    const uint8_t nonce[12] = {0, 0, 0, 0, 5};
+    const uint8_t nonce[12] = { 0, 0, 0, 0, 5 };
     crypto_kdf_derive_from_key(subkey, sizeof subkey, 1, "srecpayl", key.bytes);
     crypto_stream_chacha20_ietf(expected, sizeof expected, nonce, subkey);
     const bytes got = keystream(5, 0, sizeof expected);
@@ -61,7 +61,7 @@ TEST(scrambler, keystream_is_chacha20_under_the_payload_subkey_of_the_session)
 TEST(scrambler, every_length_and_alignment_adds_the_keystream_and_touches_nothing_else)
 {
     const bytes ks = keystream(7, 0, 20000);
-    for (uint64_t offset : {0, 1, 63, 64, 65, 127, 8100, 8191, 8192})
+    for (uint64_t offset : { 0, 1, 63, 64, 65, 127, 8100, 8191, 8192 })
         for (size_t n = 0; n <= 300; n++) {
             size_t shift = n % 17;
             bytes in(n + 32, 0x11), out(n + 64, 0xee);
@@ -80,7 +80,7 @@ TEST(scrambler, every_length_and_alignment_adds_the_keystream_and_touches_nothin
 
 TEST(scrambler, removing_in_place_restores_what_was_applied_in_place)
 {
-    for (size_t n : {1, 64, 8191, 8192, 8193, 100003}) {
+    for (size_t n : { 1, 64, 8191, 8192, 8193, 100003 }) {
         bytes data(n), original;
         for (size_t i = 0; i < n; i++)
             data[i] = (uint8_t)(i ^ i >> 8);
@@ -117,7 +117,7 @@ TEST(scrambler, keystreams_of_other_packets_sessions_and_keys_are_unrelated)
     bytes base = keystream(0, 0, n), a = keystream(1, 0, n), b(n), c(n);
     LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(session, 0, 0, b.data(), n));
     LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(foreign, 0, 0, c.data(), n));
-    for (const bytes *other : {&a, &b, &c}) {
+    for (const bytes *other : { &a, &b, &c }) {
         size_t equal = 0;
         for (size_t i = 0; i < n; i++)
             equal += base[i] == (*other)[i];
@@ -132,7 +132,7 @@ TEST(scrambler, scrambled_bytes_are_uniform_whatever_the_picture)
     const size_t n = 1 << 20;
     bytes data(n, 128);
     LONGS_EQUAL(SREC_OK, srec_scrambler_apply(s, 4, 0, data.data(), data.data(), n));
-    double count[256] = {0}, chi = 0;
+    double count[256] = { 0 }, chi = 0;
     for (uint8_t v : data)
         count[v]++;
     for (double k : count)
@@ -167,7 +167,7 @@ TEST(scrambler, bad_arguments_are_refused)
 
 TEST(scrambler, xor_twice_is_nothing_and_once_is_the_keystream)
 {
-    for (size_t n : {0u, 1u, 63u, 64u, 65u, 8191u, 8192u, 20001u}) {
+    for (size_t n : { 0u, 1u, 63u, 64u, 65u, 8191u, 8192u, 20001u }) {
         bytes in(n), out(n);
         for (size_t i = 0; i < n; i++)
             in[i] = (uint8_t)(i * 7);

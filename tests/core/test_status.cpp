@@ -74,7 +74,10 @@ TEST(status, a_message_without_its_middle_has_whole_characters_and_whole_escapes
     for (int before = 0; before < 4; before++) {
         std::string longer(before, 'x');
         for (int i = 0; i < 500; i++)
-            longer += i % 3 == 0 ? "\xe2\x82\xac" : i % 3 == 1 ? "\xc3\xa4" : "\xff"; /* three bytes, two, an escape */
+            longer += i % 3 == 0   ? "\xe2\x82\xac"
+                      : i % 3 == 1 ? "\xc3\xa4"
+                                   : "\xff"; /* three bytes, two, an escape
+                                                                                       * */
         const std::string message = shown(longer);
         CHECK(message.size() >= 250 && message.size() <= 255);
         STRCMP_EQUAL(message.c_str(), shown(message).c_str()); /* valid UTF-8 */

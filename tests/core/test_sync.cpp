@@ -207,7 +207,8 @@ TEST(sync, every_modulation_comes_back_clean_and_the_figures_are_right)
         LONGS_EQUAL(1, got.size());
         const received &r = got[0];
         LONGS_EQUAL(sent.size() / 2, r.n_symbols);
-        DOUBLES_EQUAL(-30, error_db(r, sent), r.n_symbols > 4000 ? 1.5 : 2.0); /* a short burst's clock is known less well */
+        DOUBLES_EQUAL(-30, error_db(r, sent), r.n_symbols > 4000 ? 1.5 : 2.0); /* a short burst's clock is known
+                                                                                * less well */
         DOUBLES_EQUAL(-30, 10 * log10(r.n0), 1.5);
         DOUBLES_EQUAL(30, r.snr_db, 1.5);
         DOUBLES_EQUAL(0.08, r.cfo, 1e-4);

@@ -129,7 +129,8 @@ TEST_GROUP(tracker)
         return snr_seen(b, sent, 0, sent.size() / 2);
     }
 
-    /* Share of hard decisions of the first bits of symbols first .. end - 1 that are wrong, and mean of what their LLRs promise. */
+    /* Share of hard decisions of the first bits of symbols first .. end - 1 that are wrong, and mean of what their
+     * LLRs promise. */
     static void errors(srec_modulation m, const burst_seen &b, const std::vector<float> &sent, size_t first, size_t end,
                        double *wrong, double *promised)
     {
@@ -146,7 +147,8 @@ TEST_GROUP(tracker)
         *promised /= (double)soft.size();
     }
 
-    /* SNR that the payload sees, mean over four bursts, when the frequency changes by \p change symbol rates from end to end. */
+    /* SNR that the payload sees, mean over four bursts, when the frequency changes by \p change symbol rates from
+     * end to end. */
     double with_drift(srec_modulation m, unsigned patches, double snr_db, double change)
     {
         double error = 0;
@@ -202,7 +204,8 @@ TEST(tracker, the_longest_frames_may_drift_by_two_percent)
 
 TEST(tracker, a_satellite_may_pass_at_300_Hz_per_second_and_25_kBd)
 {
-    /* 9 seconds of BPSK: the carrier moves by 11 % of the symbol rate, a good deal of it beyond what the search covers */
+    /* 9 seconds of BPSK: the carrier moves by 11 % of the symbol rate, a good deal of it beyond what the search
+     * covers */
     const auto sent = frame(SREC_BPSK, 272);
     const double rate = 300.0 / (25e3 * 25e3);
     set_snr(0);

@@ -27,7 +27,7 @@ def bezier(p, n=40):
     """-> n points of a cubic curve behind its first one"""
     for i in range(1, n + 1):
         t = i / n
-        weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3
+        weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3
         yield tuple(sum(w * q[axis] for w, q in zip(weights, p)) for axis in (0, 1))
 
 
@@ -68,7 +68,11 @@ def name(port):
 
 def describe(graph):
     wires = [{"from": name(c.source_port), "to": name(c.sink_port), "points": wire(c)} for c in graph.connections]
-    return {"errors": list(graph.get_error_messages()), "blocks": {b.name: box(b) for b in graph.blocks}, "wires": wires}
+    return {
+        "errors": list(graph.get_error_messages()),
+        "blocks": {b.name: box(b) for b in graph.blocks},
+        "wires": wires,
+    }
 
 
 def write(folder, window):

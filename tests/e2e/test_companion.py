@@ -32,15 +32,22 @@ ORDER = ["1 Sources", "2 Transmit", "3 Channel", "4 Receive", "5 View and save"]
 
 def flowgraph(name, blocks, connections):
     """-> text of a .grc with these blocks, {name: (id, parameters)}; all other parameters as Companion has them"""
+
     def states(i):
         return {"coordinate": [50 + 250 * i, 200], "rotation": 0, "state": "enabled"}
 
     options = {"id": name, "title": name, "generate_options": "qt_gui", "output_language": "python"}
-    return yaml.safe_dump({
-        "options": {"parameters": options, "states": states(0)},
-        "blocks": [{"name": block, "id": kind, "parameters": parameters, "states": states(i)}
-                   for i, (block, (kind, parameters)) in enumerate(blocks.items())],
-        "connections": connections, "metadata": {"file_format": 1}})
+    return yaml.safe_dump(
+        {
+            "options": {"parameters": options, "states": states(0)},
+            "blocks": [
+                {"name": block, "id": kind, "parameters": parameters, "states": states(i)}
+                for i, (block, (kind, parameters)) in enumerate(blocks.items())
+            ],
+            "connections": connections,
+            "metadata": {"file_format": 1},
+        }
+    )
 
 
 def load(path):
@@ -75,6 +82,7 @@ class Case(unittest.TestCase):
     def show(self, top, done):
         """Runs a flowgraph with a window until done(), and stops it."""
         from gnuradio.srec.image_view import application
+
         Case.qt, top = application(), top()  # windows end with their QApplication
         top.start()
         top.show()
@@ -96,12 +104,25 @@ class FirstFlowgraph(Case):
         self.needs_qt()
         source, sink = os.path.join(self.folder, "default_link.grc"), srec.image_sink()
         with open(source, "w", encoding="utf-8") as file:
-            kinds = {"source": "srec_image_source", "transmitter": "srec_transmitter",
-                     "channel": "channels_channel_model", "receiver": "srec_receiver", "view": "srec_image_view"}
-            file.write(flowgraph(
-                "default_link", {name: (kind, {}) for name, kind in kinds.items()},
-                [["source", "pdus", "transmitter", "pdus"], ["transmitter", "0", "channel", "0"],
-                 ["channel", "0", "receiver", "0"], ["receiver", "pdus", "view", "bob"]]))
+            kinds = {
+                "source": "srec_image_source",
+                "transmitter": "srec_transmitter",
+                "channel": "channels_channel_model",
+                "receiver": "srec_receiver",
+                "view": "srec_image_view",
+            }
+            file.write(
+                flowgraph(
+                    "default_link",
+                    {name: (kind, {}) for name, kind in kinds.items()},
+                    [
+                        ["source", "pdus", "transmitter", "pdus"],
+                        ["transmitter", "0", "channel", "0"],
+                        ["channel", "0", "receiver", "0"],
+                        ["receiver", "pdus", "view", "bob"],
+                    ],
+                )
+            )
         program = load(*self.compile(source)).default_link
 
         def top():
@@ -128,6 +149,7 @@ class Examples(Case):
         for path, least in ((loopback, 0.5), (eavesdropper, 0.8)):
             module = load(path)
             with mock.patch.dict(os.environ, HOME=home):
+
                 def top():
                     made = getattr(module, os.path.basename(path)[:-3])(image=small, out="")
                     module.snippets_main_after_init(made)
@@ -139,7 +161,7 @@ class Examples(Case):
             self.assertGreater(view.width() * view.height() / (window.width() * window.height()), least, path)
 
     def test_examples_run_in_a_folder_that_cannot_be_written_and_find_their_picture(self):
-        program, = self.compile(os.path.join(EXAMPLES, "loopback_nogui.grc"))
+        (program,) = self.compile(os.path.join(EXAMPLES, "loopback_nogui.grc"))
         closed, home = (os.path.join(self.folder, name) for name in ("closed", "home"))
         os.mkdir(home)
         os.mkdir(closed, 0o555)
@@ -150,8 +172,15 @@ class Examples(Case):
             user = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
             if subprocess.run(["test", "-r", os.path.realpath(srec.__file__)], check=False, **user).returncode:
                 self.skipTest("another user than root cannot read this build")
-        done = subprocess.run([sys.executable, "-B", program], cwd=closed, capture_output=True, text=True, timeout=HANG,
-                              env={**os.environ, "HOME": home}, **user)
+        done = subprocess.run(
+            [sys.executable, "-B", program],
+            cwd=closed,
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            env={**os.environ, "HOME": home},
+            **user,
+        )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         path = os.path.join(home, "received", "picture0000.png")
         self.assertIn(os.path.dirname(path), done.stderr)
@@ -171,8 +200,12 @@ def crossings(drawn):
 def overlaps(drawn):
     """-> pairs of blocks that lie on each other"""
     boxes = list(drawn["blocks"].items())
-    return [(a, b) for i, (a, p) in enumerate(boxes) for b, q in boxes[:i]
-            if p[0] < q[0] + q[2] and q[0] < p[0] + p[2] and p[1] < q[1] + q[3] and q[1] < p[1] + p[3]]
+    return [
+        (a, b)
+        for i, (a, p) in enumerate(boxes)
+        for b, q in boxes[:i]
+        if p[0] < q[0] + q[2] and q[0] < p[0] + p[2] and p[1] < q[1] + q[3] and q[1] < p[1] + p[3]
+    ]
 
 
 class Window(Case):
@@ -192,9 +225,11 @@ class Window(Case):
         log = os.path.join(self.folder, "log")
         with open(log, "w+", encoding="utf-8") as file:
             command = self.on_display("gnuradio-companion", os.path.join(EXAMPLES, "loopback.grc"))
-            started = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=self.environment,
-                                       start_new_session=True)
+            started = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, env=self.environment, start_new_session=True
+            )
             try:
+
                 def loaded():
                     file.seek(0)
                     text = file.read()

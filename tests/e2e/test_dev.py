@@ -31,8 +31,14 @@ class Run(unittest.TestCase):
     def run_dev(self, *args):
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SREC_MODEL")}
         environment["PATH"] = self.tools + os.pathsep + os.environ["PATH"]
-        done = subprocess.run([os.path.join(self.project, "dev"), "run", *args], cwd=self.folder, env=environment,
-                              capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [os.path.join(self.project, "dev"), "run", *args],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/command-line.md says what the command does: every command, option, JSON key and choice, and none that does not exist; and the
+"""docs/command-line.md says what the command does: every command, option, JSON key and choice, and none that does not
+exist; and the
 block descriptions of GNU Radio Companion name every parameter that the blocks take."""
 import glob
 import inspect
@@ -22,7 +23,9 @@ ENHANCER = os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors")
 
 
 def run(*args):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, COLUMNS="200"))
+    return subprocess.run(
+        [sys.executable, SREC, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, COLUMNS="200")
+    )
 
 
 class CommandLine(unittest.TestCase):
@@ -42,7 +45,12 @@ class CommandLine(unittest.TestCase):
         for name in self.commands:
             shown = run(name, "--help").stdout
             options = set(re.findall(r"(?m)^  (?:-\w, )?(--[\w-]+)", shown)) - {"--help"}
-            arguments = set(re.findall(r"(?m)^  (\w+)  ", shown.split("positional arguments:\n")[1].split("\n\n")[0] if "positional" in shown else ""))
+            arguments = set(
+                re.findall(
+                    r"(?m)^  (\w+)  ",
+                    shown.split("positional arguments:\n")[1].split("\n\n")[0] if "positional" in shown else "",
+                )
+            )
             self.assertEqual(set(re.findall(r"(?m)^\| `(--[\w-]+)` \|", self.sections[name])), options, name)
             for argument in arguments:
                 self.assertIn(f"| `{argument}` |", self.sections[name])
@@ -72,9 +80,20 @@ class CommandLine(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             picture = os.path.join(folder, "picture.png")
             Image.new("L", (16, 16)).save(picture)
-            done = run("simulate", "--no-sr", "--image", picture, "--out", folder, "--json", os.path.join(folder, "none", "x.json"))
+            done = run(
+                "simulate",
+                "--no-sr",
+                "--image",
+                picture,
+                "--out",
+                folder,
+                "--json",
+                os.path.join(folder, "none", "x.json"),
+            )
         self.assertEqual(done.returncode, 1)
-        said = [line for line in done.stderr.splitlines() if ": working, " not in line]  # which comes where a picture takes long
+        said = [
+            line for line in done.stderr.splitlines() if ": working, " not in line
+        ]  # which comes where a picture takes long
         self.assertEqual(len(said), 1, done.stderr)
         self.assertIn("x.json: No such file or directory", done.stderr)
 
@@ -86,7 +105,7 @@ class BlockDescriptions(unittest.TestCase):
         for file in files:
             with open(file, encoding="utf-8") as f:
                 description = yaml.safe_load(f)
-            name = description["id"][len("srec_"):]
+            name = description["id"][len("srec_") :]
             block = getattr(srec, name)
             if inspect.isfunction(block.__init__):
                 takes = [p for p in inspect.signature(block.__init__).parameters if p != "self"]
@@ -95,14 +114,16 @@ class BlockDescriptions(unittest.TestCase):
             given = re.findall(r"(\w+)=(?:srec\.\w+\()?\$\{(\w+)\}", description["templates"]["make"])
             self.assertEqual([a for a, _ in given], [b for _, b in given], name)
             self.assertEqual(sorted(a for a, _ in given), sorted(takes), name)
-            own = {p["id"] for p in description["parameters"]} - {"gui_hint"}  # where in the window: Companion's business
+            own = {p["id"] for p in description["parameters"]} - {
+                "gui_hint"
+            }  # where in the window: Companion's business
             self.assertEqual(sorted(own), sorted(takes), name)
 
     def test_every_setter_of_a_block_is_a_callback(self):
         for file in glob.glob(os.path.join(ROOT, "grc", "*.block.yml")):
             with open(file, encoding="utf-8") as f:
                 description = yaml.safe_load(f)
-            block = getattr(srec, description["id"][len("srec_"):])
+            block = getattr(srec, description["id"][len("srec_") :])
             own = {m for m in vars(block) if m.startswith("set_")}
             called = {re.match(r"\w+", c).group() for c in description["templates"].get("callbacks", [])}
             self.assertEqual(called, own, description["id"])
@@ -112,14 +133,23 @@ class BlockDescriptions(unittest.TestCase):
             with open(file, encoding="utf-8") as f:
                 description = yaml.safe_load(f)
             parts = description["documentation"].split("\nParameters:\n")
-            self.assertEqual(len(parts), 2, f"{file}: summary and ports, a line `Parameters:`, then a paragraph for each")
+            self.assertEqual(
+                len(parts), 2, f"{file}: summary and ports, a line `Parameters:`, then a paragraph for each"
+            )
             paragraphs = [" ".join(p.split()) for p in re.split(r"\n(?! )", parts[1])]
             for parameter in description["parameters"]:
                 if parameter["dtype"] == "gui_hint":  # Companion's own
                     continue
-                label, default = parameter["label"].split(" (")[0], str(parameter.get("default", "")).strip("'") or "empty"
-                found = [p for p in paragraphs if re.match(rf"{re.escape(label)} \(default {re.escape(default)}[;:,) ]", p)]
-                self.assertEqual(len(found), 1, f"{file}: a paragraph must begin: {label} (default {default}; range or unit): ...")
+                label, default = (
+                    parameter["label"].split(" (")[0],
+                    str(parameter.get("default", "")).strip("'") or "empty",
+                )
+                found = [
+                    p for p in paragraphs if re.match(rf"{re.escape(label)} \(default {re.escape(default)}[;:,) ]", p)
+                ]
+                self.assertEqual(
+                    len(found), 1, f"{file}: a paragraph must begin: {label} (default {default}; range or unit): ..."
+                )
                 self.assertGreater(len(found[0].split("): ", 1)[1].split()), 3, found[0])
 
     def test_categories_are_numbered_in_the_order_of_use(self):
@@ -133,7 +163,9 @@ class BlockDescriptions(unittest.TestCase):
             self.assertRegex(category, r"^\[srec\]/[1-5] [A-Z]", block)
         chain = ("image_source", "transmitter", "channel", "receiver", "image_view")
         self.assertEqual([found["srec_" + name].split("/")[1][0] for name in chain], list("12345"))
-        self.assertEqual({found["srec_" + name].count("/") for name in chain}, {1}, "what a beginner needs lies in no subfolder")
+        self.assertEqual(
+            {found["srec_" + name].count("/") for name in chain}, {1}, "what a beginner needs lies in no subfolder"
+        )
 
 
 if __name__ == "__main__":

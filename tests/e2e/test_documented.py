@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every command that the pages on experiments and training show is run, small: pictures of 64 to 256 pixels, fewer points,
+"""Every command that the pages on experiments and training show is run, small: pictures of 64 to 256 pixels, fewer
+points,
 a few steps.
 
 SREC_DOCS names the folder of the pages (default: the source tree's): the installed ones are tried with the installed
@@ -33,22 +34,32 @@ ENHANCER = "srec-train enhancer --train pairs --valid valid --out runs/enhancer 
 CARD = ' --data "whose pictures, under what licence"'
 # Test -> the commands that it runs, as the pages have them.
 COMMANDS = {
-    "figures": [FIG3 + " --grid", SWEEP + "fig5.toml --images PICTURES --out results/fig5 --grid",
-                SWEEP + "rate.toml --images PICTURES --out results/rate",
-                "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3"],
+    "figures": [
+        FIG3 + " --grid",
+        SWEEP + "fig5.toml --images PICTURES --out results/fig5 --grid",
+        SWEEP + "rate.toml --images PICTURES --out results/rate",
+        "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3",
+    ],
     "list": [FIG3 + " --list | parallel -j 2", FIG3 + " --plot"],
-    "slurm": [FIG3 + " --list > jobs.txt",
-              "sbatch --array=1-$(wc -l < jobs.txt) docs/experiments/sweep.sbatch jobs.txt",
-              SWEEP + "fig3.toml --out results/fig3 --plot"],
+    "slurm": [
+        FIG3 + " --list > jobs.txt",
+        "sbatch --array=1-$(wc -l < jobs.txt) docs/experiments/sweep.sbatch jobs.txt",
+        SWEEP + "fig3.toml --out results/fig3 --plot",
+    ],
     "dask": ["dask-scheduler", "dask-worker HOST:8786 --nthreads 1 --nworkers 8", FIG3 + " --scheduler HOST:8786"],
     "help": ["./dev run srec-train --help", "srec-train --help"],
-    "codec": ["srec-train transform --out runs/transform" + LEARN + "20000",
-              LINK + "latent --start runs/transform --domain latent --batch 16 --rate 3e-4" + LEARN + "10000",
-              LINK + "picture --start runs/latent --domain picture --rate 2e-4" + LEARN + "20000",
-              "srec-train export runs/picture my-codec.safetensors" + CARD],
-    "enhancer": ["srec-train pairs --pictures PICTURES --model CODEC --out pairs --count 5000",
-                 "srec-train pairs --pictures OTHERS --model CODEC --out valid --grid --count 24", ENHANCER,
-                 ENHANCER + " --export enhancer.safetensors" + CARD],
+    "codec": [
+        "srec-train transform --out runs/transform" + LEARN + "20000",
+        LINK + "latent --start runs/transform --domain latent --batch 16 --rate 3e-4" + LEARN + "10000",
+        LINK + "picture --start runs/latent --domain picture --rate 2e-4" + LEARN + "20000",
+        "srec-train export runs/picture my-codec.safetensors" + CARD,
+    ],
+    "enhancer": [
+        "srec-train pairs --pictures PICTURES --model CODEC --out pairs --count 5000",
+        "srec-train pairs --pictures OTHERS --model CODEC --out valid --grid --count 24",
+        ENHANCER,
+        ENHANCER + " --export enhancer.safetensors" + CARD,
+    ],
 }
 
 
@@ -119,8 +130,14 @@ class Documented(unittest.TestCase):
             line = line.replace(old, new)
         command, pipe, rest = line.partition(" |") if " |" in line else line.partition(" >")
         line = " ".join([command, *more]) + pipe + rest
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=self.folder, env=self.env,
-                              capture_output=True, text=True, timeout=900)
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
         self.assertEqual(done.returncode, 0, f"{line}\n{done.stdout}{done.stderr}")
         self.assertNotIn("Traceback", done.stderr)
         return done.stdout + done.stderr
@@ -168,11 +185,14 @@ class Documented(unittest.TestCase):
 
     def test_slurm(self):
         self.pictures("pictures", 64, 1)
-        self.program("sbatch", """last=${1##*-}
+        self.program(
+            "sbatch",
+            """last=${1##*-}
 shift
 for i in $(seq 1 "$last"); do
     SLURM_ARRAY_TASK_ID=$i bash "$@"
-done""")
+done""",
+        )
         self.run_line(COMMANDS["slurm"][0])
         with open(self.at("jobs.txt")) as f:
             jobs = f.readlines()
@@ -193,8 +213,14 @@ done""")
         port = address.split(":")[1]
         worker = worker.replace("--nworkers 8", "--nworkers 2")
         for line in (f"{scheduler} --host 127.0.0.1 --port {port} --no-dashboard", f"{worker} --no-dashboard"):
-            process = subprocess.Popen(line.split(), cwd=self.folder, env=self.env, start_new_session=True,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                line.split(),
+                cwd=self.folder,
+                env=self.env,
+                start_new_session=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             self.addCleanup(self.end, process)
         line = sweep.replace("PICTURES", self.at("pictures")).split()
 
@@ -239,8 +265,18 @@ done""")
         codec = {"CODEC": '"$SREC_MODEL"'}
         self.run_line(pairs, **codec, **{"--count 5000": "--count 4"})
         self.run_line(grid, **codec)
-        tiny = ["--side 64", "--valid-count 2", "--batch 2", "--threads 1", "--base 6", "--growth 4", "--layers 2",
-                "--blocks 2", "--image 2", "--unet 4 4 4 4 4"]
+        tiny = [
+            "--side 64",
+            "--valid-count 2",
+            "--batch 2",
+            "--threads 1",
+            "--base 6",
+            "--growth 4",
+            "--layers 2",
+            "--blocks 2",
+            "--image 2",
+            "--unet 4 4 4 4 4",
+        ]
         self.run_line(train, *tiny, **{"--steps 40000": "--steps 2"})
         self.run_line(export, *tiny, **{"--steps 40000": "--steps 2"})
         self.assertIn("whose pictures, under what licence", self.run_line("srec info enhancer.safetensors"))

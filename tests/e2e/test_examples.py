@@ -35,7 +35,9 @@ class Examples(unittest.TestCase):
         """All are compiled once."""
         cls.programs = tempfile.TemporaryDirectory()
         files = [os.path.join(EXAMPLES, name + ".grc") for name in FLOWGRAPHS]
-        cls.compiler = subprocess.run(["grcc", "-o", cls.programs.name, *files], capture_output=True, text=True, timeout=600)
+        cls.compiler = subprocess.run(
+            ["grcc", "-o", cls.programs.name, *files], capture_output=True, text=True, timeout=600
+        )
 
     @classmethod
     def tearDownClass(cls):
@@ -72,16 +74,25 @@ class Examples(unittest.TestCase):
         return sorted(f for f in os.listdir(self.out) if f.endswith(".png"))
 
     def run_until(self, done, *commands, seconds=HANG):
-        """Programs that do not end by themselves, with no display: until done(their output so far), then interrupted. -> their output"""
+        """Programs that do not end by themselves, with no display: until done(their output so far), then interrupted.
+        -> their output"""
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
         with open(os.path.join(self.folder, "log"), "w+") as log:
+
             def text():
                 log.seek(0)
                 return log.read()
 
-            running = [subprocess.Popen(c, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=self.folder) for c in commands]
+            running = [
+                subprocess.Popen(c, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=self.folder)
+                for c in commands
+            ]
             try:
-                wait_for(lambda: done(text()) or any(p.poll() is not None for p in running), f"the aim of {commands}", seconds)
+                wait_for(
+                    lambda: done(text()) or any(p.poll() is not None for p in running),
+                    f"the aim of {commands}",
+                    seconds,
+                )
                 for process in running:
                     process.send_signal(signal.SIGINT)
                 codes = [process.wait(HANG) for process in running]
@@ -109,16 +120,22 @@ class Examples(unittest.TestCase):
         folder = os.path.join(self.folder, "frames")
         os.mkdir(folder)
         for i in range(n):
-            Image.open(SAMPLE).crop((4 * i, 0, 4 * i + 320, 240)).resize((160, 120)).save(os.path.join(folder, f"{i:03d}.png"))
+            Image.open(SAMPLE).crop((4 * i, 0, 4 * i + 320, 240)).resize((160, 120)).save(
+                os.path.join(folder, f"{i:03d}.png")
+            )
         return folder
 
     def psnr(self, name="picture0000.png", picture=SAMPLE):
-        value = srec.psnr(np.array(Image.open(picture).convert("RGB")), np.array(Image.open(os.path.join(self.out, name))))
+        value = srec.psnr(
+            np.array(Image.open(picture).convert("RGB")), np.array(Image.open(os.path.join(self.out, name)))
+        )
         print(f"{self.id().split('.')[-1]}: {value:.2f} dB")
         return value
 
     def test_every_example_compiles(self):
-        self.assertLessEqual({name + end for name in PAIRS for end in ("", "_nogui")} | {"digital_modulation"}, set(FLOWGRAPHS))
+        self.assertLessEqual(
+            {name + end for name in PAIRS for end in ("", "_nogui")} | {"digital_modulation"}, set(FLOWGRAPHS)
+        )
         self.assertEqual(self.compiler.returncode, 0, self.compiler.stdout + self.compiler.stderr)
         for name in FLOWGRAPHS:
             self.program(name)
@@ -132,7 +149,11 @@ class Examples(unittest.TestCase):
                 options = yaml.safe_load(f)["options"]["parameters"]
             self.assertEqual(options["id"], name)
             self.assertGreater(len(options["description"]), 20, name)
-            self.assertEqual(options["generate_options"], "no_gui" if "_nogui" in name or name == "digital_modulation" else "qt_gui", name)
+            self.assertEqual(
+                options["generate_options"],
+                "no_gui" if "_nogui" in name or name == "digital_modulation" else "qt_gui",
+                name,
+            )
 
     def test_the_headless_loopback_ends_with_a_picture(self):
         self.assertEqual(self.run_to_end("loopback_nogui"), ["picture0000.png"])
@@ -140,7 +161,13 @@ class Examples(unittest.TestCase):
 
     def run_python(self, name, *args):
         """-> lines of an example in Python"""
-        done = subprocess.run([sys.executable, "-u", os.path.join(EXAMPLES, name), *args], capture_output=True, text=True, timeout=HANG, cwd=self.folder)
+        done = subprocess.run(
+            [sys.executable, "-u", os.path.join(EXAMPLES, name), *args],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            cwd=self.folder,
+        )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout.splitlines()
 
@@ -167,6 +194,7 @@ class Examples(unittest.TestCase):
     def own_link(self, sink, snr_db=12.0):
         """PSNR over SREC's own mapper and channel, at the same frame length"""
         from gnuradio import gr
+
         top, source = gr.top_block(), srec.image_source(SAMPLE)
         transmitter = srec.transmitter("seed:1", frame_bytes=4000, samples_per_symbol=0)
         receiver = srec.receiver("seed:1", snr_db=snr_db, samples_per_symbol=0, timeout=HANG)
@@ -185,13 +213,23 @@ class Examples(unittest.TestCase):
         os.mkdir(pictures)
         for name in ("a.jpg", "b.jpg", "c.jpg"):
             shutil.copy(SAMPLE, os.path.join(pictures, name))
-        self.assertEqual(self.run_to_end("digital_modulation", "-n", "3", picture=pictures), ["picture0000.png", "picture0001.png", "picture0002.png"])
+        self.assertEqual(
+            self.run_to_end("digital_modulation", "-n", "3", picture=pictures),
+            ["picture0000.png", "picture0001.png", "picture0002.png"],
+        )
 
     def test_the_graphical_loopback_runs_and_makes_pictures(self):
         self.needs_qt()
         with open(self.program("loopback")) as f:
             text = f.read()
-        for call in ("transmitter.set_encrypt", "transmitter.set_eta", "channel.set_snr_db", "receiver.set_snr_db", "receiver.set_soft", "view.set_snr_db"):
+        for call in (
+            "transmitter.set_encrypt",
+            "transmitter.set_eta",
+            "channel.set_snr_db",
+            "receiver.set_snr_db",
+            "receiver.set_soft",
+            "view.set_snr_db",
+        ):
             self.assertIn(f"self.{call}(", text)  # sliders and boxes act while it runs
         self.run_until(self.has("picture0001.json"), self.command("loopback", "-i", self.small, "-o", self.out))
         self.assertGreater(self.psnr("picture0001.png", self.small), 20)
@@ -203,7 +241,9 @@ class Examples(unittest.TestCase):
 
     def test_the_same_in_a_window(self):
         self.needs_qt()
-        self.run_until(self.has("bob0000.json", "eve0000.json"), self.command("eavesdropper", "-i", self.small, "-o", self.out))
+        self.run_until(
+            self.has("bob0000.json", "eve0000.json"), self.command("eavesdropper", "-i", self.small, "-o", self.out)
+        )
         self.assertGreater(self.psnr("bob0000.png", self.small), 23)
         self.assertLess(self.psnr("eve0000.png", self.small), 10)
 
@@ -213,10 +253,15 @@ class Examples(unittest.TestCase):
         self.assertFalse(os.listdir(self.out), "nothing is received while recording")
         samples = np.fromfile(recording, np.complex64)
         self.assertGreater(samples.size, 4 * 192 * 144 / 10)
-        self.assertEqual(self.run_to_end("file_record_replay_nogui", "-p", recording, picture=self.small), ["picture0000.png"])
+        self.assertEqual(
+            self.run_to_end("file_record_replay_nogui", "-p", recording, picture=self.small), ["picture0000.png"]
+        )
         self.assertGreater(self.psnr(picture=self.small), 23)
         if HAVE_QT:
-            self.run_until(self.has("picture0001.json"), self.command("file_record_replay", "-i", self.small, "-o", self.out, "-p", recording))
+            self.run_until(
+                self.has("picture0001.json"),
+                self.command("file_record_replay", "-i", self.small, "-o", self.out, "-p", recording),
+            )
 
     def test_two_programs_over_zeromq(self):
         address = f"ipc://{self.folder}/air"
@@ -233,14 +278,22 @@ class Examples(unittest.TestCase):
     def test_two_programs_with_windows_over_zeromq(self):
         self.needs_qt()
         address = f"ipc://{self.folder}/air"
-        self.run_until(self.has("picture0001.json"), self.command("zmq_tx", "-i", self.small, "-a", address),
-                       self.command("zmq_rx", "-o", self.out, "-a", address))
+        self.run_until(
+            self.has("picture0001.json"),
+            self.command("zmq_tx", "-i", self.small, "-a", address),
+            self.command("zmq_rx", "-o", self.out, "-a", address),
+        )
         self.assertGreater(self.psnr("picture0001.png", self.small), 23)
 
     def test_video_reports_rate_latency_and_drops(self):
-        said = self.end("video_nogui", "-v", self.frames(6), "-r", "0", "-o", self.out)  # without a rate none is left out
-        self.assertRegex(said.splitlines()[-1], r"^6 pictures; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
-                                                   r"lost 0; frames dropped at the source 0$")
+        said = self.end(
+            "video_nogui", "-v", self.frames(6), "-r", "0", "-o", self.out
+        )  # without a rate none is left out
+        self.assertRegex(
+            said.splitlines()[-1],
+            r"^6 pictures; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
+            r"lost 0; frames dropped at the source 0$",
+        )
         with open(os.path.join(self.out, "picture0005.json"), encoding="utf-8") as f:
             meta = json.load(f)
         self.assertEqual((meta["width"], meta["height"]), (320, 240))
@@ -249,12 +302,16 @@ class Examples(unittest.TestCase):
 
     def test_video_in_a_window(self):
         self.needs_qt()
-        self.run_until(lambda text: "; lost " in text, self.command("video", "-v", self.frames(3), "-r", "50", "-n", "5"))
+        self.run_until(
+            lambda text: "; lost " in text, self.command("video", "-v", self.frames(3), "-r", "50", "-n", "5")
+        )
 
     def test_over_the_air(self):
         device = os.environ.get("SREC_TEST_USRP")
         if device is None:
-            self.skipTest("no radio: set SREC_TEST_USRP to UHD's device arguments (the test transmits at 433.92 MHz, gain 0)")
+            self.skipTest(
+                "no radio: set SREC_TEST_USRP to UHD's device arguments (the test transmits at 433.92 MHz, gain 0)"
+            )
         key = os.path.join(self.folder, "link.key")
         srec.key_generate(key)
         self.end("ota_tx_nogui", "-d", device, "-k", key, "-i", self.small, "-g", "0")

@@ -51,24 +51,49 @@ class Case(unittest.TestCase):
         return done
 
     def send(self, *args, device=None, **options):
-        return self.passes("send", "--image", self.picture, "--device", device or "file:" + self.path("take"),
-                           "--snr", "15", "--status", "0", *args, **options)
+        return self.passes(
+            "send",
+            "--image",
+            self.picture,
+            "--device",
+            device or "file:" + self.path("take"),
+            "--snr",
+            "15",
+            "--status",
+            "0",
+            *args,
+            **options,
+        )
 
     def receive(self, out, *args, **options):
-        return run("receive", "--key", self.key, "--device", "file:" + self.path("take"), "--out", out,
-                   "--status", "0", *args, **options)
+        return run(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("take"),
+            "--out",
+            out,
+            "--status",
+            "0",
+            *args,
+            **options,
+        )
 
     def one_line(self, done, *words, code=1):
         """The command's own line; warnings of blocks may come before it."""
-        lines = [line for line in done.stderr.decode().splitlines() if line.startswith("srec ") and ": working, " not in line]
+        lines = [
+            line for line in done.stderr.decode().splitlines() if line.startswith("srec ") and ": working, " not in line
+        ]
         self.assertEqual((done.returncode, len(lines)), (code, 1), done.stderr.decode())
         self.assertNotIn(b"Traceback", done.stderr)
         for word in words:
             self.assertIn(word, lines[0])
 
     def files(self, folder):
-        return sorted(os.path.relpath(os.path.join(root, name), folder)
-                      for root, _, names in os.walk(folder) for name in names)
+        return sorted(
+            os.path.relpath(os.path.join(root, name), folder) for root, _, names in os.walk(folder) for name in names
+        )
 
 
 class Keys(Case):
@@ -80,8 +105,9 @@ class Keys(Case):
         self.send("--key", "/dev/stdin", input=self.key_bytes())
         self.assertEqual(self.receive(self.path("a")).returncode, 0)
         script = f'exec {sys.executable} {SREC} receive --key <(cat "$0") --device "file:$1" --out "$2" --status 0'
-        done = subprocess.run(["bash", "-c", script, self.key, self.path("take"), self.path("b")], capture_output=True,
-                              timeout=TIMEOUT)
+        done = subprocess.run(
+            ["bash", "-c", script, self.key, self.path("take"), self.path("b")], capture_output=True, timeout=TIMEOUT
+        )
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         self.assertEqual(self.files(self.path("b")), ["picture0000.json", "picture0000.png"])
         self.send("--key", "/dev/stdin", device="sim", input=self.key_bytes())  # both ends in one process
@@ -180,9 +206,25 @@ class Names(Case):
         with open(script, "w") as f:
             f.write(f'#!/bin/sh\ntest -s "$1" && echo yes >> "{self.path("hooked")}"\n')
         os.chmod(script, 0o755)
-        done = run("receive", "--key", key, "--model", model, "--device", "file:" + self.path("take" + self.ODD),
-                   "--out", out, "--prefix", "p" + self.ODD, "--hook", script, "--status", "0",
-                   "--json", self.path("run" + self.ODD))
+        done = run(
+            "receive",
+            "--key",
+            key,
+            "--model",
+            model,
+            "--device",
+            "file:" + self.path("take" + self.ODD),
+            "--out",
+            out,
+            "--prefix",
+            "p" + self.ODD,
+            "--hook",
+            script,
+            "--status",
+            "0",
+            "--json",
+            self.path("run" + self.ODD),
+        )
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         self.assertEqual(len(self.files(out)), 6)
         with open(self.path("hooked")) as f:
@@ -193,19 +235,26 @@ class Names(Case):
             self.assertIn(r"taken\xe4", json.load(f)["device"])
         picture = os.path.join(out, "p" + self.ODD + "0000.png")
         self.passes("simulate", "--image", picture, "--out", out, "--key", key, "--model", model)
-        for arguments in (("info", model), ("info", self.path("take" + self.ODD)),
-                          ("keygen", self.path("new" + self.ODD))):
+        for arguments in (
+            ("info", model),
+            ("info", self.path("take" + self.ODD)),
+            ("keygen", self.path("new" + self.ODD)),
+        ):
             self.assertIn(rb"n\xe4\x1b[31m\x0a", self.passes(*arguments).stdout)
 
     def test_every_error_about_an_odd_name_is_one_line(self):
         odd = self.path("no" + self.ODD)
         below = os.path.join(odd, "x")
-        for arguments in (("info", odd), ("simulate", "--image", odd, "--out", self.folder), ("keygen", below),
-                          ("send", "--image", odd, "--key", self.key, "--device", "sim"),
-                          ("send", "--image", self.picture, "--key", odd, "--device", "sim"),
-                          ("send", "--image", self.picture, "--key", self.key, "--device", "file:" + below),
-                          ("receive", "--out", self.folder, "--key", self.key, "--device", "file:" + odd),
-                          ("simulate", "--image", self.picture, "--out", self.folder, "--model", odd)):
+        for arguments in (
+            ("info", odd),
+            ("simulate", "--image", odd, "--out", self.folder),
+            ("keygen", below),
+            ("send", "--image", odd, "--key", self.key, "--device", "sim"),
+            ("send", "--image", self.picture, "--key", odd, "--device", "sim"),
+            ("send", "--image", self.picture, "--key", self.key, "--device", "file:" + below),
+            ("receive", "--out", self.folder, "--key", self.key, "--device", "file:" + odd),
+            ("simulate", "--image", self.picture, "--out", self.folder, "--model", odd),
+        ):
             done = run(*arguments)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr.decode())
             self.assertTrue(done.stderr.strip().decode().isprintable(), done.stderr)
@@ -214,8 +263,11 @@ class Names(Case):
 
 class Pictures(Case):
     def test_a_picture_that_is_none_costs_the_sender_one_line(self):
-        for name, content in (("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
-                              ("b.jpg", b"DDS |" + bytes(300)), ("c.tif", b"")):
+        for name, content in (
+            ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+            ("b.jpg", b"DDS |" + bytes(300)),
+            ("c.tif", b""),
+        ):
             with open(self.path(name), "wb") as f:
                 f.write(content)
             done = run("send", "--image", self.path(name), "--key", self.key, "--device", "sim")
@@ -225,8 +277,16 @@ class Pictures(Case):
         huge = self.path("huge.png")
         Image.new("1", (30000, 30000), 1).save(huge)
         limit = 8 << 30  # of address space; the picture alone would take 20 bytes for each of 900 million pixels
-        done = run("send", "--image", huge, "--key", self.key, "--device", "sim",
-                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        done = run(
+            "send",
+            "--image",
+            huge,
+            "--key",
+            self.key,
+            "--device",
+            "sim",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        )
         self.one_line(done, huge, "30000x30000", "GB of memory to send")
 
 
@@ -239,8 +299,19 @@ class Shared(Case):
             f.write("precious")
         for name in ("picture0000.png.tmp", "picture0000.json.tmp", "picture0001.png"):
             os.symlink("../victim", os.path.join(out, name))
-        command = [sys.executable, SREC, "receive", "--key", self.key, "--device", "file:" + self.path("take"),
-                   "--out", out, "--status", "0"]
+        command = [
+            sys.executable,
+            SREC,
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("take"),
+            "--out",
+            out,
+            "--status",
+            "0",
+        ]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
         for process in processes:
             _, errors = process.communicate(timeout=TIMEOUT)

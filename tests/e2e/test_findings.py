@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec receive says why nothing comes: mismatched settings, recordings that radios distorted, forged bursts, samples of another format."""
+"""srec receive says why nothing comes: mismatched settings, recordings that radios distorted, forged bursts, samples of
+another format."""
 import json
 import os
 import subprocess
@@ -40,7 +41,9 @@ class Findings(unittest.TestCase):
     @classmethod
     def send(cls, name, key, *args):
         """-> samples of the recording"""
-        done = run("send", "--image", cls.picture, "--key", key, "--device", "file:" + cls.path(name), "--status", "0", *args)
+        done = run(
+            "send", "--image", cls.picture, "--key", key, "--device", "file:" + cls.path(name), "--status", "0", *args
+        )
         assert done.returncode == 0, done.stderr
         return np.fromfile(cls.path(name) + ".sigmf-data", np.complex64)
 
@@ -48,16 +51,32 @@ class Findings(unittest.TestCase):
         """-> (last line of standard error, all of it, figures)"""
         samples.astype(np.complex64).tofile(self.path("bare.cf32"))
         out = tempfile.mkdtemp(dir=self.temp.name)
-        done = run("receive", "--key", key, "--device", "file:" + self.path("bare.cf32"), "--format", "cf32_le", "--out", out, "--status", "0",
-                   "--json", os.path.join(out, "figures"), *args)
+        done = run(
+            "receive",
+            "--key",
+            key,
+            "--device",
+            "file:" + self.path("bare.cf32"),
+            "--format",
+            "cf32_le",
+            "--out",
+            out,
+            "--status",
+            "0",
+            "--json",
+            os.path.join(out, "figures"),
+            *args
+        )
         self.assertEqual(done.returncode, code, done.stderr)
         with open(os.path.join(out, "figures")) as f:
             return done.stderr.strip().split("\n")[-1], done.stdout + done.stderr, json.load(f)
 
     def test_settings_that_differ_from_the_senders_are_named(self):
-        for words, kind, args in (("modulation qpsk: the receiver is set to 16qam", "modulation", ["--modulation", "16qam"]),
-                                  ("as wide as 4.0 samples per symbol make it; the receiver is set to 8", "symbol_rate", ["--sps", "8"]),
-                                  ("as wide as 4.0 samples per symbol make it; the receiver is set to 2", "symbol_rate", ["--sps", "2"])):
+        for words, kind, args in (
+            ("modulation qpsk: the receiver is set to 16qam", "modulation", ["--modulation", "16qam"]),
+            ("as wide as 4.0 samples per symbol make it; the receiver is set to 8", "symbol_rate", ["--sps", "8"]),
+            ("as wide as 4.0 samples per symbol make it; the receiver is set to 2", "symbol_rate", ["--sps", "2"]),
+        ):
             last, text, figures = self.receive(self.samples, *args, code=1)
             self.assertIn(words, last)
             self.assertEqual(text.count(words), 2, text)  # in the log when it is found, and at the end
@@ -83,14 +102,16 @@ class Findings(unittest.TestCase):
 
     def test_bytes_read_as_floats_are_named(self):
         rng = np.random.default_rng(0)
-        last, _, _ = self.receive(np.clip(127.5 + 10 * rng.standard_normal(800000), 0, 255).astype(np.uint8).view(np.complex64), code=1)
+        last, _, _ = self.receive(
+            np.clip(127.5 + 10 * rng.standard_normal(800000), 0, 255).astype(np.uint8).view(np.complex64), code=1
+        )
         self.assertIn("looks like cu8 or ci16; see --format", last)
 
     def test_a_working_link_and_noise_raise_no_finding(self):
         rng = np.random.default_rng(1)
         noise = rng.standard_normal((600000, 2)) @ [1, 1j]
         self.assertEqual(self.receive(self.samples)[2]["findings"], {})
-        weak = self.samples + np.sqrt(np.mean(np.abs(self.samples)**2) * SPS / 2) * noise[:len(self.samples)]  # 0 dB
+        weak = self.samples + np.sqrt(np.mean(np.abs(self.samples) ** 2) * SPS / 2) * noise[: len(self.samples)]  # 0 dB
         self.assertEqual(self.receive(weak)[2]["findings"], {})
         last, _, figures = self.receive(noise, code=1)
         self.assertEqual(figures["findings"], {})
@@ -99,7 +120,7 @@ class Findings(unittest.TestCase):
     def test_forged_and_recorded_heads_cost_no_packet(self):
         whole = self.receive(self.samples)[2]["packets"]
         forged = self.send("forged", "seed:2", "--snr", "15", "--frame-bytes", "30000")[:BURST]
-        recorded = self.samples[:2 * BURST]
+        recorded = self.samples[: 2 * BURST]
         for kind, before, counts in (("forged", [forged] * 3, 3), ("recorded", [recorded], 0)):
             _, _, figures = self.receive(np.concatenate([*before, self.samples]))
             self.assertEqual((figures["packets"], figures["packets_lost"], figures["forged"]), (whole, 0, counts), kind)

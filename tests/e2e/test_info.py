@@ -49,22 +49,40 @@ class Info(unittest.TestCase):
         with open(MODEL, "rb") as f:
             (length,) = struct.unpack("<Q", f.read(8))
             header, data = json.loads(f.read(length)), f.read()
-        header["__metadata__"].update({"name": "a\x1b]0;owned\x07\nb", "card": "first\x1b[2J\n\x9b31msecond \u202e", "\x1bkey": 5000 * "v"})
+        header["__metadata__"].update(
+            {"name": "a\x1b]0;owned\x07\nb", "card": "first\x1b[2J\n\x9b31msecond \u202e", "\x1bkey": 5000 * "v"}
+        )
         text = json.dumps(header).encode()
         done = self.info(self.file("escape\x1b[1m\n.safetensors", struct.pack("<Q", len(text)) + text + data))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(all(line.isprintable() and len(line) < 1000 for line in done.stdout.splitlines()), done.stdout)
-        for word in ("a\\x1b]0;owned\\x07\\x0ab", "| first\\x1b[2J", "| \\x9b31msecond \\u202e", "escape\\x1b[1m\\x0a.safetensors: srec model"):
+        for word in (
+            "a\\x1b]0;owned\\x07\\x0ab",
+            "| first\\x1b[2J",
+            "| \\x9b31msecond \\u202e",
+            "escape\\x1b[1m\\x0a.safetensors: srec model",
+        ):
             self.assertIn(word, done.stdout)
         done = self.info(self.file("broken\x1b[1m.safetensors", struct.pack("<Q", len(text)) + text))
-        self.assertEqual((done.returncode, done.stderr.strip().isprintable(), len(done.stderr.splitlines())), (1, True, 1), done.stderr)
+        self.assertEqual(
+            (done.returncode, done.stderr.strip().isprintable(), len(done.stderr.splitlines())),
+            (1, True, 1),
+            done.stderr,
+        )
 
     def test_metadata_of_a_recording_cannot_command_the_terminal(self):
         path = os.path.join(self.temp.name, "take")
         self.file("take.sigmf-data", bytes(80))
-        meta = {"global": {"core:datatype": "cf32_le", "core:sample_rate": 1e6, "core:author": "\x1b[31mred\x07\ud800",
-                           "core:recorder": [[[]]], "srec:model": "m\x1b[0m"},
-                "captures": [{"core:datetime": "now\n\x9b1m"}]}
+        meta = {
+            "global": {
+                "core:datatype": "cf32_le",
+                "core:sample_rate": 1e6,
+                "core:author": "\x1b[31mred\x07\ud800",
+                "core:recorder": [[[]]],
+                "srec:model": "m\x1b[0m",
+            },
+            "captures": [{"core:datetime": "now\n\x9b1m"}],
+        }
         self.file("take.sigmf-meta", json.dumps(meta).encode())
         done = self.info(path)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -82,11 +100,22 @@ class Info(unittest.TestCase):
     def test_an_enhancer_tells_its_scale_size_and_cost(self):
         done = self.info(ENHANCER)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for word in ("srec enhancer, id ", "million parameters", "scale           2", "kMAC per pixel", "tiny enhancer x2"):
+        for word in (
+            "srec enhancer, id ",
+            "million parameters",
+            "scale           2",
+            "kMAC per pixel",
+            "tiny enhancer x2",
+        ):
             self.assertIn(word, done.stdout)
 
     def test_other_files_are_told_which_kinds_are_known(self):
-        others = {"text": b"hello, world", "short": b"\x89PNG", "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(100), "frame": bytes(range(256)) * 9}
+        others = {
+            "text": b"hello, world",
+            "short": b"\x89PNG",
+            "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+            "frame": bytes(range(256)) * 9,
+        }
         for name, content in others.items():
             self.refused(self.file(name, content), "not a file of gr-srec", "knows model files", "no packet files")
         self.refused(self.file("key", bytes(32)), "key file", "knows model files")

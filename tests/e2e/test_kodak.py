@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole link, without super-resolution, on Kodak 1, 5 and 9: mean PSNR at eta 0.2 no worse than the PyTorch prototype's, over eta and with
+"""The whole link, without super-resolution, on Kodak 1, 5 and 9: mean PSNR at eta 0.2 no worse than the PyTorch
+prototype's, over eta and with
 super-resolution no worse than when the shipped models were made. Needs the Kodak pictures (SREC_TEST_IMAGES)."""
 import json
 import os
@@ -10,9 +11,17 @@ import unittest
 
 # modulation, SNR in dB: (soft, mod-256) as the prototype's evaluation printed them, rounded to 0.1 dB
 PROTOTYPE = {
-    ("bpsk", 0): 22.9, ("bpsk", 4): 27.4, ("bpsk", 8): 30.3,
-    ("qpsk", 0): 20.7, ("qpsk", 4): 23.8, ("qpsk", 8): 28.6, ("qpsk", 12): 30.4,
-    ("16qam", 4): 21.2, ("16qam", 8): 25.2, ("16qam", 12): 26.6, ("16qam", 16): 29.8,
+    ("bpsk", 0): 22.9,
+    ("bpsk", 4): 27.4,
+    ("bpsk", 8): 30.3,
+    ("qpsk", 0): 20.7,
+    ("qpsk", 4): 23.8,
+    ("qpsk", 8): 28.6,
+    ("qpsk", 12): 30.4,
+    ("16qam", 4): 21.2,
+    ("16qam", 8): 25.2,
+    ("16qam", 12): 26.6,
+    ("16qam", 16): 29.8,
 }
 # the codec alone (QPSK 14 dB, where no bit is wrong): eta -> mean PSNR. The prototype had 24.0, 26.4, 28.0, 29.3, 30.4
 CODEC = {0.04: 24.4, 0.08: 26.9, 0.12: 28.7, 0.16: 30.5, 0.2: 32.0}
@@ -26,10 +35,25 @@ class Kodak(unittest.TestCase):
         args, total = (*args, "--no-sr") if plain else args, 0.0
         with tempfile.TemporaryDirectory() as folder:
             for name in ("01", "05", "09"):
-                picture, file = os.path.join(os.environ["SREC_TEST_IMAGES"], "kodak", name + ".png"), os.path.join(folder, "result.json")
-                done = subprocess.run([sys.executable, os.environ["SREC_COMMAND"], "simulate", "--image", picture, "--out", folder,
-                                       "--json", file, *args],
-                                      capture_output=True, text=True)
+                picture, file = os.path.join(os.environ["SREC_TEST_IMAGES"], "kodak", name + ".png"), os.path.join(
+                    folder, "result.json"
+                )
+                done = subprocess.run(
+                    [
+                        sys.executable,
+                        os.environ["SREC_COMMAND"],
+                        "simulate",
+                        "--image",
+                        picture,
+                        "--out",
+                        folder,
+                        "--json",
+                        file,
+                        *args,
+                    ],
+                    capture_output=True,
+                    text=True,
+                )
                 self.assertEqual(done.returncode, 0, done.stderr)
                 with open(file) as f:
                     total += json.load(f)["psnr_db"]
@@ -58,7 +82,9 @@ class Kodak(unittest.TestCase):
 
     def test_exclusive_or_costs_soft_decoding_nothing(self):
         for snr in (4, 10):
-            clear, add, xor = (self.mean("--snr", str(snr), *args) for args in (("--no-encrypt",), ("--cipher", "add"), ()))
+            clear, add, xor = (
+                self.mean("--snr", str(snr), *args) for args in (("--no-encrypt",), ("--cipher", "add"), ())
+            )
             print(f"QPSK {snr} dB: clear {clear:.2f}, xor {xor:.2f}, add {add:.2f} dB")
             self.assertGreater(xor, clear - 0.2)
 

@@ -43,7 +43,19 @@ class Large(unittest.TestCase):
 
     def simulate(self, picture, *args, limit=None):
         self.out = tempfile.mkdtemp(dir=self.temp.name)
-        command = [sys.executable, SREC, "simulate", "--no-sr", "--image", picture, "--out", self.out, "--snr", "14", *args]
+        command = [
+            sys.executable,
+            SREC,
+            "simulate",
+            "--no-sr",
+            "--image",
+            picture,
+            "--out",
+            self.out,
+            "--snr",
+            "14",
+            *args,
+        ]
         command += ["--json", os.path.join(self.out, "figures.json")]
         set_limit = (lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))) if limit else None
         return subprocess.run(command, capture_output=True, text=True, timeout=3000, preexec_fn=set_limit)
@@ -60,7 +72,9 @@ class Large(unittest.TestCase):
     def refused(self, picture, *words, limit=None):
         done = self.simulate(picture, limit=limit)
         self.assertEqual(done.returncode, 1, done.stderr)
-        said = [line for line in done.stderr.splitlines() if ": working, " not in line]  # which comes where a picture takes long
+        said = [
+            line for line in done.stderr.splitlines() if ": working, " not in line
+        ]  # which comes where a picture takes long
         self.assertEqual(len(said), 1, done.stderr)
         for word in (picture, *words):
             self.assertIn(word, done.stderr)
@@ -68,7 +82,10 @@ class Large(unittest.TestCase):
     def test_35_million_pixels_pass(self):
         received, figures = self.passes(self.save("large.png", waves(5000, 7000)), 22, "--eta", "0.02")
         self.assertEqual(received.shape, (5000, 7000, 3))
-        print(f"7000x5000: {figures['psnr_db']:.2f} dB, encode {figures['encode_s']:.0f} s, decode {figures['decode_s']:.0f} s")
+        print(
+            f"7000x5000: {figures['psnr_db']:.2f} dB, encode {figures['encode_s']:.0f} s, decode"
+            f" {figures['decode_s']:.0f} s"
+        )
 
     def test_400_million_pixels_are_refused_where_memory_ends(self):
         huge = self.save("huge.png", Image.new("1", (20000, 20000), 1))
@@ -97,7 +114,11 @@ class Large(unittest.TestCase):
     def test_what_is_no_picture_is_refused(self):
         with open(self.save("whole.png", waves(100, 100)), "rb") as f:
             start = f.read(900)
-        for name, content, word in (("empty.png", b"", "empty"), ("text.png", b"hello\n", "not a PNG"), ("cut.png", start, "cannot read")):
+        for name, content, word in (
+            ("empty.png", b"", "empty"),
+            ("text.png", b"hello\n", "not a PNG"),
+            ("cut.png", start, "cannot read"),
+        ):
             with open(self.path(name), "wb") as f:
                 f.write(content)
             self.refused(self.path(name), word)

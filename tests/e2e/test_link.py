@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec send and srec receive as a user runs them, with no radio: recordings, pipes, two processes over ZeroMQ, late join, other traffic, bad input."""
+"""srec send and srec receive as a user runs them, with no radio: recordings, pipes, two processes over ZeroMQ, late
+join, other traffic, bad input."""
 import glob
 import json
 import os
@@ -35,8 +36,17 @@ def start(*args):
 
 def waves(height, width, seed=0):
     y, x = np.mgrid[0:height, 0:width]
-    return np.stack([127 + 70 * np.sin(x / (17 + 5 * c) + seed) * np.cos(y / (23 - 4 * c)) + 30 * ((x // 48 + y // 40) % 2) for c in range(3)],
-                    2).clip(0, 255).astype(np.uint8)
+    return (
+        np.stack(
+            [
+                127 + 70 * np.sin(x / (17 + 5 * c) + seed) * np.cos(y / (23 - 4 * c)) + 30 * ((x // 48 + y // 40) % 2)
+                for c in range(3)
+            ],
+            2,
+        )
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 class Case(unittest.TestCase):
@@ -67,12 +77,36 @@ class Case(unittest.TestCase):
         return done
 
     def send(self, device, *args, image=None, key=None):
-        return self.passes("send", "--image", image or self.picture, "--key", key or self.key, "--device", device, "--status", "0", *args)
+        return self.passes(
+            "send",
+            "--image",
+            image or self.picture,
+            "--key",
+            key or self.key,
+            "--device",
+            device,
+            "--status",
+            "0",
+            *args,
+        )
 
     def receive(self, device, *args, key=None, code=0):
         """-> (folder, figures)"""
         out = self.folder()
-        done = run("receive", "--key", key or self.key, "--device", device, "--out", out, "--status", "0", "--json", os.path.join(out, "run.figures"), *args)
+        done = run(
+            "receive",
+            "--key",
+            key or self.key,
+            "--device",
+            device,
+            "--out",
+            out,
+            "--status",
+            "0",
+            "--json",
+            os.path.join(out, "run.figures"),
+            *args,
+        )
         self.assertEqual(done.returncode, code, done.stderr.decode())
         with open(os.path.join(out, "run.figures")) as f:
             return out, json.load(f)
@@ -85,7 +119,10 @@ class Case(unittest.TestCase):
         return found
 
     def psnr(self, out, number=0, image=None):
-        return srec.psnr(np.array(Image.open(image or self.picture)), np.array(Image.open(os.path.join(out, f"picture{number:04d}.png"))))
+        return srec.psnr(
+            np.array(Image.open(image or self.picture)),
+            np.array(Image.open(os.path.join(out, f"picture{number:04d}.png"))),
+        )
 
 
 class Recordings(Case):
@@ -95,9 +132,15 @@ class Recordings(Case):
         for datatype in ("cf32_le", "ci16_le", "cu8"):
             out, figures = self.receive("file:" + os.path.join(recordings.FOLDER, datatype), key=recordings.KEY)
             quality = self.psnr(out, image=sent)
-            print(f"{datatype}: {quality:.2f} dB, SNR {figures['snr_db']:.2f} dB, CFO {figures['cfo_hz']:.1f} Hz, clock {figures['clock_ppm']:.1f} ppm")
+            print(
+                f"{datatype}: {quality:.2f} dB, SNR {figures['snr_db']:.2f} dB, CFO {figures['cfo_hz']:.1f} Hz, clock"
+                f" {figures['clock_ppm']:.1f} ppm"
+            )
             self.assertGreater(quality, 19)
-            self.assertEqual((figures["pictures"], figures["packets"], figures["packets_lost"], figures["modulation"]), (1, 1, 0, "16qam"))
+            self.assertEqual(
+                (figures["pictures"], figures["packets"], figures["packets_lost"], figures["modulation"]),
+                (1, 1, 0, "16qam"),
+            )
             self.assertAlmostEqual(figures["snr_db"], 18, delta=0.6)
             self.assertAlmostEqual(figures["cfo_hz"], 2000, delta=5)
             self.assertAlmostEqual(figures["clock_ppm"], 10, delta=8)
@@ -107,7 +150,21 @@ class Recordings(Case):
     def test_every_datatype_carries_a_picture_through_offsets(self):
         for datatype in ("cf32_le", "ci16_le", "cu8"):
             device = "file:" + self.path("sent_" + datatype)
-            self.send(device, "--format", datatype, "--snr", "12", "--cfo", "5000", "--ppm", "20", "--level", "-20", "--delay", "1234.5")
+            self.send(
+                device,
+                "--format",
+                datatype,
+                "--snr",
+                "12",
+                "--cfo",
+                "5000",
+                "--ppm",
+                "20",
+                "--level",
+                "-20",
+                "--delay",
+                "1234.5",
+            )
             recording = sigmf.Recording(self.path("sent_" + datatype))
             self.assertEqual((recording.datatype, recording.rate, recording.srec["snr_db"]), (datatype, 1e6, 12.0))
             with open(self.key, "rb") as f:
@@ -140,10 +197,35 @@ class Recordings(Case):
     def test_pictures_go_through_a_pipe_and_numbers_continue(self):
         out = self.folder()
         for number in (0, 1):
-            sent = run("send", "--image", self.picture, "--key", self.key, "--device", "-", "--format", "ci16_le", "--snr", "15")
+            sent = run(
+                "send",
+                "--image",
+                self.picture,
+                "--key",
+                self.key,
+                "--device",
+                "-",
+                "--format",
+                "ci16_le",
+                "--snr",
+                "15",
+            )
             self.assertEqual(sent.returncode, 0, sent.stderr.decode())
             self.assertIn(b"picture 0", sent.stderr)
-            self.passes("receive", "--key", self.key, "--device", "-", "--format", "ci16_le", "--out", out, "--timeout", "60", data=sent.stdout)
+            self.passes(
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "-",
+                "--format",
+                "ci16_le",
+                "--out",
+                out,
+                "--timeout",
+                "60",
+                data=sent.stdout,
+            )
             self.assertGreater(self.psnr(out, number), 25)
         self.assertEqual([m["number"] for m in self.metadata(out)], [0, 1])
 
@@ -168,12 +250,20 @@ class Recordings(Case):
         self.assertEqual(figures["pictures"], 1)
 
     def test_the_json_keys_are_documented(self):
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "command-line.md"), encoding="utf-8") as f:
+        with open(
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "command-line.md"),
+            encoding="utf-8",
+        ) as f:
             sections = dict(re.findall(r"(?ms)^## srec (\w+)\n(.*?)(?=^## |\Z)", f.read()))
         sent = json.loads(self.send("sim", "--snr", "15", "--json", "-").stdout)
         self.send("file:" + self.path("keys"), "--frequency", "1e9", "--snr", "15")
         out, received = self.receive("file:" + self.path("keys"))
-        for section, keys in (("send", sent), ("receive", received), ("receive", self.metadata(out)[0]), ("send", sigmf.Recording(self.path("keys")).srec)):
+        for section, keys in (
+            ("send", sent),
+            ("receive", received),
+            ("receive", self.metadata(out)[0]),
+            ("send", sigmf.Recording(self.path("keys")).srec),
+        ):
             self.assertEqual([key for key in keys if f"`{key}`" not in sections[section]], [])
 
 
@@ -185,7 +275,17 @@ class Hooks(Case):
             f.write(f'#!/bin/sh\nprintf "%s|" "$#" "$@" >> "{told}"\n')
         os.chmod(script, 0o755)
         out = os.path.join(self.folder(), "a b; touch $(echo injected) `true`")
-        self.passes("receive", "--key", self.key, "--device", "file:" + self.path("hooked"), "--out", out, "--hook", f"'{script}' 'two words' $HOME")
+        self.passes(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("hooked"),
+            "--out",
+            out,
+            "--hook",
+            f"'{script}' 'two words' $HOME",
+        )
         with open(told) as f:
             self.assertEqual(f.read(), f"3|two words|$HOME|{os.path.join(out, 'picture0000.png')}|")
 
@@ -205,7 +305,9 @@ class Bursts(Case):
 
     def write(self, name, samples):
         samples.astype(np.complex64).tofile(self.path(name) + sigmf.DATA)
-        sigmf.write_meta(self.path(name), "cf32_le", 1e6, None, {"modulation": "qpsk", "samples_per_symbol": SPS, "rolloff": 0.25})
+        sigmf.write_meta(
+            self.path(name), "cf32_le", 1e6, None, {"modulation": "qpsk", "samples_per_symbol": SPS, "rolloff": 0.25}
+        )
 
     @staticmethod
     def bursts(samples):
@@ -223,11 +325,14 @@ class Bursts(Case):
             Image.fromarray(waves(256, 320, seed)).save(os.path.join(folder, name))
         self.send("file:" + self.path("two"), "--frame-bytes", "2000", "--snr", "15", image=folder)
         samples = self.samples("two")
-        self.write("late", samples[samples.size // 4:])
+        self.write("late", samples[samples.size // 4 :])
         out, figures = self.receive("file:" + self.path("late"))
         first, second = self.metadata(out)
-        print(f"late join: {first['patches_lost']} of {first['patches']} patches concealed, {self.psnr(out, 0, os.path.join(folder, 'a.png')):.1f} dB,"
-              f" then {self.psnr(out, 1, os.path.join(folder, 'b.png')):.1f} dB")
+        print(
+            f"late join: {first['patches_lost']} of {first['patches']} patches concealed,"
+            f" {self.psnr(out, 0, os.path.join(folder, 'a.png')):.1f} dB, then"
+            f" {self.psnr(out, 1, os.path.join(folder, 'b.png')):.1f} dB"
+        )
         self.assertEqual((figures["pictures"], figures["pictures_partial"]), (2, 1))
         self.assertGreater(first["slices_lost"], first["slices"] // 3)
         self.assertLess(first["slices_lost"], first["slices"])
@@ -249,13 +354,16 @@ class Bursts(Case):
             for k, bursts in enumerate((mine_bursts, their_bursts)):
                 if i < len(bursts):
                     offset = np.exp(2j * np.pi * (0.001, -0.003)[k] * np.arange(len(bursts[i])))
-                    line[at:at + len(bursts[i])] += bursts[i] * offset
+                    line[at : at + len(bursts[i])] += bursts[i] * offset
                     at += 1500 if i == collided and k == 0 else len(bursts[i]) + 1000  # one pair overlaps
-        self.write("both", line[:at + 2000] + self.noise(at + 2000, 3))
+        self.write("both", line[: at + 2000] + self.noise(at + 2000, 3))
         for image, key, bursts in ((mine, self.key, mine_bursts), (theirs, self.other_key, their_bursts)):
             out, figures = self.receive("file:" + self.path("both"), key=key)
             told = self.metadata(out)[0]
-            print(f"two transmitters: {figures['packets']} of {len(bursts)} packets, {figures['forged']} of the other's, {self.psnr(out, 0, image):.1f} dB")
+            print(
+                f"two transmitters: {figures['packets']} of {len(bursts)} packets, {figures['forged']} of the other's,"
+                f" {self.psnr(out, 0, image):.1f} dB"
+            )
             self.assertEqual(figures["pictures"], 1)
             self.assertLessEqual(told["slices_lost"], 1)
             self.assertGreater(figures["forged"], n // 2)
@@ -276,24 +384,51 @@ class Bursts(Case):
         gap = np.zeros(1000, np.complex64)
         self.write("turns", np.concatenate([gap, *(part for b in turns for part in (b, gap))]))
         out, figures = self.receive("file:" + self.path("turns"))
-        self.assertEqual((figures["pictures"], figures["pictures_partial"], figures["packets"], figures["late"]), (2, 0, len(left) + len(right), 0))
+        self.assertEqual(
+            (figures["pictures"], figures["pictures_partial"], figures["packets"], figures["late"]),
+            (2, 0, len(left) + len(right), 0),
+        )
         told = self.metadata(out)
         self.assertEqual([(m["slices_lost"], m["reason"]) for m in told], [(0, "complete")] * 2)
         self.assertNotEqual(told[0]["session"], told[1]["session"])
-        quality = [max(self.psnr(out, number, self.path(name + ".png")) for number in (0, 1)) for name in ("left", "right")]
+        quality = [
+            max(self.psnr(out, number, self.path(name + ".png")) for number in (0, 1)) for name in ("left", "right")
+        ]
         self.assertGreater(min(quality), 25)
 
     def test_max_pixels_bounds_the_pictures_that_a_sender_can_demand(self):
         self.send("file:" + self.path("sized"))  # 128x96
         out, figures = self.receive("file:" + self.path("sized"), "--max-pixels", "12287", code=1)
         self.assertEqual((figures["pictures"], figures["too_large"], self.metadata(out)), (0, figures["packets"], []))
-        done = run("receive", "--key", self.key, "--device", "file:" + self.path("sized"), "--out", out, "--status", "0", "--max-pixels", "12287")
+        done = run(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("sized"),
+            "--out",
+            out,
+            "--status",
+            "0",
+            "--max-pixels",
+            "12287",
+        )
         self.assertIn("--max-pixels", done.stderr.decode().strip().splitlines()[-1])
         for allowed in ("12288", "0"):
             _, figures = self.receive("file:" + self.path("sized"), "--max-pixels", allowed)
             self.assertEqual((figures["pictures"], figures["too_large"]), (1, 0))
         for wrong in ("-1", "nan", "inf", "many"):
-            done = run("receive", "--key", self.key, "--device", "file:" + self.path("sized"), "--out", out, "--max-pixels", wrong)
+            done = run(
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "file:" + self.path("sized"),
+                "--out",
+                out,
+                "--max-pixels",
+                wrong,
+            )
             self.assertEqual(done.returncode, 2, done.stderr.decode())
 
     def test_noise_gives_no_picture(self):
@@ -328,17 +463,26 @@ class Network(Case):
 
     def test_two_processes_over_zeromq(self):
         address, out = self.address(), self.folder()
-        receiver = self.start("receive", "--key", self.key, "--device", address, "--out", out, "--once", "--timeout", "120")
-        sender = self.start("send", "--image", self.picture, "--key", self.key, "--device", address, "--snr", "12", "--cfo", "2000")
+        receiver = self.start(
+            "receive", "--key", self.key, "--device", address, "--out", out, "--once", "--timeout", "120"
+        )
+        sender = self.start(
+            "send", "--image", self.picture, "--key", self.key, "--device", address, "--snr", "12", "--cfo", "2000"
+        )
         self.ends(sender)
         self.assertIn("picture 0", self.ends(receiver)[0])
         self.assertGreater(self.psnr(out), 25)
 
     def test_gnu_radios_own_zeromq_blocks_are_understood(self):
         from gnuradio import gr, zeromq
+
         address = self.address()
         sender = self.start("send", "--image", self.picture, "--key", self.key, "--device", address, "--snr", "15")
-        top, receiver, sink = gr.top_block(), srec.receiver(self.key, samples_per_symbol=SPS, timeout=120), srec.image_sink(stop_after=1)
+        top, receiver, sink = (
+            gr.top_block(),
+            srec.receiver(self.key, samples_per_symbol=SPS, timeout=120),
+            srec.image_sink(stop_after=1),
+        )
         top.connect(zeromq.pull_source(gr.sizeof_gr_complex, 1, address[4:]), receiver)
         top.msg_connect(receiver, "pdus", sink, "pdus")
         top.start()
@@ -353,14 +497,29 @@ class Network(Case):
         source = srec.recording_source(self.path("stock"), True)  # GNU Radio does not keep blocks in Python alive
         top.connect(source, zeromq.push_sink(gr.sizeof_gr_complex, 1, address[4:]))
         top.start()
-        self.ends(self.start("receive", "--key", self.key, "--device", address, "--out", out, "--once", "--timeout", "120"))
+        self.ends(
+            self.start("receive", "--key", self.key, "--device", address, "--out", out, "--once", "--timeout", "120")
+        )
         top.stop()
         top.wait()
         self.assertGreater(self.psnr(out), 25)
 
     def test_a_receiver_killed_and_restarted_goes_on(self):
         address, first, second = self.address(), self.folder(), self.folder()
-        sender = self.start("send", "--image", self.large, "--key", self.key, "--device", address, "--snr", "14", "--repeat", "--frame-bytes", "3000")
+        sender = self.start(
+            "send",
+            "--image",
+            self.large,
+            "--key",
+            self.key,
+            "--device",
+            address,
+            "--snr",
+            "14",
+            "--repeat",
+            "--frame-bytes",
+            "3000",
+        )
         command = ("receive", "--key", self.key, "--device", address, "--timeout", "120", "--out")
         receiver = self.start(*command, first)
         wait_for(lambda: glob.glob(os.path.join(first, "*.json")), "the first picture")
@@ -382,10 +541,28 @@ class Network(Case):
         with open(self.path("cut") + sigmf.DATA, "rb") as f:
             data = f.read()
         out = self.folder()
-        receiver = subprocess.Popen([sys.executable, SREC, "receive", "--key", self.key, "--device", "-", "--out", out, "--timeout", "600", "--status", "0.2"],
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        receiver = subprocess.Popen(
+            [
+                sys.executable,
+                SREC,
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "-",
+                "--out",
+                out,
+                "--timeout",
+                "600",
+                "--status",
+                "0.2",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self.processes.append(receiver)
-        receiver.stdin.write(data[:len(data) // 16 * 8])
+        receiver.stdin.write(data[: len(data) // 16 * 8])
         receiver.stdin.flush()
         while not re.search(rb"packets [1-9]", line := receiver.stderr.readline()):
             self.assertTrue(line, "it ended before a packet came")
@@ -448,6 +625,7 @@ class BadInput(Case):
     def test_recordings_that_cannot_be_used(self):
         def top(**changes):
             return lambda meta: meta["global"].update({k.replace("_", ":", 1): v for k, v in changes.items()})
+
         self.refused(1, "datatype 'rf32_le'", args=self.recording("type", top(core_datatype="rf32_le")))
         self.refused(1, "core:sample_rate", args=self.recording("rate", top(core_sample_rate=0)))
         self.refused(1, "core:sample_rate", args=self.recording("text", top(core_sample_rate="fast")))
@@ -478,10 +656,25 @@ class BadInput(Case):
         self.refused(2, "--repeat", command="send", args=("--device", "file:" + self.path("x"), "--repeat"))
         self.refused(2, "--cfo", command="send", args=("--device", "file:" + self.path("x"), "--cfo", "600e3"))
         self.refused(2, "--level", command="send", args=("--device", "file:" + self.path("x"), "--level", "nan"))
-        self.refused(1, "nowhere.key", command="send", args=("--device", "file:" + self.path("x"), "--key", self.path("nowhere.key")))
+        self.refused(
+            1,
+            "nowhere.key",
+            command="send",
+            args=("--device", "file:" + self.path("x"), "--key", self.path("nowhere.key")),
+        )
 
     def test_the_wrong_key_gives_no_picture_and_one_line(self):
-        done = run("receive", "--key", self.other_key, "--device", "file:" + self.path("good"), "--out", self.path("wrong"), "--json", "-")
+        done = run(
+            "receive",
+            "--key",
+            self.other_key,
+            "--device",
+            "file:" + self.path("good"),
+            "--out",
+            self.path("wrong"),
+            "--json",
+            "-",
+        )
         self.assertEqual((done.returncode, os.listdir(self.path("wrong"))), (1, []))
         self.assertEqual(json.loads(done.stdout)["forged"], 1)  # no log lines in between
         self.assertIn(b"failed authentication: is it the right key?", done.stderr.splitlines()[-1])
@@ -489,7 +682,7 @@ class BadInput(Case):
     def test_a_recording_that_ends_within_a_burst_says_so(self):
         with open(self.path("good") + sigmf.DATA, "rb") as f:
             data = f.read()
-        _, figures = self.receive(self.recording("half", lambda meta: None, data[:len(data) // 2 + 3])[1], code=1)
+        _, figures = self.receive(self.recording("half", lambda meta: None, data[: len(data) // 2 + 3])[1], code=1)
         self.assertEqual((figures["pictures"], figures["bursts_truncated"]), (0, 1))
 
 

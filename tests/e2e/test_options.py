@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of simulate, send and receive side by side, and the parameters of the hier blocks beside those of their GRC files. A new option
+"""The options of simulate, send and receive side by side, and the parameters of the hier blocks beside those of their
+GRC files. A new option
 belongs into the table: under every command that a user would look for it."""
 import argparse
 import importlib
@@ -17,20 +18,58 @@ LINK = (SEND, RECEIVE)
 
 TABLE = {
     # the picture
-    "--image": (SIMULATE, SEND), "--out": (SIMULATE, RECEIVE), "--eta": ALL, "--scale": (SIMULATE, SEND), "--frame-bytes": (SIMULATE, SEND),
-    "--repeat": (SEND,), "--interval": (SEND,), "--prefix": (RECEIVE,), "--timeout": (RECEIVE,), "--once": (RECEIVE,), "--view": (RECEIVE,),
-    "--hook": (RECEIVE,), "--max-pixels": (RECEIVE,),
+    "--image": (SIMULATE, SEND),
+    "--out": (SIMULATE, RECEIVE),
+    "--eta": ALL,
+    "--scale": (SIMULATE, SEND),
+    "--frame-bytes": (SIMULATE, SEND),
+    "--repeat": (SEND,),
+    "--interval": (SEND,),
+    "--prefix": (RECEIVE,),
+    "--timeout": (RECEIVE,),
+    "--once": (RECEIVE,),
+    "--view": (RECEIVE,),
+    "--hook": (RECEIVE,),
+    "--max-pixels": (RECEIVE,),
     # secrecy
-    "--key": ALL, "--wrong-key": (SIMULATE,), "--cipher": (SIMULATE, SEND), "--no-encrypt": (SIMULATE, SEND),
+    "--key": ALL,
+    "--wrong-key": (SIMULATE,),
+    "--cipher": (SIMULATE, SEND),
+    "--no-encrypt": (SIMULATE, SEND),
     # the receiver
-    "--hard": (SIMULATE, RECEIVE), "--no-sr": (SIMULATE, RECEIVE), "--enhancer": (SIMULATE, RECEIVE),
+    "--hard": (SIMULATE, RECEIVE),
+    "--no-sr": (SIMULATE, RECEIVE),
+    "--enhancer": (SIMULATE, RECEIVE),
     # the waveform and the device
-    "--modulation": ALL, "--device": LINK, "--sps": LINK, "--rolloff": LINK, "--rate": LINK, "--format": LINK, "--frequency": LINK, "--gain": LINK,
-    "--antenna": LINK, "--bandwidth": LINK, "--level": LINK, "--record": (RECEIVE,), "--state": (RECEIVE,), "--status": LINK,
+    "--modulation": ALL,
+    "--device": LINK,
+    "--sps": LINK,
+    "--rolloff": LINK,
+    "--rate": LINK,
+    "--format": LINK,
+    "--frequency": LINK,
+    "--gain": LINK,
+    "--antenna": LINK,
+    "--bandwidth": LINK,
+    "--level": LINK,
+    "--record": (RECEIVE,),
+    "--state": (RECEIVE,),
+    "--status": LINK,
     # the simulated channel
-    "--snr": ALL, "--seed": ALL, "--cfo": LINK, "--ppm": LINK, "--delay": LINK, "--channel": (SIMULATE,), "--coherence": (SIMULATE,), "--loss": (SIMULATE,),
+    "--snr": ALL,
+    "--seed": ALL,
+    "--cfo": LINK,
+    "--ppm": LINK,
+    "--delay": LINK,
+    "--channel": (SIMULATE,),
+    "--coherence": (SIMULATE,),
+    "--loss": (SIMULATE,),
     # the networks and the figures
-    "--model": ALL, "--threads": ALL, "--precision": ALL, "--json": ALL, "--overwrite": ALL,
+    "--model": ALL,
+    "--threads": ALL,
+    "--precision": ALL,
+    "--json": ALL,
+    "--overwrite": ALL,
     "--protect": (SIMULATE,),  # refused
 }
 
@@ -44,7 +83,9 @@ def options(command):
 class Options(unittest.TestCase):
     def test_each_command_has_the_options_of_the_table_and_no_other(self):
         for command in ALL:
-            self.assertEqual(options(command), {option for option, commands in TABLE.items() if command in commands}, command)
+            self.assertEqual(
+                options(command), {option for option, commands in TABLE.items() if command in commands}, command
+            )
 
     def test_the_hier_blocks_have_the_parameters_of_their_grc_files(self):
         for name in ("transmitter", "receiver"):
@@ -56,8 +97,14 @@ class Options(unittest.TestCase):
     def test_transmitter_and_send_receiver_and_receive_agree(self):
         transmitter = set(inspect.signature(srec.transmitter.__init__).parameters)
         receiver = set(inspect.signature(srec.receiver.__init__).parameters)
-        self.assertLessEqual({"eta", "scale", "cipher", "model", "frame_bytes", "threads", "precision", "modulation", "rolloff"}, transmitter)
-        self.assertLessEqual({"soft", "enhancer", "model", "threads", "precision", "modulation", "rolloff", "timeout", "max_pixels"}, receiver)
+        self.assertLessEqual(
+            {"eta", "scale", "cipher", "model", "frame_bytes", "threads", "precision", "modulation", "rolloff"},
+            transmitter,
+        )
+        self.assertLessEqual(
+            {"soft", "enhancer", "model", "threads", "precision", "modulation", "rolloff", "timeout", "max_pixels"},
+            receiver,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording with carrier and clock offset at 6 dB gives the picture that perfect synchronisation gives: srec send and srec receive against
-srec simulate, which hands the receiver the symbols themselves. The project's sample picture at full size, a minute or two."""
+"""A recording with carrier and clock offset at 6 dB gives the picture that perfect synchronisation gives: srec send and
+srec receive against
+srec simulate, which hands the receiver the symbols themselves. The project's sample picture at full size, a minute or
+two."""
 import json
 import os
 import subprocess
@@ -24,23 +26,52 @@ class PerfectSync(unittest.TestCase):
 
     def test_offsets_cost_less_than_half_a_decibel_of_psnr(self):
         with tempfile.TemporaryDirectory() as folder:
+
             def path(name):
                 return os.path.join(folder, name)
+
             picture = np.array(Image.open(RACCOON).convert("RGB"))
             common = ("--image", RACCOON, "--key", "seed:1", "--snr", "6")
             self.run_srec("simulate", "--no-sr", *common, "--out", path("simulated"), "--json", path("simulated.json"))
             with open(path("simulated.json")) as f:
                 perfect = json.load(f)["psnr_db"]
             for rate in ("4e6", "1e6"):  # 4 samples per symbol: 5 kHz are 0.5 % and 2 % of the symbol rate
-                self.run_srec("send", *common, "--device", "file:" + path("take"), "--rate", rate, "--cfo", "5000",
-                              "--ppm", "20", "--level", "-20", "--delay", "777.7")
-                self.run_srec("receive", "--key", "seed:1", "--device", "file:" + path("take"), "--out", path("out" + rate), "--json", path("received.json"))
+                self.run_srec(
+                    "send",
+                    *common,
+                    "--device",
+                    "file:" + path("take"),
+                    "--rate",
+                    rate,
+                    "--cfo",
+                    "5000",
+                    "--ppm",
+                    "20",
+                    "--level",
+                    "-20",
+                    "--delay",
+                    "777.7",
+                )
+                self.run_srec(
+                    "receive",
+                    "--key",
+                    "seed:1",
+                    "--device",
+                    "file:" + path("take"),
+                    "--out",
+                    path("out" + rate),
+                    "--json",
+                    path("received.json"),
+                )
                 with open(path("received.json")) as f:
                     figures = json.load(f)
                 received = srec.psnr(picture, np.array(Image.open(path(f"out{rate}/picture0000.png"))))
-                print(f"{float(rate) / 4e3:.0f} ksym/s: perfect synchronisation {perfect:.2f} dB, received {received:.2f} dB; SNR {figures['snr_db']:.2f} dB, "
-                      f"CFO {figures['cfo_hz']:.1f} Hz, clock {figures['clock_ppm']:.1f} ppm, level {figures['burst_level_dbfs']:.2f} dBFS, "
-                      f"packets lost {figures['packets_lost']} of {figures['packets']}")
+                print(
+                    f"{float(rate) / 4e3:.0f} ksym/s: perfect synchronisation {perfect:.2f} dB, received"
+                    f" {received:.2f} dB; SNR {figures['snr_db']:.2f} dB, CFO {figures['cfo_hz']:.1f} Hz, clock"
+                    f" {figures['clock_ppm']:.1f} ppm, level {figures['burst_level_dbfs']:.2f} dBFS, packets lost"
+                    f" {figures['packets_lost']} of {figures['packets']}"
+                )
                 self.assertEqual((figures["pictures"], figures["packets_lost"]), (1, 0))
                 self.assertGreater(received, perfect - LOSS_MAX_DB)
                 self.assertAlmostEqual(figures["cfo_hz"], 5000, delta=10)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec receive: recordings of what was received before a restart are refused (--state); tampered payloads are reported."""
+"""srec receive: recordings of what was received before a restart are refused (--state); tampered payloads are
+reported."""
 import json
 import os
 import signal
@@ -24,7 +25,18 @@ class State(Case):
         self.send("file:" + self.take, "--snr", "15")
 
     def refused(self, *args, code=1):
-        done = run("receive", "--key", self.key, "--device", "file:" + self.take, "--out", self.folder(), "--status", "0", *args)
+        done = run(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.take,
+            "--out",
+            self.folder(),
+            "--status",
+            "0",
+            *args,
+        )
         self.assertEqual(done.returncode, code)
         text = done.stderr.decode().strip()
         self.assertEqual(text.count("\n"), 0, text)
@@ -51,8 +63,26 @@ class State(Case):
     def test_a_killed_receiver_remembers_all_but_its_last_seconds(self):
         with open(sigmf.Recording(self.take).data, "rb") as file:
             samples = file.read()
-        receiver = subprocess.Popen([sys.executable, SREC, "receive", "--key", self.key, "--device", "-", "--out", self.folder(), "--state", self.state,
-                                     "--status", "0"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        receiver = subprocess.Popen(
+            [
+                sys.executable,
+                SREC,
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "-",
+                "--out",
+                self.folder(),
+                "--state",
+                self.state,
+                "--status",
+                "0",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         self.addCleanup(lambda: (receiver.poll() is None and receiver.kill(), receiver.wait(TIMEOUT)))
         receiver.stdin.write(samples)
         receiver.stdin.write(bytes(8 * 20000))  # silence, so that the burst is done
@@ -67,11 +97,26 @@ class State(Case):
         self.receive("file:" + self.take, "--state", self.state)
         with open(self.state, "rb") as file:
             good = file.read()
-        other = run("receive", "--key", self.other_key, "--device", "file:" + self.take, "--out", self.folder(), "--state", self.state)
+        other = run(
+            "receive",
+            "--key",
+            self.other_key,
+            "--device",
+            "file:" + self.take,
+            "--out",
+            self.folder(),
+            "--state",
+            self.state,
+        )
         self.assertEqual(other.returncode, 1)
         self.assertIn("another key", other.stderr.decode())
-        for content, says in ((good[:-1], "damaged"), (good[:30] + bytes([good[30] ^ 1]) + good[31:], "damaged"), (b"", "not a receiver's state"),
-                              (bytes(1000), "not a receiver's state"), (good[:8] + b"\x09\x00" + good[10:], "version 9")):
+        for content, says in (
+            (good[:-1], "damaged"),
+            (good[:30] + bytes([good[30] ^ 1]) + good[31:], "damaged"),
+            (b"", "not a receiver's state"),
+            (bytes(1000), "not a receiver's state"),
+            (good[:8] + b"\x09\x00" + good[10:], "version 9"),
+        ):
             with open(self.state, "wb") as file:
                 file.write(content)
             text = self.refused("--state", self.state)
@@ -92,7 +137,12 @@ class Damage(Case):
         source, encoder = srec.image_source(RACCOON), srec.semantic_encoder()
         scrambler, packer, mapper = srec.scrambler(payload_key, session=7), srec.packet_encoder(self.key), srec.mapper()
         shaper, channel = srec.burst_shaper(SPS, tail=20000), srec.impairments(noise_power=0.02)
-        for before, after, port in ((source, encoder, "pdus"), (encoder, scrambler, "in"), (scrambler, packer, "in"), (packer, mapper, "pdus")):
+        for before, after, port in (
+            (source, encoder, "pdus"),
+            (encoder, scrambler, "in"),
+            (scrambler, packer, "in"),
+            (packer, mapper, "pdus"),
+        ):
             top.msg_connect(before, "pdus" if before is source else "out", after, port)
         top.msg_connect(mapper, "info", source, "next")
         top.msg_connect(encoder, "info", source, "next")
@@ -103,8 +153,21 @@ class Damage(Case):
         for payload_key, suspect in ((self.key, 0), (self.other_key, 1)):
             path, out, figures = self.path(f"samples{suspect}"), self.folder(), self.path(f"figures{suspect}")
             self.transmit(path, payload_key)
-            done = self.passes("receive", "--key", self.key, "--device", "file:" + path, "--format", "cf32_le", "--out", out, "--status", "0",
-                               "--json", figures)
+            done = self.passes(
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "file:" + path,
+                "--format",
+                "cf32_le",
+                "--out",
+                out,
+                "--status",
+                "0",
+                "--json",
+                figures,
+            )
             with open(figures, encoding="utf-8") as file:
                 told = json.load(file)
             print({key: told[key] for key in ("header_errors", "header_errors_expected", "random_percent", "relation")})

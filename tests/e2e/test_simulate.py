@@ -12,7 +12,9 @@ from PIL import Image
 
 SREC = os.environ["SREC_COMMAND"]
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
-ENHANCER = {scale: os.path.join(GOLDEN, f"enhancer-x{scale}.safetensors") for scale in (1, 2)}  # tiny, of random weights
+ENHANCER = {
+    scale: os.path.join(GOLDEN, f"enhancer-x{scale}.safetensors") for scale in (1, 2)
+}  # tiny, of random weights
 
 
 def srec(*args, timeout=300):
@@ -25,7 +27,13 @@ class Simulate(unittest.TestCase):
         cls.temp = tempfile.TemporaryDirectory()
         cls.folder = cls.temp.name
         y, x = np.mgrid[0:256, 0:384]
-        picture = np.stack([127 + 70 * np.sin(x / (17 + 5 * c)) * np.cos(y / (23 - 4 * c)) + 40 * ((x // 48 + y // 40) % 2) for c in range(3)], 2)
+        picture = np.stack(
+            [
+                127 + 70 * np.sin(x / (17 + 5 * c)) * np.cos(y / (23 - 4 * c)) + 40 * ((x // 48 + y // 40) % 2)
+                for c in range(3)
+            ],
+            2,
+        )
         cls.picture = cls.save("picture.png", picture.clip(0, 255))
 
     @classmethod
@@ -63,7 +71,10 @@ class Simulate(unittest.TestCase):
     def test_soft_beats_hard_by_several_db_and_eve_sees_noise(self):
         for snr, gain in (("4", 6), ("10", 1)):
             soft, hard = self.simulate("--snr", snr), self.simulate("--snr", snr, "--hard")
-            print(f"QPSK {snr} dB: soft {soft['psnr_db']:.2f}, hard {hard['psnr_db']:.2f}, Eve {soft['eve_psnr_db']:.2f} dB")
+            print(
+                f"QPSK {snr} dB: soft {soft['psnr_db']:.2f}, hard {hard['psnr_db']:.2f}, Eve"
+                f" {soft['eve_psnr_db']:.2f} dB"
+            )
             self.assertGreater(soft["psnr_db"], hard["psnr_db"] + gain)
             self.assertLess(soft["eve_psnr_db"], 12)
 
@@ -73,8 +84,13 @@ class Simulate(unittest.TestCase):
         self.assertLess(cost, 0.3)
 
     def test_encryption_costs_nothing_at_4_db_and_addition_hides_as_well(self):
-        clear, xor, add = (self.simulate("--snr", "4", *options) for options in (("--no-encrypt",), (), ("--cipher", "add")))
-        print(f"QPSK 4 dB: clear {clear['psnr_db']:.2f}, xor {xor['psnr_db']:.2f}, add {add['psnr_db']:.2f}, Eve {add['eve_psnr_db']:.2f} dB")
+        clear, xor, add = (
+            self.simulate("--snr", "4", *options) for options in (("--no-encrypt",), (), ("--cipher", "add"))
+        )
+        print(
+            f"QPSK 4 dB: clear {clear['psnr_db']:.2f}, xor {xor['psnr_db']:.2f}, add {add['psnr_db']:.2f}, Eve"
+            f" {add['eve_psnr_db']:.2f} dB"
+        )
         self.assertEqual(xor["cipher"], "xor")
         self.assertLess(clear["psnr_db"] - xor["psnr_db"], 0.2)
         self.assertLess(add["eve_psnr_db"], 12)
@@ -84,7 +100,14 @@ class Simulate(unittest.TestCase):
 
     def test_every_modulation_carries_a_picture_and_channel_use_is_right(self):
         use = {}
-        for modulation, snr in (("bpsk", 8), ("qpsk", 12), ("16qam", 18), ("64qam", 24), ("256qam", 30), ("pam256", 30)):
+        for modulation, snr in (
+            ("bpsk", 8),
+            ("qpsk", 12),
+            ("16qam", 18),
+            ("64qam", 24),
+            ("256qam", 30),
+            ("pam256", 30),
+        ):
             result = self.simulate("--modulation", modulation, "--snr", str(snr))
             self.assertGreater(result["psnr_db"], 20, modulation)
             self.assertEqual(result["packets_lost"], 0)
@@ -125,14 +148,18 @@ class Simulate(unittest.TestCase):
         self.assertEqual((plain["psnr_before_sr_db"], plain["enhance_s"]), (plain["psnr_db"], None))
         self.assertGreater(result["enhance_s"], 0)
         self.simulate("--enhancer", ENHANCER[1])
-        received, enhanced, sent = (self.pixels(name + ".png").astype(float) for name in ("received", "enhanced", "sent"))
+        received, enhanced, sent = (
+            self.pixels(name + ".png").astype(float) for name in ("received", "enhanced", "sent")
+        )
         self.assertGreater(np.abs(received - enhanced).max(), 3)
         for picture, key in ((received, "psnr_before_sr_db"), (enhanced, "psnr_db")):
             self.assertAlmostEqual(result[key], 10 * np.log10(255**2 / np.mean((picture - sent) ** 2)), places=3)
 
     def test_scale_2_sends_a_quarter_and_gives_back_the_full_size(self):
         odd = self.save("odd.png", np.array(Image.open(self.picture))[:255, :383])
-        full, half = self.simulate("--snr", "14", picture=odd), self.simulate("--snr", "14", "--scale", "2", picture=odd)
+        full, half = self.simulate("--snr", "14", picture=odd), self.simulate(
+            "--snr", "14", "--scale", "2", picture=odd
+        )
         self.assertEqual(self.pixels("received.png").shape, (255, 383, 3))
         for name, result in (("whole", full), ("half size, interpolated", half)):
             print(f"QPSK 14 dB, {name}: {result['psnr_db']:.2f} dB with {result['n_features']} features")
@@ -147,7 +174,14 @@ class Simulate(unittest.TestCase):
     def test_enhancers_that_do_not_fit_get_one_line(self):
         self.refused(1, "--no-sr", "--image", self.picture, "--scale", "2", "--enhancer", ENHANCER[1])
         self.refused(1, "an enhancer is needed", "--image", self.picture, "--enhancer", os.environ["SREC_MODEL"])
-        self.refused(1, "nothing.safetensors", "--image", self.picture, "--enhancer", os.path.join(self.folder, "nothing.safetensors"))
+        self.refused(
+            1,
+            "nothing.safetensors",
+            "--image",
+            self.picture,
+            "--enhancer",
+            os.path.join(self.folder, "nothing.safetensors"),
+        )
 
     def test_one_pixel_and_grey_pictures_pass(self):
         self.simulate(picture=self.save("pixel.png", np.full((1, 1, 3), 200)))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""10 000 packets through every block of the link but the networks, as samples, at 12 dB with carrier and clock offset: none is lost and memory stays flat."""
+"""10 000 packets through every block of the link but the networks, as samples, at 12 dB with carrier and clock offset:
+none is lost and memory stays flat."""
 import os
 import resource
 import sys
@@ -66,7 +67,9 @@ class Soak(unittest.TestCase):
         top, source = gr.top_block(), Source()
         sink = Sink(source)
         scrambler, packets, mapper = srec.scrambler(KEY), srec.packet_encoder(KEY), srec.mapper()
-        channel = srec.impairments(noise_power=SPS * 10 ** (-0.1 * SNR_DB), cfo=0.01, clock_ppm=20, delay=1000.3, seed=1)
+        channel = srec.impairments(
+            noise_power=SPS * 10 ** (-0.1 * SNR_DB), cfo=0.01, clock_ppm=20, delay=1000.3, seed=1
+        )
         sync, demapper = srec.burst_sync("qpsk", SPS), srec.soft_demapper("qpsk", float("nan"))
         decoder, descrambler = srec.packet_decoder(KEY), srec.descrambler(KEY)
         top.msg_connect(source, "out", scrambler, "in")
@@ -85,8 +88,10 @@ class Soak(unittest.TestCase):
             top.wait()
         sink.memory.append(memory())
         growth = sink.memory[-1] - sink.memory[1]
-        print(f"{sink.count} of {PACKETS} packets, mean SNR {sink.snr / max(sink.count, 1):.2f} dB; memory in MB {[m >> 20 for m in sink.memory]}; "
-              f"{sync.counters()} {decoder.counters()}")
+        print(
+            f"{sink.count} of {PACKETS} packets, mean SNR {sink.snr / max(sink.count, 1):.2f} dB; memory in MB"
+            f" {[m >> 20 for m in sink.memory]}; {sync.counters()} {decoder.counters()}"
+        )
         self.assertEqual(sink.count, PACKETS)
         self.assertEqual((sync.counters()["bursts"], decoder.dropped()), (PACKETS, 0))
         self.assertAlmostEqual(sink.snr / PACKETS, SNR_DB, delta=0.4)

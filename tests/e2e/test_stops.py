@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of a run: one bad picture is passed over, a block that fails ends the command with one line, and signals end it in time whatever it does."""
+"""The end of a run: one bad picture is passed over, a block that fails ends the command with one line, and signals end
+it in time whatever it does."""
 import json
 import os
 import shutil
@@ -33,7 +34,9 @@ runpy.run_path({srec!r}, run_name="__main__")
 
 class StopCase(Case):
     def start(self, *args, code=(SREC,), **options):
-        process = subprocess.Popen([sys.executable, *code, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        process = subprocess.Popen(
+            [sys.executable, *code, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        )
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.communicate()))
         return process
 
@@ -63,8 +66,13 @@ class StopCase(Case):
 class OneBadPicture(StopCase):
     def test_a_folder_goes_on_behind_pictures_that_cannot_be_read(self):
         album = self.album("a.png", "c.png")
-        for name, data in (("b.png", b"\x89PNG\r\n\x1a\n" + bytes(40)), ("b.jpg", b"\xff\xd8\xff"), ("b.tif", b"II*\0\x08\0\0\0\xff\xff"),
-                           ("b.bmp", b"BM" + b"\xff" * 60), ("b.webp", b"RIFF\xff\xff\xff\xffWEBPVP8 ")):
+        for name, data in (
+            ("b.png", b"\x89PNG\r\n\x1a\n" + bytes(40)),
+            ("b.jpg", b"\xff\xd8\xff"),
+            ("b.tif", b"II*\0\x08\0\0\0\xff\xff"),
+            ("b.bmp", b"BM" + b"\xff" * 60),
+            ("b.webp", b"RIFF\xff\xff\xff\xffWEBPVP8 "),
+        ):
             with open(os.path.join(album, name), "wb") as f:
                 f.write(data)
         os.mkdir(os.path.join(album, "d.png"))
@@ -78,8 +86,15 @@ class OneBadPicture(StopCase):
     def test_names_that_look_like_numbers_do_not_disturb_the_numbering(self):
         self.send("file:" + self.path("numbered"), "--snr", "15")
         out = self.folder()
-        for name in ("picture\u0667.png", "picture99999999999999999999.png", "picture18446744073709551615.json", "picture-3.png", "picture7.txt",
-                     "other0009.png", "picture\xb2.png"):
+        for name in (
+            "picture\u0667.png",
+            "picture99999999999999999999.png",
+            "picture18446744073709551615.json",
+            "picture-3.png",
+            "picture7.txt",
+            "other0009.png",
+            "picture\xb2.png",
+        ):
             open(os.path.join(out, name), "w").close()
         self.passes("receive", "--key", self.key, "--device", "file:" + self.path("numbered"), "--out", out)
         self.assertIn("picture0000.png", os.listdir(out))
@@ -101,20 +116,45 @@ class Faults(StopCase):
         self.assertIn("made by the test", text)
 
     def test_a_fault_of_the_source_ends_send_and_simulate(self):
-        for args in (("send", "--key", self.key, "--device", "file:" + self.path("fault"), "--status", "0"), ("simulate", "--out", self.folder(), "--no-sr")):
+        for args in (
+            ("send", "--key", self.key, "--device", "file:" + self.path("fault"), "--status", "0"),
+            ("simulate", "--out", self.folder(), "--no-sr"),
+        ):
             self.fails("image_source", "", "picture_pdu", *args, "--image", self.picture)
         self.assertFalse(os.path.exists(self.path("fault") + sigmf.DATA))
 
     def test_a_fault_of_the_sink_or_on_the_way_to_it_ends_receive(self):
         self.send("file:" + self.path("whole"), "--snr", "15")
-        receive = ("receive", "--key", self.key, "--device", "file:" + self.path("whole"), "--status", "0", "--out", self.folder())
+        receive = (
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("whole"),
+            "--status",
+            "0",
+            "--out",
+            self.folder(),
+        )
         self.fails("image_sink", ".image_sink", "_write", *receive)
         self.fails("commands.blocks", ".Annotator", "_handle", *receive)
         self.fails("sample_io", ".FileReader", "read", *receive)
 
     def test_a_fault_of_the_device_ends_send(self):
-        self.fails("recording", ".RecordingWriter", "write", "send", "--image", self.picture, "--key", self.key, "--status", "0",
-                   "--device", "file:" + self.path("device"))
+        self.fails(
+            "recording",
+            ".RecordingWriter",
+            "write",
+            "send",
+            "--image",
+            self.picture,
+            "--key",
+            self.key,
+            "--status",
+            "0",
+            "--device",
+            "file:" + self.path("device"),
+        )
 
 
 class Signals(StopCase):
@@ -125,8 +165,14 @@ class Signals(StopCase):
         Image.new("RGB", (SIDE, SIDE), (90, 120, 60)).save(cls.huge)
 
     def test_send_and_simulate_end_while_a_huge_picture_is_encoded(self):
-        for number, args, code in ((signal.SIGINT, ("send", "--key", self.key, "--device", "sim", "--status", "0.2"), 0),
-                                   (signal.SIGTERM, ("send", "--key", self.key, "--device", "file:" + self.path("never"), "--status", "0.2"), 0)):
+        for number, args, code in (
+            (signal.SIGINT, ("send", "--key", self.key, "--device", "sim", "--status", "0.2"), 0),
+            (
+                signal.SIGTERM,
+                ("send", "--key", self.key, "--device", "file:" + self.path("never"), "--status", "0.2"),
+                0,
+            ),
+        ):
             process = self.start(*args, "--image", self.huge)
             self.says(process, "encoding")
             self.ends(process, number, code)
@@ -138,7 +184,17 @@ class Signals(StopCase):
     def test_receive_ends_while_a_huge_picture_is_decoded(self):
         self.one_packet_of_a_huge_picture(self.path("one"))
         for number in (signal.SIGINT, signal.SIGTERM):
-            process = self.start("receive", "--key", self.key, "--device", "file:" + self.path("one"), "--out", self.folder(), "--status", "0.2")
+            process = self.start(
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                "file:" + self.path("one"),
+                "--out",
+                self.folder(),
+                "--status",
+                "0.2",
+            )
             self.says(process, "decoding")
             self.assertIn("stopped", self.ends(process, number, 0))
 
@@ -146,7 +202,16 @@ class Signals(StopCase):
         """What a sender may demand: one packet that claims to be a small part of a very large picture."""
         slices = ((SIDE + 15) // 16) ** 2  # of one patch each
         model = int(srec.model_info()["id"], 16)
-        meta = {"model": model, "picture": 0, "width": SIDE, "height": SIDE, "channels": 3, "format": 0, "slice": 0, "slices": slices}
+        meta = {
+            "model": model,
+            "picture": 0,
+            "width": SIDE,
+            "height": SIDE,
+            "channels": 3,
+            "format": 0,
+            "slice": 0,
+            "slices": slices,
+        }
         slice_ = pmt.make_dict()
         for key, value in meta.items():
             slice_ = pmt.dict_add(slice_, pmt.intern(key), pmt.from_uint64(value))
@@ -158,7 +223,13 @@ class Signals(StopCase):
                 gr.basic_block.__init__(self, "sender", None, None)
                 self.message_port_register_out(pmt.intern("out"))
 
-        top, sender, scrambler, packets, mapper = gr.top_block(), Sender(), srec.scrambler(self.key), srec.packet_encoder(self.key), srec.mapper()
+        top, sender, scrambler, packets, mapper = (
+            gr.top_block(),
+            Sender(),
+            srec.scrambler(self.key),
+            srec.packet_encoder(self.key),
+            srec.mapper(),
+        )
         told = {"modulation": "qpsk", "samples_per_symbol": SPS, "rolloff": 0.25}
         sink = srec.recording_sink(path, metadata=told)
         top.msg_connect(sender, "out", scrambler, "in")
@@ -177,21 +248,54 @@ class Signals(StopCase):
         writer = threading.Thread(target=lambda: self.held.append(open(pipe, "wb")), daemon=True)
         self.held = []
         writer.start()
-        for device, more, options in (("-", (), {"stdin": subprocess.PIPE}), ("zmq:tcp://127.0.0.1:9", (), {}), ("file:" + pipe, ("--format", "cu8"), {})):
-            process = self.start("receive", "--key", self.key, "--device", device, "--out", self.folder(), "--status", "0.2", *more, **options)
+        for device, more, options in (
+            ("-", (), {"stdin": subprocess.PIPE}),
+            ("zmq:tcp://127.0.0.1:9", (), {}),
+            ("file:" + pipe, ("--format", "cu8"), {}),
+        ):
+            process = self.start(
+                "receive",
+                "--key",
+                self.key,
+                "--device",
+                device,
+                "--out",
+                self.folder(),
+                "--status",
+                "0.2",
+                *more,
+                **options,
+            )
             self.says(process, "no samples")
             self.ends(process, signal.SIGTERM, 0)
         writer.join()
         self.held[0].close()
 
     def test_send_ends_while_nobody_takes_its_samples(self):
-        process = self.start("send", "--image", self.picture, "--key", self.key, "--device", "zmq:tcp://127.0.0.1:*", "--status", "0.2")
+        process = self.start(
+            "send", "--image", self.picture, "--key", self.key, "--device", "zmq:tcp://127.0.0.1:*", "--status", "0.2"
+        )
         self.says(process, "no receiver")
         self.ends(process, signal.SIGINT, 0)
         read, write = os.pipe()
         self.addCleanup(os.close, read)
-        process = subprocess.Popen([sys.executable, SREC, "send", "--image", self.large, "--key", self.key, "--device", "-", "--status", "0.2"], stdout=write,
-                                   stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                SREC,
+                "send",
+                "--image",
+                self.large,
+                "--key",
+                self.key,
+                "--device",
+                "-",
+                "--status",
+                "0.2",
+            ],
+            stdout=write,
+            stderr=subprocess.PIPE,
+        )
         os.close(write)
         self.says(process, "level")
         self.ends(process, signal.SIGTERM, 0)
@@ -199,16 +303,34 @@ class Signals(StopCase):
     def test_receive_ends_while_a_hook_runs(self):
         self.send("file:" + self.path("hooked"), "--snr", "15")
         ran = self.path("ran")
-        process = self.start("receive", "--key", self.key, "--device", "file:" + self.path("hooked"), "--out", self.folder(), "--hook",
-                             f"sh -c 'touch {ran}; exec sleep 30 >/dev/null 2>&1'")
+        process = self.start(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("hooked"),
+            "--out",
+            self.folder(),
+            "--hook",
+            f"sh -c 'touch {ran}; exec sleep 30 >/dev/null 2>&1'",
+        )
         wait_for(lambda: os.path.exists(ran), "the hook")
         self.assertIn("hook", self.ends(process, signal.SIGTERM, 0))
 
     def test_a_second_signal_ends_it_at_once(self):
         self.send("file:" + self.path("twice"), "--snr", "15")
         ran = self.path("ran twice")
-        process = self.start("receive", "--key", self.key, "--device", "file:" + self.path("twice"), "--out", self.folder(), "--hook",
-                             f"sh -c 'touch \"{ran}\"; exec sleep 30 >/dev/null 2>&1'")
+        process = self.start(
+            "receive",
+            "--key",
+            self.key,
+            "--device",
+            "file:" + self.path("twice"),
+            "--out",
+            self.folder(),
+            "--hook",
+            f"sh -c 'touch \"{ran}\"; exec sleep 30 >/dev/null 2>&1'",
+        )
         wait_for(lambda: os.path.exists(ran), "the hook")
         process.send_signal(signal.SIGINT)
         self.says(process, "stopping")
@@ -222,10 +344,25 @@ class Signals(StopCase):
 class Home(StopCase):
     def test_a_home_that_is_missing_or_cannot_be_written_is_no_obstacle(self):
         for home in ("/nonexistent", "/proc", None):
-            environment = {key: value for key, value in os.environ.items() if key != "HOME" and not key.startswith("XDG_")}
+            environment = {
+                key: value for key, value in os.environ.items() if key != "HOME" and not key.startswith("XDG_")
+            }
             if home:
                 environment["HOME"] = home
-            process = self.start("send", "--image", self.picture, "--key", self.key, "--device", "sim", "--snr", "15", "--status", "0", env=environment)
+            process = self.start(
+                "send",
+                "--image",
+                self.picture,
+                "--key",
+                self.key,
+                "--device",
+                "sim",
+                "--snr",
+                "15",
+                "--status",
+                "0",
+                env=environment,
+            )
             out, text = process.communicate(timeout=300)
             self.assertEqual((process.returncode, text.decode()), (0, ""), home)
             self.assertIn(b"1 of 1 pictures", out)

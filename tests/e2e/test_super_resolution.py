@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Super-resolution over the air path: srec receive improves pictures by default and follows the scale that the packets name."""
+"""Super-resolution over the air path: srec receive improves pictures by default and follows the scale that the packets
+name."""
 import os
 import unittest
 
@@ -33,7 +34,9 @@ class SuperResolution(Case):
         better, meta, figures = self.received(self.path("noisy"))
         print(f"QPSK 5 dB: {plain:.2f} dB, with super-resolution {better:.2f} dB")
         self.assertGreater(better, plain + 0.1)
-        self.assertEqual((meta["enhanced"], meta["enhancer"]), (True, srec.enhancer_info(srec.default_enhancer(1))["id"]))
+        self.assertEqual(
+            (meta["enhanced"], meta["enhancer"]), (True, srec.enhancer_info(srec.default_enhancer(1))["id"])
+        )
         self.assertGreater(meta["enhance_s"], 0)
         self.assertEqual((figures["pictures_enhanced"], figures["pictures_not_enhanced_in_time"]), (1, 0))
 
@@ -55,6 +58,7 @@ class SuperResolution(Case):
 
     def run_receive(self, device, out, *args):
         from test_link import run
+
         return run("receive", "--key", self.key, "--device", "file:" + device, "--out", out, "--status", "0", *args)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the enhancer: the C core does what PyTorch does with a whole picture, pairs go on where they ended, a run ends in a model."""
+"""Training of the enhancer: the C core does what PyTorch does with a whole picture, pairs go on where they ended, a run
+ends in a model."""
 import csv
 import filecmp
 import os
@@ -46,13 +47,16 @@ class Enhancer(BlockCase):
         return os.path.join(self.temp.name, *names)
 
     def train(self, *args, code=0):
-        done = subprocess.run([sys.executable, "-m", "srec_train", *args, "--threads", "1"], capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            [sys.executable, "-m", "srec_train", *args, "--threads", "1"], capture_output=True, text=True, timeout=600
+        )
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertNotIn("Traceback", done.stderr)
         return done.stdout + done.stderr
 
     def test_the_core_does_what_pytorch_does_with_a_whole_picture(self):
         from srec_train import enhancer, super_resolution
+
         rng = np.random.default_rng(3)
         for scale in (1, 2):
             torch.manual_seed(scale)
@@ -70,7 +74,10 @@ class Enhancer(BlockCase):
                     expected, _ = enhancer.whole(net, picture, planes, fast=False)
                 expected = (expected[0].permute(1, 2, 0).numpy() * 255).round()
                 msg = pdu({"width": width, "height": height, "channels": 3, "picture": 0}, picture)
-                msg = pmt.cons(pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(d.size, d.ravel().tolist())), pmt.cdr(msg))
+                msg = pmt.cons(
+                    pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(d.size, d.ravel().tolist())),
+                    pmt.cdr(msg),
+                )
                 (out,), _ = self.through(srec.sr_enhancer(self.path("model"), scale, threads=1), [msg], "in", "pdus")
                 m = meta_of(out)
                 got = data_of(out).reshape(m["height"], m["width"], 3)
@@ -96,7 +103,22 @@ class Enhancer(BlockCase):
                 for row in csv.DictReader(f):
                     self.assertIn(row["modulation"], ("bpsk", "qpsk", "16qam"))
                     self.assertEqual((row["hard"], row["cipher"], float(row["loss"])), ("1", "add", 0), row)
-            run = ("enhancer", "--train", once, "--valid", grid, "--out", self.path(f"run{scale}"), "--steps", "3", "--batch", "2", "--side", "64", *OPTIONS)
+            run = (
+                "enhancer",
+                "--train",
+                once,
+                "--valid",
+                grid,
+                "--out",
+                self.path(f"run{scale}"),
+                "--steps",
+                "3",
+                "--batch",
+                "2",
+                "--side",
+                "64",
+                *OPTIONS,
+            )
             self.assertIn("VALIDATION", self.train(*run))
             model = self.path(f"model{scale}.safetensors")
             self.train(*run, "--export", model, "--name", "test")
@@ -105,7 +127,18 @@ class Enhancer(BlockCase):
             self.assertIn("3 steps", info["metadata"]["training"])
 
     def test_what_is_missing_is_one_line(self):
-        said = self.train("enhancer", "--train", self.path("none"), "--valid", self.path("none"), "--out", self.path("run"), "--steps", "1", code=1)
+        said = self.train(
+            "enhancer",
+            "--train",
+            self.path("none"),
+            "--valid",
+            self.path("none"),
+            "--out",
+            self.path("run"),
+            "--steps",
+            "1",
+            code=1,
+        )
         self.assertEqual(len(said.splitlines()), 1, said)
         self.assertIn("make pairs first", said)
 

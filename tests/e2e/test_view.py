@@ -22,10 +22,14 @@ class View(unittest.TestCase):
     def setUp(self):
         self.temp = tempfile.TemporaryDirectory()
         self.folder = self.temp.name
-        self.key, self.picture, self.out = (os.path.join(self.folder, name) for name in ("link.key", "picture.png", "out"))
+        self.key, self.picture, self.out = (
+            os.path.join(self.folder, name) for name in ("link.key", "picture.png", "out")
+        )
         srec.key_generate(self.key)
         y, x = np.mgrid[0:96, 0:128]
-        self.array = np.stack([127 + 70 * np.sin(x / (17 + 5 * c)) * np.cos(y / (23 - 4 * c)) for c in range(3)], 2).astype(np.uint8)
+        self.array = np.stack(
+            [127 + 70 * np.sin(x / (17 + 5 * c)) * np.cos(y / (23 - 4 * c)) for c in range(3)], 2
+        ).astype(np.uint8)
         Image.fromarray(self.array).save(self.picture)
 
     def tearDown(self):
@@ -36,7 +40,9 @@ class View(unittest.TestCase):
 
     def run_it(self, *args, **environment):
         environment = {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": self.folder, **environment}
-        return subprocess.run(self.command(*args), capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment})
+        return subprocess.run(
+            self.command(*args), capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment}
+        )
 
     def refused(self, done, *words):
         self.assertEqual(done.returncode, 1, done.stderr)
@@ -58,8 +64,13 @@ class View(unittest.TestCase):
         if not HAVE_QT:
             self.skipTest("PyQt5 is not installed (python3-pyqt5)")
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
-        process = subprocess.Popen(self.command("--device", f"zmq:ipc://{self.folder}/air", "--status", "0.2"), stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(
+            self.command("--device", f"zmq:ipc://{self.folder}/air", "--status", "0.2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
         for line in process.stderr:  # it runs
             if "no samples" in line:
                 break
@@ -90,8 +101,13 @@ class View(unittest.TestCase):
             raise SystemExit(receive.run(parser.parse_args()))
             """
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
-        done = subprocess.run([sys.executable, "-c", program, *self.command("--device", f"zmq:ipc://{self.folder}/air")[3:]], capture_output=True,
-                              text=True, timeout=HANG, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", program, *self.command("--device", f"zmq:ipc://{self.folder}/air")[3:]],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            env=environment,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("0 pictures, 0 packets, 0 lost", done.stdout)
 
@@ -102,10 +118,19 @@ class View(unittest.TestCase):
             f.write("raise ImportError('hidden')\n")
         device = ("--device", f"sim:{self.picture}")
         path = os.environ.get("PYTHONPATH", "")
-        self.refused(self.run_it(*device, PYTHONPATH=f"{self.folder}:{path}"), "a window needs PyQt5", "apt install python3-pyqt5")
+        self.refused(
+            self.run_it(*device, PYTHONPATH=f"{self.folder}:{path}"),
+            "a window needs PyQt5",
+            "apt install python3-pyqt5",
+        )
         if HAVE_QT:
-            self.refused(self.run_it(*device, QT_QPA_PLATFORM="", DISPLAY="", WAYLAND_DISPLAY=""), "no display for a window")
-            self.refused(self.run_it(*device, QT_QPA_PLATFORM="", DISPLAY=":4711", WAYLAND_DISPLAY=""), "no window can be opened on display ':4711'")
+            self.refused(
+                self.run_it(*device, QT_QPA_PLATFORM="", DISPLAY="", WAYLAND_DISPLAY=""), "no display for a window"
+            )
+            self.refused(
+                self.run_it(*device, QT_QPA_PLATFORM="", DISPLAY=":4711", WAYLAND_DISPLAY=""),
+                "no window can be opened on display ':4711'",
+            )
         self.assertFalse(os.path.exists(self.out), "nothing was begun")
 
 

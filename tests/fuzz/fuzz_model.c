@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The model loaders against any file. The checksum is made right first, as an attacker would, so that everything behind it is reached. */
+/* The model loaders against any file. The checksum is made right first, as an attacker would, so that everything
+ * behind it is reached. */
 #include "../../lib/core/model_internal.h"
 
 #include <srec/enhancer.h>
@@ -44,7 +45,8 @@ static void use(const srec_model *m)
     require(steps >= 1 && steps <= SREC_LADDER_MAX_STEPS);
     for (int f = 0; f < SREC_FEATURE_FORMATS; f++) {
         const srec_priors *p = srec_model_priors(m, (srec_feature_format)f);
-        require(p->n_tables >= 1 && p->n_steps == steps && p->n_positions == srec_model_ladder(m, steps - 1) && isfinite(p->levels));
+        require(p->n_tables >= 1 && p->n_steps == steps && p->n_positions == srec_model_ladder(m, steps - 1) &&
+                isfinite(p->levels));
         for (size_t i = 0; i < (size_t)p->n_tables * 256; i++)
             require(p->tables[i] >= 0 && isfinite(p->tables[i]));
         for (size_t i = 0; i < (size_t)p->n_steps * p->n_positions; i++)
@@ -54,13 +56,17 @@ static void use(const srec_model *m)
         require(isfinite(m->mean[i]));
     for (const char *key; (key = srec_model_metadata_key(m, 0)) && !srec_model_metadata(m, key);)
         abort();
-    double macs = srec_model_macs_per_pixel(m, "ga") + srec_model_macs_per_pixel(m, "gs") + srec_model_macs_per_pixel(m, "hs");
+    double macs =
+        srec_model_macs_per_pixel(m, "ga") + srec_model_macs_per_pixel(m, "gs") + srec_model_macs_per_pixel(m, "hs");
     require(isfinite(macs) && macs >= 0 && srec_model_parameters(m) > 0);
 
     uint8_t rate_map[SREC_LADDER_MAX_STEPS + 1];
     for (unsigned i = 0; i <= SREC_LADDER_MAX_STEPS; i++)
         rate_map[i] = (uint8_t)(i % steps);
-    srec_slice s = { srec_model_id(m), 0, 16 * (SREC_LADDER_MAX_STEPS + 1), 16, 3, SREC_FEATURES_BITS, 0, 1, SREC_LADDER_MAX_STEPS + 1, rate_map };
+    srec_slice s = {
+        srec_model_id(m),          0,       16 * (SREC_LADDER_MAX_STEPS + 1), 16, 3, SREC_FEATURES_BITS, 0, 1,
+        SREC_LADDER_MAX_STEPS + 1, rate_map
+    };
     size_t n = srec_slice_bytes(m, &s);
     uint8_t *tables = malloc(n);
     require(n > 0 && tables && srec_slice_prior_tables(m, &s, tables, n) == SREC_OK);

@@ -4,7 +4,8 @@
  *     0    modulation (mod 6), way of attack (/ 6 mod 3), model id kept right (bit 7 clear)
  *     1..  NOISE:  soft values, a byte each (-128 NaN, -127 and 127 infinite)
  *          MUTATE: a valid frame, then triples: position u16, soft value i8
- *          FORGE:  signal bytes 0 and 1, payload bytes u16 (0: what the header asks for), then a header's plaintext, authentic
+ *          FORGE:  signal bytes 0 and 1, payload bytes u16 (0: what the header asks for), then a header's
+ *          plaintext, authentic
  */
 #include "../../lib/core/packet.c" /* its coded fields and its header parser, to forge with */
 
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { NOISE, MUTATE, FORGE };
 #define MODEL_ID 99u
-#define PACKET 3u
+#define PACKET   3u
 
 static const unsigned ladder[] = { 1, 4, 9 };
 
@@ -37,7 +38,8 @@ static float *receive(srec_modulation m, const uint8_t *frame, size_t n)
 {
     size_t n_symbols = srec_modem_symbols(m, n);
     float *iq = malloc(2 * n_symbols * sizeof *iq), *soft = malloc(n * srec_modem_soft_per_byte(m) * sizeof *soft);
-    require(iq && soft && srec_modem_map(m, frame, n, iq) == SREC_OK && srec_modem_demap(m, iq, NULL, 0.01f, n_symbols, soft) == SREC_OK);
+    require(iq && soft && srec_modem_map(m, frame, n, iq) == SREC_OK &&
+            srec_modem_demap(m, iq, NULL, 0.01f, n_symbols, soft) == SREC_OK);
     free(iq);
     return soft;
 }
@@ -47,19 +49,23 @@ static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_mod
 {
     static const uint8_t rate_map[8] = { 0, 2, 1, 1, 2, 0, 1, 2 };
     uint8_t payload[64] = { 1, 2, 3 };
-    srec_slice s = { MODEL_ID, 1, 64, 48, 3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS, 1, 2, 8, rate_map, 2 };
+    srec_slice s = { MODEL_ID, 1, 64, 48,       3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                     1,        2, 8,  rate_map, 2 };
     srec_packet_encoder *e;
     size_t n;
     require(srec_packet_encoder_create(key, 7, &e) == SREC_OK);
-    require(srec_packet_encode(e, m, PACKET, false, &s, payload, srec_slice_bytes(model, &s), frame, SREC_FRAME_MAX, &n, NULL) == SREC_OK);
+    require(srec_packet_encode(e, m, PACKET, false, &s, payload, srec_slice_bytes(model, &s), frame, SREC_FRAME_MAX, &n,
+                               NULL) == SREC_OK);
     srec_packet_encoder_free(e);
     return n;
 }
 
 /* What a sender who has the key but does not keep to the format could make; 0 if it does not fit a frame. */
-static size_t forged_frame(const srec_key *key, srec_modulation m, bool right_model, srec_packet_decoder *d, const uint8_t *in, size_t size, uint8_t *frame)
+static size_t forged_frame(const srec_key *key, srec_modulation m, bool right_model, srec_packet_decoder *d,
+                           const uint8_t *in, size_t size, uint8_t *frame)
 {
-    uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], field[SREC_SIGNAL_BYTES], nonce[12], header_key[SREC_KEY_BYTES];
+    uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], field[SREC_SIGNAL_BYTES], nonce[12],
+        header_key[SREC_KEY_BYTES];
     if (size < 4 + 1 || size - 4 > 160)
         return 0;
     size_t n = size - 4;
@@ -67,9 +73,14 @@ static size_t forged_frame(const srec_key *key, srec_modulation m, bool right_mo
     memcpy(plain, in + 4, n);
     if (right_model)
         put_le(plain, MODEL_ID, 8);
-    srec_signal s = { .modulation = m, .header_bytes = (uint16_t)(n + TAG), .payload_bytes = (uint16_t)get_le(in + 2, 2), .session = 7, .packet = PACKET };
+    srec_signal s = { .modulation = m,
+                      .header_bytes = (uint16_t)(n + TAG),
+                      .payload_bytes = (uint16_t)get_le(in + 2, 2),
+                      .session = 7,
+                      .packet = PACKET };
     srec_slice slice;
-    if (!s.payload_bytes && n > FIXED_HEADER && parse_header(d, plain, n, &s, &slice) == SREC_ERR_FORMAT && slice.rate_map) {
+    if (!s.payload_bytes && n > FIXED_HEADER && parse_header(d, plain, n, &s, &slice) == SREC_ERR_FORMAT &&
+        slice.rate_map) {
         size_t bytes = srec_slice_bytes(d->model, &slice);
         s.payload_bytes = bytes <= SREC_FRAME_MAX ? (uint16_t)bytes : 0;
     }
@@ -95,7 +106,8 @@ static void use(const srec_model *model, const srec_packet *p, srec_modulation m
     const srec_slice *s = &p->slice;
     uint32_t cols, rows;
     srec_patch_grid(s->width, s->height, &cols, &rows);
-    require(s->width && s->height && s->slice < s->n_slices && (s->channels == 1 || s->channels == 3) && (s->scale == 1 || s->scale == 2));
+    require(s->width && s->height && s->slice < s->n_slices && (s->channels == 1 || s->channels == 3) &&
+            (s->scale == 1 || s->scale == 2));
     uint32_t *patches = malloc((s->n_patches + 1) * sizeof *patches);
     require(patches && srec_slice_patches(cols, rows, s->n_slices, s->slice, patches, s->n_patches) == s->n_patches);
     for (uint32_t i = 0; i < s->n_patches; i++)
@@ -104,7 +116,9 @@ static void use(const srec_model *model, const srec_packet *p, srec_modulation m
     size_t n = srec_slice_bytes(model, s);
     require(n == p->signal.payload_bytes);
     uint8_t *bytes = malloc(n);
-    require(bytes && srec_slice_prior_tables(model, s, bytes, n) == SREC_OK && srec_modem_decide(m, p->soft, n / srec_modem_byte_granule(m) * srec_modem_byte_granule(m), bytes) == SREC_OK);
+    require(bytes && srec_slice_prior_tables(model, s, bytes, n) == SREC_OK &&
+            srec_modem_decide(m, p->soft, n / srec_modem_byte_granule(m) * srec_modem_byte_granule(m), bytes) ==
+                SREC_OK);
     free(bytes);
 }
 

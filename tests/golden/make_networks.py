@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Golden tensors: inputs and PyTorch's f32 outputs of every network of the shipped model, planes as (height, width, channels).
+"""Golden tensors: inputs and PyTorch's f32 outputs of every network of the shipped model, planes as (height, width,
+channels).
 
-    PYTHONPATH=python python3 tests/golden/make_networks.py models/srec-codec-v3.safetensors tests/golden/networks.safetensors
+    PYTHONPATH=python python3 tests/golden/make_networks.py models/srec-codec-v3.safetensors
+    tests/golden/networks.safetensors
 """
 import json
 import sys
@@ -23,7 +25,11 @@ def main():
         height, width = SIDES[name]
         inputs = []
         for i, port in enumerate(graph["inputs"]):
-            x = random.normal(0, 0.3 if name == "ga" else 1, (height, width, port["channels"])).astype(np.float16).astype(np.float32)
+            x = (
+                random.normal(0, 0.3 if name == "ga" else 1, (height, width, port["channels"]))
+                .astype(np.float16)
+                .astype(np.float32)
+            )
             golden[f"{name}.in{i}"] = x.astype(np.float16)
             inputs.append(torch.from_numpy(x).permute(2, 0, 1)[None])
         with torch.no_grad():

@@ -10,8 +10,9 @@ from waiting import wait_for
 
 def start(test, command, **options):
     """-> Popen, its output as text in pipes. What is left of its session is killed at the end of the test."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True, **options)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
+    )
     test.addCleanup(lambda: [os.kill(pid, signal.SIGKILL) for pid in members(process.pid)])
     return process
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How tests wait: for the condition that they assert, with a deadline. No test sleeps for a fixed time (tests/style)."""
+"""How tests wait: for the condition that they assert, with a deadline. No test sleeps for a fixed time
+(tests/style)."""
 import os
 import time
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# fresh_system.sh bookworm|trixie [COMMAND...]: runs COMMAND (default: ./dev test, then ./dev demo) in a new, minimal Debian system.
+# fresh_system.sh bookworm|trixie [COMMAND...]: runs COMMAND (default: ./dev test, then ./dev demo) in a new, minimal
+# Debian system.
 #
-# debootstrap creates the system in a folder; the script copies the committed files of this checkout into it and changes its
-# root there. Needs root, debootstrap and a Debian mirror. It is not part of ./dev test.
-#   FRESH_ROOT    folder of the system (default: a temporary one, removed at the end). A folder that exists is used again.
-#   FRESH_ARCH    Debian architecture (default: this machine's). A foreign one needs qemu-user-static and its binfmt entry.
+# debootstrap creates the system in a folder; the script copies the committed files of this checkout into it and
+# changes its root there. Needs root, debootstrap and a Debian mirror. It is not part of ./dev test.
+#   FRESH_ROOT    folder of the system (default: a temporary one, removed at the end). A folder that exists is used
+#                 again.
+#   FRESH_ARCH    Debian architecture (default: this machine's). A foreign one needs qemu-user-static and its binfmt
+#                 entry.
 #   FRESH_MIRROR  (default: http://deb.debian.org/debian)
 set -euo pipefail
 
@@ -41,7 +44,8 @@ say() { printf '\n== %s: %s\n' "$suite" "$*"; }
 
 if [ ! -x "$root/usr/bin/apt-get" ]; then
     say "debootstrap into $root"
-    debootstrap --variant=minbase ${FRESH_ARCH:+--arch="$FRESH_ARCH"} "$suite" "$root" "${FRESH_MIRROR:-http://deb.debian.org/debian}" \
+    debootstrap --variant=minbase ${FRESH_ARCH:+--arch="$FRESH_ARCH"} "$suite" "$root" \
+        "${FRESH_MIRROR:-http://deb.debian.org/debian}" \
         >"$root.log" 2>&1 || { tail -n 20 "$root.log"; exit 1; }
 fi
 mount -t proc proc "$root/proc"

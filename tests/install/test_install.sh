@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# test_install.sh core|gnuradio|documented: installs the build folder into a folder of its own and uses it as a stranger
+# test_install.sh core|gnuradio|documented: installs the build folder into a folder of its own and uses it as a
+# stranger
 # would: pkg-config, find_package, Python, GRC, the command, the documented experiments and trainings.
 # CMake passes BUILD SOURCE PREFIX LIBDIR DATADIR DOCDIR PYTHON_DIR PYTHON VERSION MODEL CC.
 set -euo pipefail
@@ -37,7 +38,8 @@ core)
     export PKG_CONFIG_PATH=$at/$LIBDIR/pkgconfig
     [ "$(pkg-config --modversion srec)" = "$VERSION" ]
     # shellcheck disable=SC2046
-    $CC -std=c11 -Wall -Werror "$SOURCE/tests/install/core/link.c" $(pkg-config --cflags --libs srec) -Wl,-rpath,"$at/$LIBDIR" -o "$root/link"
+    $CC -std=c11 -Wall -Werror "$SOURCE/tests/install/core/link.c" $(pkg-config --cflags --libs srec) \
+        -Wl,-rpath,"$at/$LIBDIR" -o "$root/link"
     "$root/link" "$VERSION" "$model"
     claim "a C program builds with find_package(srec)"
     consumer tests/install/core core
@@ -53,7 +55,8 @@ core)
     if "$root/c/receiver" "$model" seed:2 "$root/samples" "$root/none.png" >"$root/log" 2>&1; then exit 1; fi
     grep -q "is it the right key?" "$root/log"
     claim "the library exports srec_ names only"
-    nm -D --defined-only "$at/$LIBDIR/libsrec.so" | awk '$3 !~ /^srec_/ { print "exported:", $3; bad = 1 } END { exit bad }'
+    nm -D --defined-only "$at/$LIBDIR/libsrec.so" |
+        awk '$3 !~ /^srec_/ { print "exported:", $3; bad = 1 } END { exit bad }'
     ;;
 gnuradio)
     claim "a C++ program builds with find_package(gnuradio-srec) and makes blocks"

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  A SoapySDR driver for tests, `driver=srecloop,ring=FILE,port=NAME`: what one process transmits another receives
- * through a ring in a file that both map, over a channel that knows gain, frequency and noise. Samples go at the pace
+ * through a ring in a file that both map, over a channel that knows gain, frequency and noise. Samples go at the
+ * pace
  * of the rate, and no faster than the receiver takes them.
  *
- *  Received: sqrt(10^((tx gain + rx gain - loss) / 10)) * sent, turned by the difference of the frequencies, plus noise
- * of -60 dBFS + rx gain; limited to full scale as a converter does. Nothing of the sent comes through if the receiver
+ *  Received: sqrt(10^((tx gain + rx gain - loss) / 10)) * sent, turned by the difference of the frequencies, plus
+ *  noise
+ * of -60 dBFS + rx gain; limited to full scale as a converter does. Nothing of the sent comes through if the
+ * receiver
  * is tuned further away than half the rate. */
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.hpp>
@@ -57,7 +60,7 @@ class loopback : public SoapySDR::Device
     clock::time_point d_start;
     uint64_t d_paced = 0; /* samples since d_start */
     double d_phase = 0;   /* cycles */
-    std::mt19937 d_random{1};
+    std::mt19937 d_random{ 1 };
     std::normal_distribution<float> d_normal;
 
     side &at(int direction) { return d_side[direction == SOAPY_SDR_TX]; }
@@ -108,7 +111,7 @@ public:
 
     std::vector<std::string> listAntennas(const int direction, const size_t) const override
     {
-        return direction == SOAPY_SDR_TX ? std::vector<std::string>{"TX"} : std::vector<std::string>{"RX", "AUX"};
+        return direction == SOAPY_SDR_TX ? std::vector<std::string>{ "TX" } : std::vector<std::string>{ "RX", "AUX" };
     }
     void setAntenna(const int direction, const size_t, const std::string &name) override
     {
@@ -116,7 +119,7 @@ public:
     }
     std::string getAntenna(const int direction, const size_t) const override { return at(direction).antenna; }
 
-    std::vector<std::string> listGains(const int, const size_t) const override { return {"AMP"}; }
+    std::vector<std::string> listGains(const int, const size_t) const override { return { "AMP" }; }
     void setGain(const int direction, const size_t, const double value) override
     {
         at(direction).gain_db = std::clamp(value, 0.0, GAIN_MAX);
@@ -132,8 +135,11 @@ public:
     {
         return at(direction).gain_db;
     }
-    SoapySDR::Range getGainRange(const int, const size_t) const override { return {0, GAIN_MAX}; }
-    SoapySDR::Range getGainRange(const int, const size_t, const std::string &) const override { return {0, GAIN_MAX}; }
+    SoapySDR::Range getGainRange(const int, const size_t) const override { return { 0, GAIN_MAX }; }
+    SoapySDR::Range getGainRange(const int, const size_t, const std::string &) const override
+    {
+        return { 0, GAIN_MAX };
+    }
 
     void setFrequency(const int direction, const size_t, const double hz, const SoapySDR::Kwargs &) override
     {
@@ -151,14 +157,14 @@ public:
     {
         return at(direction).frequency;
     }
-    std::vector<std::string> listFrequencies(const int, const size_t) const override { return {"RF"}; }
+    std::vector<std::string> listFrequencies(const int, const size_t) const override { return { "RF" }; }
     SoapySDR::RangeList getFrequencyRange(const int, const size_t) const override
     {
-        return {{FREQUENCY_MIN, FREQUENCY_MAX}};
+        return { { FREQUENCY_MIN, FREQUENCY_MAX } };
     }
     SoapySDR::RangeList getFrequencyRange(const int, const size_t, const std::string &) const override
     {
-        return {{FREQUENCY_MIN, FREQUENCY_MAX}};
+        return { { FREQUENCY_MIN, FREQUENCY_MAX } };
     }
 
     void setSampleRate(const int direction, const size_t, const double rate) override
@@ -168,12 +174,15 @@ public:
             tell();
     }
     double getSampleRate(const int direction, const size_t) const override { return at(direction).rate; }
-    SoapySDR::RangeList getSampleRateRange(const int, const size_t) const override { return {{RATE_MIN, RATE_MAX}}; }
+    SoapySDR::RangeList getSampleRateRange(const int, const size_t) const override
+    {
+        return { { RATE_MIN, RATE_MAX } };
+    }
     void setBandwidth(const int direction, const size_t, const double hz) override { at(direction).bandwidth = hz; }
     double getBandwidth(const int direction, const size_t) const override { return at(direction).bandwidth; }
-    SoapySDR::RangeList getBandwidthRange(const int, const size_t) const override { return {{1e4, RATE_MAX}}; }
+    SoapySDR::RangeList getBandwidthRange(const int, const size_t) const override { return { { 1e4, RATE_MAX } }; }
 
-    std::vector<std::string> getStreamFormats(const int, const size_t) const override { return {SOAPY_SDR_CF32}; }
+    std::vector<std::string> getStreamFormats(const int, const size_t) const override { return { SOAPY_SDR_CF32 }; }
     std::string getNativeStreamFormat(const int, const size_t, double &fullScale) const override
     {
         fullScale = 1.0;
@@ -214,7 +223,7 @@ public:
                 return SOAPY_SDR_TIMEOUT;
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
-        const size_t part = std::min({n, room, (size_t)8192});
+        const size_t part = std::min({ n, room, (size_t)8192 });
         const uint64_t at = d_ring->written;
         for (size_t i = 0; i < part; i++)
             d_ring->samples[(at + i) % RING] = in[i];
@@ -253,7 +262,7 @@ public:
             const double angle = 2 * M_PI * d_phase;
             const sample x = gain * d_ring->samples[(at + i) % RING] * sample(std::cos(angle), std::sin(angle)) +
                              noise * sample(d_normal(d_random), d_normal(d_random));
-            out[i] = {std::clamp(x.real(), -1.0f, 1.0f), std::clamp(x.imag(), -1.0f, 1.0f)};
+            out[i] = { std::clamp(x.real(), -1.0f, 1.0f), std::clamp(x.imag(), -1.0f, 1.0f) };
         }
         d_ring->read = at + part;
         return (int)part;
@@ -265,7 +274,7 @@ SoapySDR::KwargsList find(const SoapySDR::Kwargs &args)
     const auto driver = args.find("driver");
     if (driver == args.end() || driver->second != "srecloop")
         return {};
-    return {args};
+    return { args };
 }
 
 SoapySDR::Device *make(const SoapySDR::Kwargs &args) { return new loopback(args); }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec send and srec receive through the real soapy sink and source of GNU Radio, against the driver in loopback.cpp: two processes, one ring.
+"""srec send and srec receive through the real soapy sink and source of GNU Radio, against the driver in loopback.cpp:
+two processes, one ring.
 Skips (exit code 77) where the driver could not be built."""
 import glob
 import json
@@ -41,7 +42,11 @@ class Soapy(unittest.TestCase):
         return os.path.join(self.temp.name, name)
 
     def start(self, *args):
-        self.processes.append(subprocess.Popen([sys.executable, SREC, *args, "--key", self.key], stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        self.processes.append(
+            subprocess.Popen(
+                [sys.executable, SREC, *args, "--key", self.key], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        )
         return self.processes[-1]
 
     def listening(self, process):
@@ -52,15 +57,41 @@ class Soapy(unittest.TestCase):
         self.fail("the receiver ended")
 
     def send(self, *args):
-        done = self.start("send", "--image", self.picture, *self.device, "--rate", "500e3", "--gain", str(TX_GAIN), "--status", "0", *args)
+        done = self.start(
+            "send",
+            "--image",
+            self.picture,
+            *self.device,
+            "--rate",
+            "500e3",
+            "--gain",
+            str(TX_GAIN),
+            "--status",
+            "0",
+            *args,
+        )
         _, err = done.communicate(timeout=TIMEOUT)
         self.assertEqual(done.returncode, 0, err.decode())
 
     def over_the_air(self, name, frequency, gain, tx_frequency=1e9):
         """-> (metadata of the pictures, exit code, folder), after one picture was sent"""
         out = self.path(name)
-        receiver = self.start("receive", "--out", out, *self.device, "--frequency", f"{frequency:.9g}", "--rate", "500e3", "--gain", str(gain),
-                              "--status", "0.2", "--timeout", "120")
+        receiver = self.start(
+            "receive",
+            "--out",
+            out,
+            *self.device,
+            "--frequency",
+            f"{frequency:.9g}",
+            "--rate",
+            "500e3",
+            "--gain",
+            str(gain),
+            "--status",
+            "0.2",
+            "--timeout",
+            "120",
+        )
         self.listening(receiver)
         self.send("--frequency", f"{tx_frequency:.9g}")
         if abs(frequency - tx_frequency) < 1e5:
@@ -77,8 +108,13 @@ class Soapy(unittest.TestCase):
         found, code, out = self.over_the_air("first", 1e9, 20)
         self.assertEqual((code, len(found)), (0, 1))
         told = found[0]
-        quality = srec.psnr(np.array(Image.open(self.picture)), np.array(Image.open(os.path.join(out, "picture0000.png"))))
-        print(f"over SoapySDR: {quality:.2f} dB, SNR {told['snr_db']:.1f} dB, level {told['level_db']:.2f} dBFS, CFO {told['cfo_hz']:.1f} Hz")
+        quality = srec.psnr(
+            np.array(Image.open(self.picture)), np.array(Image.open(os.path.join(out, "picture0000.png")))
+        )
+        print(
+            f"over SoapySDR: {quality:.2f} dB, SNR {told['snr_db']:.1f} dB, level {told['level_db']:.2f} dBFS, CFO"
+            f" {told['cfo_hz']:.1f} Hz"
+        )
         self.assertGreater(quality, 25)
         self.assertAlmostEqual(told["cfo_hz"], CFO_HZ, delta=5)
         self.assertAlmostEqual(told["level_db"], LEVEL + TX_GAIN + 20 - LOSS_DB, delta=0.4)

@@ -9,8 +9,9 @@ import sys
 SOURCES = (".c", ".h", ".cc", ".cpp", ".py", ".sh", ".cmake", ".in", ".yml", ".cff", ".dict")
 TEXTS = SOURCES + (".md", ".txt", ".grc", ".toml")
 NAMES = ("CMakeLists.txt", "dev", "run")  # sources without an ending of their own
-COLUMNS = 160
-MEASURED = (".py", ".sh", "dev", "run")  # clang-format measures C and C++; yml, json and CMake hold strings that do not break
+COLUMNS = 120
+# yml, json and CMake hold strings that do not break
+MEASURED = (".c", ".h", ".cc", ".cpp", ".py", ".sh", "dev", "run")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b|<\+")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 TEST = re.compile(r"(^|/)(qa|test)_\w+\.py$")
@@ -21,7 +22,9 @@ SKIPPED = {"build", "build-core", "demo", "__pycache__", ".git", "regressions"}
 def files(root):
     """Tracked files; without git, whatever lies there."""
     try:
-        listed = subprocess.run(["git", "-c", f"safe.directory={root}", "-C", root, "ls-files"], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["git", "-c", f"safe.directory={root}", "-C", root, "ls-files"], capture_output=True, text=True, check=True
+        )
         yield from listed.stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         for folder, folders, names in os.walk(root):

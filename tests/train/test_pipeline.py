@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec-train from pictures to a model file that the C core runs. A few steps on small pictures: quality is not the point."""
+"""srec-train from pictures to a model file that the C core runs. A few steps on small pictures: quality is not the
+point."""
 import csv
 import json
 import os
@@ -33,7 +34,8 @@ workers = trainer.Workers()
 a, b = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2, 2))
 a.grad, b.grad = torch.full((3,), 1.0 + workers.rank), torch.arange(4.0).reshape(2, 2) * (1 + 2 * workers.rank)
 workers.average([a, b])
-assert workers.count == 2 and torch.equal(a.grad, torch.full((3,), 1.5)) and torch.equal(b.grad, torch.arange(4.0).reshape(2, 2) * 2)
+assert workers.count == 2 and torch.equal(a.grad, torch.full((3,), 1.5)) and torch.equal(b.grad,
+torch.arange(4.0).reshape(2, 2) * 2)
 """
 
 
@@ -45,11 +47,15 @@ class Train(unittest.TestCase):
         random = np.random.default_rng(1)
         for name in ("a", "b", "c"):  # smooth waves and an edge
             y, x = np.mgrid[0:256, 0:320] / 40
-            waves = sum(np.sin(random.normal(0, 1) * x + random.normal(0, 1) * y + random.uniform(0, 6)) for _ in range(6))
+            waves = sum(
+                np.sin(random.normal(0, 1) * x + random.normal(0, 1) * y + random.uniform(0, 6)) for _ in range(6)
+            )
             picture = 128 + 15 * waves + 40 * (x > random.uniform(2, 6))
             colour = random.uniform(0.6, 1, 3)
             os.makedirs(os.path.join(cls.folder, "pictures"), exist_ok=True)
-            Image.fromarray((picture[..., None] * colour).clip(0, 255).astype(np.uint8)).save(os.path.join(cls.folder, "pictures", name + ".png"))
+            Image.fromarray((picture[..., None] * colour).clip(0, 255).astype(np.uint8)).save(
+                os.path.join(cls.folder, "pictures", name + ".png")
+            )
 
     @classmethod
     def tearDownClass(cls):
@@ -59,8 +65,29 @@ class Train(unittest.TestCase):
         return os.path.join(self.folder, *names)
 
     def train(self, stage, run, *args, code=0):
-        command = [sys.executable, "-B", os.environ["SREC_TRAIN"], stage, "--out", self.at(run), "--train", self.at("pictures"), "--valid", self.at("pictures"),
-                   "--valid-count", "1", "--side", "64", "--batch", "2", "--every", "1", "--cache", self.at("cache"), *args]
+        command = [
+            sys.executable,
+            "-B",
+            os.environ["SREC_TRAIN"],
+            stage,
+            "--out",
+            self.at(run),
+            "--train",
+            self.at("pictures"),
+            "--valid",
+            self.at("pictures"),
+            "--valid-count",
+            "1",
+            "--side",
+            "64",
+            "--batch",
+            "2",
+            "--every",
+            "1",
+            "--cache",
+            self.at("cache"),
+            *args,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
@@ -77,14 +104,22 @@ class Train(unittest.TestCase):
             self.assertEqual([int(float(row["step"])) for row in csv.DictReader(f)], [1, 2, 3, 4, 5, 6])
 
     def test_2_what_was_trained_runs_in_the_core_as_in_pytorch(self):
-        self.train("link", "latent", "--start", self.at("whole"), "--domain", "latent", "--steps", "4", "--validate", "4")
-        self.train("link", "picture", "--start", self.at("latent"), "--domain", "picture", "--steps", "2", "--validate", "2")
+        self.train(
+            "link", "latent", "--start", self.at("whole"), "--domain", "latent", "--steps", "4", "--validate", "4"
+        )
+        self.train(
+            "link", "picture", "--start", self.at("latent"), "--domain", "picture", "--steps", "2", "--validate", "2"
+        )
         model = self.at("model.safetensors")
-        done = subprocess.run([sys.executable, "-B", os.environ["SREC_TRAIN"], "export", self.at("picture"), model, "--data", "waves"],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-B", os.environ["SREC_TRAIN"], "export", self.at("picture"), model, "--data", "waves"],
+            capture_output=True,
+            text=True,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         from srec_train import pictures, trainer
         from srec_train.networks import Codec, Sizes, Way, psnr
+
         state, saved = trainer.load(self.at("picture"), "link")
         net = Codec(Sizes(**saved["state"]["sizes"]))
         net.load_state_dict(state)
@@ -96,9 +131,28 @@ class Train(unittest.TestCase):
                 by = net.entropy(u, noise=False)[0]
                 y = net.gs(net.link(u, by, net.rate_map(by, 0.2), Way(modulation, torch.tensor([float(snr)]), 1))) + 0.5
             file = self.at("result.json")
-            done = subprocess.run([sys.executable, os.environ["SREC_COMMAND"], "simulate", "--no-sr", "--image", self.at("pictures", "a.png"),
-                                   "--out", self.at("o"),
-                                   "--modulation", modulation, "--snr", str(snr), "--model", model, "--json", file], capture_output=True, text=True)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    os.environ["SREC_COMMAND"],
+                    "simulate",
+                    "--no-sr",
+                    "--image",
+                    self.at("pictures", "a.png"),
+                    "--out",
+                    self.at("o"),
+                    "--modulation",
+                    modulation,
+                    "--snr",
+                    str(snr),
+                    "--model",
+                    model,
+                    "--json",
+                    file,
+                ],
+                capture_output=True,
+                text=True,
+            )
             self.assertEqual(done.returncode, 0, done.stderr)
             with open(file) as f:
                 core = json.load(f)["psnr_db"]
@@ -108,6 +162,7 @@ class Train(unittest.TestCase):
 
     def test_3_training_goes_on_from_a_model_file(self):
         from srec_train import export, safetensors
+
         model = self.at("model.safetensors")
         tensors, _ = safetensors.load(model)
         net = export.load(model)
@@ -116,13 +171,22 @@ class Train(unittest.TestCase):
         self.assertEqual(sorted(tensors), sorted(again))
         for name, value in tensors.items():
             if not name.endswith("tables"):  # a shape is mixed in
-                np.testing.assert_allclose(value.astype(float), again[name].astype(float), atol=2e-3 * max(1e-3, np.abs(value).max()), err_msg=name)
+                np.testing.assert_allclose(
+                    value.astype(float),
+                    again[name].astype(float),
+                    atol=2e-3 * max(1e-3, np.abs(value).max()),
+                    err_msg=name,
+                )
         self.assertIn("prior.bits.covariance.3", tensors)
-        self.train("link", "anew", "--start", model, "--new-coder", "--domain", "latent", "--steps", "2", "--validate", "2")
+        self.train(
+            "link", "anew", "--start", model, "--new-coder", "--domain", "latent", "--steps", "2", "--validate", "2"
+        )
         self.train("link", "more", "--start", model, "--domain", "picture", "--steps", "2", "--validate", "2")
         with open(self.at("more", "validate.csv")) as f, open(self.at("picture", "validate.csv")) as g:
             for (name, value), before in zip(list(csv.DictReader(f))[-1].items(), list(csv.DictReader(g))[-1].values()):
-                self.assertAlmostEqual(float(value), float(before), delta=3, msg=name)  # each session puts the noise on other features
+                self.assertAlmostEqual(
+                    float(value), float(before), delta=3, msg=name
+                )  # each session puts the noise on other features
 
     def test_4_processes_average_their_gradients(self):
         script = self.at("average.py")
@@ -183,6 +247,7 @@ class Train(unittest.TestCase):
         with open(self.at("whole", "checkpoint.pt"), "rb") as f:
             starts[self.written("cut.pt", f.read()[:100000])] = "is no codec"
         from srec_train import link
+
         for start, text in starts.items():
             with self.subTest(start=start), self.assertRaises(SystemExit) as end:
                 link.start_of(start)
@@ -191,8 +256,23 @@ class Train(unittest.TestCase):
         done = self.train("link", "bad", "--start", start, "--domain", "latent", "--steps", "1", code=1)
         self.assert_one_line(done, str(end.exception))
         self.assert_one_line(self.train("transform", "pictures/a.png", "--steps", "1", code=1), "a.png: ")
-        none = subprocess.run([sys.executable, os.environ["SREC_TRAIN"], "transform", "--out", self.at("bad"),
-                               "--steps", "1", "--train", self.at("none"), "--valid", "x"], capture_output=True, text=True)
+        none = subprocess.run(
+            [
+                sys.executable,
+                os.environ["SREC_TRAIN"],
+                "transform",
+                "--out",
+                self.at("bad"),
+                "--steps",
+                "1",
+                "--train",
+                self.at("none"),
+                "--valid",
+                "x",
+            ],
+            capture_output=True,
+            text=True,
+        )
         self.assert_one_line(none, self.at("none"))
 
     def test_7_a_folder_with_another_run_is_refused(self):
@@ -229,8 +309,21 @@ class Train(unittest.TestCase):
         some = ("--train", self.at("some"), "--steps", "1", "--validate", "1")
         assert_warned(self.train("transform", "some1", *some))
         assert_warned(self.train("link", "some2", *some, "--start", self.at("whole"), "--domain", "latent"))
-        pairs = [sys.executable, "-B", os.environ["SREC_TRAIN"], "pairs", "--pictures", self.at("some"),
-                 "--model", os.environ["SREC_MODEL"], "--out", self.at("pairs"), "--count", "4", "--grid"]
+        pairs = [
+            sys.executable,
+            "-B",
+            os.environ["SREC_TRAIN"],
+            "pairs",
+            "--pictures",
+            self.at("some"),
+            "--model",
+            os.environ["SREC_MODEL"],
+            "--out",
+            self.at("pairs"),
+            "--count",
+            "4",
+            "--grid",
+        ]
         done = subprocess.run(pairs, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         assert_warned(done)

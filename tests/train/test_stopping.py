@@ -74,9 +74,29 @@ class Stopping(unittest.TestCase):
         return os.path.join(self.folder, *names)
 
     def command(self, stage, run, *args):
-        return [sys.executable, "-B", TRAIN, stage, "--out", self.at(run), "--train", self.at("pictures"),
-                "--valid", self.at("pictures"), "--valid-count", "1", "--side", "64", "--batch", "2", "--threads", "1",
-                "--cache", self.at("cache"), *args]
+        return [
+            sys.executable,
+            "-B",
+            TRAIN,
+            stage,
+            "--out",
+            self.at(run),
+            "--train",
+            self.at("pictures"),
+            "--valid",
+            self.at("pictures"),
+            "--valid-count",
+            "1",
+            "--side",
+            "64",
+            "--batch",
+            "2",
+            "--threads",
+            "1",
+            "--cache",
+            self.at("cache"),
+            *args,
+        ]
 
     def one_number(self, run, *args):
         return [sys.executable, "-B", self.at("one_number.py"), "--out", self.at(run), "--threads", "1", *args]
@@ -115,6 +135,7 @@ class Stopping(unittest.TestCase):
 
     def checkpoint(self, run):
         from srec_train import trainer
+
         return trainer.read_checkpoint(self.at(run, "checkpoint.pt"))
 
     def assert_equal_runs(self, a, b):
@@ -206,8 +227,9 @@ class Stopping(unittest.TestCase):
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         common = dict(os.environ, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-        other = subprocess.Popen(command, env=dict(common, RANK="1"), text=True,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        other = subprocess.Popen(
+            command, env=dict(common, RANK="1"), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         lead = self.started(command, "step 2 ", env=dict(common, RANK="0"))
         other.terminate()
         self.assertIn("the process of rank 0 keeps the run", other.communicate(timeout=60)[1])
@@ -218,8 +240,19 @@ class Stopping(unittest.TestCase):
         self.assertGreaterEqual(self.checkpoint("run")["step"], 2)
 
     def test_pairs_that_are_finished_are_kept(self):
-        command = [sys.executable, "-B", TRAIN, "pairs", "--pictures", self.at("pictures"),
-                   "--model", os.environ["SREC_MODEL"], "--threads", "1", "--out"]
+        command = [
+            sys.executable,
+            "-B",
+            TRAIN,
+            "pairs",
+            "--pictures",
+            self.at("pictures"),
+            "--model",
+            os.environ["SREC_MODEL"],
+            "--threads",
+            "1",
+            "--out",
+        ]
         process = self.started([*command, self.at("stopped"), "--count", "2000"], "20 of 2000 pairs")
         sessions.press_ctrl_c(process)
         said = self.assert_stopped(process)

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""simulator.py TRANSMITTED RECEIVED: UHD's simulated E320 until the process is stopped. What a client transmits goes to the file TRANSMITTED (sc16),
-what it receives comes from RECEIVED, over and over. Prints `ready` once a client can connect. Exit code 77 with a reason if a package is missing.
+"""simulator.py TRANSMITTED RECEIVED: UHD's simulated E320 until the process is stopped. What a client transmits goes to
+the file TRANSMITTED (sc16),
+what it receives comes from RECEIVED, over and over. Prints `ready` once a client can connect. Exit code 77 with a
+reason if a package is missing.
 
-UHD's packages lack three things that the simulator of theirs needs; they are put in here: the msgpack-rpc server `mprpc`, the bindings of real
+UHD's packages lack three things that the simulator of theirs needs; they are put in here: the msgpack-rpc server
+`mprpc`, the bindings of real
 hardware, and the start of the two processes."""
 import os
 import queue
@@ -16,8 +19,16 @@ from os import waitpid  # the real ones: usrp_mpm has gevent put others into the
 from time import sleep
 from unittest import mock
 
-PACKAGES = {"uhd": "python3-uhd", "usrp_mpm": "python3-uhd", "gevent": "python3-gevent", "pyudev": "python3-pyudev", "msgpack": "python3-msgpack",
-            "netaddr": "python3-netaddr", "pyroute2": "python3-pyroute2", "systemd": "python3-systemd"}
+PACKAGES = {
+    "uhd": "python3-uhd",
+    "usrp_mpm": "python3-uhd",
+    "gevent": "python3-gevent",
+    "pyudev": "python3-pyudev",
+    "msgpack": "python3-msgpack",
+    "netaddr": "python3-netaddr",
+    "pyroute2": "python3-pyroute2",
+    "systemd": "python3-systemd",
+}
 CONFIG = """[hardware]
 preset = E320
 serial_num = FA4EDE7
@@ -34,11 +45,13 @@ write_file = {transmitted}
 def missing():
     """-> Debian packages that are not there"""
     import importlib.util
+
     return sorted({package for module, package in PACKAGES.items() if importlib.util.find_spec(module) is None})
 
 
 def rpc_server_module():
-    """What the simulator takes from mprpc: a server of msgpack-rpc requests, [0, id, method, arguments] -> [1, id, error, result]."""
+    """What the simulator takes from mprpc: a server of msgpack-rpc requests, [0, id, method, arguments] -> [1, id,
+    error, result]."""
     import msgpack
 
     class RPCServer:
@@ -132,6 +145,7 @@ def patch_device():
     """What clients of UHD 4.8 use and its simulator lacks: a register, a temperature, a time source."""
     from usrp_mpm.periph_manager import sim
     from usrp_mpm.simulator import sim_dboard, stream_ep_regs
+
     write = stream_ep_regs.StreamEpRegs.write
 
     def write_register(registers, address, value):
@@ -151,8 +165,11 @@ def start(state, config):
     """-> the simulator's processes"""
     from usrp_mpm import mpmtypes, rpc_server
     from usrp_mpm.discovery import spawn_discovery_process
+
     # not spawn_rpc_process(): UHD 4.3 and 4.8 order its arguments differently
-    rpc = rpc_server.Process(target=rpc_server._rpc_server_process, args=(state, mpmtypes.MPM_RPC_PORT, {"config": config}))
+    rpc = rpc_server.Process(
+        target=rpc_server._rpc_server_process, args=(state, mpmtypes.MPM_RPC_PORT, {"config": config})
+    )
     rpc.start()
     return [rpc, spawn_discovery_process(state, "0.0.0.0")]
 
@@ -165,6 +182,7 @@ def main(transmitted, received):
     sys.modules["mprpc"] = rpc_server_module()
     sys.modules["usrp_mpm.libpyusrp_periphs"] = mock.MagicMock()
     from usrp_mpm import mpmtypes
+
     patch_links()
     patch_reports()
     patch_device()

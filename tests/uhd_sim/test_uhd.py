@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec send and srec receive through the real usrp_sink and usrp_source of GNU Radio, against UHD's simulated E320. Skips (exit code 77) where
-that is not installed. The simulator has no channel: what was transmitted is kept in a file, and received from it afterwards."""
+"""srec send and srec receive through the real usrp_sink and usrp_source of GNU Radio, against UHD's simulated E320.
+Skips (exit code 77) where
+that is not installed. The simulator has no channel: what was transmitted is kept in a file, and received from it
+afterwards."""
 import json
 import os
 import signal
@@ -28,7 +30,12 @@ class Simulator:
     """Runs while used as a context."""
 
     def __init__(self, transmitted, received):
-        self._command = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator.py"), transmitted, received]
+        self._command = [
+            sys.executable,
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator.py"),
+            transmitted,
+            received,
+        ]
 
     def __enter__(self):
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -48,7 +55,9 @@ class Simulator:
 class Uhd(unittest.TestCase):
     def setUp(self):
         self.temp = tempfile.TemporaryDirectory()
-        self.key, self.picture, self.air, self.silence = map(self.path, ("link.key", "picture.png", "air.sc16", "silence.sc16"))
+        self.key, self.picture, self.air, self.silence = map(
+            self.path, ("link.key", "picture.png", "air.sc16", "silence.sc16")
+        )
         srec.key_generate(self.key)
         y, x = np.mgrid[0:64, 0:96]
         Image.fromarray((127 + 80 * np.sin(x / 9) * np.cos(y / 13)).astype(np.uint8)).save(self.picture)
@@ -61,7 +70,13 @@ class Uhd(unittest.TestCase):
         return os.path.join(self.temp.name, name)
 
     def srec(self, *args):
-        return subprocess.run([sys.executable, SREC, *args, "--key", self.key], capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
+        return subprocess.run(
+            [sys.executable, SREC, *args, "--key", self.key],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+        )
 
     def simulated(self, transmitted, received, *args):
         """Runs srec with a new simulator: it takes one client after the other badly, and now and then none at all."""
@@ -77,19 +92,38 @@ class Uhd(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("picture 0", done.stdout)
         out = self.path("out")
-        done = self.simulated(self.path("unused.sc16"), self.air, "receive", "--out", out, *RADIO, "--gain", "10", "--once", "--timeout", "120")
+        done = self.simulated(
+            self.path("unused.sc16"),
+            self.air,
+            "receive",
+            "--out",
+            out,
+            *RADIO,
+            "--gain",
+            "10",
+            "--once",
+            "--timeout",
+            "120",
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(out, "picture0000.json")) as f:
             told = json.load(f)
-        quality = srec.psnr(np.array(Image.open(self.picture)), np.array(Image.open(os.path.join(out, "picture0000.png"))))
-        print(f"over UHD: {quality:.2f} dB, SNR {told['snr_db']:.1f} dB, level {told['level_db']:.2f} dBFS, CFO {told['cfo_hz']:.1f} Hz")
+        quality = srec.psnr(
+            np.array(Image.open(self.picture)), np.array(Image.open(os.path.join(out, "picture0000.png")))
+        )
+        print(
+            f"over UHD: {quality:.2f} dB, SNR {told['snr_db']:.1f} dB, level {told['level_db']:.2f} dBFS, CFO"
+            f" {told['cfo_hz']:.1f} Hz"
+        )
         self.assertGreater(quality, 25)
         self.assertEqual((told["frequency"], told["rate"], told["patches_lost"]), (915e6, 250e3, 0))
         self.assertAlmostEqual(told["level_db"], -12, delta=0.5)
 
     def refused(self, done, word):
         self.assertEqual(done.returncode, 1, done.stderr)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("srec ")]  # the simulator's own log comes in between
+        lines = [
+            line for line in done.stderr.splitlines() if line.startswith("srec ")
+        ]  # the simulator's own log comes in between
         self.assertEqual(len(lines), 1, done.stderr)
         self.assertTrue(lines[0].startswith("srec receive: uhd:"), lines)
         self.assertIn(word, lines[0])
@@ -97,7 +131,10 @@ class Uhd(unittest.TestCase):
 
     def test_what_the_radio_cannot_do_is_one_line(self):
         receive = ("receive", "--out", self.path("refused"), *RADIO)
-        for word, option, value in (("no antenna X9; --antenna may be", "--antenna", "X9"), ("a gain of 150 dB is out of reach", "--gain", "150")):
+        for word, option, value in (
+            ("no antenna X9; --antenna may be", "--antenna", "X9"),
+            ("a gain of 150 dB is out of reach", "--gain", "150"),
+        ):
             self.refused(self.simulated(self.path("unused.sc16"), self.silence, *receive, option, value), word)
         self.refused(self.srec(*receive), "no such device")
 
@@ -105,7 +142,11 @@ class Uhd(unittest.TestCase):
         receive = ("receive", *RADIO, "--out", self.path("refused"))
         for _ in range(ATTEMPTS):
             with Simulator(self.path("unused.sc16"), self.silence):
-                user = subprocess.Popen([sys.executable, SREC, *receive, "--key", self.key], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                user = subprocess.Popen(
+                    [sys.executable, SREC, *receive, "--key", self.key],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
                 try:
                     runs = any(b"pictures 0" in line for line in user.stderr)
                     if runs:

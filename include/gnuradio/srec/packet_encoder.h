@@ -11,7 +11,8 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Slices to frames: authenticated, FEC-coded header and payload in importance order.
+ * \brief Slices to frames: authenticated, FEC-coded header and payload in importance
+ * order.
  *
  * Message ports: in `in` (scrambled slices), out `out` (frames), out `info`.
  * \ingroup srec

@@ -31,7 +31,8 @@ static inline size_t srec_value_count(const srec_value *v, size_t height, size_t
 /* ---- arena.c ------------------------------------------------------------------------------------------------ */
 
 /* Place buffers of the given sizes (bytes; 0: none) in one arena so that buffers in use at the same time do not
- * overlap. first[i] .. last[i]: steps (inclusive) during which buffer i is in use. \param[out] offset (n) multiples of
+ * overlap. first[i] .. last[i]: steps (inclusive) during which buffer i is in use. \param[out] offset (n) multiples
+ * of
  * SREC_NN_ALIGN
  * \return size of the arena, or 0 if out of memory */
 size_t srec_arena_place(unsigned n, const size_t *size, const int *first, const int *last, size_t *offset);

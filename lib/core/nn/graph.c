@@ -272,7 +272,8 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
     }
 }
 
-/* ---- what follows from a whole graph -------------------------------------------------------------------------- */
+/* ---- what follows from a whole graph --------------------------------------------------------------------------
+ * */
 
 static srec_status find_granule(parser *p)
 {
@@ -322,7 +323,8 @@ static void widen(reach *r, reach more)
     r->needed = true;
 }
 
-/* Input samples beyond the output's ends on which value \p v depends. The value's own ends count too: a stride may skip
+/* Input samples beyond the output's ends on which value \p v depends. The value's own ends count too: a stride may
+ * skip
  * samples that its input has. */
 static long long overhang(const srec_value *v, reach r)
 {
@@ -331,7 +333,8 @@ static long long overhang(const srec_value *v, reach r)
     return before > after ? before : after;
 }
 
-/* Along one side (both are alike): on which samples of every value does an output depend that begins at sample 0, and
+/* Along one side (both are alike): on which samples of every value does an output depend that begins at sample 0,
+ * and
  * one that ends there? Backwards through the nodes; the largest overhang, in input samples, is the halo. */
 static srec_status find_halo(parser *p)
 {

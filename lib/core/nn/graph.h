@@ -22,17 +22,17 @@ typedef enum {
 typedef struct srec_value {
     char name[64];
     unsigned channels;
-    unsigned num, den; /* side relative to the inputs' side: num / den, reduced */
-    int producer;      /* node, or -1 for an input */
+    unsigned num, den;  /* side relative to the inputs' side: num / den, reduced */
+    int producer;       /* node, or -1 for an input */
     unsigned consumers; /* how many nodes read it (graph outputs not counted) */
 } srec_value;
 
 typedef struct srec_node {
     srec_op op;
     unsigned n_in;
-    unsigned *in;  /* values; for conv in[0] */
-    unsigned out;  /* value */
-    int add;       /* conv: value added before the ReLU, or -1 */
+    unsigned *in; /* values; for conv in[0] */
+    unsigned out; /* value */
+    int add;      /* conv: value added before the ReLU, or -1 */
     bool relu;
     unsigned stride, pad, factor;
     const srec_tensor *weight, *bias; /* conv; bias may be NULL */

@@ -31,15 +31,16 @@ typedef enum { SREC_F32, SREC_F16, SREC_BF16, SREC_U8 } srec_dtype;
 typedef struct srec_tensor {
     const char *name;
     srec_dtype dtype;
-    unsigned rank;         /* 0 .. 8 */
+    unsigned rank; /* 0 .. 8 */
     size_t shape[8];
-    size_t count;          /* product of shape */
-    const uint8_t *data;   /* little endian, as in the file */
+    size_t count;        /* product of shape */
+    const uint8_t *data; /* little endian, as in the file */
 } srec_tensor;
 
 typedef struct srec_safetensors srec_safetensors;
 
-srec_status srec_safetensors_parse(const void *data, size_t size, srec_safetensors **out, srec_error *error); /* copies data */
+srec_status srec_safetensors_parse(const void *data, size_t size, srec_safetensors **out,
+                                   srec_error *error); /* copies data */
 srec_status srec_safetensors_load(const char *path, srec_safetensors **out, srec_error *error);
 void srec_safetensors_free(srec_safetensors *s);
 const srec_tensor *srec_safetensors_find(const srec_safetensors *s, const char *name);
@@ -47,7 +48,7 @@ const char *srec_safetensors_metadata(const srec_safetensors *s, const char *key
 const char *srec_safetensors_metadata_key(const srec_safetensors *s, size_t i);
 size_t srec_safetensors_parameters(const srec_safetensors *s);
 uint64_t srec_safetensors_id(const srec_safetensors *s); /* of the whole file, see srec_model_id() */
-bool srec_tensor_finite(const srec_tensor *t); /* no infinity, no NaN */
+bool srec_tensor_finite(const srec_tensor *t);           /* no infinity, no NaN */
 /* Any float dtype to f32. \p out (count); \p in may be U8 too. */
 srec_status srec_tensor_to_f32(const srec_tensor *t, float *out);
 
@@ -55,8 +56,10 @@ srec_status srec_tensor_to_f32(const srec_tensor *t, float *out);
 
 typedef struct srec_graph srec_graph; /* immutable; any thread; refers to the safetensors, which must outlive it */
 
-/* \p json: {"inputs": [{"name": "image", "channels": 3}], "outputs": ["latent"], "nodes": [...]}, docs/model-format.md */
-srec_status srec_graph_parse(const char *name, const char *json, size_t length, const srec_safetensors *tensors, srec_graph **out, srec_error *error);
+/* \p json: {"inputs": [{"name": "image", "channels": 3}], "outputs": ["latent"], "nodes": [...]},
+ * docs/model-format.md */
+srec_status srec_graph_parse(const char *name, const char *json, size_t length, const srec_safetensors *tensors,
+                             srec_graph **out, srec_error *error);
 void srec_graph_free(srec_graph *g);
 unsigned srec_graph_inputs(const srec_graph *g);
 unsigned srec_graph_outputs(const srec_graph *g);
@@ -66,7 +69,8 @@ unsigned srec_graph_output_channels(const srec_graph *g, unsigned i);
 void srec_graph_output_scale(const srec_graph *g, unsigned i, unsigned *num, unsigned *den);
 /* Input sides must be a multiple of this for all strides and shuffles to come out even. */
 unsigned srec_graph_granule(const srec_graph *g);
-/* What a window must have, in input samples, around the part of it whose outputs count, for these to be those of the whole plane.
+/* What a window must have, in input samples, around the part of it whose outputs count, for these to be those of
+ * the whole plane.
  * Holds for parts that begin and end at multiples of the granule; a multiple of the granule itself. */
 unsigned srec_graph_halo(const srec_graph *g);
 double srec_graph_macs_per_input(const srec_graph *g); /* multiply-accumulates per input sample */
@@ -80,7 +84,8 @@ const srec_tensor *srec_model_tensor(const srec_model *m, const char *name);
 typedef struct srec_plan srec_plan; /* one thread at a time */
 
 /* Everything is allocated here: buffers, reordered weights, primitives. */
-srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, srec_plan **out, srec_error *error);
+srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width,
+                             srec_plan **out, srec_error *error);
 void srec_plan_free(srec_plan *p);
 size_t srec_plan_height(const srec_plan *p); /* of the inputs */
 size_t srec_plan_width(const srec_plan *p);
@@ -94,19 +99,25 @@ size_t srec_plan_bytes(const srec_plan *p);                    /* memory held */
 /* Fill input i of the window (y, x, h, w), which lies within the plane: dst (h, w, channels). */
 typedef void (*srec_tile_read)(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst);
 /* Take output i of the window (y, x, h, w) in output samples; row r of it starts at src + r * stride (floats). */
-typedef void (*srec_tile_write)(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride);
+typedef void (*srec_tile_write)(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w,
+                                const float *src, size_t stride);
 
 /* Runs one graph over planes of any size; keeps its plan while sizes repeat. One thread at a time. */
 typedef struct srec_tiler srec_tiler;
 
-/* \p pixels_per_input: pixels of the picture per input sample along a side (1 for ga, 16 for gs): converts compute->tile. */
-srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input, srec_tiler **out, srec_error *error);
+/* \p pixels_per_input: pixels of the picture per input sample along a side (1 for ga, 16 for gs): converts
+ * compute->tile. */
+srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input,
+                              srec_tiler **out, srec_error *error);
 void srec_tiler_free(srec_tiler *t);
 /* Less overlap than the network's halo, a multiple of the granule: seams of the size of what lies beyond. */
 void srec_tiler_set_halo(srec_tiler *t, unsigned halo);
-/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles, asks compute->cancelled before each layer of each. */
-srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write, void *context, srec_error *error);
+/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles, asks
+ * compute->cancelled before each layer of each. */
+srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write,
+                           void *context, srec_error *error);
 /* The same over whole planes in memory, hwc. */
-srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error);
+srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs,
+                                  float *const *outputs, srec_error *error);
 
 #endif /* SREC_NN_H */

@@ -49,7 +49,8 @@ typedef struct srec_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_data_type_t *type;  /* (n_values) */
-    unsigned *permuted;      /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph */
+    unsigned *permuted;      /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph
+                              * */
     unsigned *shared;        /* (n_values) the value whose buffer it uses: itself, or the tensor added to it */
     size_t *offset;          /* (n_values) bytes into the arena */
     dnnl_md *md;             /* (n_values) */

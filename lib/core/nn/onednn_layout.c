@@ -2,7 +2,8 @@
 /*! \file
  *  oneDNN backend: data types, channel orders and buffers of a plan's values.
  *
- *  Pixel shuffles: PyTorch orders the shuffled channels (c, dy, dx). Where only a convolution writes or reads them, its
+ *  Pixel shuffles: PyTorch orders the shuffled channels (c, dy, dx). Where only a convolution writes or reads them,
+ *  its
  *  weights are permuted to (dy, dx, c) when the plan is made, and the shuffle copies whole runs of c, not single
  *  samples. */
 #include "onednn.h"

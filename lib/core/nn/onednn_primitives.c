@@ -2,7 +2,8 @@
 /*! \file
  *  oneDNN backend: weights and primitives of a plan's nodes.
  *
- *  A convolution adds the bias, adds the residual and applies ReLU in one pass. The residual is oneDNN's `sum` post-op,
+ *  A convolution adds the bias, adds the residual and applies ReLU in one pass. The residual is oneDNN's `sum`
+ *  post-op,
  *  which adds to the content of the destination. It is not `binary_add`: version 2.6.3 computes that wrongly in its
  *  gemm convolutions (chosen for odd channel counts). Where the added tensor is read for the last time, the
  *  destination takes over its buffer, so nothing is copied. */
@@ -300,7 +301,8 @@ static srec_status make_scratchpad(srec_onednn *o)
     return SREC_OK;
 }
 
-/* Memory over the port's plane, and the reorder between it and the value. \param outside  descriptor of the plane */
+/* Memory over the port's plane, and the reorder between it and the value. \param outside  descriptor of the plane
+ * */
 static srec_status make_reorder(srec_onednn *o, srec_onednn_port *port, unsigned value, bool input,
                                 dnnl_const_md outside)
 {

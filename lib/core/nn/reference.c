@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The plain backend: what the operations mean. One thread, f32, planes hwc; a convolution gathers the window of an output sample
+ *  The plain backend: what the operations mean. One thread, f32, planes hwc; a convolution gathers the window of an
+ *  output sample
  *  and takes one dot product per output channel. */
 #include "backend.h"
 
@@ -14,10 +15,10 @@ typedef struct {
     const srec_graph *g;
     size_t height, width, bytes;
     float *arena;
-    size_t *offset;   /* (n_values) in bytes */
-    float *window;    /* of the largest convolution */
-    float **weight;   /* (n_nodes): (out, kh, kw, in) of convolutions */
-    float **bias;     /* (n_nodes) */
+    size_t *offset; /* (n_values) in bytes */
+    float *window;  /* of the largest convolution */
+    float **weight; /* (n_nodes): (out, kh, kw, in) of convolutions */
+    float **bias;   /* (n_nodes) */
     srec_compute settings;
 } reference;
 
@@ -66,7 +67,8 @@ static srec_status take_weights(reference *r, unsigned n)
     return SREC_OK;
 }
 
-static srec_status reference_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width, void **state, srec_error *error)
+static srec_status reference_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width,
+                                    void **state, srec_error *error)
 {
     reference *r = calloc(1, sizeof *r);
     size_t *size = calloc(g->n_values, sizeof *size), window = 1;
@@ -116,8 +118,10 @@ static void conv(const reference *r, unsigned n)
 {
     const srec_node *node = &r->g->nodes[n];
     const srec_value *in = &r->g->values[node->in[0]], *out = &r->g->values[node->out];
-    const size_t k = node->weight->shape[2], ih = srec_value_height(in, r->height), iw = srec_value_height(in, r->width);
-    const size_t oh = srec_value_height(out, r->height), ow = srec_value_height(out, r->width), taps = k * k * in->channels;
+    const size_t k = node->weight->shape[2], ih = srec_value_height(in, r->height),
+                 iw = srec_value_height(in, r->width);
+    const size_t oh = srec_value_height(out, r->height), ow = srec_value_height(out, r->width),
+                 taps = k * k * in->channels;
     const float *x = plane(r, node->in[0]), *add = node->add >= 0 ? plane(r, (unsigned)node->add) : NULL;
     float *y = plane(r, node->out);
     for (size_t oy = 0; oy < oh; oy++)
@@ -125,7 +129,8 @@ static void conv(const reference *r, unsigned n)
             float *w = r->window;
             for (size_t ky = 0; ky < k; ky++)
                 for (size_t kx = 0; kx < k; kx++, w += in->channels) {
-                    size_t iy = oy * node->stride + ky - node->pad, ix = ox * node->stride + kx - node->pad; /* wraps above the border */
+                    size_t iy = oy * node->stride + ky - node->pad,
+                           ix = ox * node->stride + kx - node->pad; /* wraps above the border */
                     if (iy < ih && ix < iw)
                         memcpy(w, x + (iy * iw + ix) * in->channels, in->channels * sizeof *w);
                     else
@@ -143,14 +148,16 @@ static void conv(const reference *r, unsigned n)
 static void shuffle(const reference *r, const srec_node *node)
 {
     const bool up = node->op == SREC_OP_PIXEL_SHUFFLE;
-    const unsigned small = up ? node->in[0] : node->out, large = up ? node->out : node->in[0]; /* side h and h * factor */
+    const unsigned small = up ? node->in[0] : node->out, large = up ? node->out : node->in[0]; /* side h and h *
+                                                                                                * factor */
     const srec_value *s = &r->g->values[small], *l = &r->g->values[large];
     const size_t f = node->factor, lh = srec_value_height(l, r->height), lw = srec_value_height(l, r->width);
     float *a = plane(r, small), *b = plane(r, large);
     for (size_t y = 0; y < lh; y++)
         for (size_t x = 0; x < lw; x++)
             for (size_t c = 0; c < l->channels; c++) {
-                float *p = a + ((y / f) * (lw / f) + x / f) * s->channels + c * f * f + (y % f) * f + x % f, *q = b + (y * lw + x) * l->channels + c;
+                float *p = a + ((y / f) * (lw / f) + x / f) * s->channels + c * f * f + (y % f) * f + x % f,
+                      *q = b + (y * lw + x) * l->channels + c;
                 if (up)
                     *q = *p;
                 else
@@ -179,7 +186,8 @@ static void concat(const reference *r, const srec_node *node)
     for (unsigned i = 0; i < node->n_in; i++) {
         size_t channels = r->g->values[node->in[i]].channels;
         for (size_t s = 0; s < samples; s++)
-            memcpy(plane(r, node->out) + s * out->channels + at, plane(r, node->in[i]) + s * channels, channels * sizeof(float));
+            memcpy(plane(r, node->out) + s * out->channels + at, plane(r, node->in[i]) + s * channels,
+                   channels * sizeof(float));
         at += channels;
     }
 }
@@ -203,7 +211,11 @@ static srec_status reference_run(void *state, srec_error *error)
 }
 
 static float *reference_input(void *state, unsigned i) { return plane(state, i); }
-static const float *reference_output(const void *state, unsigned i) { return plane(state, ((const reference *)state)->g->outputs[i]); }
+static const float *reference_output(const void *state, unsigned i)
+{
+    return plane(state, ((const reference *)state)->g->outputs[i]);
+}
 static size_t reference_bytes(const void *state) { return ((const reference *)state)->bytes; }
 
-const srec_backend_ops srec_reference_ops = { reference_create, reference_free, reference_input, reference_output, reference_run, reference_bytes };
+const srec_backend_ops srec_reference_ops = { reference_create, reference_free, reference_input,
+                                              reference_output, reference_run,  reference_bytes };

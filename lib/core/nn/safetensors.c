@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define HEADER_MAX ((size_t)4 << 20)
+#define HEADER_MAX     ((size_t)4 << 20)
 #define FILE_MAX_BYTES ((uint64_t)1 << 32)
-#define TENSORS_MAX 4096u
+#define TENSORS_MAX    4096u
 #define NAME_MAX_BYTES 200u
 
 struct srec_safetensors {
@@ -20,7 +20,7 @@ struct srec_safetensors {
     size_t size;
     uint64_t id;
     json_t *header;
-    json_t *metadata;    /* borrowed from header; NULL if absent */
+    json_t *metadata; /* borrowed from header; NULL if absent */
     unsigned n_tensors;
     srec_tensor *tensors; /* sorted by name */
 };
@@ -28,9 +28,14 @@ struct srec_safetensors {
 static const struct {
     const char *name;
     size_t size;
-} dtypes[] = { [SREC_F32] = { "F32", 4 }, [SREC_F16] = { "F16", 2 }, [SREC_BF16] = { "BF16", 2 }, [SREC_U8] = { "U8", 1 } };
+} dtypes[] = {
+    [SREC_F32] = { "F32", 4 }, [SREC_F16] = { "F16", 2 }, [SREC_BF16] = { "BF16", 2 }, [SREC_U8] = { "U8", 1 }
+};
 
-static int by_name(const void *a, const void *b) { return strcmp(((const srec_tensor *)a)->name, ((const srec_tensor *)b)->name); }
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const srec_tensor *)a)->name, ((const srec_tensor *)b)->name);
+}
 static int by_place(const void *a, const void *b)
 {
     const srec_tensor *x = *(srec_tensor *const *)a, *y = *(srec_tensor *const *)b;
@@ -46,25 +51,31 @@ static bool as_size(const json_t *value, size_t *out)
 }
 
 /* One entry of the header. \p data_size: bytes after the header. */
-static srec_status parse_tensor(const char *name, const json_t *entry, const uint8_t *data, size_t data_size, srec_tensor *t, srec_error *error)
+static srec_status parse_tensor(const char *name, const json_t *entry, const uint8_t *data, size_t data_size,
+                                srec_tensor *t, srec_error *error)
 {
     if (strlen(name) > NAME_MAX_BYTES)
         return srec_fail(error, SREC_ERR_FORMAT, "a tensor name is longer than %u bytes", NAME_MAX_BYTES);
-    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
+    const json_t *dtype = json_object_get(entry, "dtype"), *shape = json_object_get(entry, "shape"),
+                 *offsets = json_object_get(entry, "data_offsets");
     if (!json_is_string(dtype) || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
-        return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: dtype, shape or data_offsets missing or of the wrong kind", name);
+        return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: dtype, shape or data_offsets missing or of the wrong kind",
+                         name);
     size_t kind = 0, n_kinds = sizeof dtypes / sizeof *dtypes;
     while (kind < n_kinds && strcmp(dtypes[kind].name, json_string_value(dtype)) != 0)
         kind++;
     if (kind == n_kinds)
-        return srec_fail(error, SREC_ERR_UNSUPPORTED, "tensor %s: dtype %.16s is not one of F32 F16 BF16 U8", name, json_string_value(dtype));
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "tensor %s: dtype %.16s is not one of F32 F16 BF16 U8", name,
+                         json_string_value(dtype));
     t->name = name;
     t->dtype = (srec_dtype)kind;
     size_t begin, end;
     if (!as_size(json_array_get(offsets, 0), &begin) || !as_size(json_array_get(offsets, 1), &end) || begin > end)
         return srec_fail(error, SREC_ERR_FORMAT, "tensor %s: bad data_offsets", name);
     if (end > data_size)
-        return srec_fail(error, SREC_ERR_TRUNCATED, "tensor %s ends %zu bytes beyond the end of the file: the file is cut short", name, end - data_size);
+        return srec_fail(error, SREC_ERR_TRUNCATED,
+                         "tensor %s ends %zu bytes beyond the end of the file: the file is cut short", name,
+                         end - data_size);
     if (json_array_size(shape) > 8)
         return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: more than 8 dimensions", name);
     t->rank = (unsigned)json_array_size(shape);
@@ -77,7 +88,8 @@ static srec_status parse_tensor(const char *name, const json_t *entry, const uin
         t->count *= t->shape[i];
     }
     if (end - begin != t->count * dtypes[kind].size)
-        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: %zu bytes, its shape needs %zu", name, end - begin, t->count * dtypes[kind].size);
+        return srec_fail(error, SREC_ERR_SHAPE, "tensor %s: %zu bytes, its shape needs %zu", name, end - begin,
+                         t->count * dtypes[kind].size);
     t->data = data + begin;
     return SREC_OK;
 }
@@ -95,7 +107,8 @@ static srec_status check_places(srec_safetensors *s, const uint8_t *data, size_t
     srec_status status = SREC_OK;
     for (unsigned i = 0; i < s->n_tensors && status == SREC_OK; i++) {
         if (order[i]->data != at)
-            status = srec_fail(error, SREC_ERR_FORMAT, "tensor %s: %s the one before it", order[i]->name, order[i]->data < at ? "overlaps" : "leaves a hole after");
+            status = srec_fail(error, SREC_ERR_FORMAT, "tensor %s: %s the one before it", order[i]->name,
+                               order[i]->data < at ? "overlaps" : "leaves a hole after");
         at = order[i]->data + order[i]->count * dtypes[order[i]->dtype].size;
     }
     if (status == SREC_OK && at != data + data_size)
@@ -115,13 +128,16 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
     for (unsigned i = 0; i < 8; i++)
         length |= (uint64_t)s->file[i] << (8 * i);
     if (length > HEADER_MAX)
-        return srec_fail(error, SREC_ERR_FORMAT, "not a safetensors file (its header would be %" PRIu64 " bytes long)", length);
+        return srec_fail(error, SREC_ERR_FORMAT, "not a safetensors file (its header would be %" PRIu64 " bytes long)",
+                         length);
     if (length > s->size - 8)
-        return srec_fail(error, SREC_ERR_TRUNCATED, "the header ends beyond the end of the file: the file is cut short");
+        return srec_fail(error, SREC_ERR_TRUNCATED,
+                         "the header ends beyond the end of the file: the file is cut short");
     json_error_t json_error;
     s->header = json_loadb((const char *)s->file + 8, (size_t)length, JSON_REJECT_DUPLICATES, &json_error);
     if (!json_is_object(s->header))
-        return srec_fail(error, SREC_ERR_FORMAT, "header is not a JSON object: %.100s", s->header ? "another kind of value" : json_error.text);
+        return srec_fail(error, SREC_ERR_FORMAT, "header is not a JSON object: %.100s",
+                         s->header ? "another kind of value" : json_error.text);
 
     const uint8_t *data = s->file + 8 + length;
     size_t data_size = s->size - 8 - (size_t)length;
@@ -139,9 +155,8 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
             json_t *value;
             if (!json_is_object(entry))
                 return srec_fail(error, SREC_ERR_FORMAT, "__metadata__ is not an object");
-            json_object_foreach(entry, key, value)
-                if (!json_is_string(value))
-                    return srec_fail(error, SREC_ERR_FORMAT, "metadata %.64s is not a string", key);
+            json_object_foreach(entry, key, value) if (!json_is_string(value)) return srec_fail(
+                error, SREC_ERR_FORMAT, "metadata %.64s is not a string", key);
             s->metadata = entry;
             continue;
         }
@@ -173,7 +188,8 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
 
 static srec_status finish(srec_safetensors *s, srec_safetensors **out, srec_error *error)
 {
-    srec_status status = sodium_init() < 0 ? srec_fail(error, SREC_ERR_INTERNAL, "libsodium does not start") : parse(s, error);
+    srec_status status =
+        sodium_init() < 0 ? srec_fail(error, SREC_ERR_INTERNAL, "libsodium does not start") : parse(s, error);
     if (status != SREC_OK)
         srec_safetensors_free(s);
     else
@@ -244,7 +260,10 @@ const srec_tensor *srec_safetensors_find(const srec_safetensors *s, const char *
     return s->n_tensors ? bsearch(&key, s->tensors, s->n_tensors, sizeof key, by_name) : NULL;
 }
 
-const char *srec_safetensors_metadata(const srec_safetensors *s, const char *key) { return json_string_value(json_object_get(s->metadata, key)); }
+const char *srec_safetensors_metadata(const srec_safetensors *s, const char *key)
+{
+    return json_string_value(json_object_get(s->metadata, key));
+}
 
 const char *srec_safetensors_metadata_key(const srec_safetensors *s, size_t i)
 {
@@ -285,7 +304,8 @@ static float from_half(uint16_t h)
 
 bool srec_tensor_finite(const srec_tensor *t)
 {
-    const unsigned mask = t->dtype == SREC_F16 ? 0x7c00 : 0x7f80; /* all ones: infinity or NaN; the upper half tells of F32 too */
+    const unsigned mask = t->dtype == SREC_F16 ? 0x7c00 : 0x7f80; /* all ones: infinity or NaN; the upper half tells
+                                                                   * of F32 too */
     const size_t size = dtypes[t->dtype].size;
     for (size_t i = 0; t->dtype != SREC_U8 && i < t->count; i++) {
         const uint8_t *top = t->data + (i + 1) * size - 2;
@@ -302,7 +322,9 @@ srec_status srec_tensor_to_f32(const srec_tensor *t, float *out)
     for (size_t i = 0; i < t->count; i++) {
         const uint8_t *p = t->data + i * dtypes[t->dtype].size;
         switch (t->dtype) {
-        case SREC_F32: out[i] = from_bits(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24); break;
+        case SREC_F32:
+            out[i] = from_bits(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+            break;
         case SREC_F16: out[i] = from_half((uint16_t)(p[0] | p[1] << 8)); break;
         case SREC_BF16: out[i] = from_bits((uint32_t)p[0] << 16 | (uint32_t)p[1] << 24); break;
         case SREC_U8: out[i] = p[0]; break;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's halo on either side and are moved
- *  inward at the far border, so zero padding happens only where the plane really ends and the result is that of a single run. All
+ *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's halo on either
+ *  side and are moved
+ *  inward at the far border, so zero padding happens only where the plane really ends and the result is that of a
+ *  single run. All
  *  windows begin and end at multiples of the granule, so strides and shuffles fall on the same samples in each. */
 #include "nn.h"
 
@@ -14,12 +16,13 @@ struct srec_tiler {
     const srec_graph *g;
     srec_compute compute;
     unsigned pixels_per_input;
-    size_t side;      /* longest side of a window, input samples */
+    size_t side; /* longest side of a window, input samples */
     size_t halo;
-    srec_plan *plan;  /* of the last run's window size */
+    srec_plan *plan; /* of the last run's window size */
 };
 
-srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input, srec_tiler **out, srec_error *error)
+srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input,
+                              srec_tiler **out, srec_error *error)
 {
     if (!g || !out || !pixels_per_input)
         return srec_fail(error, SREC_ERR_ARG, "no graph");
@@ -41,7 +44,8 @@ void srec_tiler_set_halo(srec_tiler *t, unsigned halo)
     const size_t granule = srec_graph_granule(t->g);
     t->halo = halo;
     t->side = (t->compute.tile ? t->compute.tile : DEFAULT_TILE) / t->pixels_per_input / granule * granule;
-    const size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule); /* a third of the window at least is new */
+    const size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule); /* a third of the window at least is
+                                                                                 * new */
     if (t->side < least)
         t->side = least;
 }
@@ -79,13 +83,15 @@ static void place(const srec_tiler *t, size_t size, size_t i, size_t *start, siz
     *to = i + 1 == n ? size : i * fresh + w - t->halo;
 }
 
-srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write, void *context, srec_error *error)
+srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write,
+                           void *context, srec_error *error)
 {
     if (!t || !read || !write || !height || !width)
         return srec_fail(error, SREC_ERR_ARG, "no plane");
     const unsigned granule = srec_graph_granule(t->g);
     if (height % granule || width % granule)
-        return srec_fail(error, SREC_ERR_ARG, "a plane of %zux%zu samples; its sides must be multiples of %u", width, height, granule);
+        return srec_fail(error, SREC_ERR_ARG, "a plane of %zux%zu samples; its sides must be multiples of %u", width,
+                         height, granule);
     size_t h = window_of(t, height), w = window_of(t, width);
     if (!t->plan || srec_plan_height(t->plan) != h || srec_plan_width(t->plan) != w) {
         srec_plan_free(t->plan);
@@ -110,8 +116,10 @@ srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile
             unsigned num, den;
             srec_graph_output_scale(t->g, k, &num, &den);
             size_t stride = w * num / den * srec_graph_output_channels(t->g, k);
-            const float *src = srec_plan_output(t->plan, k) + (y0 - y) * num / den * stride + (x0 - x) * num / den * srec_graph_output_channels(t->g, k);
-            write(context, k, y0 * num / den, x0 * num / den, (y1 - y0) * num / den, (x1 - x0) * num / den, src, stride);
+            const float *src = srec_plan_output(t->plan, k) + (y0 - y) * num / den * stride +
+                               (x0 - x) * num / den * srec_graph_output_channels(t->g, k);
+            write(context, k, y0 * num / den, x0 * num / den, (y1 - y0) * num / den, (x1 - x0) * num / den, src,
+                  stride);
         }
     }
     return SREC_OK;
@@ -129,10 +137,12 @@ static void read_plane(void *context, unsigned input, size_t y, size_t x, size_t
     const planes *p = context;
     size_t channels = srec_graph_input_channels(p->t->g, input);
     for (size_t r = 0; r < h; r++)
-        memcpy(dst + r * w * channels, p->inputs[input] + ((y + r) * p->width + x) * channels, w * channels * sizeof *dst);
+        memcpy(dst + r * w * channels, p->inputs[input] + ((y + r) * p->width + x) * channels,
+               w * channels * sizeof *dst);
 }
 
-static void write_plane(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src, size_t stride)
+static void write_plane(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
+                        size_t stride)
 {
     const planes *p = context;
     unsigned num, den;
@@ -142,7 +152,8 @@ static void write_plane(void *context, unsigned output, size_t y, size_t x, size
         memcpy(p->outputs[output] + ((y + r) * width + x) * channels, src + r * stride, w * channels * sizeof *src);
 }
 
-srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs, float *const *outputs, srec_error *error)
+srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs,
+                                  float *const *outputs, srec_error *error)
 {
     if (!t || !inputs || !outputs)
         return srec_fail(error, SREC_ERR_ARG, "no planes");

@@ -11,7 +11,8 @@ class Usage(Exception):
 
 
 class Stopped(Exception):
-    """Ends a command that a signal has stopped before it had a result, with one line and exit code 128 + the signal's number."""
+    """Ends a command that a signal has stopped before it had a result, with one line and exit code 128 + the signal's
+    number."""
 
     def __init__(self, text, number):
         Exception.__init__(self, text)

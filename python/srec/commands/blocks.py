@@ -12,7 +12,8 @@ from ..metadata import to_dict, to_pmt
 
 
 class Keeper(message_block):
-    """Keeps the dicts that come on its port `info`, of one sender: a message block ends as soon as one of its senders has ended."""
+    """Keeps the dicts that come on its port `info`, of one sender: a message block ends as soon as one of its senders
+    has ended."""
 
     def __init__(self):
         message_block.__init__(self, "keeper", None, None)
@@ -66,8 +67,13 @@ class Annotator(message_block):
         meta, args = pmt.car(message), self._args
         told = to_dict(meta)
         if not told.get("eof"):
-            more = {"received": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"), "device": args.device,
-                    "modulation": args.modulation, "rate": float(args.rate), "symbol_rate": args.rate / args.sps}
+            more = {
+                "received": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+                "device": args.device,
+                "modulation": args.modulation,
+                "rate": float(args.rate),
+                "symbol_rate": args.rate / args.sps,
+            }
             if args.frequency is not None:
                 more["frequency"] = float(args.frequency)
             if "snr_db" in told:

@@ -20,12 +20,18 @@ def side_by_side(panels, caption):
     height, width = panels[0][1].shape[:2]
     panel_height = max(1, min(4 * PANEL_WIDTH, round(height * PANEL_WIDTH / width)))
     title_height = 28
-    sheet = Image.new("RGB", (len(panels) * (PANEL_WIDTH + MARGIN) + MARGIN, panel_height + 2 * title_height + 2 * MARGIN), "white")
+    sheet = Image.new(
+        "RGB", (len(panels) * (PANEL_WIDTH + MARGIN) + MARGIN, panel_height + 2 * title_height + 2 * MARGIN), "white"
+    )
     draw = ImageDraw.Draw(sheet)
     for i, (title, array, figure) in enumerate(panels):
         x = MARGIN + i * (PANEL_WIDTH + MARGIN)
         draw.text((x, MARGIN), title + (": " + figure if figure else ""), "black", font=font(18))
-        picture = Image.fromarray(array).convert("RGB").resize((PANEL_WIDTH, panel_height), Image.LANCZOS if width > PANEL_WIDTH else Image.NEAREST)
+        picture = (
+            Image.fromarray(array)
+            .convert("RGB")
+            .resize((PANEL_WIDTH, panel_height), Image.LANCZOS if width > PANEL_WIDTH else Image.NEAREST)
+        )
         sheet.paste(picture, (x, MARGIN + title_height))
     draw.text((MARGIN, MARGIN + title_height + panel_height + 6), caption, "black", font=font(16))
     return sheet

@@ -34,7 +34,10 @@ def check_python():
     except ImportError as error:
         why = str(error).splitlines()[0]
     for other in ("/usr/bin/python3", "/usr/local/bin/python3"):
-        if os.path.exists(other) and subprocess.run([other, "-c", "import gnuradio.gr"], capture_output=True).returncode == 0:
+        if (
+            os.path.exists(other)
+            and subprocess.run([other, "-c", "import gnuradio.gr"], capture_output=True).returncode == 0
+        ):
             cure = f"run `{other} {os.path.abspath(sys.argv[0])}`, or put its folder first on PATH"
             return False, f"{sys.executable} has no GNU Radio ({why}), but {other} has: {cure}"
     return False, f"no Python here has GNU Radio ({why}): apt install gnuradio"
@@ -47,27 +50,59 @@ def check_module():
     except ImportError as error:
         why = str(error).splitlines()[0]
     if ".so" in why and "cannot open" in why:
-        libraries = [f for f in (beside("lib"), *glob.glob(os.path.join(beside("lib"), "*-linux-gnu"))) if glob.glob(os.path.join(f, "libgnuradio-srec.so*"))]
-        return False, f"{why}: run `sudo ldconfig` once after installing" + (f", or set LD_LIBRARY_PATH={libraries[0]}" if libraries else "")
+        libraries = [
+            f
+            for f in (beside("lib"), *glob.glob(os.path.join(beside("lib"), "*-linux-gnu")))
+            if glob.glob(os.path.join(f, "libgnuradio-srec.so*"))
+        ]
+        return False, f"{why}: run `sudo ldconfig` once after installing" + (
+            f", or set LD_LIBRARY_PATH={libraries[0]}" if libraries else ""
+        )
     if "undefined symbol" in why or "unknown base type" in why:
-        return False, f"{why}: gr-srec was built for another GNU Radio or pybind11: delete its build folder, build and install it again"
-    return False, f"gnuradio.srec does not import ({why}): set PYTHONPATH={SITE}, or install gr-srec with its default prefix /usr/local"
+        return (
+            False,
+            (
+                f"{why}: gr-srec was built for another GNU Radio or pybind11: delete its build folder, build and"
+                " install it again"
+            ),
+        )
+    return (
+        False,
+        (
+            f"gnuradio.srec does not import ({why}): set PYTHONPATH={SITE}, or install gr-srec with its default prefix"
+            " /usr/local"
+        ),
+    )
 
 
 def check_double():
-    folders = ["/usr/lib/*", "/usr/lib", "/usr/local/lib", "/usr/local/lib/*", "/opt/*/lib", os.path.join(sys.prefix, "lib")]
+    folders = [
+        "/usr/lib/*",
+        "/usr/lib",
+        "/usr/local/lib",
+        "/usr/local/lib/*",
+        "/opt/*/lib",
+        os.path.join(sys.prefix, "lib"),
+    ]
     folders += [f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f]
     if os.environ.get("CONDA_PREFIX"):
         folders.append(os.path.join(os.environ["CONDA_PREFIX"], "lib"))
-    found = {os.path.realpath(f) for folder in folders for f in glob.glob(os.path.join(folder, "libgnuradio-runtime.so.*"))}
+    found = {
+        os.path.realpath(f) for folder in folders for f in glob.glob(os.path.join(folder, "libgnuradio-runtime.so.*"))
+    }
     try:  # and those that this program has loaded by now
         with open("/proc/self/maps") as maps:
             found |= {line.split(None, 5)[5].strip() for line in maps if "/libgnuradio-runtime.so" in line}
     except OSError:
         pass
     if len(found) > 1:
-        return False, (f"{len(found)} GNU Radio libraries ({', '.join(sorted(found))}): remove all but one; then delete gr-srec's build folder, "
-                       "build and install it again")
+        return (
+            False,
+            (
+                f"{len(found)} GNU Radio libraries ({', '.join(sorted(found))}): remove all but one; then delete"
+                " gr-srec's build folder, build and install it again"
+            ),
+        )
     if not found:
         return False, "no GNU Radio library (libgnuradio-runtime) in the usual folders: apt install gnuradio"
     return True, f"one GNU Radio library ({found.pop()})"
@@ -86,12 +121,20 @@ def check_blocks():
         if folder and os.path.exists(os.path.join(folder, "srec_transmitter.block.yml")):
             return True, f"GNU Radio Companion finds the blocks in {folder}"
     there = beside("share/gnuradio/grc/blocks") or "the prefix's share/gnuradio/grc/blocks"
-    return False, f"GNU Radio Companion does not find the blocks: set GRC_BLOCKS_PATH={there}, or local_blocks_path in section [grc] of ~/.gnuradio/config.conf"
+    return (
+        False,
+        (
+            f"GNU Radio Companion does not find the blocks: set GRC_BLOCKS_PATH={there}, or local_blocks_path in"
+            " section [grc] of ~/.gnuradio/config.conf"
+        ),
+    )
 
 
 # What gnuradio-companion checks before it opens its window, and needs no display for. Run by its own interpreter.
-COMPANION_NEEDS = ("import gi; gi.require_version('Gtk', '3.0'); gi.require_version('PangoCairo', '1.0'); "
-                   "gi.require_foreign('cairo', 'Context')")
+COMPANION_NEEDS = (
+    "import gi; gi.require_version('Gtk', '3.0'); gi.require_version('PangoCairo', '1.0'); "
+    "gi.require_foreign('cairo', 'Context')"
+)
 
 
 def check_companion():
@@ -104,9 +147,17 @@ def check_companion():
     trial = subprocess.run([*python, "-c", COMPANION_NEEDS], capture_output=True, text=True, check=False)
     if trial.returncode:
         why = (trial.stderr.strip() or "no reason given").splitlines()[-1]
-        return False, f"GNU Radio Companion cannot open its window ({why}): apt install gir1.2-gtk-3.0 python3-gi python3-gi-cairo"
+        return (
+            False,
+            (
+                f"GNU Radio Companion cannot open its window ({why}): apt install gir1.2-gtk-3.0 python3-gi"
+                " python3-gi-cairo"
+            ),
+        )
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return True, "GNU Radio Companion has GTK" + (f" and display {display}" if display else "; no display here: DISPLAY is not set")
+    return True, "GNU Radio Companion has GTK" + (
+        f" and display {display}" if display else "; no display here: DISPLAY is not set"
+    )
 
 
 def check_model():
@@ -137,12 +188,24 @@ def check_enhancers():
             return False, f"{error}: set SREC_ENHANCER to an enhancer file, or unset it and reinstall gr-srec"
         text = f"{info['metadata'].get('name', '?')} for scale {info['scale']} ({path})"
         found += [] if text in found else [text]
-    return True, "super-resolution " + " and ".join(found) if found else "no super-resolution model: pictures come as the decoder gives them"
+    return True, (
+        "super-resolution " + " and ".join(found)
+        if found
+        else "no super-resolution model: pictures come as the decoder gives them"
+    )
 
 
 def run(_args):
     healthy = True
-    for check in (check_python, check_module, check_double, check_blocks, check_companion, check_model, check_enhancers):
+    for check in (
+        check_python,
+        check_module,
+        check_double,
+        check_blocks,
+        check_companion,
+        check_model,
+        check_enhancers,
+    ):
         ok, text = check()
         healthy = healthy and ok
         print(("ok    " if ok else "FAULT ") + text)

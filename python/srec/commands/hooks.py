@@ -24,7 +24,8 @@ def hook_command(text):
 
 
 class Hooks:
-    """Calls the hook for one picture after the other, apart from reception. failed: calls that ended with an error or found no place."""
+    """Calls the hook for one picture after the other, apart from reception. failed: calls that ended with an error or
+    found no place."""
 
     def __init__(self, command):
         self._command, self._paths = command, queue.Queue(WAITING_MAX)
@@ -57,7 +58,8 @@ class Hooks:
                 self._fault(f"the hook could not be started: {getattr(error, 'strerror', None) or error}")
 
     def close(self, stop, seconds):
-        """Returns when all have been called and have ended; after a signal, so many seconds after it at the latest: then a hook that still runs
+        """Returns when all have been called and have ended; after a signal, so many seconds after it at the latest:
+        then a hook that still runs
         is left to itself, and those that wait are not called."""
         threading.Thread(target=self._paths.put, args=(None,), daemon=True).start()  # it may be full
         told = False

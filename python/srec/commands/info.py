@@ -12,16 +12,23 @@ KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta)
 
 
 def add_arguments(parser):
-    parser.add_argument("file", nargs="?", default="", help="a model file or a recording (default: the installed model)")
+    parser.add_argument(
+        "file", nargs="?", default="", help="a model file or a recording (default: the installed model)"
+    )
 
 
 def kind_of(path):
-    """-> "model", "key" or "other", by the first bytes: a safetensors file begins with its header's length and a brace. Raises OSError."""
+    """-> "model", "key" or "other", by the first bytes: a safetensors file begins with its header's length and a brace.
+    Raises OSError."""
     with open(path, "rb") as f:
         start = f.read(9)
         f.seek(0, os.SEEK_END)
         size = f.tell()
-    return "model" if len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**32 else "key" if size == 32 else "other"
+    return (
+        "model"
+        if len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**32
+        else "key" if size == 32 else "other"
+    )
 
 
 def is_enhancer(path):
@@ -48,6 +55,7 @@ def show_metadata(metadata):
 
 def enhancer(path):
     from gnuradio import srec
+
     try:
         info = srec.enhancer_info(path)
     except RuntimeError as error:
@@ -61,6 +69,7 @@ def enhancer(path):
 
 def model(path):
     from gnuradio import srec
+
     try:
         info = srec.model_info(path)
     except RuntimeError as error:
@@ -76,12 +85,16 @@ def model(path):
 
 def recording(path):
     from .. import sigmf
+
     try:
         told = sigmf.Recording(path)
     except sigmf.Fault as error:
         raise Failure(str(error)) from None
     cut = ", the last one not whole" if told.cut else ""
-    print(f"{told.name}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut}, {told.n_samples / told.rate:.3f} s")
+    print(
+        f"{told.name}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut},"
+        f" {told.n_samples / told.rate:.3f} s"
+    )
     if told.frequency is not None:
         print(f"  {'frequency':18s} {told.frequency / 1e6:.9g} MHz")
     captures = told.metadata.get("captures") or [{}]
@@ -99,6 +112,7 @@ def recording(path):
 def run(args):
     from gnuradio import srec
     from .. import sigmf
+
     path = args.file or srec.default_model()
     if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):
         return recording(path)
@@ -110,4 +124,7 @@ def run(args):
         return enhancer(path) if is_enhancer(path) else model(path)
     if os.path.getsize(path) == 0:
         raise Failure(f"{printable(path)}: the file is empty; {KINDS}")
-    raise Failure(f"{printable(path)}: {'perhaps a key file, which says nothing of itself' if kind == 'key' else 'not a file of gr-srec'}; {KINDS}")
+    raise Failure(
+        f"{printable(path)}:"
+        f" {'perhaps a key file, which says nothing of itself' if kind == 'key' else 'not a file of gr-srec'}; {KINDS}"
+    )

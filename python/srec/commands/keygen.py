@@ -10,9 +10,13 @@ def add_arguments(parser):
 
 def run(args):
     from gnuradio import srec
+
     try:
         srec.key_generate(args.keyfile)
     except RuntimeError as error:
         raise Failure(str(error)) from None
-    print(f"{printable(args.keyfile)}: new key. Copy it to the receiver over a secure channel; whoever has it can read the pictures.")
+    print(
+        f"{printable(args.keyfile)}: new key. Copy it to the receiver over a secure channel; whoever has it can read"
+        " the pictures."
+    )
     return 0

@@ -22,47 +22,89 @@ SILENT_S = 10  # a radio that gives or takes no sample for so long is out of ord
 
 def add_link_arguments(parser):
     parser.add_argument("--key", required=True, help="key file made by srec keygen, or a pipe: /dev/stdin, <(...)")
-    parser.add_argument("--device", required=True, help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe")
+    parser.add_argument(
+        "--device",
+        required=True,
+        help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe",
+    )
     parser.add_argument("--modulation", choices=MODULATIONS, help="modulation (default: the recording's, else qpsk)")
-    parser.add_argument("--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)")
-    parser.add_argument("--rolloff", type=float, help="roll-off of the pulse, 0.1 to 1 (default: the recording's, else 0.25)")
-    parser.add_argument("--rate", type=float, metavar="SPS", help="samples per second (default: the recording's, else 1e6)")
+    parser.add_argument(
+        "--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)"
+    )
+    parser.add_argument(
+        "--rolloff", type=float, help="roll-off of the pulse, 0.1 to 1 (default: the recording's, else 0.25)"
+    )
+    parser.add_argument(
+        "--rate", type=float, metavar="SPS", help="samples per second (default: the recording's, else 1e6)"
+    )
     parser.add_argument("--format", choices=DATATYPES, help="sample format of files and pipes (default cf32_le)")
-    parser.add_argument("--frequency", type=float, metavar="HZ", help="carrier frequency of the radio; recordings store it")
+    parser.add_argument(
+        "--frequency", type=float, metavar="HZ", help="carrier frequency of the radio; recordings store it"
+    )
     parser.add_argument("--gain", type=float, metavar="DB", help="gain of the radio (default: the driver's)")
     parser.add_argument("--antenna", metavar="NAME", help="antenna connector of the radio (default: the driver's)")
-    parser.add_argument("--bandwidth", type=float, metavar="HZ", help="bandwidth of the radio's filter (default: the driver's)")
+    parser.add_argument(
+        "--bandwidth", type=float, metavar="HZ", help="bandwidth of the radio's filter (default: the driver's)"
+    )
     parser.add_argument("--model", default="", help="model file (default: the installed model)")
     parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
     add_precision_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures of the run to FILE ('-': standard output)")
     parser.add_argument("--overwrite", action="store_true", help="output files may replace existing files")
-    parser.add_argument("--status", type=float, default=5.0, metavar="SECONDS",
-                        help="time between lines of the level meter on standard error; 0: none (default 5)")
+    parser.add_argument(
+        "--status",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="time between lines of the level meter on standard error; 0: none (default 5)",
+    )
 
 
 def add_precision_argument(parser):
-    parser.add_argument("--precision", default="f32", choices=("f32", "bf16"),
-                        help="precision of the networks; bf16 needs a processor with bf16 support (default f32)")
+    parser.add_argument(
+        "--precision",
+        default="f32",
+        choices=("f32", "bf16"),
+        help="precision of the networks; bf16 needs a processor with bf16 support (default f32)",
+    )
 
 
 def add_scale_argument(parser):
-    parser.add_argument("--scale", type=int, default=1, choices=(1, 2), help="2: send the image at half size, with a quarter of the symbols (default 1)")
+    parser.add_argument(
+        "--scale",
+        type=int,
+        default=1,
+        choices=(1, 2),
+        help="2: send the image at half size, with a quarter of the symbols (default 1)",
+    )
 
 
 def add_impairment_arguments(parser):
     parser.add_argument("--snr", type=float, metavar="DB", help="simulate noise: Es/N0 (default: none)")
     parser.add_argument("--cfo", type=float, default=0.0, metavar="HZ", help="simulate a carrier offset")
     parser.add_argument("--ppm", type=float, default=0.0, help="simulate a clock offset in parts per million")
-    parser.add_argument("--delay", type=float, default=0.0, metavar="SAMPLES", help="simulate silence before the first burst; may be fractional")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.0,
+        metavar="SAMPLES",
+        help="simulate silence before the first burst; may be fractional",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the simulated noise (default 1)")
 
 
 def check_link(args, kind):
     """Ranges of the shared options, where one is given. Raises Usage."""
-    for name, value, low, high in (("sps", args.sps, 2, 16), ("rolloff", args.rolloff, 0.1, 1), ("rate", args.rate, 1, 1e10),
-                                   ("frequency", args.frequency, 0, 1e12), ("gain", args.gain, -200, 200), ("bandwidth", args.bandwidth, 0, 1e10),
-                                   ("threads", args.threads, 0, 1024), ("status", args.status, 0, 1e6)):
+    for name, value, low, high in (
+        ("sps", args.sps, 2, 16),
+        ("rolloff", args.rolloff, 0.1, 1),
+        ("rate", args.rate, 1, 1e10),
+        ("frequency", args.frequency, 0, 1e12),
+        ("gain", args.gain, -200, 200),
+        ("bandwidth", args.bandwidth, 0, 1e10),
+        ("threads", args.threads, 0, 1024),
+        ("status", args.status, 0, 1e6),
+    ):
         if value is not None and not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
     if kind in ("uhd", "soapy"):
@@ -75,16 +117,27 @@ def check_link(args, kind):
 
 
 def check_impairments(args):
-    for name, value, low, high in (("snr", args.snr, -20, 80), ("ppm", args.ppm, -1000, 1000), ("delay", args.delay, 0, 1e9),
-                                   ("seed", args.seed, 0, 2**63 - 1), ("level", args.level, -80, 20)):
+    for name, value, low, high in (
+        ("snr", args.snr, -20, 80),
+        ("ppm", args.ppm, -1000, 1000),
+        ("delay", args.delay, 0, 1e9),
+        ("seed", args.seed, 0, 2**63 - 1),
+        ("level", args.level, -80, 20),
+    ):
         if value is not None and not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
 
 
 def add_cipher_argument(parser):
-    parser.add_argument("--cipher", default="auto", choices=("auto", "add", "xor"),
-                        help="add: addition modulo 256, as in the paper; xor: equally secret, costs soft decoding nothing, not for pam256; "
-                             "auto: add for pam256, else xor (default)")
+    parser.add_argument(
+        "--cipher",
+        default="auto",
+        choices=("auto", "add", "xor"),
+        help=(
+            "add: addition modulo 256, as in the paper; xor: equally secret, costs soft decoding nothing, not for"
+            " pam256; auto: add for pam256, else xor (default)"
+        ),
+    )
 
 
 def settle_cipher(args):
@@ -107,14 +160,20 @@ def impaired(args):
 def impairments(args):
     """-> block, for bursts of level args.level"""
     from gnuradio import srec
+
     noise = 0.0 if args.snr is None else args.sps * 10 ** (0.1 * (args.level - args.snr))
     if noise and noise < 1e-10:
-        raise Usage(f"--snr {args.snr:g} at --level {args.level:g}: so little noise cannot be simulated; leave --snr out")
-    return srec.impairments(noise_power=noise, cfo=args.cfo / args.rate, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
+        raise Usage(
+            f"--snr {args.snr:g} at --level {args.level:g}: so little noise cannot be simulated; leave --snr out"
+        )
+    return srec.impairments(
+        noise_power=noise, cfo=args.cfo / args.rate, clock_ppm=args.ppm, delay=args.delay, seed=args.seed
+    )
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly, within STOP_S. A second signal ends the process at once.
+    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly, within STOP_S. A second signal
+    ends the process at once.
     number: of the signal, or None."""
 
     def __init__(self):
@@ -143,12 +202,14 @@ class Stop:
 
 
 class Run:
-    """A flowgraph while used as a context: started, watched, and stopped at the end whatever happens. A block that fails ends the run with a
+    """A flowgraph while used as a context: started, watched, and stopped at the end whatever happens. A block that
+    fails ends the run with a
     Failure; a flowgraph that does not stop in time ends the process."""
 
     def __init__(self, command, top, stop):
         """command: its name, for the last line; stop: a Stop"""
         from gnuradio import srec
+
         self._command, self._top, self._stop = command, top, stop
         self._watch = srec.fault_watch()
         self._waiter = threading.Thread(target=top.wait, daemon=True)
@@ -183,10 +244,14 @@ class Run:
 
 
 def read_key(text, command, samples_from_stdin=False):
-    """-> srec.key; what is doubtful about it goes to standard error. Raises Failure, or Usage if standard input is to give key and samples."""
+    """-> srec.key; what is doubtful about it goes to standard error. Raises Failure, or Usage if standard input is to
+    give key and samples."""
     from gnuradio import srec
+
     if samples_from_stdin and is_stdin(text):
-        raise Usage("--key: standard input carries the samples; take the key from a file, or from another pipe: --key <(...)")
+        raise Usage(
+            "--key: standard input carries the samples; take the key from a file, or from another pipe: --key <(...)"
+        )
     try:
         key = srec.key(text, warn=False)
     except (RuntimeError, ValueError) as error:
@@ -204,7 +269,8 @@ def is_stdin(path):
 
 
 def take_stdout():
-    """Standard output for samples or figures alone: whatever else is printed, by drivers too, goes to standard error. -> file descriptor"""
+    """Standard output for samples or figures alone: whatever else is printed, by drivers too, goes to standard error.
+    -> file descriptor"""
     sys.stdout.flush()
     fd = os.dup(1)
     os.dup2(2, 1)
@@ -253,8 +319,12 @@ class _Sum:
 
     def level(self):
         """-> as of level_meter.read()"""
-        return {"samples": int(self.n), "level_db": 10 * math.log10(self._energy / self.n) if self._energy else -math.inf,
-                "peak_db": 20 * math.log10(self._peak) if self._peak else -math.inf, "clipped": self._clipped / self.n if self.n else 0.0}
+        return {
+            "samples": int(self.n),
+            "level_db": 10 * math.log10(self._energy / self.n) if self._energy else -math.inf,
+            "peak_db": 20 * math.log10(self._peak) if self._peak else -math.inf,
+            "clipped": self._clipped / self.n if self.n else 0.0,
+        }
 
 
 class Levels:
@@ -282,4 +352,9 @@ class Levels:
     def figures(self):
         self._update()
         level = self._all.level()
-        return {"samples": level["samples"], "mean_dbfs": number(level["level_db"]), "peak_dbfs": number(level["peak_db"]), "clipped": level["clipped"]}
+        return {
+            "samples": level["samples"],
+            "mean_dbfs": number(level["level_db"]),
+            "peak_dbfs": number(level["peak_db"]),
+            "clipped": level["clipped"],
+        }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files a command reads and which it writes: no output is an input, no two outputs are one file, and nothing is overwritten unasked."""
+"""Which files a command reads and which it writes: no output is an input, no two outputs are one file, and nothing is
+overwritten unasked."""
 import contextlib
 import json
 import os
@@ -44,7 +45,8 @@ def refuse_collisions(reads, writes):
 
 
 def check_figures(path, overwrite):
-    """Where --json goes: an earlier run's figures are replaced, another file only if that is asked for. Raises Failure."""
+    """Where --json goes: an earlier run's figures are replaced, another file only if that is asked for. Raises
+    Failure."""
     if not path or path == "-" or overwrite or not os.path.isfile(path) or os.path.getsize(path) == 0:
         return
     try:
@@ -59,6 +61,7 @@ def check_figures(path, overwrite):
 def marked(mark):
     """-> what Image.save() puts into a PNG file so that check_pictures() knows it"""
     from PIL.PngImagePlugin import PngInfo
+
     information = PngInfo()
     information.add_text("Software", mark)
     return information
@@ -66,6 +69,7 @@ def marked(mark):
 
 def _has_mark(path, mark):
     from PIL import Image
+
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return image.info.get("Software") == mark

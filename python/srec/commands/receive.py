@@ -26,24 +26,51 @@ def add_arguments(parser):
     link.add_link_arguments(parser)
     parser.add_argument("--view", action="store_true", help="show the images in a window as their packets arrive")
     parser.add_argument("--once", action="store_true", help="end after the first image")
-    parser.add_argument("--hook", metavar="COMMAND", help="run COMMAND for each image, with the path of the image as last argument; no shell")
+    parser.add_argument(
+        "--hook",
+        metavar="COMMAND",
+        help="run COMMAND for each image, with the path of the image as last argument; no shell",
+    )
     parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     super_resolution.add_arguments(parser)
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS",
-                        help="deliver an incomplete image after this many seconds without a packet (default 5)")
-    parser.add_argument("--max-pixels", type=float, default=64e6, metavar="N",
-                        help="drop images of more than N pixels; 0: no limit (default 64e6)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="deliver an incomplete image after this many seconds without a packet (default 5)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=float,
+        default=64e6,
+        metavar="N",
+        help="drop images of more than N pixels; 0: no limit (default 64e6)",
+    )
     parser.add_argument("--prefix", default="picture", help="prefix of the file names (default picture)")
     parser.add_argument("--record", metavar="PATH", help="also record the samples, as a SigMF recording in --format")
-    parser.add_argument("--state", metavar="FILE", help="file that stores the newest packet numbers, so that recordings are refused even after a restart")
-    parser.add_argument("--eta", type=float, default=0.2, help="eta of the simulated transmitter of --device sim (default 0.2)")
-    parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="level of the simulated transmitter (default -12)")
+    parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="file that stores the newest packet numbers, so that recordings are refused even after a restart",
+    )
+    parser.add_argument(
+        "--eta", type=float, default=0.2, help="eta of the simulated transmitter of --device sim (default 0.2)"
+    )
+    parser.add_argument(
+        "--level", type=float, default=-12.0, metavar="DBFS", help="level of the simulated transmitter (default -12)"
+    )
     link.add_impairment_arguments(parser)
 
 
 def complete_from(args, told, path):
     """What the command line leaves open comes from the recording; what it contradicts is refused."""
-    known = {"rate": told.rate, "sps": told.srec.get("samples_per_symbol"), "rolloff": told.srec.get("rolloff"), "modulation": told.srec.get("modulation")}
+    known = {
+        "rate": told.rate,
+        "sps": told.srec.get("samples_per_symbol"),
+        "rolloff": told.srec.get("rolloff"),
+        "modulation": told.srec.get("modulation"),
+    }
     for name, value in known.items():
         asked = getattr(args, name)
         if value is None:
@@ -60,6 +87,7 @@ def complete_from(args, told, path):
 
 def check(args, kind, argument):
     from .. import sigmf
+
     args.recording = None
     if kind == "file" and sigmf.is_recording(argument):
         if args.format and not args.record:
@@ -70,7 +98,10 @@ def check(args, kind, argument):
             raise Failure(str(error)) from None
         complete_from(args, args.recording, args.recording.meta)
     elif kind == "file" and not args.format and os.path.exists(argument):
-        raise Failure(f"{argument}: no {os.path.basename(sigmf.paths(argument)[0])} beside it: of bare samples say what they are by --format")
+        raise Failure(
+            f"{argument}: no {os.path.basename(sigmf.paths(argument)[0])} beside it: of bare samples say what they are"
+            " by --format"
+        )
     args.modulation = args.modulation or "qpsk"
     args.sps = 4 if args.sps is None else args.sps
     args.rolloff = 0.25 if args.rolloff is None else args.rolloff
@@ -101,7 +132,9 @@ def check_files(args, kind, argument):
         reads.append(("--device", [argument, *outputs.recording(argument)]))
     elif kind == "sim":
         reads.append(("--device", outputs.pictures(argument)))
-    outputs.refuse_collisions(reads, [("--record", outputs.recording(args.record)), ("--json", [args.json]), ("--state", [args.state])])
+    outputs.refuse_collisions(
+        reads, [("--record", outputs.recording(args.record)), ("--json", [args.json]), ("--state", [args.state])]
+    )
 
 
 def first_number(folder, prefix):
@@ -127,21 +160,38 @@ class Receiver:
             device = self._simulated(args, argument, view)
         else:
             device = self.source = devices.open_source(kind, argument, args)
-        self.receiver = srec.receiver(args.key, args.modulation, soft=not args.hard, model=args.model, threads=args.threads,
-                                      timeout=FOREVER_S if kind in ("file", "sim") else args.timeout, samples_per_symbol=args.sps, rolloff=args.rolloff,
-                                      progress=PROGRESS_S if view else 0, max_pixels=args.max_pixels, precision=args.precision,
-                                      enhancer=super_resolution.find(args, "srec receive", (1, 2)) or "installed")
+        self.receiver = srec.receiver(
+            args.key,
+            args.modulation,
+            soft=not args.hard,
+            model=args.model,
+            threads=args.threads,
+            timeout=FOREVER_S if kind in ("file", "sim") else args.timeout,
+            samples_per_symbol=args.sps,
+            rolloff=args.rolloff,
+            progress=PROGRESS_S if view else 0,
+            max_pixels=args.max_pixels,
+            precision=args.precision,
+            enhancer=super_resolution.find(args, "srec receive", (1, 2)) or "installed",
+        )
         self.state = State(args.state, self.receiver.packet_decoder) if args.state else None
         self.annotator = Annotator(args)
         os.makedirs(args.out, exist_ok=True)
-        self.sink = srec.image_sink(args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix))
+        self.sink = srec.image_sink(
+            args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix)
+        )
         self.meter = srec.level_meter()
         self.collector = Found()
         self.top.connect(device, self.receiver)
         self.top.connect(device, self.meter)
         self.record = None
         if args.record:
-            told = {"modulation": args.modulation, "samples_per_symbol": args.sps, "rolloff": args.rolloff, "symbol_rate": args.rate / args.sps}
+            told = {
+                "modulation": args.modulation,
+                "samples_per_symbol": args.sps,
+                "rolloff": args.rolloff,
+                "symbol_rate": args.rate / args.sps,
+            }
             writer = RecordingWriter(args.record, args.datatype, args.rate, args.frequency, told, args.overwrite)
             self.record = sample_sink(writer, "recording_sink", optional=True, stay_open=True)
             self.top.connect(device, self.record)
@@ -155,9 +205,19 @@ class Receiver:
     def _simulated(self, args, picture, view):
         """-> last block of a transmitter and its channel"""
         from gnuradio import srec
+
         source = srec.image_source(picture, in_flight=2)
-        transmitter = srec.transmitter(args.key, args.modulation, args.eta, True, args.model, threads=args.threads, samples_per_symbol=args.sps,
-                                       rolloff=args.rolloff, amplitude=10 ** (0.05 * args.level))
+        transmitter = srec.transmitter(
+            args.key,
+            args.modulation,
+            args.eta,
+            True,
+            args.model,
+            threads=args.threads,
+            samples_per_symbol=args.sps,
+            rolloff=args.rolloff,
+            amplitude=10 ** (0.05 * args.level),
+        )
         self.transmitter = source, transmitter  # GNU Radio keeps no Python block alive
         self.top.msg_connect(source, "pdus", transmitter, "pdus")
         if view:
@@ -184,6 +244,7 @@ class Receiver:
     def waiting_for(self):
         """-> what to say of a time without samples"""
         from gnuradio import srec
+
         if srec.busy_s(self.receiver.decoder) > BUSY_S:
             return "decoding a picture"
         if srec.busy_s(self.receiver.enhancer) > BUSY_S:
@@ -200,9 +261,16 @@ class Receiver:
         packets["forged"] += bursts["foreign"]
         packets["unsupported"] += bursts["unsupported"]
         decoder = self.receiver.decoder.counters()
-        return {**packets, "late": decoder["late"], "too_large": decoder["too_large"],
-                "bursts": bursts["bursts"] + bursts["foreign"], "unreadable": bursts["unreadable"],
-                "bursts_truncated": bursts["truncated"], "bursts_inverted": bursts["inverted"], "findings": self.receiver.sync.findings()}
+        return {
+            **packets,
+            "late": decoder["late"],
+            "too_large": decoder["too_large"],
+            "bursts": bursts["bursts"] + bursts["foreign"],
+            "unreadable": bursts["unreadable"],
+            "bursts_truncated": bursts["truncated"],
+            "bursts_inverted": bursts["inverted"],
+            "findings": self.receiver.sync.findings(),
+        }
 
 
 class Summary:
@@ -223,7 +291,17 @@ class Summary:
         self.lost += told.get("slices_lost", 0)
         self.enhanced += told.get("enhanced", False)
         self.passed += told.get("enhance_skipped", False)
-        for key in ("enhance_s", "random_percent", "relation", "snr_db", "cfo_hz", "drift_hz_s", "clock_ppm", "level_db", "evm_percent"):
+        for key in (
+            "enhance_s",
+            "random_percent",
+            "relation",
+            "snr_db",
+            "cfo_hz",
+            "drift_hz_s",
+            "clock_ppm",
+            "level_db",
+            "evm_percent",
+        ):
             if key in told:
                 n, total = self._sums.get(key, (0, 0.0))
                 self._sums[key] = (n + 1, total + told[key])
@@ -240,8 +318,10 @@ def picture_line(told):
     if told.get("patches_lost"):
         text += f", {told['patches_lost']} of {told['patches']} patches concealed"
     if "snr_db" in told:
-        text += (f", SNR {told['snr_db']:.1f} dB, EVM {told['evm_percent']:.1f} %, CFO {round(told['cfo_hz'])} Hz, clock {told['clock_ppm']:.1f} ppm,"
-                 f" level {told['level_db']:.1f} dBFS")
+        text += (
+            f", SNR {told['snr_db']:.1f} dB, EVM {told['evm_percent']:.1f} %, CFO {round(told['cfo_hz'])} Hz, clock"
+            f" {told['clock_ppm']:.1f} ppm, level {told['level_db']:.1f} dBFS"
+        )
     if told.get("enhanced"):
         text += f", enhanced in {told['enhance_s']:.2f} s"
     if told.get("cipher") == "none":
@@ -251,8 +331,10 @@ def picture_line(told):
 
 def suspicion(told):
     """A suspect picture's metadata -> text"""
-    text = (f"picture {told['number']}: payload tampered or channel worse than measured: {told['header_errors']:.0f} header bits wrong,"
-            f" {told['header_errors_expected']:.1f} expected")
+    text = (
+        f"picture {told['number']}: payload tampered or channel worse than measured: {told['header_errors']:.0f} header"
+        f" bits wrong, {told['header_errors_expected']:.1f} expected"
+    )
     if "random_percent" in told:
         text += f"; {told['random_percent']:.0f} % of the features look random"
     if "relation" in told:
@@ -269,14 +351,23 @@ def why_none(counters, samples):
     if counters["foreign_model"]:
         return f"{counters['foreign_model']} packets were made with another model: both ends need the same model file"
     if counters["too_large"]:
-        return f"{counters['too_large']} packets were of pictures larger than --max-pixels allows: raise it if you trust the sender"
+        return (
+            f"{counters['too_large']} packets were of pictures larger than --max-pixels allows: raise it if you trust"
+            " the sender"
+        )
     if counters["findings"]:
         return "; ".join(counters["findings"].values())
     if counters["unreadable"] or counters["damaged"]:
-        return f"{counters['unreadable'] + counters['damaged']} bursts were not readable: is the modulation right, and the SNR high enough?"
+        return (
+            f"{counters['unreadable'] + counters['damaged']} bursts were not readable: is the modulation right, and the"
+            " SNR high enough?"
+        )
     if counters["replayed"] or counters["unsupported"]:
         return f"{counters['replayed']} packets were replays, {counters['unsupported']} of another release"
-    return "no burst was found: is the sender on, on this frequency and strong enough, and are --sps and --rate those of the sender?"
+    return (
+        "no burst was found: is the sender on, on this frequency and strong enough, and are --sps and --rate those of"
+        " the sender?"
+    )
 
 
 class Reception:
@@ -292,10 +383,13 @@ class Reception:
         self._record_told = self._state_told = False
 
     def report(self, wait):
-        """A line and the hook for the next picture that was written; waits for it at most so long. -> whether there was one"""
+        """A line and the hook for the next picture that was written; waits for it at most so long. -> whether there was
+        one"""
         found = self.link.collector.found
         try:
-            told = self.window.get(found, wait) if self.window else found.get(timeout=wait) if wait else found.get_nowait()
+            told = (
+                self.window.get(found, wait) if self.window else found.get(timeout=wait) if wait else found.get_nowait()
+            )
         except queue.Empty:
             return False
         if told.get("event") == "picture":
@@ -309,10 +403,14 @@ class Reception:
 
     def _status(self):
         counters, level = self.link.counters(), self.levels.read()
-        lost = sum(counters[key] for key in ("forged", "damaged", "truncated", "foreign_model", "unsupported", "unreadable"))
+        lost = sum(
+            counters[key] for key in ("forged", "damaged", "truncated", "foreign_model", "unsupported", "unreadable")
+        )
         instead = None if level["samples"] else self.link.waiting_for()
-        return (f"{link.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']}, dropped {lost},"
-                f" pictures {self.summary.pictures}")
+        return (
+            f"{link.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']}, dropped"
+            f" {lost}, pictures {self.summary.pictures}"
+        )
 
     def _watch(self):
         """Status, recording and radio. Raises Failure if the radio gives no samples."""
@@ -322,13 +420,20 @@ class Reception:
             print(f"srec receive: {self._status()}", file=sys.stderr)
         if self.link.record and self.link.record.error and not self._record_told:
             self._record_told = True
-            print(f"srec receive: the recording ends after {self.link.record.writer.n_samples} samples, the reception goes on:"
-                  f" {describe(self.link.record.error)}", file=sys.stderr)
+            print(
+                (
+                    f"srec receive: the recording ends after {self.link.record.writer.n_samples} samples, the reception"
+                    f" goes on: {describe(self.link.record.error)}"
+                ),
+                file=sys.stderr,
+            )
         self.save_state(self.link.state and self.link.state.save_in_time)
         if samples != self._samples or not self.radio or self.finishing:
             self._samples, self._moved = samples, now
         elif now - self._moved > link.SILENT_S:
-            raise Failure(f"{self.args.device}: the device gives no samples: is another program using it, or was it unplugged?")
+            raise Failure(
+                f"{self.args.device}: the device gives no samples: is another program using it, or was it unplugged?"
+            )
 
     def save_state(self, save):
         """save: State.save, State.save_in_time, or None. Reception goes on if the file cannot be written."""
@@ -362,7 +467,11 @@ class Reception:
                 if time.monotonic() - ended > GRACE_S:
                     return True
         until = time.monotonic() + FINISH_S
-        while self.summary.pictures < self.link.sink.count - self.link.sink.dropped and time.monotonic() < until and not (stop and self._left(stop) <= 0):
+        while (
+            self.summary.pictures < self.link.sink.count - self.link.sink.dropped
+            and time.monotonic() < until
+            and not (stop and self._left(stop) <= 0)
+        ):
             self.report(0.1)
         return True
 
@@ -392,22 +501,45 @@ def receive(reception, stop):
 def figures(reception):
     args, link_, hooks, summary = reception.args, reception.link, reception.hooks, reception.summary
     level, counters = reception.levels.figures(), link_.counters()
-    return {"pictures": summary.pictures, "pictures_partial": summary.partial, "pictures_in_clear": summary.in_clear,
-            "pictures_suspect": summary.suspect, "header_errors": round(summary.header_errors),
-            "header_errors_expected": link.number(summary.header_errors_expected), "random_percent": summary.mean("random_percent"),
-            "relation": summary.mean("relation"),
-            "pictures_enhanced": summary.enhanced, "pictures_not_enhanced_in_time": summary.passed, "enhance_s": summary.mean("enhance_s"),
-            "packets": counters.pop("accepted"), "packets_lost": summary.lost, **counters,
-            "snr_db": summary.mean("snr_db"), "evm_percent": summary.mean("evm_percent"), "cfo_hz": summary.mean("cfo_hz"),
-            "drift_hz_s": summary.mean("drift_hz_s"), "clock_ppm": summary.mean("clock_ppm"), "burst_level_dbfs": summary.mean("level_db"),
-            "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"], "clipped": level["clipped"],
-            "samples_recorded": link_.record.writer.n_samples if link_.record else None,
-            "hooks_failed": hooks.failed if hooks else 0, "files_failed": link_.sink.dropped,
-            "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate, "frequency": args.frequency}
+    return {
+        "pictures": summary.pictures,
+        "pictures_partial": summary.partial,
+        "pictures_in_clear": summary.in_clear,
+        "pictures_suspect": summary.suspect,
+        "header_errors": round(summary.header_errors),
+        "header_errors_expected": link.number(summary.header_errors_expected),
+        "random_percent": summary.mean("random_percent"),
+        "relation": summary.mean("relation"),
+        "pictures_enhanced": summary.enhanced,
+        "pictures_not_enhanced_in_time": summary.passed,
+        "enhance_s": summary.mean("enhance_s"),
+        "packets": counters.pop("accepted"),
+        "packets_lost": summary.lost,
+        **counters,
+        "snr_db": summary.mean("snr_db"),
+        "evm_percent": summary.mean("evm_percent"),
+        "cfo_hz": summary.mean("cfo_hz"),
+        "drift_hz_s": summary.mean("drift_hz_s"),
+        "clock_ppm": summary.mean("clock_ppm"),
+        "burst_level_dbfs": summary.mean("level_db"),
+        "samples": level["samples"],
+        "level_dbfs": level["mean_dbfs"],
+        "peak_dbfs": level["peak_dbfs"],
+        "clipped": level["clipped"],
+        "samples_recorded": link_.record.writer.n_samples if link_.record else None,
+        "hooks_failed": hooks.failed if hooks else 0,
+        "files_failed": link_.sink.dropped,
+        "device": args.device,
+        "modulation": args.modulation,
+        "sps": args.sps,
+        "rate": args.rate,
+        "frequency": args.frequency,
+    }
 
 
 def run(args):
     from .. import devices
+
     try:
         kind, argument = devices.parse(args.device)
     except ValueError as error:
@@ -432,11 +564,25 @@ def run(args):
     if link_.error():
         raise Failure(f"{args.device}: {describe(link_.error())}")
     if link_.sink.dropped:
-        raise Failure(f"{link_.sink.dropped} picture{'s' * (link_.sink.dropped != 1)} could not be written; the log above says why")
+        raise Failure(
+            f"{link_.sink.dropped} picture{'s' * (link_.sink.dropped != 1)} could not be written; the log above"
+            " says why"
+        )
     if not result["pictures"] and not stop and reception.finishing is None:
         raise Failure(f"no picture: {why_none(result, result['samples'])}")
     if reception.summary.passed:
-        print(f"srec receive: {reception.summary.passed} of {result['pictures']} pictures came faster than super-resolution takes and were not enhanced:"
-              " --no-sr, --precision bf16 or longer intervals help", file=sys.stderr)
-    print(f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets, {result['packets_lost']} lost", flush=True)
+        print(
+            (
+                f"srec receive: {reception.summary.passed} of {result['pictures']} pictures came faster than"
+                " super-resolution takes and were not enhanced: --no-sr, --precision bf16 or longer intervals help"
+            ),
+            file=sys.stderr,
+        )
+    print(
+        (
+            f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
+            f" {result['packets_lost']} lost"
+        ),
+        flush=True,
+    )
     return 0

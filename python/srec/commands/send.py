@@ -23,11 +23,27 @@ def add_arguments(parser):
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
     link.add_scale_argument(parser)
     link.add_cipher_argument(parser)
-    parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear, where encryption is forbidden; headers stay encrypted")
+    parser.add_argument(
+        "--no-encrypt",
+        action="store_true",
+        help="send the features in clear, where encryption is forbidden; headers stay encrypted",
+    )
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
     parser.add_argument("--repeat", action="store_true", help="repeat for ever (not into a file)")
-    parser.add_argument("--interval", type=float, default=0.0, metavar="SECONDS", help="time between images (default: as fast as the device allows)")
-    parser.add_argument("--level", type=float, default=-12.0, metavar="DBFS", help="mean power of the bursts relative to full scale (default -12)")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="time between images (default: as fast as the device allows)",
+    )
+    parser.add_argument(
+        "--level",
+        type=float,
+        default=-12.0,
+        metavar="DBFS",
+        help="mean power of the bursts relative to full scale (default -12)",
+    )
     link.add_impairment_arguments(parser)
 
 
@@ -40,7 +56,11 @@ def check(args, kind):
     link.check_link(args, kind)
     link.check_impairments(args)
     link.check_cfo(args)
-    for name, value, low, high in (("eta", args.eta, 0.001, 10), ("frame-bytes", args.frame_bytes, 2000, 30000), ("interval", args.interval, 0, 1e6)):
+    for name, value, low, high in (
+        ("eta", args.eta, 0.001, 10),
+        ("frame-bytes", args.frame_bytes, 2000, 30000),
+        ("interval", args.interval, 0, 1e6),
+    ):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
     link.settle_cipher(args)
@@ -57,15 +77,26 @@ def check(args, kind):
 
 def check_files(args, kind, argument):
     reads = [("--image", outputs.pictures(args.image)), ("--key", [args.key]), ("--model", [args.model])]
-    outputs.refuse_collisions(reads, [("--device", outputs.recording(argument) if kind == "file" else []), ("--json", [args.json])])
+    outputs.refuse_collisions(
+        reads, [("--device", outputs.recording(argument) if kind == "file" else []), ("--json", [args.json])]
+    )
 
 
 def recording_metadata(args):
     """-> what a recording says of itself in the namespace srec; never the key"""
     from gnuradio import srec
-    told = {"model": srec.model_info(args.model)["id"], "modulation": args.modulation, "samples_per_symbol": args.sps, "rolloff": args.rolloff,
-            "symbol_rate": args.rate / args.sps, "level_dbfs": args.level, "cipher": "none" if args.no_encrypt else args.cipher, "eta": args.eta,
-            "scale": args.scale}
+
+    told = {
+        "model": srec.model_info(args.model)["id"],
+        "modulation": args.modulation,
+        "samples_per_symbol": args.sps,
+        "rolloff": args.rolloff,
+        "symbol_rate": args.rate / args.sps,
+        "level_dbfs": args.level,
+        "cipher": "none" if args.no_encrypt else args.cipher,
+        "eta": args.eta,
+        "scale": args.scale,
+    }
     if link.impaired(args):
         told.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
     return told
@@ -81,14 +112,28 @@ class Sender:
 
         self.top = gr.top_block("srec send")
         radio = kind in devices.RADIOS
-        # the device first: it is what fails most, and the networks take a second to load; a recording is made when all is well
+        # the device first: it is what fails most, and the networks take a second to load; a recording is made when all
+        # is well
         args.srec = recording_metadata(args) if kind == "file" else None
         self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
-        self.transmitter = srec.transmitter(args.key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                            args.precision, cipher=args.cipher, scale=args.scale, samples_per_symbol=args.sps, rolloff=args.rolloff,
-                                            amplitude=10 ** (0.05 * args.level),
-                                            idle=IDLE if radio else 0, tail=math.ceil(TAIL_S * args.rate) if radio else 0)
+        self.transmitter = srec.transmitter(
+            args.key,
+            args.modulation,
+            args.eta,
+            not args.no_encrypt,
+            args.model,
+            args.frame_bytes,
+            args.threads,
+            args.precision,
+            cipher=args.cipher,
+            scale=args.scale,
+            samples_per_symbol=args.sps,
+            rolloff=args.rolloff,
+            amplitude=10 ** (0.05 * args.level),
+            idle=IDLE if radio else 0,
+            tail=math.ceil(TAIL_S * args.rate) if radio else 0,
+        )
         self.meter = srec.level_meter()
         self.mapper, self.encoder, self.files = Keeper(), Keeper(), Keeper()
         self.receiver = self.sink = None
@@ -104,8 +149,16 @@ class Sender:
             out = channel
         self.top.connect(out, self.meter)
         if kind == "sim":
-            self.receiver = srec.receiver(args.key, args.modulation, model=args.model, timeout=1e6, threads=args.threads,
-                                          precision=args.precision, samples_per_symbol=args.sps, rolloff=args.rolloff)
+            self.receiver = srec.receiver(
+                args.key,
+                args.modulation,
+                model=args.model,
+                timeout=1e6,
+                threads=args.threads,
+                precision=args.precision,
+                samples_per_symbol=args.sps,
+                rolloff=args.rolloff,
+            )
             self.sink = srec.image_sink(keep=1)
             self.top.connect(out, self.receiver)
             self.top.msg_connect(self.receiver, "pdus", self.sink, "pdus")
@@ -117,6 +170,7 @@ class Sender:
 
     def encoding(self):
         from gnuradio import srec
+
         return srec.busy_s(self.transmitter.encoder) > BUSY_S
 
     def receivers(self):
@@ -134,7 +188,8 @@ class Sender:
             self.device.abandon()
 
     def close(self, stop, good):
-        """The recording, if it is one, gets its name; after a signal it stays under the name of its part; one that is not good is removed.
+        """The recording, if it is one, gets its name; after a signal it stays under the name of its part; one that is
+        not good is removed.
         Raises OSError."""
         writer = getattr(self.device, "writer", None)
         if not isinstance(writer, RecordingWriter):
@@ -162,16 +217,30 @@ class Report:
         self.read += len(found)
         self._names.update((told["picture"], told["filename"]) for told in found)
         for told in sender.mapper.take("picture"):
-            self.sent, self.symbols, self.packets = self.sent + 1, self.symbols + told["n_symbols"], self.packets + told["packets_sent"]
+            self.sent, self.symbols, self.packets = (
+                self.sent + 1,
+                self.symbols + told["n_symbols"],
+                self.packets + told["packets_sent"],
+            )
             name = printable(self._names.pop(told["picture"], "?"))
-            print(f"picture {told['picture']}: {name}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
-                  f" {told['n_symbols'] * args.sps / args.rate:.2f} s", flush=True)
+            print(
+                (
+                    f"picture {told['picture']}: {name}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
+                    f" {told['n_symbols'] * args.sps / args.rate:.2f} s"
+                ),
+                flush=True,
+            )
         self.dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
         sender.encoder.take("picture")
         if (sender.receivers() or 0) > 1 and not self._shared:
             self._shared = True
-            print(f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the samples out among them, and none gets"
-                  " whole packets; one address is for one receiver", file=sys.stderr)
+            print(
+                (
+                    f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
+                    " samples out among them, and none gets whole packets; one address is for one receiver"
+                ),
+                file=sys.stderr,
+            )
 
     def skipped(self):
         return self._sender.source.skipped
@@ -192,6 +261,7 @@ def status_line(sender, level):
 def follow(args, kind, sender, running, stop, report, levels):
     """Until the flowgraph has ended, or a signal came. Raises Failure if the radio takes no samples."""
     from .. import devices
+
     said = moved = time.monotonic()
     samples = 0
     while not stop and not running.ended(0.1) and not (sender.sink and sender.sink.wait(0)):
@@ -230,10 +300,23 @@ def send(args, kind, sender, report, levels):
 
 def figures(args, sender, report, levels):
     level = levels.figures()
-    result = {"pictures": report.sent, "pictures_skipped": report.skipped(), "pictures_dropped": report.dropped, "packets": report.packets,
-              "n_symbols": report.symbols, "samples": level["samples"], "level_dbfs": level["mean_dbfs"], "peak_dbfs": level["peak_dbfs"],
-              "clipped": level["clipped"], "device": args.device, "modulation": args.modulation, "sps": args.sps, "rate": args.rate,
-              "frequency": args.frequency, "eta": args.eta}
+    result = {
+        "pictures": report.sent,
+        "pictures_skipped": report.skipped(),
+        "pictures_dropped": report.dropped,
+        "packets": report.packets,
+        "n_symbols": report.symbols,
+        "samples": level["samples"],
+        "level_dbfs": level["mean_dbfs"],
+        "peak_dbfs": level["peak_dbfs"],
+        "clipped": level["clipped"],
+        "device": args.device,
+        "modulation": args.modulation,
+        "sps": args.sps,
+        "rate": args.rate,
+        "frequency": args.frequency,
+        "eta": args.eta,
+    }
     if sender.receiver:
         result["pictures_received"] = sender.sink.count
         result["packets_received"] = sender.receiver.packet_decoder.accepted()
@@ -242,6 +325,7 @@ def figures(args, sender, report, levels):
 
 def run(args):
     from .. import devices
+
     try:
         kind, argument = devices.parse(args.device)
     except ValueError as error:
@@ -269,10 +353,22 @@ def run(args):
         print(f"srec send: stopped after {report.sent} picture{'s' * (report.sent != 1)}", file=sys.stderr)
         return 0
     if not report.sent:
-        raise Failure(f"no picture was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above says why")
+        raise Failure(
+            f"no picture was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above"
+            " says why"
+        )
     if result["clipped"]:
-        print(f"srec send: {100 * result['clipped']:.3g} % of the samples exceed full scale: lower --level", file=sys.stderr)
+        print(
+            f"srec send: {100 * result['clipped']:.3g} % of the samples exceed full scale: lower --level",
+            file=sys.stderr,
+        )
     if sender.receiver:
-        print(f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of {report.packets} packets arrive", flush=True)
+        print(
+            (
+                f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
+                f" {report.packets} packets arrive"
+            ),
+            flush=True,
+        )
         return 0 if result["pictures_received"] == report.sent else 1
     return 0

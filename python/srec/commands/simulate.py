@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send an image through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who does not)."""
+"""Send an image through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who does
+not)."""
 import contextlib
 import os
 import sys
@@ -31,9 +32,13 @@ def add_arguments(parser):
     parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
     parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
-    parser.add_argument("--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)")
+    parser.add_argument(
+        "--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)"
+    )
     parser.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of channel, losses and keys; equal seeds give equal results")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of channel, losses and keys; equal seeds give equal results"
+    )
     parser.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
     parser.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
     parser.add_argument("--model", default="", help="model file (default: the installed model)")
@@ -41,20 +46,35 @@ def add_arguments(parser):
     parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
     link.add_precision_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE ('-': standard output)")
-    parser.add_argument("--overwrite", action="store_true", help="replace images in --out and a --json file that an earlier run did not write")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace images in --out and a --json file that an earlier run did not write",
+    )
 
 
 def check(args):
-    for name, value, low, high in (("snr", args.snr, -50, 100), ("eta", args.eta, 0.001, 10), ("loss", args.loss, 0, 1),
-                                   ("seed", args.seed, 0, 2**63 - 1), ("frame-bytes", args.frame_bytes, 2000, 30000),
-                                   ("threads", args.threads, 0, 1024), ("coherence", args.coherence, 1, 2**30)):
+    for name, value, low, high in (
+        ("snr", args.snr, -50, 100),
+        ("eta", args.eta, 0.001, 10),
+        ("loss", args.loss, 0, 1),
+        ("seed", args.seed, 0, 2**63 - 1),
+        ("frame-bytes", args.frame_bytes, 2000, 30000),
+        ("threads", args.threads, 0, 1024),
+        ("coherence", args.coherence, 1, 2**30),
+    ):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
     link.settle_cipher(args)
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
     results = [os.path.join(args.out, name + ".png") for name in PICTURES]
-    reads = [("--image", [args.image]), ("--key", [args.key]), ("--model", [args.model]), ("--enhancer", [args.enhancer])]
+    reads = [
+        ("--image", [args.image]),
+        ("--key", [args.key]),
+        ("--model", [args.model]),
+        ("--enhancer", [args.enhancer]),
+    ]
     outputs.refuse_collisions(reads, [("--out", results), ("--json", [args.json])])
     outputs.check_figures(args.json, args.overwrite)
     outputs.check_pictures(results, MARK, args.overwrite)
@@ -62,6 +82,7 @@ def check(args):
 
 def check_memory(path, enhancer):
     from ..picture_file import check_memory as check
+
     try:
         check(path, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
     except ValueError as error:
@@ -71,6 +92,7 @@ def check_memory(path, enhancer):
 def keys_of(args):
     """-> (key of transmitter and receivers, Bob's)"""
     from gnuradio import srec
+
     if args.key and not args.key.startswith("seed:"):
         key = link.read_key(args.key, "srec simulate")
     else:
@@ -81,18 +103,25 @@ def keys_of(args):
 def find_enhancer(args):
     """-> path of the super-resolution model to use, "" for none"""
     from gnuradio import srec
+
     model = super_resolution.find(args, "srec simulate", (args.scale,))
     return "" if model == super_resolution.NONE else model or srec.default_enhancer(args.scale)
 
 
 def at_full_size(received, args, picture):
-    """A received picture, at the size of the one sent: with scale 2 doubled if no enhancer did it, and cut where the sent one's sides are odd."""
+    """A received picture, at the size of the one sent: with scale 2 doubled if no enhancer did it, and cut where the
+    sent one's sides are odd."""
     from gnuradio import srec
+
     if received is None:
         return None
-    if received.shape[:2] != picture.shape[:2] and received.shape[0] <= picture.shape[0] and received.shape[1] <= picture.shape[1]:
+    if (
+        received.shape[:2] != picture.shape[:2]
+        and received.shape[0] <= picture.shape[0]
+        and received.shape[1] <= picture.shape[1]
+    ):
         received = srec.image_double(received)
-    return received[:picture.shape[0], :picture.shape[1]]
+    return received[: picture.shape[0], : picture.shape[1]]
 
 
 def flowgraph(args, keys, enhancer):
@@ -104,12 +133,35 @@ def flowgraph(args, keys, enhancer):
     source = srec.image_source(args.image, in_flight=1)
     key, bob_key = keys
     eve_key = srec.key(f"seed:{args.seed ^ 0xE7E}", warn=False)
-    transmitter = srec.transmitter(key, args.modulation, args.eta, not args.no_encrypt, args.model, args.frame_bytes, args.threads,
-                                   args.precision, session=args.seed + 1, cipher=args.cipher, samples_per_symbol=0, scale=args.scale)
+    transmitter = srec.transmitter(
+        key,
+        args.modulation,
+        args.eta,
+        not args.no_encrypt,
+        args.model,
+        args.frame_bytes,
+        args.threads,
+        args.precision,
+        session=args.seed + 1,
+        cipher=args.cipher,
+        samples_per_symbol=0,
+        scale=args.scale,
+    )
     channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
     fading = args.channel == "rayleigh"
-    common = dict(modulation=args.modulation, snr_db=args.snr, soft=not args.hard, model=args.model, threads=args.threads,
-                  precision=args.precision, timeout=1e6, gain_input=fading, samples_per_symbol=0, enhancer=enhancer, scale=args.scale)
+    common = dict(
+        modulation=args.modulation,
+        snr_db=args.snr,
+        soft=not args.hard,
+        model=args.model,
+        threads=args.threads,
+        precision=args.precision,
+        timeout=1e6,
+        gain_input=fading,
+        samples_per_symbol=0,
+        enhancer=enhancer,
+        scale=args.scale,
+    )
     # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
     sinks = {name: srec.image_sink() for name in (*receivers, "before")}
@@ -135,7 +187,8 @@ def flowgraph(args, keys, enhancer):
 
 
 def simulate(top, sinks, info, ends, stop):
-    """Runs the flowgraph until both ends have seen the end mark and the blocks in `ends` have told all their figures; a word now and then on
+    """Runs the flowgraph until both ends have seen the end mark and the blocks in `ends` have told all their figures; a
+    word now and then on
     long work. Raises Failure or Stopped."""
     started = said = time.monotonic()
     with link.Run("srec simulate", top, stop) as running:
@@ -156,12 +209,19 @@ def simulate(top, sinks, info, ends, stop):
 
 
 def write_results(args, pictures, caption, result):
-    """All files or none. pictures: (name, title, array or None, PSNR or ""); what is None now but there from a run before is removed. Raises OSError."""
+    """All files or none. pictures: (name, title, array or None, PSNR or ""); what is None now but there from a run
+    before is removed. Raises OSError."""
     from PIL import Image
     from .comparison import side_by_side
-    there = [(name, title, array, f"{value:.2f} dB" if value != "" else "") for name, title, array, value in pictures if array is not None]
+
+    there = [
+        (name, title, array, f"{value:.2f} dB" if value != "" else "")
+        for name, title, array, value in pictures
+        if array is not None
+    ]
     sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], caption)
     with contextlib.ExitStack() as stack:
+
         def new(path):
             files.append(stack.enter_context(NewFile(path, overwrite=True)))
             return files[-1]
@@ -201,41 +261,85 @@ def run(args):
     with link.Stop() as stop:
         simulate(top, sinks, info, ends, stop)
 
-    encoder, mapper, decoder = info["encoder"].last("picture"), info["mapper"].last("picture"), info["bob"].last("picture")
+    encoder, mapper, decoder = (
+        info["encoder"].last("picture"),
+        info["mapper"].last("picture"),
+        info["bob"].last("picture"),
+    )
     counters = info["packets"].last("eof")
     if not encoder:
         raise Failure("the picture was not encoded; the log above says why")
-    got = {name: at_full_size(sink.pictures[0][0] if sink.pictures else None, args, picture) for name, sink in sinks.items()}
+    got = {
+        name: at_full_size(sink.pictures[0][0] if sink.pictures else None, args, picture)
+        for name, sink in sinks.items()
+    }
     received, final, eve = got["before"], got["bob"], got["eve"]
     pixels = picture.shape[0] * picture.shape[1]
     small = min(picture.shape[:2]) < 11
     before = None if received is None else srec.psnr(picture, received)
     psnr = None if final is None else srec.psnr(picture, final)
     result = {
-        "psnr_db": psnr, "ms_ssim": None if final is None or small else srec.ms_ssim(picture, final), "psnr_before_sr_db": before,
+        "psnr_db": psnr,
+        "ms_ssim": None if final is None or small else srec.ms_ssim(picture, final),
+        "psnr_before_sr_db": before,
         "eve_psnr_db": None if eve is None else srec.psnr(picture, eve),
-        "cbr": mapper.get("n_symbols", 0) / (3 * pixels), "cbr_header": mapper.get("header_symbols", 0) / (3 * pixels),
-        "n_symbols": mapper.get("n_symbols"), "n_features": encoder.get("n_features"),
-        "packets_sent": mapper.get("packets_sent"), "packets_lost": mapper.get("packets_sent", 0) - counters.get("accepted", 0),
-        "packets_forged": counters.get("forged"), "packets_damaged": counters.get("damaged"),
-        "patches": decoder.get("patches"), "patches_lost": decoder.get("patches_lost"),
-        "snr_db": args.snr, "modulation": args.modulation, "eta": args.eta, "scale": args.scale, "channel": args.channel, "seed": args.seed,
-        "encrypt": not args.no_encrypt, "cipher": "none" if args.no_encrypt else args.cipher, "soft": not args.hard, "model": srec.model_info(args.model)["id"],
-        "encode_s": encoder.get("encode_s"), "decode_s": decoder.get("decode_s"), "enhance_s": info["enhancer"].last("picture").get("enhance_s"),
-        "enhancer": srec.enhancer_info(enhancer)["id"] if enhancer else None, "mean_deviation": decoder.get("mean_deviation"),
+        "cbr": mapper.get("n_symbols", 0) / (3 * pixels),
+        "cbr_header": mapper.get("header_symbols", 0) / (3 * pixels),
+        "n_symbols": mapper.get("n_symbols"),
+        "n_features": encoder.get("n_features"),
+        "packets_sent": mapper.get("packets_sent"),
+        "packets_lost": mapper.get("packets_sent", 0) - counters.get("accepted", 0),
+        "packets_forged": counters.get("forged"),
+        "packets_damaged": counters.get("damaged"),
+        "patches": decoder.get("patches"),
+        "patches_lost": decoder.get("patches_lost"),
+        "snr_db": args.snr,
+        "modulation": args.modulation,
+        "eta": args.eta,
+        "scale": args.scale,
+        "channel": args.channel,
+        "seed": args.seed,
+        "encrypt": not args.no_encrypt,
+        "cipher": "none" if args.no_encrypt else args.cipher,
+        "soft": not args.hard,
+        "model": srec.model_info(args.model)["id"],
+        "encode_s": encoder.get("encode_s"),
+        "decode_s": decoder.get("decode_s"),
+        "enhance_s": info["enhancer"].last("picture").get("enhance_s"),
+        "enhancer": srec.enhancer_info(enhancer)["id"] if enhancer else None,
+        "mean_deviation": decoder.get("mean_deviation"),
     }
     secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
-    caption = (f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
-               f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}")
-    write_results(args, [("sent", "sent", picture, ""), ("received", "Bob, who has the key", received, before),
-                         ("enhanced", "Bob, with super-resolution", final if enhancer else None, psnr),
-                         ("eve", "Eve, who has not", eve, result["eve_psnr_db"])], caption, result)
+    caption = (
+        f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
+        f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}"
+    )
+    write_results(
+        args,
+        [
+            ("sent", "sent", picture, ""),
+            ("received", "Bob, who has the key", received, before),
+            ("enhanced", "Bob, with super-resolution", final if enhancer else None, psnr),
+            ("eve", "Eve, who has not", eve, result["eve_psnr_db"]),
+        ],
+        caption,
+        result,
+    )
     if final is None:
-        raise Failure(f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed authentication: is it the right key?"
-                      f" {counters.get('damaged', 0)} damaged: is the SNR too low?)")
+        raise Failure(
+            f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed"
+            f" authentication: is it the right key? {counters.get('damaged', 0)} damaged: is the SNR too low?)"
+        )
     if args.json != "-":
         sr = f" ({before:.2f} before super-resolution)" if enhancer else ""
         enhance = f", enhance {result['enhance_s']:.2f} s" if enhancer else ""
-        print(f"Bob {psnr:.2f} dB{sr}" + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "") + f", {caption}")
-        print(f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in {printable(args.out)}")
+        print(
+            f"Bob {psnr:.2f} dB{sr}"
+            + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "")
+            + f", {caption}"
+        )
+        print(
+            f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in"
+            f" {printable(args.out)}"
+        )
     return 0

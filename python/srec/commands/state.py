@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a receiver remembers after a restart (`srec receive --state FILE`): the newest packet of each session, so that it
+"""What a receiver remembers after a restart (`srec receive --state FILE`): the newest packet of each session, so that
+it
 still refuses recordings of earlier transmissions."""
 import os
 import time
@@ -27,7 +28,9 @@ class State:
         try:
             decoder.import_marks(self._saved)
         except RuntimeError as error:
-            raise Failure(f"{path}: {error}: name the file of this key, or remove it to start without a memory") from None
+            raise Failure(
+                f"{path}: {error}: name the file of this key, or remove it to start without a memory"
+            ) from None
 
     def save_in_time(self):
         """Saves if SAVE_S have passed since the last time. Raises OSError."""

@@ -11,12 +11,19 @@ NONE = "none"  # sr_enhancer without a network: pictures pass at their full size
 
 def add_arguments(parser):
     parser.add_argument("--no-sr", action="store_true", help="no super-resolution")
-    parser.add_argument("--enhancer", default="", metavar="FILE", help="super-resolution model (default: the installed model for the scale of the image)")
+    parser.add_argument(
+        "--enhancer",
+        default="",
+        metavar="FILE",
+        help="super-resolution model (default: the installed model for the scale of the image)",
+    )
 
 
 def find(args, command, scales):
-    """-> model for srec.sr_enhancer: a path, "" for the installed ones, or NONE. scales: those that pictures may have. Raises Failure."""
+    """-> model for srec.sr_enhancer: a path, "" for the installed ones, or NONE. scales: those that pictures may have.
+    Raises Failure."""
     from gnuradio import srec
+
     if args.no_sr:
         return NONE
     named = args.enhancer or os.environ.get("SREC_ENHANCER")
@@ -24,12 +31,18 @@ def find(args, command, scales):
         paths = [srec.default_enhancer(scale) for scale in scales]
         if any(map(os.path.exists, paths)):
             return ""
-        print(f"{command}: no super-resolution model is installed ({printable(paths[0])}): pictures are not enhanced", file=sys.stderr)
+        print(
+            f"{command}: no super-resolution model is installed ({printable(paths[0])}): pictures are not enhanced",
+            file=sys.stderr,
+        )
         return NONE
     try:
         scale = srec.enhancer_info(named)["scale"]
     except RuntimeError as error:
         raise Failure(str(error)) from None
     if scale not in scales:
-        raise Failure(f"model {printable(named)} is an enhancer of scale {scale}, and --scale is {scales[0]}: name another one by --enhancer, or take --no-sr")
+        raise Failure(
+            f"model {printable(named)} is an enhancer of scale {scale}, and --scale is {scales[0]}: name another one by"
+            " --enhancer, or take --no-sr"
+        )
     return named

@@ -14,14 +14,35 @@ from . import Failure, Usage
 def add_arguments(parser):
     parser.add_argument("--images", metavar="DIR", help="folder of images; --plot does not need it")
     parser.add_argument("--config", required=True, metavar="FILE", help="experiment file (TOML)")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; finished points in it are not simulated again")
-    parser.add_argument("--model", action="append", default=[], metavar="LABEL=FILE", help="file for a label in the experiment's [models] or [enhancers]")
-    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="use only the first N images (default: all)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="number of local processes (default: one per core)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder for the results; finished points in it are not simulated again",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="LABEL=FILE",
+        help="file for a label in the experiment's [models] or [enhancers]",
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=0, metavar="N", help="use only the first N images (default: all)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="number of local processes (default: one per core)"
+    )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster of this scheduler, host:port")
-    parser.add_argument("--list", action="store_true", help="print one command line for each unfinished job, for GNU parallel or Slurm, and end")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="print one command line for each unfinished job, for GNU parallel or Slurm, and end",
+    )
     parser.add_argument("--job", type=int, metavar="N", help="run only job N of --list, and write a separate file")
-    parser.add_argument("--plot", action="store_true", help="no simulation: make tables and plots from the files in --out")
+    parser.add_argument(
+        "--plot", action="store_true", help="no simulation: make tables and plots from the files in --out"
+    )
     parser.add_argument("--grid", action="store_true", help="also make the image grids of the experiment's [grid]")
 
 
@@ -46,14 +67,25 @@ def commit():
     """Of the source tree that runs, if it is one."""
     here = os.path.dirname(os.path.realpath(__file__))
     try:
-        done = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
+        )
         return done.stdout.strip() or None if done.returncode == 0 else None
     except OSError:
         return None
 
 
 def command_line(args, number):
-    words = ["srec", "sweep", "--images", os.path.abspath(args.images), "--config", os.path.abspath(args.config), "--out", os.path.abspath(args.out)]
+    words = [
+        "srec",
+        "sweep",
+        "--images",
+        os.path.abspath(args.images),
+        "--config",
+        os.path.abspath(args.config),
+        "--out",
+        os.path.abspath(args.out),
+    ]
     for model in args.model:
         label, file = model.split("=", 1)
         words += ["--model", f"{label}={os.path.abspath(file)}"]
@@ -81,7 +113,10 @@ def enhancers_of(experiment, load):
     def enhancer_for(scheme, scale):
         fitting = [label for label in scheme["enhancers"] if scales[label] == scale]
         if len(fitting) > 1 or (scheme["enhancers"] and not fitting):
-            raise Usage(f"{experiment.path}: {len(fitting)} enhancers of scheme {scheme['scheme']} are for scale {scale}: name one")
+            raise Usage(
+                f"{experiment.path}: {len(fitting)} enhancers of scheme {scheme['scheme']} are for scale {scale}:"
+                " name one"
+            )
         return fitting[0] if fitting else None
 
     return enhancer_for
@@ -96,11 +131,12 @@ class Sweep:
 
     def __init__(self, args, experiment):
         from ..sweep import points, results
+
         experiment.check_tools()
         experiment.check_files()
         self.args, self.experiment, self.appender = args, experiment, None
         pictures = points.pictures_of(args.images)
-        self.pictures = pictures[:args.pictures] if args.pictures else pictures
+        self.pictures = pictures[: args.pictures] if args.pictures else pictures
         self.enhancer_for, ids = self._models()
         os.makedirs(args.out, exist_ok=True)
         there = results.read(args.out)
@@ -115,6 +151,7 @@ class Sweep:
 
     def _models(self):
         from ..sweep import link
+
         experiment = self.experiment
         try:
             enhancer_for = enhancers_of(experiment, link.enhancer)
@@ -130,6 +167,7 @@ class Sweep:
     def simulate(self):
         """All that is left to do, or job N of it."""
         from ..sweep import results, runner
+
         args, name = self.args, "results.jsonl"
         if args.job is not None:
             if not 0 <= args.job < self.n_jobs:
@@ -137,8 +175,10 @@ class Sweep:
             self.todo = {number: job for number, job in self.todo.items() if number == args.job}
             name = f"results.job-{args.job}.jsonl"
         else:
-            print(f"srec sweep: {self.n_points} points of {len(self.pictures)} pictures, {self.points_left()} to do",
-                  file=sys.stderr)
+            print(
+                f"srec sweep: {self.n_points} points of {len(self.pictures)} pictures, {self.points_left()} to do",
+                file=sys.stderr,
+            )
         self.appender = results.Appender(os.path.join(args.out, name))
         jobs = list(self.todo.values())
         try:
@@ -157,6 +197,7 @@ class Sweep:
 
     def draw_grids(self):
         from ..sweep import grid, runner
+
         jobs = grid.jobs(self.experiment, self.pictures, self.enhancer_for)
         with contextlib.closing(runner.local("cells", jobs, self.workers())) as cells:
             grid.write(self.experiment, jobs, list(cells), self.args.out)
@@ -166,14 +207,17 @@ class Sweep:
         if not self.appender:
             return "stopped before anything was simulated"
         left = self.points_left() - self.appender.added
-        return (f"stopped: {self.appender.added} points were simulated and are kept in {self.appender.path}, "
-                f"{left} are left; the same command {'goes on' if left else 'makes tables and plots'}")
+        return (
+            f"stopped: {self.appender.added} points were simulated and are kept in {self.appender.path}, "
+            f"{left} are left; the same command {'goes on' if left else 'makes tables and plots'}"
+        )
 
 
 def work(args, models):
     """-> exit code"""
     from ..sweep import report
     from ..sweep.config import Experiment
+
     if args.plot:
         report.write(Experiment(args.config), args.out)
         return 0

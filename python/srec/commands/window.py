@@ -12,6 +12,7 @@ class Window:
     def __init__(self, title):
         from gnuradio import srec
         from gnuradio.srec.image_view import application
+
         self._app = application()
         self.view = srec.image_view(title)
         self.view.qwidget().resize(900, 620)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an ideal code carries over AWGN with a given constellation: mutual information of equally likely points, bits per complex symbol
-(Ungerboeck 1982, eq. 5). All constellations here are products of two PAMs (BPSK: one), so one integral over a real axis does it."""
+"""What an ideal code carries over AWGN with a given constellation: mutual information of equally likely points, bits
+per complex symbol
+(Ungerboeck 1982, eq. 5). All constellations here are products of two PAMs (BPSK: one), so one integral over a real axis
+does it."""
 import functools
 
 import numpy as np
@@ -9,15 +11,17 @@ _LEVELS = {"bpsk": 2, "qpsk": 2, "16qam": 4, "64qam": 8, "256qam": 16, "pam256":
 
 
 def pam_information(levels, snr):
-    """Bits per real sample of `levels` equally spaced, equally likely amplitudes; snr = mean power / noise variance of that real axis."""
+    """Bits per real sample of `levels` equally spaced, equally likely amplitudes; snr = mean power / noise variance of
+    that real axis."""
     points = np.arange(levels) * 2.0 - (levels - 1)
     points *= np.sqrt(snr / np.mean(points**2))  # noise variance 1
-    # integral over the received value y of p(y) log2(p(y|x) / p(y)): fine steps, far enough out; the trapezium rule converges exponentially here
+    # integral over the received value y of p(y) log2(p(y|x) / p(y)): fine steps, far enough out; the trapezium rule
+    # converges exponentially here
     step = min(0.05, (points[1] - points[0]) / 8) if snr > 0 else 0.05
     y = np.arange(points[0] - 9, points[-1] + 9, step)
     density = np.zeros_like(y)
     for x in points:
-        density += np.exp(-0.5 * (y - x)**2)
+        density += np.exp(-0.5 * (y - x) ** 2)
     density /= levels * np.sqrt(2 * np.pi)
     entropy = -np.sum(density * np.log2(np.maximum(density, 1e-300))) * step
     return max(0.0, float(entropy - 0.5 * np.log2(2 * np.pi * np.e)))

@@ -10,7 +10,12 @@ from ..srec_python import model_folders
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
-SCHEMES = {"ntscc-clear": (False, True, False), "ntscc-encrypted": (True, True, False), "eavesdropper": (True, False, True), "srec": (True, True, True)}
+SCHEMES = {
+    "ntscc-clear": (False, True, False),
+    "ntscc-encrypted": (True, True, False),
+    "eavesdropper": (True, False, True),
+    "srec": (True, True, True),
+}
 DECISIONS = ("hard", "soft")
 CODECS = ("jpeg", "webp", "hevc")
 CODES = ("ideal", "ccsds")
@@ -85,8 +90,10 @@ def _known(values, choices, name, where):
 class Experiment:
     """What a TOML file asks for. Raises Usage with one line on anything it does not understand.
 
-    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); references: dicts with codec, code, model (label);
-    models: {label: path, "" = the installed one}; enhancers: {label: path}; published: dicts with name, cbr, psnr_db, snr_db (None: any), note.
+    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); references: dicts with codec,
+    code, model (label);
+    models: {label: path, "" = the installed one}; enhancers: {label: path}; published: dicts with name, cbr, psnr_db,
+    snr_db (None: any), note.
     """
 
     def __init__(self, path, models=()):
@@ -97,12 +104,36 @@ class Experiment:
             raise Failure(f"{path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise Usage(f"{path}: no valid TOML: {error}") from None
-        top = _table(raw, path, {
-            "experiment": (str, REQUIRED), "title": (str, ""), "plot": (str, "snr"), "modulation": ([str], REQUIRED), "snr_db": ([float], REQUIRED),
-            "eta": ([float], [0.2]), "scale": ([int], [1]), "trials": (int, 1), "crop": ([int], []), "channel": (str, "awgn"), "coherence": (int, 1024),
-            "models": (dict, {"default": ""}), "enhancers": (dict, {}), "scheme": (list, []),
-            "reference": (list, []), "published": (list, []), "gains": (dict, None), "grid": (dict, None)})
-        self.path, self.name, self.title, self.plot = path, top["experiment"], top["title"] or top["experiment"], top["plot"]
+        top = _table(
+            raw,
+            path,
+            {
+                "experiment": (str, REQUIRED),
+                "title": (str, ""),
+                "plot": (str, "snr"),
+                "modulation": ([str], REQUIRED),
+                "snr_db": ([float], REQUIRED),
+                "eta": ([float], [0.2]),
+                "scale": ([int], [1]),
+                "trials": (int, 1),
+                "crop": ([int], []),
+                "channel": (str, "awgn"),
+                "coherence": (int, 1024),
+                "models": (dict, {"default": ""}),
+                "enhancers": (dict, {}),
+                "scheme": (list, []),
+                "reference": (list, []),
+                "published": (list, []),
+                "gains": (dict, None),
+                "grid": (dict, None),
+            },
+        )
+        self.path, self.name, self.title, self.plot = (
+            path,
+            top["experiment"],
+            top["title"] or top["experiment"],
+            top["plot"],
+        )
         self.modulations, self.snrs, self.etas, self.scales = top["modulation"], top["snr_db"], top["eta"], top["scale"]
         self.trials, self.channel, self.coherence = top["trials"], top["channel"], top["coherence"]
         _known([self.plot], PLOTS, "plot", path)
@@ -126,14 +157,28 @@ class Experiment:
         self.references = self._references(top["reference"], first)
         if not self.schemes:
             _fail(f"{path}: no [[scheme]]: name at least one of {', '.join(SCHEMES)}")
-        keys = {"name": (str, REQUIRED), "cbr": ([float], REQUIRED), "psnr_db": ([float], REQUIRED), "snr_db": (float, None), "note": (str, "")}
+        keys = {
+            "name": (str, REQUIRED),
+            "cbr": ([float], REQUIRED),
+            "psnr_db": ([float], REQUIRED),
+            "snr_db": (float, None),
+            "note": (str, ""),
+        }
         self.published = [_table(t, f"{path}: published", keys) for t in top["published"]]
         for p in self.published:
             if len(p["cbr"]) != len(p["psnr_db"]):
                 _fail(f"{path}: published '{p['name']}': cbr and psnr_db must be of equal length")
         self.gains = self._gains(top["gains"])
-        self.grid = top["grid"] and _table(top["grid"], f"{path}: grid", {
-            "picture": (str, REQUIRED), "snr_db": ([float], self.snrs), "eta": ([float], self.etas[:1]), "modulation": ([str], self.modulations)})
+        self.grid = top["grid"] and _table(
+            top["grid"],
+            f"{path}: grid",
+            {
+                "picture": (str, REQUIRED),
+                "snr_db": ([float], self.snrs),
+                "eta": ([float], self.etas[:1]),
+                "modulation": ([str], self.modulations),
+            },
+        )
         if self.grid:
             _known(self.grid["modulation"], MODULATIONS, "modulation", f"{path}: grid")
             _within(self.grid["snr_db"], -50, 100, "snr_db", f"{path}: grid")
@@ -171,15 +216,26 @@ class Experiment:
         for name, table in (("models", self.models), ("enhancers", self.enhancers)):
             for label, file in table.items():
                 if file and not os.path.exists(file):
-                    raise Failure(f"{file}: no such file; {self.path} names it as {name}.{label}: "
-                                  f"give another one with --model {label}=FILE")
+                    raise Failure(
+                        f"{file}: no such file; {self.path} names it as {name}.{label}: "
+                        f"give another one with --model {label}=FILE"
+                    )
 
     def _schemes(self, tables, first):
         schemes = []
         for t in tables:
             where = f"{self.path}: scheme"
-            t = _table(t, where, {"name": (str, REQUIRED), "decisions": ([str], ["soft"]), "cipher": (str, "auto"), "model": (str, first),
-                                  "enhancer": ([str], [])})
+            t = _table(
+                t,
+                where,
+                {
+                    "name": (str, REQUIRED),
+                    "decisions": ([str], ["soft"]),
+                    "cipher": (str, "auto"),
+                    "model": (str, first),
+                    "enhancer": ([str], []),
+                },
+            )
             _known([t["name"]], SCHEMES, "scheme", self.path)
             _known(t["decisions"], DECISIONS, "decisions", where)
             _known([t["cipher"]], ("auto", "add", "xor"), "cipher", where)
@@ -190,7 +246,10 @@ class Experiment:
             cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
             if cipher == "xor" and "pam256" in self.modulations:
                 _fail(f"{where}: cipher xor does not go with pam256: an amplitude can only be added to")
-            schemes += [dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"]) for d in t["decisions"]]
+            schemes += [
+                dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"])
+                for d in t["decisions"]
+            ]
         if any(schemes.count(s) > 1 for s in schemes):
             _fail(f"{self.path}: the same scheme twice")
         return schemes
@@ -214,8 +273,13 @@ class Experiment:
 
     def check_tools(self):
         """Raises Failure if a program that the references need is not there."""
-        if any(r["codec"] == "hevc" for r in self.references) and not (shutil.which("heif-enc") and shutil.which("heif-convert")):
-            raise Failure("codec hevc needs heif-enc and heif-convert: apt install libheif-examples, or take hevc out of " + self.path)
+        if any(r["codec"] == "hevc" for r in self.references) and not (
+            shutil.which("heif-enc") and shutil.which("heif-convert")
+        ):
+            raise Failure(
+                "codec hevc needs heif-enc and heif-convert: apt install libheif-examples, or take hevc out of "
+                + self.path
+            )
 
     def _gains(self, table):
         if table is None:

@@ -13,10 +13,10 @@ from ..commands.comparison import font
 from . import link, report, results
 from .points import jobs_of, point_id
 
-WIDTH = 384   # pixels of a picture
-MARGIN = 6    # between pictures
-TITLE = 24    # height of the line above a picture
-SIDE = 210    # width of the text on the left
+WIDTH = 384  # pixels of a picture
+MARGIN = 6  # between pictures
+TITLE = 24  # height of the line above a picture
+SIDE = 210  # width of the text on the left
 ACROSS = ("modulation", "snr_db", "eta")  # the cells of a row differ in these, rows in everything else of results.CURVE
 
 
@@ -39,8 +39,14 @@ class _Shown:
 
     def __init__(self, experiment):
         grid = experiment.grid
-        self.__dict__.update(experiment.__dict__, snrs=grid["snr_db"], etas=grid["eta"], modulations=grid["modulation"],
-                             trials=1, references=[])
+        self.__dict__.update(
+            experiment.__dict__,
+            snrs=grid["snr_db"],
+            etas=grid["eta"],
+            modulations=grid["modulation"],
+            trials=1,
+            references=[],
+        )
 
 
 def _picture_of(experiment, pictures):

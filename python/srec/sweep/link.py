@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One simulated transmission by the C core alone: no flowgraph, but the same packets, keys, noise and figures as `srec simulate` with
+"""One simulated transmission by the C core alone: no flowgraph, but the same packets, keys, noise and figures as `srec
+simulate` with
 the same seed. What is dear is remembered within the process: models, pictures, coded pictures."""
 import functools
 import hashlib
@@ -24,11 +25,12 @@ def model(path):
 
 @functools.lru_cache(maxsize=4)
 def picture(path, crop):
-    """-> uint8 array, its middle `crop` = (width, height) cut out if it is at least that large. Raises ValueError with one line."""
+    """-> uint8 array, its middle `crop` = (width, height) cut out if it is at least that large. Raises ValueError with
+    one line."""
     array = load_picture(path)
     if crop and array.shape[1] >= crop[0] and array.shape[0] >= crop[1]:
         top, left = (array.shape[0] - crop[1]) // 2, (array.shape[1] - crop[0]) // 2
-        array = array[top:top + crop[1], left:left + crop[0]]
+        array = array[top : top + crop[1], left : left + crop[0]]
     return np.ascontiguousarray(array)
 
 
@@ -44,12 +46,16 @@ def enhancer(path):
 @functools.lru_cache(maxsize=4)
 def _coded(model_path, path, crop, scale, eta, amplitude):
     original = picture(path, crop)
-    return core.encode(model(model_path), original if scale == 1 else core.halve(original), eta, "pam256" if amplitude else "qpsk")
+    return core.encode(
+        model(model_path), original if scale == 1 else core.halve(original), eta, "pam256" if amplitude else "qpsk"
+    )
 
 
 @functools.lru_cache(maxsize=16)
 def _transmission(source, eta, modulation, seed, cipher):
-    return core.transmit(model(source[0]), _coded(*source, eta, modulation == "pam256"), modulation, seed, seed + 1, cipher)
+    return core.transmit(
+        model(source[0]), _coded(*source, eta, modulation == "pam256"), modulation, seed, seed + 1, cipher
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -74,9 +80,20 @@ def transmission(job, point):
 
 
 def received(job, point):
-    """-> (picture before super-resolution or None, picture after it, dict of core.receive) for a point of a scheme; both of the original's size"""
-    got = _received(_source(job, point), point["eta"], point["modulation"], point_seed(point), point["cipher"], point["channel"], point["snr_db"],
-                    point["coherence"], SCHEMES[point["scheme"]][1], point["decisions"] == "soft")
+    """-> (picture before super-resolution or None, picture after it, dict of core.receive) for a point of a scheme;
+    both of the original's size"""
+    got = _received(
+        _source(job, point),
+        point["eta"],
+        point["modulation"],
+        point_seed(point),
+        point["cipher"],
+        point["channel"],
+        point["snr_db"],
+        point["coherence"],
+        SCHEMES[point["scheme"]][1],
+        point["decisions"] == "soft",
+    )
     small = got["picture"]
     if small is None:
         return None, None, got
@@ -84,7 +101,11 @@ def received(job, point):
     before = small if point["scale"] == 1 else core.double(small, height, width)
     if not point["enhancer"]:
         return before, before, got
-    return before, core.enhance(enhancer(job["enhancers"][point["enhancer"]]), small, got["deviation"], height, width), got
+    return (
+        before,
+        core.enhance(enhancer(job["enhancers"][point["enhancer"]]), small, got["deviation"], height, width),
+        got,
+    )
 
 
 def lost_psnr(original):
@@ -94,9 +115,17 @@ def lost_psnr(original):
 
 def common_row(job, point, original):
     """What every row says of where it comes from."""
-    return dict(point, id=point_id(point), seed=point_seed(point), model_id=model(job["models"][point["model"]]).id, snr=SNR_DEFINITION,
-                width=original.shape[1], height=original.shape[0], picture_hash=hashlib.blake2b(original.tobytes(), digest_size=8).hexdigest(),
-                version=core.version())
+    return dict(
+        point,
+        id=point_id(point),
+        seed=point_seed(point),
+        model_id=model(job["models"][point["model"]]).id,
+        snr=SNR_DEFINITION,
+        width=original.shape[1],
+        height=original.shape[0],
+        picture_hash=hashlib.blake2b(original.tobytes(), digest_size=8).hexdigest(),
+        version=core.version(),
+    )
 
 
 def run_point(job, point):
@@ -106,17 +135,31 @@ def run_point(job, point):
     pixels = original.shape[0] * original.shape[1]
     lost = after is None
     with_sr = SCHEMES[point["scheme"]][2]
-    psnr, psnr_before = (lost_psnr(original),) * 2 if lost else (core.psnr(original, after), core.psnr(original, before))
-    return dict(common_row(job, point, original), psnr_db=psnr, psnr_before_sr_db=psnr_before if with_sr else None,
-                ms_ssim=None if lost or min(original.shape[:2]) < 11 else core.ms_ssim(original, after), lost=lost,
-                enhancer_id=enhancer(job["enhancers"][point["enhancer"]]).id if point["enhancer"] else None,
-                cbr=sent.n_symbols / (3 * pixels), cbr_header=sent.header_symbols / (3 * pixels), n_symbols=sent.n_symbols, n_features=sent.n_features,
-                packets_sent=got["packets_sent"], packets_lost=got["packets_lost"], patches_lost=got["patches_lost"], mean_deviation=got["mean_deviation"])
+    psnr, psnr_before = (
+        (lost_psnr(original),) * 2 if lost else (core.psnr(original, after), core.psnr(original, before))
+    )
+    return dict(
+        common_row(job, point, original),
+        psnr_db=psnr,
+        psnr_before_sr_db=psnr_before if with_sr else None,
+        ms_ssim=None if lost or min(original.shape[:2]) < 11 else core.ms_ssim(original, after),
+        lost=lost,
+        enhancer_id=enhancer(job["enhancers"][point["enhancer"]]).id if point["enhancer"] else None,
+        cbr=sent.n_symbols / (3 * pixels),
+        cbr_header=sent.header_symbols / (3 * pixels),
+        n_symbols=sent.n_symbols,
+        n_features=sent.n_features,
+        packets_sent=got["packets_sent"],
+        packets_lost=got["packets_lost"],
+        patches_lost=got["patches_lost"],
+        mean_deviation=got["mean_deviation"],
+    )
 
 
 def rows_of(job):
     """All points of a job -> generator of rows. Runs in a worker process or a Dask worker: pictures and models are at
     the same paths there."""
     from .reference import run_reference
+
     for point in job["points"]:
         yield run_reference(job, point) if "codec" in point else run_point(job, point)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grid of an experiment. A point is a dict that says all that decides its result; a job is a list of points that share the coded
+"""The grid of an experiment. A point is a dict that says all that decides its result; a job is a list of points that
+share the coded
 picture, done by one process. Numbers of jobs follow from the TOML file and the pictures alone."""
 import hashlib
 import json
@@ -8,7 +9,8 @@ import os
 from ..commands import Failure
 from ..picture_file import SUFFIXES, pictures_of as files_of
 
-# what is random about a point: all schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and noise, so their differences are exact
+# what is random about a point: all schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
+# noise, so their differences are exact
 RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "trial")
 
 
@@ -22,7 +24,8 @@ def point_id(point):
 
 
 def point_seed(point):
-    """Seed of channel and keys, 0 .. 2^48 - 1: hash of what RANDOM lists, so no result depends on who computes it, or when."""
+    """Seed of channel and keys, 0 .. 2^48 - 1: hash of what RANDOM lists, so no result depends on who computes it, or
+    when."""
     return int(_hash([point[k] for k in RANDOM])[:12], 16)
 
 
@@ -43,27 +46,56 @@ def jobs_of(experiment, pictures, enhancer_for=lambda scheme, scale: None):
     def add(picture, points):
         used = {p["model"] for p in points}
         helpers = {p.get("enhancer") for p in points}
-        jobs.append(dict(image=picture, crop=list(experiment.crop), models={m: f for m, f in experiment.models.items() if m in used},
-                         enhancers={e: f for e, f in experiment.enhancers.items() if e in helpers}, points=points))
+        jobs.append(
+            dict(
+                image=picture,
+                crop=list(experiment.crop),
+                models={m: f for m, f in experiment.models.items() if m in used},
+                enhancers={e: f for e, f in experiment.enhancers.items() if e in helpers},
+                points=points,
+            )
+        )
 
     for picture in pictures:
-        common = dict(experiment=experiment.name, picture=os.path.basename(picture), crop=list(experiment.crop), channel=experiment.channel,
-                      coherence=experiment.coherence)
+        common = dict(
+            experiment=experiment.name,
+            picture=os.path.basename(picture),
+            crop=list(experiment.crop),
+            channel=experiment.channel,
+            coherence=experiment.coherence,
+        )
         for eta in experiment.etas:
             for scale in experiment.scales:
                 for modulation in experiment.modulations:
                     here = dict(common, eta=eta, scale=scale, modulation=modulation)
                     for model in experiment.models:
-                        schemes = [dict(scheme, enhancer=enhancer_for(scheme, scale)) for scheme in experiment.schemes if scheme["model"] == model]
+                        schemes = [
+                            dict(scheme, enhancer=enhancer_for(scheme, scale))
+                            for scheme in experiment.schemes
+                            if scheme["model"] == model
+                        ]
                         for scheme in schemes:
                             del scheme["enhancers"]
-                        points = [dict(here, snr_db=snr, trial=trial, **scheme)
-                                  for snr in experiment.snrs for trial in range(experiment.trials) for scheme in schemes]
+                        points = [
+                            dict(here, snr_db=snr, trial=trial, **scheme)
+                            for snr in experiment.snrs
+                            for trial in range(experiment.trials)
+                            for scheme in schemes
+                        ]
                         if points:
                             add(picture, points)
         for codec in dict.fromkeys(r["codec"] for r in experiment.references):
-            add(picture, [dict(common, eta=eta, scale=scale, modulation=modulation, snr_db=snr, trial=trial, **reference)
-                          for reference in experiment.references if reference["codec"] == codec
-                          for eta in experiment.etas for scale in experiment.scales for modulation in experiment.modulations for snr in experiment.snrs
-                          for trial in range(experiment.trials if reference["code"] != "ideal" else 1)])
+            add(
+                picture,
+                [
+                    dict(common, eta=eta, scale=scale, modulation=modulation, snr_db=snr, trial=trial, **reference)
+                    for reference in experiment.references
+                    if reference["codec"] == codec
+                    for eta in experiment.etas
+                    for scale in experiment.scales
+                    for modulation in experiment.modulations
+                    for snr in experiment.snrs
+                    for trial in range(experiment.trials if reference["code"] != "ideal" else 1)
+                ],
+            )
     return jobs

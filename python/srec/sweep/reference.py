@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classical references at equal channel use: JPEG, WebP or HEVC-intra, as good as fits the symbols that the semantic codec spends on the
+"""Classical references at equal channel use: JPEG, WebP or HEVC-intra, as good as fits the symbols that the semantic
+codec spends on the
 same picture, behind a channel code.
 
-    ideal   carries the constellation's capacity at every SNR and is never in error: no code does, all real ones lie below
-    ccsds   the classical concatenated code of CCSDS 131.0-B: Reed-Solomon (255,223), interleaving depth 5, then the convolutional code
-            K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437. A picture with a block in error is lost.
+    ideal   carries the constellation's capacity at every SNR and is never in error: no code does, all real ones lie
+    below
+    ccsds   the classical concatenated code of CCSDS 131.0-B: Reed-Solomon (255,223), interleaving depth 5, then the
+    convolutional code
+            K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437. A picture with a block
+            in error is lost.
 """
 import ctypes
 import functools
@@ -32,7 +36,14 @@ def _pillow(image, **options):
 
 
 def _jpeg(image, quality, full_chroma):
-    return _pillow(image, format="JPEG", quality=max(1, quality), subsampling=0 if full_chroma else 2, optimize=True, progressive=True)
+    return _pillow(
+        image,
+        format="JPEG",
+        quality=max(1, quality),
+        subsampling=0 if full_chroma else 2,
+        optimize=True,
+        progressive=True,
+    )
 
 
 def _webp(image, quality, full_chroma):  # lossy WebP has halved chroma only
@@ -43,11 +54,24 @@ def _hevc(image, quality, full_chroma):
     with tempfile.TemporaryDirectory() as folder:
         before, coded_file, after = (os.path.join(folder, name) for name in ("in.png", "x.heic", "out.png"))
         image.save(before, compress_level=1)
-        options = ["-p", f"chroma={444 if full_chroma else 420}", "-p", "tune=psnr", "-p", "x265:pools=1"]  # for PSNR; one thread, as all workers have
-        for command in (["heif-enc", "-q", str(quality), *options, "-o", coded_file, before], ["heif-convert", coded_file, after]):
+        options = [
+            "-p",
+            f"chroma={444 if full_chroma else 420}",
+            "-p",
+            "tune=psnr",
+            "-p",
+            "x265:pools=1",
+        ]  # for PSNR; one thread, as all workers have
+        for command in (
+            ["heif-enc", "-q", str(quality), *options, "-o", coded_file, before],
+            ["heif-convert", coded_file, after],
+        ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                raise Failure(f"{command[0]} failed: {((done.stderr or done.stdout).strip().splitlines() or ['it says nothing'])[-1]}")
+                raise Failure(
+                    f"{command[0]} failed:"
+                    f" {((done.stderr or done.stdout).strip().splitlines() or ['it says nothing'])[-1]}"
+                )
         return os.path.getsize(coded_file), np.array(Image.open(after).convert(image.mode))
 
 
@@ -62,7 +86,8 @@ def _tried(codec, quality, full_chroma, path, crop):
 
 
 def best_within(codec, budget_bytes, path, crop):
-    """-> (bytes, PSNR) of the best picture that fits, over quality and chroma format; None if not even the coarsest does."""
+    """-> (bytes, PSNR) of the best picture that fits, over quality and chroma format; None if not even the coarsest
+    does."""
     best = None
     for full_chroma in _ENCODERS[codec][1]:
         low, high = 0, 100  # the size rises with the quality
@@ -81,10 +106,10 @@ def best_within(codec, budget_bytes, path, crop):
 # --- the real code ----------------------------------------------------------------------------------------------
 
 DEPTH, RS_N, RS_K, TAIL = 5, 255, 223, 6
-FRAME_BYTES = DEPTH * RS_K                     # of the picture's file
-FRAME_BITS = 2 * (8 * DEPTH * RS_N + TAIL)     # on the channel
-_POLYNOMIALS = (0x6D, 0x4F)                    # libfec's V27POLYA, V27POLYB
-_LLR_SCALE = 16                                # of 127.5 steps: beyond an LLR of 8 a bit counts as certain
+FRAME_BYTES = DEPTH * RS_K  # of the picture's file
+FRAME_BITS = 2 * (8 * DEPTH * RS_N + TAIL)  # on the channel
+_POLYNOMIALS = (0x6D, 0x4F)  # libfec's V27POLYA, V27POLYB
+_LLR_SCALE = 16  # of 127.5 steps: beyond an LLR of 8 a bit counts as certain
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,8 +120,12 @@ def _fec():
         raise Failure(f"code ccsds needs libfec: {error}") from None
     fec.create_viterbi27.restype = ctypes.c_void_p
     for name in ("init_viterbi27", "update_viterbi27_blk", "chainback_viterbi27", "delete_viterbi27"):
-        getattr(fec, name).argtypes = {"init": [ctypes.c_void_p, ctypes.c_int], "upda": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int],
-                                       "chai": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint], "dele": [ctypes.c_void_p]}[name[:4]]
+        getattr(fec, name).argtypes = {
+            "init": [ctypes.c_void_p, ctypes.c_int],
+            "upda": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int],
+            "chai": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint],
+            "dele": [ctypes.c_void_p],
+        }[name[:4]]
     fec.encode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
     fec.decode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     return fec
@@ -108,7 +137,7 @@ def convolutional_encode(bits):
     for branch, polynomial in enumerate(_POLYNOMIALS):
         for delay in range(7):  # the newest bit is the register's least significant
             if polynomial >> delay & 1:
-                out[delay:, branch] ^= bits[:len(bits) - delay]
+                out[delay:, branch] ^= bits[: len(bits) - delay]
     return out.ravel()
 
 
@@ -124,7 +153,7 @@ def viterbi(llr, n):
     fec.update_viterbi27_blk(decoder, soft.ctypes.data, n + TAIL)
     fec.chainback_viterbi27(decoder, out.ctypes.data, n, 0)
     fec.delete_viterbi27(decoder)
-    return out[:n // 8]
+    return out[: n // 8]
 
 
 def ccsds_encode(data):
@@ -158,7 +187,9 @@ def ccsds_arrives(n_bytes, modulation, snr_db, seed):
         data = random.bytes(FRAME_BYTES)
         packed = np.packbits(ccsds_encode(data))
         packed = np.concatenate([packed, np.zeros(-len(packed) % granule, np.uint8)])
-        symbols, _ = core.channel(core.map_bytes(modulation, packed), "awgn", snr_db, (seed + frame + 1) & (2**63 - 1))
+        symbols, _ = core.channel(
+            core.map_bytes(modulation, packed), "awgn", snr_db, (seed + frame + 1) & (2**63 - 1)
+        )
         if ccsds_decode(core.demap(modulation, symbols, snr_db)[:FRAME_BITS]) != data:
             return False
     return True
@@ -178,5 +209,13 @@ def run_reference(job, point):
     best = best_within(point["codec"], budget, path, crop)
     lost = best is None or not (ideal or ccsds_arrives(best[0], modulation, snr_db, seed))
     pixels = original.shape[0] * original.shape[1]
-    return dict(common_row(job, point, original), psnr_db=lost_psnr(original) if lost else best[1], lost=lost, cbr=symbols / (3 * pixels),
-                n_symbols=symbols, bytes=best and best[0], budget_bytes=budget, grey_psnr_db=lost_psnr(original))
+    return dict(
+        common_row(job, point, original),
+        psnr_db=lost_psnr(original) if lost else best[1],
+        lost=lost,
+        cbr=symbols / (3 * pixels),
+        n_symbols=symbols,
+        bytes=best and best[0],
+        budget_bytes=budget,
+        grey_psnr_db=lost_psnr(original),
+    )

@@ -8,12 +8,23 @@ from .. import output
 from ..commands import Failure
 from . import results
 
-SCHEMES = {"ntscc-clear": "NTSCC, in clear", "ntscc-encrypted": "NTSCC, encrypted", "eavesdropper": "Eavesdropper",
-           "srec": "SREC"}
+SCHEMES = {
+    "ntscc-clear": "NTSCC, in clear",
+    "ntscc-encrypted": "NTSCC, encrypted",
+    "eavesdropper": "Eavesdropper",
+    "srec": "SREC",
+}
 _CODECS = {"jpeg": "JPEG", "webp": "WebP", "hevc": "HEVC-intra"}
 _CODES = {"ideal": "ideal code", "ccsds": "RS + K = 7 code"}
-_COLOURS = {"ntscc-clear": "tab:blue", "ntscc-encrypted": "tab:orange", "eavesdropper": "tab:red", "srec": "tab:green",
-            "jpeg": "tab:grey", "webp": "tab:brown", "hevc": "black"}
+_COLOURS = {
+    "ntscc-clear": "tab:blue",
+    "ntscc-encrypted": "tab:orange",
+    "eavesdropper": "tab:red",
+    "srec": "tab:green",
+    "jpeg": "tab:grey",
+    "webp": "tab:brown",
+    "hevc": "black",
+}
 _MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 _LEGEND = dict(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))  # beside the curves
 _STYLES = ("-", "--", "-.", ":")
@@ -21,13 +32,31 @@ _STYLES = ("-", "--", "-.", ":")
 
 def _asked_for(experiment):
     """-> function row -> bool: is it a point of the experiment as its file stands now?"""
-    sides = {"crop": [list(experiment.crop)], "channel": [experiment.channel], "coherence": [experiment.coherence], "modulation": experiment.modulations,
-             "snr_db": experiment.snrs, "eta": experiment.etas, "scale": experiment.scales, "trial": range(experiment.trials)}
-    kinds = {(s["scheme"], s["decisions"], s["cipher"], s["model"], e) for s in experiment.schemes for e in (*s["enhancers"], None)}
+    sides = {
+        "crop": [list(experiment.crop)],
+        "channel": [experiment.channel],
+        "coherence": [experiment.coherence],
+        "modulation": experiment.modulations,
+        "snr_db": experiment.snrs,
+        "eta": experiment.etas,
+        "scale": experiment.scales,
+        "trial": range(experiment.trials),
+    }
+    kinds = {
+        (s["scheme"], s["decisions"], s["cipher"], s["model"], e)
+        for s in experiment.schemes
+        for e in (*s["enhancers"], None)
+    }
     kinds |= {(r["codec"], r["code"], None, r["model"], None) for r in experiment.references}
 
     def asked(row):
-        kind = (row.get("scheme") or row.get("codec"), row.get("decisions") or row.get("code"), row.get("cipher"), row["model"], row.get("enhancer"))
+        kind = (
+            row.get("scheme") or row.get("codec"),
+            row.get("decisions") or row.get("code"),
+            row.get("cipher"),
+            row["model"],
+            row.get("enhancer"),
+        )
         return kind in kinds and all(row[k] in values for k, values in sides.items())
 
     return asked
@@ -40,7 +69,10 @@ def _load(experiment, folder):
     if not rows:
         raise Failure(f"{folder}: no results there yet" + (f" of what {experiment.path} asks for now" if every else ""))
     if len(rows) < len(every):
-        print(f"srec sweep: {len(every) - len(rows)} results of an earlier {experiment.path} are left out", file=sys.stderr)
+        print(
+            f"srec sweep: {len(every) - len(rows)} results of an earlier {experiment.path} are left out",
+            file=sys.stderr,
+        )
     for row in rows:
         row.setdefault("scheme", None)
     return rows
@@ -96,12 +128,18 @@ def _snr_tables(rows, lines):
             if not here:
                 continue
             snrs = sorted({r["snr_db"] for r in here})
-            lines += [f"### {modulation}, eta {eta:g}", "", "| PSNR in dB at Es/N0 of | cbr | " + " | ".join(f"{s:g} dB" for s in snrs) + " |",
-                      "| --- " * (len(snrs) + 2) + "|"]
+            lines += [
+                f"### {modulation}, eta {eta:g}",
+                "",
+                "| PSNR in dB at Es/N0 of | cbr | " + " | ".join(f"{s:g} dB" for s in snrs) + " |",
+                "| --- " * (len(snrs) + 2) + "|",
+            ]
             for (name, _), group in _curves(here, ("snr_db",)).items():
                 at = {key[-1]: mean for key, mean in results.means(group).items()}
                 cbr = sum(m["cbr"] for m in at.values()) / len(at)
-                lines.append(f"| {name} | {cbr:.3f} | " + " | ".join(_text(at[s]) if s in at else "" for s in snrs) + " |")
+                lines.append(
+                    f"| {name} | {cbr:.3f} | " + " | ".join(_text(at[s]) if s in at else "" for s in snrs) + " |"
+                )
             lines.append("")
 
 
@@ -134,9 +172,14 @@ def _gains_table(experiment, rows, lines):
         return
     several = [key for key in ("eta", "scale") if len({r[key] for r in ours}) > 1]
     heads = [_profile_name(profile, several) for profile in profiles]
-    lines += [f"## Gain of {SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB", "",
-              "Difference in PSNR, dB, paired by picture, same keys and noise, with the 95 % interval over pictures.", "",
-              "| over | modulation | paper | " + " | ".join(heads) + " |", "| --- " * (3 + len(profiles)) + "|"]
+    lines += [
+        f"## Gain of {SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB",
+        "",
+        "Difference in PSNR, dB, paired by picture, same keys and noise, with the 95 % interval over pictures.",
+        "",
+        "| over | modulation | paper | " + " | ".join(heads) + " |",
+        "| --- " * (3 + len(profiles)) + "|",
+    ]
     for other in gains["over"]:
         for modulation in _modulations(ours):
             cells = []
@@ -149,13 +192,22 @@ def _gains_table(experiment, rows, lines):
             cells = [SCHEMES[other["scheme"]], modulation, "" if paper is None else f"{paper:+.1f}", *cells]
             lines.append("| " + " | ".join(cells) + " |")
     if not all(r["enhancer"] for r in ours):
-        lines += ["", "SREC without an enhancer's name is without super-resolution, for want of an enhancer: it then equals NTSCC, encrypted."]
+        lines += [
+            "",
+            (
+                "SREC without an enhancer's name is without super-resolution, for want of an enhancer: it then equals"
+                " NTSCC, encrypted."
+            ),
+        ]
     lines.append("")
 
 
 def _broadcast(group):
-    """-> (text, mean PSNR over pictures and SNRs) of one transmission heard at every SNR of the grid. Semantic features and a code of one rate are one
-    transmission as they are; of the ideal code that rate is taken, the capacity at one of the SNRs, that does best over all of them."""
+    """-> (text, mean PSNR over pictures and SNRs) of one transmission heard at every SNR of the grid. Semantic features
+    and a code of one rate are one
+    transmission as they are; of the ideal code that rate is taken, the capacity at one of the SNRs, that does best over
+    all of them.
+    """
     if group[0].get("code") != "ideal":
         return "", sum(r["psnr_db"] for r in group) / len(group)
     snrs = sorted({r["snr_db"] for r in group})
@@ -187,10 +239,17 @@ def _against_table(rows, lines):
     """At which SNRs the references are better, and what one transmission gives to receivers at all SNRs."""
     if not any(r.get("codec") for r in rows) or len({r["snr_db"] for r in rows}) < 2:
         return
-    lines += ["## Against classical references", "",
-              "At equal channel use. For each reference the SNRs of the grid at which its mean PSNR is above SREC's; and the mean PSNR "
-              "over all SNRs of the grid when one transmission serves receivers at each of them (an ideal code then has one rate, the best one). "
-              "A lost picture counts as mid-grey, which has a higher PSNR than the noise that hard decisions leave.", ""]
+    lines += [
+        "## Against classical references",
+        "",
+        (
+            "At equal channel use. For each reference the SNRs of the grid at which its mean PSNR is above SREC's; and"
+            " the mean PSNR over all SNRs of the grid when one transmission serves receivers at each of them (an ideal"
+            " code then has one rate, the best one). A lost picture counts as mid-grey, which has a higher PSNR than"
+            " the noise that hard decisions leave."
+        ),
+        "",
+    ]
     for eta in sorted({r["eta"] for r in rows}):
         for modulation in _modulations(rows):
             here = [r for r in rows if r["modulation"] == modulation and r["eta"] == eta]
@@ -221,7 +280,12 @@ def _sr_table(rows, lines):
     if not with_sr:
         return
     snrs = sorted({r["snr_db"] for r in with_sr})
-    lines += ["## What super-resolution adds, dB", "", "| | " + " | ".join(f"{s:g} dB" for s in snrs) + " |", "| --- " * (len(snrs) + 1) + "|"]
+    lines += [
+        "## What super-resolution adds, dB",
+        "",
+        "| | " + " | ".join(f"{s:g} dB" for s in snrs) + " |",
+        "| --- " * (len(snrs) + 1) + "|",
+    ]
     for eta in sorted({r["eta"] for r in with_sr}):
         for modulation in _modulations(with_sr):
             here = [r for r in with_sr if r["modulation"] == modulation and r["eta"] == eta]
@@ -240,11 +304,22 @@ def _head(experiment, rows):
     pictures = {(r["picture"], r["picture_hash"]) for r in rows}
     sizes = sorted({f"{r['width']}x{r['height']}" for r in rows})
     models = sorted({(r[k], r[k + "_id"]) for r in rows for k in ("model", "enhancer") if r.get(k)})
-    return [f"# {experiment.title}", "", f"{len(rows)} points: {len(pictures)} pictures ({', '.join(sizes)}), {len({r['trial'] for r in rows})} trial(s) each. "
-            "Mean PSNR in dB over the pictures ± half the 95 % interval (Student's t over pictures; over trials if there is one picture). "
-            "SNR is Es/N0 for each complex symbol. A picture that did not arrive counts as mid-grey.", "",
-            "Models: " + ", ".join(f"{label} = {model_id}" for label, model_id in models) + f". libsrec {', '.join(sorted({r['version'] for r in rows}))}"
-            f", commit {', '.join(sorted({r.get('commit') or 'unknown' for r in rows}))}.", ""]
+    return [
+        f"# {experiment.title}",
+        "",
+        (
+            f"{len(rows)} points: {len(pictures)} pictures ({', '.join(sizes)}),"
+            f" {len({r['trial'] for r in rows})} trial(s) each. Mean PSNR in dB over the pictures ± half the 95 %"
+            " interval (Student's t over pictures; over trials if there is one picture). SNR is Es/N0 for each complex"
+            " symbol. A picture that did not arrive counts as mid-grey."
+        ),
+        "",
+        "Models: "
+        + ", ".join(f"{label} = {model_id}" for label, model_id in models)
+        + f". libsrec {', '.join(sorted({r['version'] for r in rows}))}"
+        f", commit {', '.join(sorted({r.get('commit') or 'unknown' for r in rows}))}.",
+        "",
+    ]
 
 
 def write(experiment, folder):
@@ -259,13 +334,16 @@ def write(experiment, folder):
     _snr_tables(rows, lines)
     if experiment.published:
         lines += ["### Published figures", "", "| | cbr | PSNR, dB |", "| --- | --- | --- |"]
-        lines += [f"| {_published(p)} | {c:g} | {v:g} |" for p in experiment.published for c, v in zip(p["cbr"], p["psnr_db"])]
+        lines += [
+            f"| {_published(p)} | {c:g} | {v:g} |" for p in experiment.published for c, v in zip(p["cbr"], p["psnr_db"])
+        ]
         lines.append("")
     path = os.path.join(folder, "table.md")
     output.write(path, "\n".join(lines))
     print(path)
     try:
         import matplotlib
+
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
     except ImportError:
@@ -278,13 +356,22 @@ def write(experiment, folder):
 def _draw(axis, xs, means, label, **style):
     axis.plot(xs, [m["mean"] for m in means], label=label, marker=style.pop("marker", "."), **style)
     if not any(math.isnan(m["half"]) for m in means):
-        axis.fill_between(xs, [m["mean"] - m["half"] for m in means], [m["mean"] + m["half"] for m in means], color=style.get("color"), alpha=0.1, linewidth=0)
+        axis.fill_between(
+            xs,
+            [m["mean"] - m["half"] for m in means],
+            [m["mean"] + m["half"] for m in means],
+            color=style.get("color"),
+            alpha=0.1,
+            linewidth=0,
+        )
 
 
 def _save(figure, folder, name, plt):
     path = os.path.join(folder, name)
     heights = [y for axis in figure.axes for line in axis.lines for y in line.get_ydata()]
-    figure.axes[0].set_ylim(min(heights) - 1, max(heights) + 1)  # by the curves: intervals of a few pictures may be very wide
+    figure.axes[0].set_ylim(
+        min(heights) - 1, max(heights) + 1
+    )  # by the curves: intervals of a few pictures may be very wide
     figure.tight_layout()
     with output.NewFile(path, overwrite=True) as file:
         figure.savefig(file, format="png", dpi=100)
@@ -305,8 +392,12 @@ def _style(row, seen):
     lines = seen.setdefault(kind, [])
     if rest not in lines:
         lines.append(rest)
-    return dict(color=_COLOURS[kind], linestyle=_STYLES[lines.index(rest) % len(_STYLES)], marker="." if row["scheme"] else "",
-                linewidth=1.8 if row["scheme"] else 1.1)
+    return dict(
+        color=_COLOURS[kind],
+        linestyle=_STYLES[lines.index(rest) % len(_STYLES)],
+        marker="." if row["scheme"] else "",
+        linewidth=1.8 if row["scheme"] else 1.1,
+    )
 
 
 def _plot_snr(experiment, rows, folder, plt):
@@ -331,11 +422,22 @@ def _plot_eta(experiment, rows, folder, plt):
     figure, axes = _panels(len(_modulations(rows)), plt, experiment.title)
     snrs = sorted({r["snr_db"] for r in rows})
     for axis, modulation in zip(axes, _modulations(rows)):
-        for i, ((name, _), group) in enumerate(_curves([r for r in rows if r["modulation"] == modulation], ("snr_db", "eta")).items()):
+        for i, ((name, _), group) in enumerate(
+            _curves([r for r in rows if r["modulation"] == modulation], ("snr_db", "eta")).items()
+        ):
             for snr in snrs:
-                at = sorted((key[results.CURVE.index("eta")], mean) for key, mean in results.means([r for r in group if r["snr_db"] == snr]).items())
-                _draw(axis, [x for x, _ in at], [m for _, m in at], f"{name}, {snr:g} dB", color=plt.cm.viridis(snrs.index(snr) / max(1, len(snrs) - 1) * 0.9),
-                      linestyle=_STYLES[i % len(_STYLES)])
+                at = sorted(
+                    (key[results.CURVE.index("eta")], mean)
+                    for key, mean in results.means([r for r in group if r["snr_db"] == snr]).items()
+                )
+                _draw(
+                    axis,
+                    [x for x, _ in at],
+                    [m for _, m in at],
+                    f"{name}, {snr:g} dB",
+                    color=plt.cm.viridis(snrs.index(snr) / max(1, len(snrs) - 1) * 0.9),
+                    linestyle=_STYLES[i % len(_STYLES)],
+                )
         axis.set(title=modulation, xlabel="eta, features per bit")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("PSNR, dB")
@@ -354,11 +456,24 @@ def _plot_cbr(experiment, rows, folder, plt):
             at = sorted(((mean["cbr"], mean) for mean in results.means(group).values()), key=lambda p: p[0])
             style = names.setdefault(name, _STYLES[len(names) % len(_STYLES)])
             row = group[0]
-            _draw(axis, [x for x, _ in at], [m for _, m in at], f"{row['modulation']}: {name}", color=colours[row["modulation"]], linestyle=style,
-                  marker="." if row["scheme"] else "", linewidth=1.8 if row["scheme"] else 1.0)
+            _draw(
+                axis,
+                [x for x, _ in at],
+                [m for _, m in at],
+                f"{row['modulation']}: {name}",
+                color=colours[row["modulation"]],
+                linestyle=style,
+                marker="." if row["scheme"] else "",
+                linewidth=1.8 if row["scheme"] else 1.0,
+            )
         for p, marker in zip([p for p in experiment.published if p["snr_db"] in (None, snr)], "o^sD"):
             axis.plot(p["cbr"], p["psnr_db"], marker, color="black", label=_published(p))
-        axis.set(title=f"{experiment.title}, Es/N0 {snr:g} dB", xlabel="complex symbols per sample of the picture (cbr)", ylabel="PSNR, dB", xscale="log")
+        axis.set(
+            title=f"{experiment.title}, Es/N0 {snr:g} dB",
+            xlabel="complex symbols per sample of the picture (cbr)",
+            ylabel="PSNR, dB",
+            xscale="log",
+        )
         axis.grid(alpha=0.3, which="both")
         axis.legend(**_LEGEND)
         yield _save(figure, folder, "curves.png" if len(snrs) == 1 else f"curves-{snr:g}dB.png", plt)

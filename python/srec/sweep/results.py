@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results on disk: one JSON object a line in OUT/results*.jsonl, only ever appended to. And what is made of them: means with intervals."""
+"""Results on disk: one JSON object a line in OUT/results*.jsonl, only ever appended to. And what is made of them: means
+with intervals."""
 import glob
 import json
 import math
@@ -8,11 +9,24 @@ import statistics
 
 from ..commands import Failure
 
-CURVE = ("scheme", "codec", "code", "decisions", "cipher", "model", "enhancer", "modulation", "eta", "scale", "snr_db")  # what tells one mean from another
+CURVE = (
+    "scheme",
+    "codec",
+    "code",
+    "decisions",
+    "cipher",
+    "model",
+    "enhancer",
+    "modulation",
+    "eta",
+    "scale",
+    "snr_db",
+)  # what tells one mean from another
 
 
 def read(folder):
-    """-> {id: row} of all files; a line that was cut off by a kill is left out. Raises Failure on anything else that is no row."""
+    """-> {id: row} of all files; a line that was cut off by a kill is left out. Raises Failure on anything else that is
+    no row."""
     rows = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "results*.jsonl"))):
         with open(path, encoding="utf-8") as f:
@@ -22,7 +36,9 @@ def read(folder):
                     rows[row["id"]] = row
                 except (ValueError, KeyError, TypeError):
                     if line.endswith("\n") and line.strip():
-                        raise Failure(f"{path}:{number}: not a result; move the file away, or take the line out") from None
+                        raise Failure(
+                            f"{path}:{number}: not a result; move the file away, or take the line out"
+                        ) from None
     return rows
 
 
@@ -56,14 +72,21 @@ class Appender:
 
 
 def check_same(rows, experiment, ids):
-    """A folder holds one experiment, made with one file for each label. ids: {("model" or "enhancer", label): id}. Raises Failure otherwise."""
+    """A folder holds one experiment, made with one file for each label. ids: {("model" or "enhancer", label): id}.
+    Raises Failure otherwise."""
     for row in rows.values():
         if row.get("experiment") != experiment.name:
-            raise Failure(f"the results there are of the experiment '{row.get('experiment')}', not '{experiment.name}': use another --out")
+            raise Failure(
+                f"the results there are of the experiment '{row.get('experiment')}', not '{experiment.name}': use"
+                " another --out"
+            )
         for kind in ("model", "enhancer"):
             label, id_there = row.get(kind), row.get(kind + "_id")
             if (kind, label) in ids and id_there != ids[kind, label]:
-                raise Failure(f"the results there were made with {kind} {id_there} as '{label}', and now it is {ids[kind, label]}: use another --out")
+                raise Failure(
+                    f"the results there were made with {kind} {id_there} as '{label}', and now it is"
+                    f" {ids[kind, label]}: use another --out"
+                )
 
 
 def key_of(row, drop=()):
@@ -71,11 +94,13 @@ def key_of(row, drop=()):
 
 
 def interval(values):
-    """values of the pictures, each the mean over its trials -> (mean, half width of the 95 % confidence interval by Student's t, NaN of one value)"""
+    """values of the pictures, each the mean over its trials -> (mean, half width of the 95 % confidence interval by
+    Student's t, NaN of one value)"""
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
     from scipy.stats import t
+
     return mean, float(t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)))
 
 
@@ -103,7 +128,13 @@ def means(rows, value="psnr_db"):
         sample = _per_sample(group, value)
         if sample:
             mean, half = interval(list(sample.values()))
-            out[key] = dict(mean=mean, half=half, n=len(sample), cbr=statistics.fmean(r["cbr"] for r in group), lost=sum(r["lost"] for r in group) / len(group))
+            out[key] = dict(
+                mean=mean,
+                half=half,
+                n=len(sample),
+                cbr=statistics.fmean(r["cbr"] for r in group),
+                lost=sum(r["lost"] for r in group) / len(group),
+            )
     return out
 
 

@@ -25,8 +25,14 @@ class _Worker:
         self.pipe, theirs = multiprocessing.Pipe()
         with theirs:
             command = [sys.executable, "-m", __package__ + ".worker", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=2,
-                                             process_group=0, env=dict(os.environ, TMPDIR=folder))
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                process_group=0,
+                env=dict(os.environ, TMPDIR=folder),
+            )
 
     def give(self, task, job):
         try:
@@ -110,4 +116,6 @@ def dask(jobs, address):
         except KilledWorker:
             raise Failure(f"Dask workers were killed over the same job (is memory short?); {GOES_ON}") from None
         except ImportError as error:
-            raise Failure(f"a Dask worker cannot load gr-srec: {error}; start it where `srec doctor` finds no fault") from None
+            raise Failure(
+                f"a Dask worker cannot load gr-srec: {error}; start it where `srec doctor` finds no fault"
+            ) from None

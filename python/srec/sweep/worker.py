@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process that computes for `srec sweep`: takes jobs from a pipe and answers with one result after the other. It lives
-as long as its parent: when the other end of the pipe closes, it is killed with everything that it started, in the middle
+"""A process that computes for `srec sweep`: takes jobs from a pipe and answers with one result after the other. It
+lives
+as long as its parent: when the other end of the pipe closes, it is killed with everything that it started, in the
+middle
 of a job too.
 
     parent -> worker   (task, job)
@@ -35,6 +37,7 @@ def main():
     pipe = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
     from . import grid, link
+
     tasks = {"rows": link.rows_of, "cells": grid.cells_of}
     while True:
         try:

@@ -35,19 +35,21 @@ def master(seed):
 
 def derive(seed, session, context):
     """libsodium's crypto_kdf: keyed BLAKE2b, salt = subkey number, personalisation = context"""
-    return hashlib.blake2b(b"", digest_size=32, key=master(seed), salt=struct.pack("<Q", session) + bytes(8),
-                           person=context + bytes(8)).digest()
+    return hashlib.blake2b(
+        b"", digest_size=32, key=master(seed), salt=struct.pack("<Q", session) + bytes(8), person=context + bytes(8)
+    ).digest()
 
 
 def keystream(seed, session, packet, offset, n):
     key, nonce = derive(seed, session, b"srecpayl"), bytes(4) + struct.pack("<Q", packet)
     first = offset // 64
     blocks = b"".join(block(key, c, nonce) for c in range(first, (offset + n + 63) // 64))
-    return blocks[offset - 64 * first:][:n]
+    return blocks[offset - 64 * first :][:n]
 
 
 def order(seed, session, packet, n):
-    """At which place of a packet each byte of the slice travels (docs/packet-format.md): Fisher-Yates, indices drawn in batches of four"""
+    """At which place of a packet each byte of the slice travels (docs/packet-format.md): Fisher-Yates, indices drawn in
+    batches of four"""
     key, nonce = derive(seed, session, b"srecpayl"), bytes(4) + struct.pack("<Q", packet)
     words = (word for counter in range(2**31, 2**32) for word in struct.unpack("<8Q", block(key, counter, nonce)))
     table = []
@@ -68,19 +70,47 @@ def order(seed, session, packet, n):
 
 def main():
     example = block(bytes(range(32)), 1, bytes.fromhex("000000090000004a00000000"))
-    assert example.hex().startswith("10f1e7e4d13b5915500fdd1fa32071c4c7d1f4c733c068030422aa9ac3d46c4e"), "RFC 8439 2.3.2"
+    assert example.hex().startswith(
+        "10f1e7e4d13b5915500fdd1fa32071c4c7d1f4c733c068030422aa9ac3d46c4e"
+    ), "RFC 8439 2.3.2"
     for seed in (0, 1, 0xFEDCBA9876543210):
         print("master", seed, master(seed).hex())
         for session in (1, 0x0123456789ABCDEF, 2**64 - 1):
             print("payload", seed, session, derive(seed, session, b"srecpayl").hex())
             print("header", seed, session, derive(seed, session, b"srechead").hex())
-    for seed, session, packet, offset, n in ((1, 1, 0, 0, 300), (1, 1, 1, 0, 64), (1, 2, 0, 0, 64), (2, 1, 0, 0, 64),
-                                             (3, 2**64 - 1, 2**64 - 1, 61, 70), (4, 77, 0x0102030405060708, 8190, 130),
-                                             (5, 5, 5, 2**32 - 10, 80), (6, 6, 6, 2**37 - 33, 33)):
+    for seed, session, packet, offset, n in (
+        (1, 1, 0, 0, 300),
+        (1, 1, 1, 0, 64),
+        (1, 2, 0, 0, 64),
+        (2, 1, 0, 0, 64),
+        (3, 2**64 - 1, 2**64 - 1, 61, 70),
+        (4, 77, 0x0102030405060708, 8190, 130),
+        (5, 5, 5, 2**32 - 10, 80),
+        (6, 6, 6, 2**37 - 33, 33),
+    ):
         print("keystream", seed, session, packet, offset, keystream(seed, session, packet, offset, n).hex())
-    for seed, session, packet, n in ((1, 1, 0, 1), (1, 1, 0, 2), (1, 1, 0, 7), (1, 1, 1, 100), (2, 2**64 - 1, 2**64 - 1, 257), (3, 9, 12345, 30000)):
-        print("order", seed, session, packet, n, struct.pack(f"<{n}H", *order(seed, session, packet, n)).hex() if n < 1000 else
-              hashlib.blake2b(struct.pack(f"<{n}H", *order(seed, session, packet, n)), digest_size=32).hexdigest())
+    for seed, session, packet, n in (
+        (1, 1, 0, 1),
+        (1, 1, 0, 2),
+        (1, 1, 0, 7),
+        (1, 1, 1, 100),
+        (2, 2**64 - 1, 2**64 - 1, 257),
+        (3, 9, 12345, 30000),
+    ):
+        print(
+            "order",
+            seed,
+            session,
+            packet,
+            n,
+            (
+                struct.pack(f"<{n}H", *order(seed, session, packet, n)).hex()
+                if n < 1000
+                else hashlib.blake2b(
+                    struct.pack(f"<{n}H", *order(seed, session, packet, n)), digest_size=32
+                ).hexdigest()
+            ),
+        )
 
 
 if __name__ == "__main__":
