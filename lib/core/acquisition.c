@@ -10,43 +10,42 @@
 #include <string.h>
 #include <volk/volk.h>
 
-#define CFO_MAX    0.1
-#define CFO_WIDEST 0.3  /* looked for around a candidate that is half a preamble */
-#define THRESHOLD  18.0 /* of S over the mean power of a cell: noise passes it about once in 10^5 cells */
-#define WHOLE                                                                                                          \
-    1.4                       /* another reading must beat S by this: two peaks against one give 2, noise hardly 1
-                               * */
-#define BALANCE        0.0625 /* least ratio of the two peaks of a preamble: 0.25 is rare at -9 dB Es/N0 */
-#define WINDOW_SYMBOLS 256u   /* on each side, for the mean */
-#define GUARD_SYMBOLS  8u     /* around the peaks, for the mean between them */
-#define ROUNDING       1e-12  /* of the power around a cell: less is rounding error */
+#define CFO_MAX        0.1
+#define CFO_WIDEST     0.3  /* search range around a candidate that may be half a preamble */
+#define THRESHOLD      18.0 /* for S relative to the mean power of a cell: noise exceeds it about once in 10^5 cells */
+/* Another reading must exceed S by this factor. Two peaks against one give 2, noise hardly 1. */
+#define WHOLE          1.4
+#define BALANCE        0.0625 /* minimum share of one peak in S: a share of 0.25 is rare at -9 dB Es/N0 */
+#define WINDOW_SYMBOLS 256u   /* on each side, for the mean power */
+#define GUARD_SYMBOLS  8u     /* around the peaks, left out of the mean power between them */
+#define ROUNDING       1e-12  /* relative to the power around a cell: anything less is rounding error */
 
-/* Two peaks read as a preamble. */
+/* Two peaks, interpreted as a preamble. */
 typedef struct {
-    size_t cell;      /* of those held */
+    size_t cell;      /* index into the cells held */
     ptrdiff_t offset; /* d, cells */
-    bool inverted;    /* in the conjugates of the samples */
+    bool inverted;    /* found in the conjugate samples */
     float power;      /* S */
 } reading;
 
 struct srec_acquisition {
     unsigned sps, step;     /* samples per symbol, per cell */
-    size_t n;               /* samples of a transform */
-    size_t hop;             /* of these, samples that give whole correlations, in whole cells */
+    size_t n;               /* samples per transform */
+    size_t hop;             /* how many of these give complete correlations; a whole number of cells */
     size_t template_length; /* samples */
     fftwf_plan forward, back;
     float *block, *spectrum, *product; /* (n, 2) */
     float *templates[2];               /* conjugate spectra of up and down chirp (n, 2) */
-    size_t chirp, offsets, window;     /* in cells: a chirp, the greatest |d|, the window for the mean */
-    size_t guard, widest;              /* in cells: beside the peaks, the greatest |d| that another reading may have
-                                        * */
-    /* cells from number `first` on; cell 0 is the stream's sample `origin` */
-    uint64_t origin, first, next; /* next: cell to be examined */
-    reading found;                /* by srec_acquisition_next() */
-    uint64_t read_otherwise;      /* cell of the last candidate that was read in another way, + 1; 0: none */
-    size_t held, capacity, known; /* cells held; of these, cells whose statistic is known */
+    size_t chirp, offsets, window;     /* in cells: a chirp, the largest |d|, the window for the mean */
+    size_t guard, widest;              /* in cells: the guard beside a peak, the largest |d| of another reading */
+    /* Cells from number `first` on. Cell 0 is the stream's sample `origin`. */
+    uint64_t origin, first, next; /* next: the cell to examine next */
+    reading found;                /* set by srec_acquisition_next() */
+    /* Cell of the last candidate that had another reading, plus 1. 0: none. */
+    uint64_t read_otherwise;
+    size_t held, capacity, known; /* cells held; how many of them have a statistic */
     float *power[2], *statistic, *scratch;
-    double *sum; /* (capacity + 1) of both powers */
+    double *sum; /* (capacity + 1) prefix sums of both powers */
 };
 
 static void make_template(srec_acquisition *a, const srec_waveform *w, unsigned which)
@@ -159,7 +158,7 @@ uint64_t srec_acquisition_horizon(const srec_acquisition *a)
     return a->origin + (a->next > back ? a->next - back : 0) * a->step;
 }
 
-/* Drop cells that no statistic or mean to come looks at. */
+/* Drop the cells that no future statistic or mean needs. */
 static void forget(srec_acquisition *a)
 {
     const uint64_t lowest = a->next > a->window + a->offsets ? a->next - a->window - a->offsets : 0;
@@ -177,9 +176,8 @@ static void forget(srec_acquisition *a)
     a->first = lowest;
 }
 
-/* S of cells from .. to - 1, all within what is held. Before the first cell there is nothing: offsets that would
- * look
- * there are left out. */
+/* S of the cells from .. to - 1, which must all be held. Offsets that would reach before the first cell are left
+ * out. */
 SREC_CLONES static void statistics(const float *up, const float *down, size_t from, size_t to, size_t offsets,
                                    size_t chirp, float *restrict s)
 {
@@ -220,15 +218,14 @@ void srec_acquisition_feed(srec_acquisition *a, const float *samples)
     }
 }
 
-/* Mean power of cells from .. to - 1, both chirps' counted. */
+/* Mean power of the cells from .. to - 1, both chirps together. */
 static double mean_power(const srec_acquisition *a, size_t from, size_t to)
 {
     return (a->sum[to] - a->sum[from]) / (2.0 * (double)(to - from));
 }
 
-/* Mean power of a cell around a preamble at cell i: the greatest of before, after, and between its two peaks, which
- * a
- * click or a step of the input fills and a preamble does not. */
+/* Mean power of a cell around a preamble at cell i: the largest of the means before it, after it and between its two
+ * peaks. A click or a step of the input fills the space between the peaks; a preamble does not. */
 static double level(const srec_acquisition *a, size_t i)
 {
     const size_t after = i + a->chirp + a->offsets, before = i > a->offsets ? i - a->offsets : 0,
@@ -241,8 +238,8 @@ static double level(const srec_acquisition *a, size_t i)
     return mean;
 }
 
-/* The offset d at which cell i has its S. \param first, second powers of the chirp that comes first and of the
- * other */
+/* The offset d at which cell i reaches its S.
+ * \param first, second powers of the chirp that comes first and of the other chirp */
 static ptrdiff_t offset_of(const srec_acquisition *a, const float *first, const float *second, size_t i, size_t widest,
                            float s)
 {
@@ -253,9 +250,8 @@ static ptrdiff_t offset_of(const srec_acquisition *a, const float *first, const 
     return (ptrdiff_t)d - (ptrdiff_t)widest;
 }
 
-/* The greatest S near \p cell at carrier offsets up to a->widest cells, in one orientation of the spectrum:
- * conjugate
- * samples correlate with one chirp as the samples do with the other. */
+/* The largest S near \p cell at carrier offsets up to a->widest cells, in one orientation of the spectrum. In conjugate
+ * samples the two chirps change places. */
 static reading read_as(srec_acquisition *a, size_t cell, bool inverted)
 {
     const float *first = a->power[inverted], *second = a->power[!inverted];
@@ -271,7 +267,7 @@ static reading read_as(srec_acquisition *a, size_t cell, bool inverted)
                       .power = a->scratch[best] };
 }
 
-/* The greatest S within a chirp of cell i, as it was searched for. */
+/* The largest S within one chirp of cell i, with the offsets of the search. */
 static reading read_as_searched(const srec_acquisition *a, size_t i)
 {
     size_t best = i;
@@ -283,16 +279,16 @@ static reading read_as_searched(const srec_acquisition *a, size_t i)
                       .power = a->statistic[best] };
 }
 
-/* Both chirps are there. */
+/* True if both chirps are present. */
 static bool balanced(const srec_acquisition *a, const reading *r)
 {
     const float first = a->power[r->inverted][(ptrdiff_t)r->cell + r->offset];
     return first >= (float)BALANCE * r->power && first <= (float)(1 - BALANCE) * r->power;
 }
 
-/* One chirp alone passes the threshold too: it may belong to a preamble of an inverted spectrum, or to one far off
- * in
- * frequency. \return false if it belongs to none, or to one that has been a candidate before, by its other chirp */
+/* A single chirp can pass the threshold. It may belong to a preamble with an inverted spectrum, or to one with a large
+ * carrier offset.
+ * \return false if it belongs to no preamble, or to one whose other chirp has already been a candidate */
 static bool read_otherwise(srec_acquisition *a, reading *found)
 {
     const reading plain = read_as(a, found->cell, false), inverted = read_as(a, found->cell, true);
@@ -308,13 +304,12 @@ static bool read_otherwise(srec_acquisition *a, reading *found)
 
 bool srec_acquisition_next(srec_acquisition *a)
 {
-    /* the mean after a preamble must be known, and the statistics of a chirp's length: the greatest is the
-     * candidate */
+    /* The candidate is the largest S within the length of a chirp. The mean after the preamble must be known too. */
     const size_t ahead = 2 * a->chirp + a->offsets + a->window;
     while (a->next - a->first + ahead < a->held) {
         const size_t i = (size_t)(a->next - a->first);
         a->next++;
-        if ((double)a->statistic[i] > THRESHOLD * level(a, i)) { /* NaN does not */
+        if ((double)a->statistic[i] > THRESHOLD * level(a, i)) { /* false for NaN */
             a->found = read_as_searched(a, i);
             a->next = a->first + a->found.cell + 1;
             return true;
@@ -327,10 +322,10 @@ bool srec_acquisition_candidate(srec_acquisition *a, srec_candidate *out)
 {
     reading found = a->found;
     if (!read_otherwise(a, &found)) {
-        a->next += 2 * a->offsets; /* where S comes from the same peak */
+        a->next += 2 * a->offsets; /* skips the cells whose S comes from the same peak */
         return false;
     }
-    /* correlations start with the pulse's reach before the first symbol */
+    /* A correlation starts with the tail of the pulse, before the first symbol. */
     out->sample = a->origin + (a->first + found.cell) * a->step + SREC_BURST_SPAN * a->sps;
     out->cfo = (float)((double)found.offset / (double)a->chirp);
     out->inverted = found.inverted;

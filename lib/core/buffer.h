@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Memory that grows when needed and is kept: no allocation while sizes repeat. */
+ *  A block of memory that grows on demand and never shrinks: no allocation while sizes repeat. */
 #ifndef SREC_BUFFER_H
 #define SREC_BUFFER_H
 
@@ -13,7 +13,8 @@ typedef struct srec_buffer {
     size_t size;
 } srec_buffer;
 
-/* \return false if out of memory (the buffer is empty then). Content is lost when it grows. */
+/* The content is lost when the buffer grows.
+ * \return false if out of memory; the buffer is then empty */
 static inline bool srec_buffer_need(srec_buffer *b, size_t size)
 {
     if (size <= b->size && b->data)

@@ -36,7 +36,7 @@ void srec_preamble(float *iq)
 void srec_pilots(float *iq)
 {
     const float half = 0.707106781f;
-    unsigned state = 0x00a9; /* the start of the packet's energy dispersal */
+    unsigned state = 0x00a9; /* initial state of the packet's energy dispersal */
     for (unsigned i = 0; i < 2 * SREC_PILOT_PERIOD; i++) {
         unsigned bit = (state >> 13 ^ state >> 14) & 1;
         state = (state << 1 | bit) & 0x7fff;
@@ -55,9 +55,9 @@ double srec_rrc(double t, double a)
 
 struct srec_shaper {
     unsigned sps, taps, stride; /* taps per output sample: 2 * SPAN + 1 symbols at most */
-    float *pulse;               /* (sps, stride): phase p, tap j weighs symbol (newest - j) */
+    float *pulse;               /* (sps, stride): at phase p, tap j weighs symbol (newest - j) */
     float preamble[2 * SREC_BURST_PREAMBLE], pilots[2 * SREC_PILOT_PERIOD];
-    srec_buffer symbols; /* of a whole burst, with zeros around */
+    srec_buffer symbols; /* of a whole burst, with zeros on both sides */
 };
 
 srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out)
@@ -77,7 +77,7 @@ srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out)
         return SREC_ERR_MEMORY;
     }
     for (unsigned p = 0; p < s->sps; p++)
-        for (unsigned j = 0; j < s->taps; j++) { /* oldest symbol first, as the dot product reads them */
+        for (unsigned j = 0; j < s->taps; j++) { /* oldest symbol first: the order of the dot product */
             double t = (double)p / s->sps + (double)(s->taps - 1 - j) - (double)SREC_BURST_SPAN;
             s->pulse[p * s->stride + j] =
                 (float)(fabs(t) <= SREC_BURST_SPAN ? srec_rrc(t, (double)waveform->rolloff) : 0.0);
@@ -106,7 +106,7 @@ srec_status srec_shaper_run(srec_shaper *s, const float *symbols, size_t n_data,
 {
     if (!s || !symbols || !samples || !n_data)
         return SREC_ERR_ARG;
-    /* symbols with the guards' zeros, and the pulse's reach beyond them */
+    /* The guards and the tails of the pulse need zeros around the symbols. */
     const size_t total = srec_burst_symbols(n_data) + 2 * SREC_BURST_GUARD, padded = total + 2 * SREC_BURST_SPAN;
     if (!srec_buffer_need(&s->symbols, 2 * padded * sizeof(float)))
         return SREC_ERR_MEMORY;

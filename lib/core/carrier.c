@@ -5,32 +5,29 @@
 #include <string.h>
 
 #define TWO_PI              6.28318530717958647692
-/* Drifts that are 1 / 256^2 cycles per symbol^2 apart turn the carrier alike at all pilot blocks but for 1/8 turn
- * between the
- * preamble and the first: only those nearer to 0 than half of that can be told apart. */
+/* Two drifts that differ by 1 / 256^2 cycles per symbol^2 give the same phases at all pilot blocks, except for 1/8 turn
+ * between the preamble and the first block. Only drifts smaller than half of that are unambiguous. */
 #define RATE_MAX            (double)SREC_SYNC_DRIFT_MAX
-#define UNIT                256.0 /* symbols: the filters' unit of time */
-#define FREQUENCIES         17    /* that the search tries */
-#define FREQUENCY_SIGMAS    3.2   /* over so many standard deviations to each side */
-#define RATE_STEP           2.0   /* rad at the last block from one rate that is tried to the next, times 2 */
-#define RATE_WORTH          8.0   /* log likelihood by which a drift must be better than none */
+#define UNIT                256.0 /* symbols: unit of time of the filters */
+#define FREQUENCIES         17    /* in the search grid */
+#define FREQUENCY_SIGMAS    3.2   /* half width of the grid in standard deviations */
+#define RATE_STEP           2.0   /* rad at the last block between neighbouring rates of the grid, times 2 */
+#define RATE_WORTH          8.0   /* log likelihood that a drift must gain over a steady carrier */
 #define RATE_VARIANCE_MIN   4e-4  /* (rad per unit^2)^2 */
 #define HYPOTHESIS_VARIANCE 1e-2
-#define SURE_VARIANCE       0.02 /* rad^2: to the search, no phase is surer */
-#define AGREEMENT_MIN                                                                                                  \
-    0.7                  /* mean cosine of phase errors: with less, the carrier does not follow any rate
-                                 * (fading) */
-#define TOPS          12 /* hypotheses that are looked at more closely */
-/* Mean phase of a drifting preamble relative to its middle, rad per (rad per unit^2), negative: (r / 2) (n^2 - 128
- * |n|), as the
- * fix moves in time until both chirps are level. */
-#define PREAMBLE_BIAS (2731.0 / (2 * UNIT * UNIT))
-#define OUTLIERS      0.02 /* share of measurements that say nothing: fades, interference */
-#define VARIANCE_MAX  4.0  /* rad^2: beyond that a phase is anything */
+#define SURE_VARIANCE       0.02 /* rad^2: minimum variance of a phase in the search */
+/* Minimum mean cosine of the phase errors. Below it the carrier follows no rate at all (fading). */
+#define AGREEMENT_MIN       0.7
+#define TOPS                12 /* hypotheses that are examined more closely */
+/* Mean phase of a drifting preamble relative to its middle, in rad per (rad per unit^2). It is negative: (r / 2) (n^2 -
+ * 128 |n|), because the fix moves in time until both chirps have the same level. */
+#define PREAMBLE_BIAS       (2731.0 / (2 * UNIT * UNIT))
+#define OUTLIERS            0.02 /* share of measurements without information: fades, interference */
+#define VARIANCE_MAX        4.0  /* rad^2: from here on the phase is arbitrary */
 
 const srec_carrier_walk SREC_CARRIER_FOLLOW = { 5e-3, 2e-4, 1e-3 };
 
-/* From a steady carrier to one that a fading channel or an unsteady oscillator turns about. */
+/* From a steady carrier to one that fading or an unstable oscillator disturbs. */
 static const srec_carrier_walk walks[] = {
     { 1e-4, 1e-7, 1e-8 }, { 5e-3, 2e-4, 1e-6 }, { 5e-3, 2e-3, 2e-2 }, { 1e-1, 1e-4, 1e-8 }, { 1e0, 1e-6, 1e-9 },
 };
@@ -93,26 +90,26 @@ void srec_carrier_filter_update(srec_carrier_filter *f, double innovation, doubl
 
 double srec_carrier_filter_frequency(const srec_carrier_filter *f) { return f->state[1] / UNIT; }
 
-/* \param ahead by how much the carrier is known to be ahead of the filter, rad */
+/* \param ahead known lead of the carrier over the filter, rad */
 static void update_with(srec_carrier_filter *f, const srec_phase_measurement *m, double ahead)
 {
     srec_carrier_filter_update(f, m->phase - ahead - f->state[0], fmin(m->variance, VARIANCE_MAX));
 }
 
-/* A rate, and a frequency to go with it, that explain the first blocks. */
+/* A hypothesis: a rate and a matching frequency that explain the first blocks. */
 typedef struct {
     double frequency; /* rad per unit */
     double rate;      /* rad per unit^2 */
     double score;     /* log likelihood */
 } hypothesis;
 
-/* Log likelihoods of one rate, over frequencies: cosines of what the blocks' phases are off, weighted by how sure
- * they are. */
+/* Log likelihoods of one rate over all frequencies: cosines of the blocks' phase errors, weighted by their
+ * certainty. */
 typedef struct {
     size_t n;
-    float re[SREC_CARRIER_GRID_BLOCKS][FREQUENCIES]; /* a block's phase less that of each frequency, as a phasor */
+    float re[SREC_CARRIER_GRID_BLOCKS][FREQUENCIES]; /* phasors: phase of a block minus the phase of each frequency */
     float im[SREC_CARRIER_GRID_BLOCKS][FREQUENCIES];
-    double after[SREC_CARRIER_GRID_BLOCKS]; /* units after the preamble */
+    double after[SREC_CARRIER_GRID_BLOCKS]; /* time after the preamble, units */
     double frequency[FREQUENCIES];          /* rad per unit */
     float prior[FREQUENCIES];
 } grid;
@@ -153,7 +150,8 @@ static hypothesis best_frequency(const grid *g, double rate)
     return (hypothesis){ .frequency = g->frequency[best], .rate = rate, .score = (double)score[best] };
 }
 
-/* Keep the best, best first. \param[in,out] n how many there are, TOPS at most */
+/* Keep the best hypotheses, in order.
+ * \param[in,out] n number of hypotheses kept, at most TOPS */
 static void keep_top(hypothesis tops[TOPS], unsigned *n, const hypothesis *h)
 {
     if (*n < TOPS)
@@ -166,7 +164,8 @@ static void keep_top(hypothesis tops[TOPS], unsigned *n, const hypothesis *h)
     tops[at] = *h;
 }
 
-/* The likeliest rates: tops of the likelihood over the grid. \return how many */
+/* The most likely rates: local maxima of the likelihood over the grid.
+ * \return how many */
 static unsigned search_grid(const grid *g, hypothesis tops[TOPS])
 {
     const double most = TWO_PI * RATE_MAX * UNIT * UNIT;
@@ -185,9 +184,9 @@ static unsigned search_grid(const grid *g, hypothesis tops[TOPS])
     return n;
 }
 
-/* Follow the blocks from a hypothesis on. \param[out] agreement mean cosine of the phases' errors, weighted as they
- * are sure
- * \return the filter at the last one */
+/* Follow the blocks from a hypothesis.
+ * \param[out] agreement mean cosine of the phase errors, weighted by certainty
+ * \return the filter at the last block */
 static srec_carrier_filter follow_hypothesis(const srec_carrier_start *start, const hypothesis *h,
                                              const srec_phase_measurement *blocks, size_t n,
                                              const srec_carrier_walk *walk, double *agreement)
@@ -222,7 +221,8 @@ void srec_carrier_search_rate(srec_carrier_start *start, const srec_phase_measur
     double agreement;
     srec_carrier_filter best = follow_hypothesis(start, &steady, blocks, n, &walks[0], &agreement);
     bool agrees = agreement > AGREEMENT_MIN;
-    double worst = best.log_likelihood; /* of a drift that is worth it */
+    /* Log likelihood that a drift must exceed by RATE_WORTH. */
+    double worst = best.log_likelihood;
     for (size_t w = 1; w < WALKS; w++)
         worst = fmax(worst, follow_hypothesis(start, &steady, blocks, n, &walks[w], &agreement).log_likelihood);
     best.log_likelihood = worst + RATE_WORTH;
@@ -239,7 +239,7 @@ void srec_carrier_search_rate(srec_carrier_start *start, const srec_phase_measur
         (agrees ? fmax(RATE_VARIANCE_MIN, 4 * best.covariance[2][2]) : 0) / (UNIT * UNIT * UNIT * UNIT);
 }
 
-/* Forwards: the filter before and after each block. */
+/* One step forwards: the filter before and after a block. */
 typedef struct {
     srec_carrier_filter predicted;
     srec_carrier_filter updated;
@@ -271,8 +271,8 @@ static void solve(const double a[3][3], const double b[3], double x[3])
     x[2] = inverse * (c02 * b[0] + c12 * b[1] + c22 * b[2]);
 }
 
-/* Backwards (Rauch, Tung and Striebel 1965): each state learns what the later blocks say. Only the mean is needed.
- * */
+/* Backward pass (Rauch, Tung and Striebel 1965): it adds the information of the later blocks to each state. Only the
+ * mean is needed. */
 static void smooth_backwards(const step *steps, size_t n, srec_carrier_node *nodes)
 {
     double smoothed[3];
@@ -341,7 +341,8 @@ double srec_carrier_phase(const srec_carrier_node *nodes, size_t n_nodes, double
         return end->phase + d * (end->frequency + 0.5 * d * end->rate);
     }
     const double span = a[1].at - a->at, x = (at - a->at) / span, whole = a[1].phase - a->phase;
-    const double rise = whole - a->extra; /* what the frequencies at both ends belong to */
+    /* The part of the phase that the frequencies at both ends account for. */
+    const double rise = whole - a->extra;
     const double in = a->frequency * span - rise, out = a[1].frequency * span - rise;
     return a->phase + x * whole + x * (1 - x) * (in * (1 - x) - out * x);
 }

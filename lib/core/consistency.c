@@ -9,52 +9,52 @@
 #include <string.h>
 
 #define PI           3.14159265358979323846
-#define CELLS        512 /* of a table */
-#define AXIS_MAX     2.0 /* amplitudes beyond are taken as this */
-#define POWER_MAX    4.0 /* powers beyond say nothing of rings */
-#define ANGLES       32  /* over a quarter of a turn: the mean over all rotations */
-#define TABLES       28  /* of noise powers TABLE_DB apart */
-#define TABLE_MARGIN 0.2 /* of a table: so much too small may n0 be */
+#define CELLS        512 /* per table */
+#define AXIS_MAX     2.0 /* larger amplitudes count as this */
+#define POWER_MAX    4.0 /* larger powers carry no information about rings */
+#define ANGLES       32  /* over a quarter turn, for the mean over all rotations */
+#define TABLES       28  /* for noise powers TABLE_DB apart */
+#define TABLE_MARGIN 0.2 /* in tables: by how much n0 may be too small */
 #define TABLE_DB     2.0
-#define LEVELS_MAX   32 /* more are taken as so many, blurred */
-#define WORSE        3  /* states with more noise, */
-#define WORSE_TABLES 2  /* so many tables apart, the first one beyond that of a good unit */
+#define LEVELS_MAX   32 /* a larger number of levels counts as this many, blurred */
+#define WORSE        3  /* states with more noise */
+#define WORSE_TABLES 2  /* distance between these states in tables; the first is one table from a good unit */
 #define STATES       (WORSE + 2)
 #define GOOD         0
 #define RINGS        (STATES - 1)
-#define LOST_POWER   2.0  /* error of a symbol of unit power whose phase is anything */
-#define SYMBOL_MAX   4.0f /* log likelihood that a symbol may speak for or against a state */
-#define UNIT_MAX     40.0 /* and a unit */
-#define BEGIN        1e-6 /* probability that a good unit is followed by one of a given other state */
-#define END          1e-2 /* and that one by another */
-#define TURNS        3    /* up to so many turns to each side are tried */
+#define LOST_POWER   2.0  /* error power of a symbol of unit power with arbitrary phase */
+#define SYMBOL_MAX   4.0f /* maximum log likelihood that a symbol adds for or against a state */
+#define UNIT_MAX     40.0 /* the same for a unit */
+#define BEGIN        1e-6 /* probability that a given other state follows a good unit */
+#define END          1e-2 /* probability that a different state follows such a unit */
+#define TURNS        3    /* turns to each side that are tried */
 #define PATHS        (2 * TURNS + 2)
 #define LOST         (PATHS - 1)
-#define CHANGE       8.0 /* log likelihood that another number of turns costs */
+#define CHANGE       8.0 /* log likelihood that a change of the number of turns costs */
 
-/* Log densities of a symbol of unit gain at one noise power. Cell i of an axis is at (i + 0.5) / CELLS of -AXIS_MAX
- * .. AXIS_MAX. */
+/* Log densities of a symbol of unit gain at one noise power. Cell i of an axis is at (i + 0.5) / CELLS of -AXIS_MAX ..
+ * AXIS_MAX. */
 typedef struct {
     bool made;
     double noise;
     float in_phase[CELLS];
     float quadrature[CELLS];
-    float ring[CELLS]; /* of a power 0 .. POWER_MAX, mean over all rotations */
+    float ring[CELLS]; /* of a power 0 .. POWER_MAX, averaged over all rotations */
 } table;
 
 struct srec_consistency {
-    bool antipodal; /* BPSK: nothing in quadrature */
+    bool antipodal; /* BPSK: no signal in quadrature */
     unsigned n_levels;
-    double unit;      /* levels are its odd multiples */
+    double unit;      /* levels are odd multiples of this */
     double noise_min; /* of the first table */
     srec_buffer units;
     srec_buffer paths;
     table tables[TABLES];
 };
 
-/* A unit at work. */
+/* State probabilities of a unit during the computation. */
 typedef struct {
-    double likelihood[STATES]; /* relative to the best */
+    double likelihood[STATES]; /* relative to the best state */
     double probability[STATES];
 } unit_states;
 
@@ -68,9 +68,9 @@ srec_status srec_consistency_create(srec_modulation modulation, srec_consistency
     const unsigned n = 1u << (bits > 1 ? bits / 2 : 1);
     c->antipodal = bits == 1;
     c->n_levels = n < LEVELS_MAX ? n : LEVELS_MAX;
-    c->unit = sqrt((c->antipodal ? 3.0 : 1.5) / (c->n_levels * c->n_levels - 1.0)); /* unit mean power */
+    c->unit = sqrt((c->antipodal ? 3.0 : 1.5) / (c->n_levels * c->n_levels - 1.0)); /* for unit mean power */
     const double distance = 2 * c->unit;
-    c->noise_min = distance * distance / (n > LEVELS_MAX ? 1 : 64); /* levels that are not there must blur */
+    c->noise_min = distance * distance / (n > LEVELS_MAX ? 1 : 64); /* merged levels must blur */
     *out = c;
     return SREC_OK;
 }
@@ -84,7 +84,7 @@ void srec_consistency_free(srec_consistency *c)
     free(c);
 }
 
-/* Density of a received amplitude, given the levels. */
+/* Density of a received amplitude given the levels. */
 static double density(double y, unsigned n_levels, double unit, double noise)
 {
     double sum = 0;
@@ -122,21 +122,21 @@ static const table *table_number(srec_consistency *c, int index)
     return t;
 }
 
-/* Number of the table for a noise power at unit gain, rounded up: too little noise would make too much of the
- * phase. */
+/* Index of the table for a noise power at unit gain, rounded up. With too little noise the phase would count too
+ * much. */
 static int table_index(const srec_consistency *c, double noise)
 {
     const double steps = 10 / TABLE_DB * log10(noise / c->noise_min);
     return steps > 0 ? (steps < TABLES - 1 ? (int)ceil(steps + TABLE_MARGIN) : TABLES - 1) : 0;
 }
 
-/* Table of state k in a unit whose noise is that of table \p index. */
+/* Table of state k in a unit with the noise of table \p index. */
 static const table *worse_table(srec_consistency *c, int index, int k)
 {
     return table_number(c, k ? index + 1 + (k - 1) * WORSE_TABLES : index);
 }
 
-/* Mean square of the gain of n symbols. */
+/* Mean square of the gain over n symbols. */
 static double unit_power(const srec_consistency_symbols *all, size_t first, size_t n)
 {
     double power = 0;
@@ -152,7 +152,7 @@ static float limited(float ratio)
 
 static float within(float v, float most) { return v > -most ? (v < most ? v : most) : -most; }
 
-/* Log likelihoods of the states of a unit, relative to that with the most noise. */
+/* Log likelihoods of the states of a unit, relative to the state with the most noise. */
 static void score_states(srec_consistency *c, const srec_consistency_symbols *all, size_t first, size_t n, double *out)
 {
     const table *t[WORSE + 1];
@@ -191,7 +191,7 @@ static void normalise(double p[STATES])
         p[k] /= sum;
 }
 
-/* Probabilities of the states by the forward-backward algorithm (Rabiner 1989). */
+/* Probabilities of the states, by the forward-backward algorithm (Rabiner 1989). */
 static void find_states(unit_states *unit, size_t units)
 {
     for (size_t u = 0; u < units; u++) {
@@ -220,8 +220,8 @@ static void find_states(unit_states *unit, size_t units)
     }
 }
 
-/* Mean over the states. That with the most noise has no upper end: it is what the symbols have on top of their
- * signal. */
+/* Noise power of a unit, averaged over the states. The state with the most noise has no upper limit: its noise is the
+ * power of the symbols that exceeds their signal. */
 static double unit_noise(srec_consistency *c, const srec_consistency_symbols *all, size_t u, const unit_states *unit)
 {
     const size_t first = u * SREC_BURST_DATA, n = srec_unit_data(u, all->n_data);
@@ -261,7 +261,7 @@ bool srec_consistency_noise(srec_consistency *c, const srec_consistency_symbols 
     return true;
 }
 
-/* Log likelihood of a unit whose carrier makes whole turns from one pilot block to the next, relative to rings. */
+/* Log likelihood, relative to rings, of a unit whose carrier makes whole turns between two pilot blocks. */
 static double score_turns(srec_consistency *c, const srec_consistency_symbols *all, size_t u, int turns)
 {
     const size_t first = u * SREC_BURST_DATA, n = srec_unit_data(u, all->n_data);
@@ -284,14 +284,14 @@ static double score_turns(srec_consistency *c, const srec_consistency_symbols *a
     return fmax(-UNIT_MAX, fmin(UNIT_MAX, sum));
 }
 
-/* Of the likeliest path of turns, a row for each unit. */
+/* One row per unit for the search of the most likely sequence of turns. */
 typedef struct {
-    float likelihood[PATHS]; /* log, of the best path that ends here: with turns -TURNS .. TURNS, lost */
+    float likelihood[PATHS]; /* log, of the best path that ends here with turns -TURNS .. TURNS, or lost */
     unsigned char from[PATHS];
 } lattice_row;
 
-/* Log likelihoods of the turns of a unit relative to rings. The preamble knows its own frequency: no turns in the
- * first unit. */
+/* Log likelihoods of the turns of a unit, relative to rings. The preamble gives its own frequency, so the first unit
+ * has no turns. */
 static void score_paths(srec_consistency *c, const srec_consistency_symbols *symbols, size_t u, float out[PATHS])
 {
     const unit_states *unit = (const unit_states *)c->units.data + u;
@@ -299,7 +299,7 @@ static void score_paths(srec_consistency *c, const srec_consistency_symbols *sym
         const bool possible = u > 0 && unit->probability[GOOD] < 0.9;
         out[k + TURNS] = possible || k == 0 ? (float)score_turns(c, symbols, u, k) : (float)-UNIT_MAX;
     }
-    for (int k = 1; k <= WORSE; k++) /* more noise explains it too */
+    for (int k = 1; k <= WORSE; k++) /* more noise is an alternative explanation */
         out[TURNS] = fmaxf(out[TURNS], (float)log(unit->likelihood[k] / unit->likelihood[RINGS]));
     out[LOST] = 0;
 }
@@ -336,7 +336,7 @@ bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols 
     }
     bool any = false;
     for (size_t u = 0; u < units; u++) {
-        if (turns[u] == (int)LOST - TURNS) /* the frequency goes on */
+        if (turns[u] == (int)LOST - TURNS) /* the frequency continues */
             turns[u] = u ? turns[u - 1] : 0;
         any |= turns[u] != 0;
     }

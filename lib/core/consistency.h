@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Do the data lie where the pilots say?
+ *  Checks whether the data agree with the pilots.
  *
- *  Pilots cannot see what comes and goes between two blocks, nor whole turns of the carrier. The data can: with the
- *  right phase
- *  and noise they scatter around the points of the constellation, with more noise they scatter wider, with a
- *  turning phase they
- *  lie on rings. Each unit (waveform.h) is in one of these states; their likelihoods, and the rule that states
- *  change seldom (a
- *  hidden Markov model), give the probability of each. This works at any SNR: where constellations blur, the
- *  likelihoods are
- *  alike and the units count as good. */
+ *  Pilots show neither interference between two blocks nor whole turns of the carrier. The data show both. With the
+ *  right phase and noise they scatter around the points of the constellation; with more noise they scatter wider;
+ *  with a turning phase they lie on rings. Each unit (waveform.h) is in one of these states. A hidden Markov model
+ *  combines the likelihoods of the states with the rule that states change rarely, and gives the probability of each
+ *  state. This works at any SNR: where constellations blur, the likelihoods are nearly equal and the units count as
+ *  good. */
 #ifndef SREC_CONSISTENCY_H
 #define SREC_CONSISTENCY_H
 
@@ -22,22 +19,24 @@ typedef struct srec_consistency srec_consistency;
 srec_status srec_consistency_create(srec_modulation modulation, srec_consistency **out);
 void srec_consistency_free(srec_consistency *c);
 
-/* The symbols of a burst, as they would be handed on. */
+/* The demodulated symbols of a burst. */
 typedef struct srec_consistency_symbols {
     const float *iq;      /* (n_data, 2) */
     const float *gain_iq; /* (n_data, 2) real and positive */
     size_t n_data;        /* frame symbols */
-    double n0;            /* noise power of a symbol, as pilots show it */
+    double n0;            /* noise power of a symbol according to the pilots */
 } srec_consistency_symbols;
 
-/* Noise power of each unit's symbols, as the data show it: n0 or more.
- * \param[out] noise (units) \param[out] suspect some unit is not good more likely than not \return false if out of
- * memory */
+/* Noise power of each unit's symbols according to the data: at least n0.
+ * \param[out] noise (units)
+ * \param[out] suspect some unit is more likely bad than good
+ * \return false if out of memory */
 bool srec_consistency_noise(srec_consistency *c, const srec_consistency_symbols *symbols, double *noise, bool *suspect);
 
-/* Whole turns that the carrier makes between pilot blocks more than was thought, if that explains the units that
- * are not good.
- * After srec_consistency_noise(). \param[out] turns (units) \return false if there are none, or out of memory */
+/* Whole turns that the carrier makes between pilot blocks in addition to the estimate, if they explain the bad units.
+ * Call it after srec_consistency_noise().
+ * \param[out] turns (units)
+ * \return false if there are none, or if out of memory */
 bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols *symbols, int *turns);
 
 #endif /* SREC_CONSISTENCY_H */

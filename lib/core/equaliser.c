@@ -9,8 +9,8 @@
 
 typedef double complex number;
 
-/* Solve a x = b for Hermitian positive definite a (TAPS, TAPS), by Cholesky's factors in place. \return false if it
- * is not definite */
+/* Solve a x = b for Hermitian positive definite a (TAPS, TAPS), by Cholesky decomposition in place.
+ * \return false if a is not definite */
 static bool solve(number a[TAPS][TAPS], const number b[TAPS], number x[TAPS])
 {
     for (unsigned j = 0; j < TAPS; j++) {
@@ -65,7 +65,7 @@ bool srec_equaliser_train(const float *rows, const float *known, size_t n, float
         return false;
     const double alone = (power - creal(p[middle] * conj(p[middle])) / own) * (count + 1) / (count - 1);
     for (unsigned i = 0; i < TAPS; i++)
-        r[i][i] += 1e-3 * own; /* the noise in half-symbol samples is coloured: keep it definite */
+        r[i][i] += 1e-3 * own; /* the noise of half-symbol samples is coloured: keeps the matrix definite */
     if (!solve(r, p, w))
         return false;
     double left = 0;

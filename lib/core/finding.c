@@ -5,17 +5,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define ENOUGH           262144 /* samples without a burst, before they are judged while more may come */
-#define LEAST            16384  /* and after which nothing more will come */
-#define ABSURD_LEAST     4096   /* samples of which most are absurd */
-#define CLOCK_MAX_PPM    60.0   /* 50 are promised, and the estimate has an error */
-#define TONE_SHARE       0.5    /* of the input's power */
-#define RATE_RATIO       1.15   /* the measured width is right within a few per cent */
+#define ENOUGH           262144 /* samples without a burst before the input is judged */
+#define LEAST            16384  /* the same at the end of the input */
+#define ABSURD_LEAST     4096   /* minimum number of samples for the share of absurd ones */
+#define CLOCK_MAX_PPM    60.0   /* the specification is 50, and the estimate has an error */
+#define TONE_SHARE       0.5    /* of the power of the input */
+#define RATE_RATIO       1.15   /* tolerance; the measured width is accurate to a few per cent */
 #define WIDTH_ERROR      0.05
 #define ROLLOFF_ERROR    0.2
-#define ROLLOFF_BEARABLE 0.35 /* where bursts are received: the equaliser makes up for most of it */
-#define CONTRAST_DB      10.0 /* of bursts; noise has 6 */
-#define KURTOSIS         0.1  /* from noise's 2: its estimate from 16 blocks and more is right to 0.04 */
+#define ROLLOFF_BEARABLE 0.35 /* tolerance while bursts are received: the equaliser compensates for most of it */
+#define CONTRAST_DB      10.0 /* minimum for bursts; noise has 6 */
+#define KURTOSIS         0.1  /* distance from noise, which has 2; accurate to 0.04 from 16 blocks on */
 #define FEW              3    /* bursts; fewer may have been damaged by noise */
 #define MANY             256  /* candidates */
 
@@ -40,7 +40,7 @@ const char *srec_finding_name(srec_finding_kind kind)
     return (unsigned)kind < SREC_FINDINGS ? names[kind] : NULL;
 }
 
-/* A list being made. */
+/* A list under construction. */
 typedef struct {
     srec_finding *out;
     size_t n;
@@ -58,7 +58,7 @@ __attribute__((format(printf, 3, 4))) static void found(list *l, srec_finding_ki
 
 static unsigned long long count(uint64_t n) { return (unsigned long long)n; }
 
-/* What holds of bursts, received or not. */
+/* Findings about bursts, received or not. */
 static void judge_bursts(const srec_evidence *e, bool ended, list *l)
 {
     const srec_sync_counters *c = &e->counters;
@@ -102,7 +102,8 @@ static void judge_rolloff(const srec_evidence *e, double error_max, list *l)
               e->input.rolloff, set);
 }
 
-/* What the input looks like, when no burst is received. \return true if that explains it */
+/* Findings about the input when no burst is received.
+ * \return true if they explain that */
 static bool judge_input(const srec_evidence *e, list *l)
 {
     const srec_survey_figures *f = &e->input;

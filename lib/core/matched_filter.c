@@ -8,7 +8,7 @@
 #include <string.h>
 #include <volk/volk.h>
 
-#define PHASES 128u /* rows of the bank: its timing is right to 1/256 sample */
+#define PHASES 128u /* rows of the bank: timing resolution 1/256 sample */
 
 srec_status srec_matched_filter_init(srec_matched_filter *f, const srec_waveform *waveform)
 {
@@ -40,16 +40,14 @@ void srec_matched_filter_free(srec_matched_filter *f)
 
 unsigned srec_matched_filter_reach(void) { return SREC_BURST_SPAN + SREC_EQUALISER_REACH; }
 
-/* Row p of the bank weighs samples for a time p / PHASES samples after one of them, so half a symbol's shift is
- * whole
- * samples and a row. */
+/* Row p of the bank weighs samples for a time p / PHASES samples after one of them. A shift by half a symbol is
+ * therefore a whole number of samples plus a change of the row. */
 void srec_matched_filter_equalise(srec_matched_filter *f, const float *taps)
 {
     memset(f->equalised, 0, 2 * sizeof(float) * (PHASES + 1) * f->equalised_stride);
     for (unsigned p = 0; p <= PHASES; p++)
         for (unsigned i = 0; i < SREC_EQUALISER_TAPS; i++) {
-            const unsigned shift = p + i * f->samples_per_symbol * PHASES / 2; /* in rows, from the earliest tap on
-                                                                                * */
+            const unsigned shift = p + i * f->samples_per_symbol * PHASES / 2; /* in rows, from the earliest tap on */
             const float *row = f->bank + shift % PHASES * f->stride;
             float *to = f->equalised + 2 * (p * f->equalised_stride + shift / PHASES);
             for (unsigned j = 0; j < f->taps; j++) {
@@ -65,7 +63,7 @@ void srec_matched_filter_at(const srec_matched_filter *f, const float *samples, 
     const size_t left = (SREC_BURST_SPAN + (f->equalise ? SREC_EQUALISER_REACH : 0)) * f->samples_per_symbol;
     const unsigned taps = f->equalise ? f->equalised_taps : f->taps;
     const double whole = floor(at), first = whole - (double)left;
-    if (!(first >= 0 && first + taps <= (double)n)) { /* NaN comes here too */
+    if (!(first >= 0 && first + taps <= (double)n)) { /* true for NaN too */
         out[0] = out[1] = 0;
         return;
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The receiver's filter: matched to the pulse, at any fraction of a sample, with or without an equaliser folded
- *  in. */
+ *  The receive filter: matched to the pulse, at any fraction of a sample, optionally combined with an equaliser. */
 #ifndef SREC_MATCHED_FILTER_H
 #define SREC_MATCHED_FILTER_H
 
@@ -14,23 +13,26 @@ typedef struct srec_matched_filter {
     unsigned stride; /* floats between the rows of `bank` */
     unsigned equalised_taps;
     unsigned equalised_stride; /* complex numbers between the rows of `equalised` */
-    float *bank;               /* (PHASES + 1, stride): one row for each fraction of a sample, unit gain for a
-                                * symbol */
-    float *equalised;          /* (PHASES + 1, equalised_stride, 2): matched filter and equaliser in one */
-    bool equalise;             /* which of the two srec_matched_filter_at() takes */
+    /* (PHASES + 1, stride): one row for each fraction of a sample, unit gain for a symbol. */
+    float *bank;
+    float *equalised; /* (PHASES + 1, equalised_stride, 2): matched filter and equaliser combined */
+    bool equalise;    /* selects the filter that srec_matched_filter_at() uses */
 } srec_matched_filter;
 
-/* \return SREC_OK, SREC_ERR_MEMORY; srec_matched_filter_free() in both cases */
+/* Call srec_matched_filter_free() also after an error.
+ * \return SREC_OK, SREC_ERR_MEMORY */
 srec_status srec_matched_filter_init(srec_matched_filter *f, const srec_waveform *waveform);
 void srec_matched_filter_free(srec_matched_filter *f);
 
-/* Symbols to each side of a position that the filter reads at most. */
+/* Maximum number of symbols that the filter reads on each side of a position. */
 unsigned srec_matched_filter_reach(void);
 
-/* Fold an equaliser in and take it from now on. \param taps (SREC_EQUALISER_TAPS, 2), half a symbol apart */
+/* Combine the filter with an equaliser, and use it from now on.
+ * \param taps (SREC_EQUALISER_TAPS, 2), half a symbol apart */
 void srec_matched_filter_equalise(srec_matched_filter *f, const float *taps);
 
-/* Output at a position, in samples; 0 where the filter would reach beyond them. \param samples (n, 2) */
+/* Output at a position in samples; 0 where the filter would read beyond the samples.
+ * \param samples (n, 2) */
 void srec_matched_filter_at(const srec_matched_filter *f, const float *samples, size_t n, double at, float out[2]);
 
 #endif /* SREC_MATCHED_FILTER_H */

@@ -8,32 +8,30 @@
 #include <volk/volk.h>
 
 #define PI            3.14159265358979323846
-#define BLOCK         1024u /* samples: a transform */
-#define PIECE         64u   /* samples whose mean power is taken */
+#define BLOCK         1024u /* samples per transform */
+#define PIECE         64u   /* samples per mean power */
 #define PIECES        (BLOCK / PIECE)
-#define SPECTRA_FIRST 256u /* every strong block's spectrum counts until there are so many, */
-#define SPECTRA_EVERY 16u  /* then one in so many */
-#define SPECTRA_LEAST 16u  /* for figures */
-#define LINE          2    /* bins to each side that a line spreads to */
-#define SMOOTH                                                                                                         \
-    8                   /* bins to each side that are averaged for the edges of a band; fewer with many spectra
-                             * */
-#define AVERAGED   512u /* spectra times bins */
-#define STANDS_OUT 4.0  /* 6 dB */
-#define WHOLE_BAND 0.7  /* of what is above the floor must be in the band */
-#define FALL                                                                                                           \
-    0.295 /* of symbol rate times roll-off: from half power to a tenth at a raised cosine's edge
-                             * */
+#define SPECTRA_FIRST 256u /* use the spectrum of every strong block up to this number */
+#define SPECTRA_EVERY 16u  /* then of one block in this many */
+#define SPECTRA_LEAST 16u  /* minimum for figures */
+#define LINE          2    /* bins to each side over which a line spreads */
+/* Bins to each side that are averaged for the edges of a band; fewer with many spectra. */
+#define SMOOTH        8
+#define AVERAGED      512u /* spectra times bins */
+#define STANDS_OUT    4.0  /* 6 dB */
+#define WHOLE_BAND    0.7  /* share of the power above the noise floor that must be in the band */
+/* In symbol rate times roll-off: from half power to a tenth at the edge of a raised cosine. */
+#define FALL          0.295
 
 struct srec_survey {
     fftwf_plan forward;
-    float *block, *windowed, *spectrum, *window; /* (BLOCK, 2), the last (BLOCK) */
+    float *block, *windowed, *spectrum, *window; /* (BLOCK, 2), the last one (BLOCK) */
     size_t filled;
     uint64_t samples;
-    double weakest;           /* power of the weakest piece that is not silent; 0: none so far */
+    double weakest;           /* power of the weakest piece that is not silent; 0: none yet */
     double strongest;         /* power of the strongest block */
     double power, kurtosis;   /* sums over strong blocks */
-    uint64_t strong, spectra; /* strong blocks; those whose spectrum is in the sum */
+    uint64_t strong, spectra; /* number of strong blocks, and of those whose spectrum is in the sum */
     double density[BLOCK];    /* sum of spectra */
 };
 
@@ -93,7 +91,7 @@ static void add_spectrum(srec_survey *s)
     s->spectra++;
 }
 
-/* A whole block is there. Its power is the median of its pieces', so that clicks do not count. */
+/* Examine a complete block. Its power is the median over its pieces, so that clicks do not count. */
 static void examine(srec_survey *s)
 {
     double piece[PIECES], second = 0, fourth = 0;
@@ -108,14 +106,14 @@ static void examine(srec_survey *s)
         second += sum / BLOCK;
         fourth += square / BLOCK;
     }
-    for (unsigned p = 1; p + 1 < PIECES; p++) /* not a piece that is partly silent */
+    for (unsigned p = 1; p + 1 < PIECES; p++) /* ignores pieces that are partly silent */
         if (piece[p - 1] > 0 && piece[p] > 0 && piece[p + 1] > 0 && (piece[p] < s->weakest || s->weakest == 0))
             s->weakest = piece[p];
     qsort(piece, PIECES, sizeof *piece, ascending);
     const double median = piece[PIECES / 2];
     if (!(median > 0) || median < 0.5 * s->strongest)
         return;
-    if (median > 2 * s->strongest) { /* what counted as strong was weak */
+    if (median > 2 * s->strongest) { /* the earlier blocks were not strong */
         s->strong = s->spectra = 0;
         s->power = s->kurtosis = 0;
         memset(s->density, 0, sizeof s->density);
@@ -167,7 +165,7 @@ static void find_line(const double *density, srec_survey_figures *out)
     out->tone_frequency = power > 0 ? frequency_of(top + moment / power) : 0;
 }
 
-/* From \p top on in steps of \p way: where the density falls below \p level for the first time, between bins. */
+/* Position between bins where the density first falls below \p level, from \p top in steps of \p way. */
 static double edge(const double *density, int top, int way, double level)
 {
     for (int i = 1; i < (int)BLOCK; i++) {
@@ -178,7 +176,7 @@ static double edge(const double *density, int top, int way, double level)
     return top + way * (double)BLOCK;
 }
 
-/* A band around \p top, between bins, where the density is at least \p level. */
+/* A band around \p top, with edges between bins, where the density is at least \p level. */
 typedef struct {
     double low, high;
 } band;
@@ -209,14 +207,16 @@ static double plateau_of(const double *density, const band *b)
     return sum;
 }
 
-/* The band that stands out, if it is one. \param density smoothed, without lines */
+/* Find the band that stands out, if there is one.
+ * \param density smoothed, without lines */
 static void find_band(const double *density, srec_survey_figures *out)
 {
     const double ground = floor_of(density);
     int top = 0;
     for (int i = 0; i < (int)BLOCK; i++)
         top = density[i] > density[top] ? i : top;
-    band half = band_above(density, top, ground + 0.4 * (density[top] - ground)); /* the top is above the mean */
+    band half = band_above(density, top,
+                           ground + 0.4 * (density[top] - ground)); /* 0.4: the top is above the mean of the band */
     const double above = plateau_of(density, &half) - ground;
     if (!(above > (STANDS_OUT - 1) * ground))
         return;
@@ -250,7 +250,7 @@ void srec_survey_read(const srec_survey *s, srec_survey_figures *out)
     memcpy(level, s->density, sizeof level);
     const int line = (int)lrint(out->tone_frequency * BLOCK) + (int)BLOCK;
     const double beside = 0.5 * (bin_of(level, line - 2 * LINE) + bin_of(level, line + 2 * LINE));
-    for (int i = line - 2 * LINE + 1; i < line + 2 * LINE; i++) /* a line is no band */
+    for (int i = line - 2 * LINE + 1; i < line + 2 * LINE; i++) /* a line is not a band */
         level[(unsigned)i % BLOCK] = fmin(bin_of(level, i), 2 * beside);
     const int wide = (int)(AVERAGED / (2 * s->spectra)), reach = wide < SMOOTH ? wide : SMOOTH;
     for (int i = 0; i < (int)BLOCK; i++) {

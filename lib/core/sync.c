@@ -13,21 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALLEST         1e-15f /* samples below are taken as 0 */
-#define MATCH_MIN        0.11   /* of noise and 256 symbols: one in 10^12 at one delay and offset */
-/* Work is bounded by what has come, whatever it is: each symbol of input allows so much of it. */
+#define SMALLEST         1e-15f /* smaller samples count as 0 */
+#define MATCH_MIN        0.11   /* noise exceeds it over 256 symbols once in 10^12, at one delay and offset */
+/* Work is bounded for any input: each input symbol permits a fixed amount. */
 #define FIXES_PER_SYMBOL (1.0 / 64) /* candidates whose preamble is measured; noise has one in 10^5 cells */
 #define FIXES_AT_ONCE    32.0
-#define WORK_PER_SYMBOL  8.0 /* symbols demodulated; bursts that do not overlap take less than 2 */
-#define WORK_AT_ONCE     1e6 /* of four of the longest frames */
-/* Unreadable signal fields are tried under the other modulations: the first so many, then one in so many. */
+#define WORK_PER_SYMBOL  8.0 /* symbols demodulated; bursts that do not overlap need less than 2 */
+#define WORK_AT_ONCE     1e6 /* four of the longest frames */
+/* Unreadable signal fields are tried with the other modulations: the first ones always, later ones at times. */
 #define IDENTIFY_FIRST   8u
 #define IDENTIFY_EVERY   16u
-#define SIGNAL_UNITS     8u  /* a shorter frame's pilots after its end do no harm */
+#define SIGNAL_UNITS     8u  /* the pilots after the end of a shorter frame do no harm */
 #define LEAST_HEADER     43u /* bytes of the shortest header with its tag */
-#define CLOCKED                                                                                                        \
-    4000u /* symbols of a burst whose clock offset counts: short ones lean on what is expected
-                                * */
+/* Minimum symbols of a burst whose clock offset counts: in short bursts the estimate depends on the expected value. */
+#define CLOCKED          4000u
 
 /* What the synchroniser waits for. */
 typedef enum { SEARCH, PREAMBLE, SIGNAL_FIELD, OTHER_FIELDS, HEADER, FRAME } phase_of_work;
@@ -37,18 +36,18 @@ struct srec_sync {
     srec_modulation modulation;
     srec_burst_handler handler;
     void *context;
-    srec_burst_check check; /* NULL: every burst is handed on */
+    srec_burst_check check; /* NULL: every burst is passed on */
     void *check_context;
     srec_acquisition *acquisition;
     srec_tracker *tracker;
     srec_survey *survey;
-    srec_evidence evidence; /* the counters among it */
+    srec_evidence evidence; /* includes the counters */
     phase_of_work phase;
     srec_candidate candidate;
     srec_preamble_fix fix;
     srec_signal signal;
-    size_t n_data;      /* frame symbols waited for */
-    double fixes, work; /* allowed */
+    size_t n_data;      /* frame symbols to wait for */
+    double fixes, work; /* permitted amounts */
     float *samples;     /* of the stream, from number `base` on */
     size_t held, capacity;
     uint64_t base;
@@ -107,7 +106,7 @@ void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out) { *out 
 
 static uint64_t end_of(const srec_sync *s) { return s->base + s->held; }
 
-/* True when the samples for n_data frame symbols after \p sample are there. */
+/* True if the samples for n_data frame symbols after \p sample have arrived. */
 static bool reached(const srec_sync *s, double sample, size_t n_data)
 {
     size_t before, after;
@@ -121,7 +120,7 @@ static void search_from(srec_sync *s, double sample)
     s->phase = SEARCH;
 }
 
-/* Nothing that the burst in hand covers is lost. */
+/* Continues the search inside the current burst, so that no burst in it is lost. */
 static void search_behind_preamble(srec_sync *s)
 {
     search_from(s, s->fix.sample + (double)(SREC_BURST_PREAMBLE * s->sps));
@@ -133,7 +132,7 @@ static void wait_for(srec_sync *s, phase_of_work phase, size_t n_data)
     s->n_data = n_data;
 }
 
-/* \return false if the input so far does not allow for this much work: the burst is passed over */
+/* \return false if the input so far does not permit this much work; the burst is skipped */
 static bool allowed(srec_sync *s, size_t symbols)
 {
     if (s->work >= (double)symbols) {
@@ -145,9 +144,8 @@ static bool allowed(srec_sync *s, size_t symbols)
     return false;
 }
 
-/* Frame symbols to look at for the signal field: whole pilot units. No frame ends with the signal field, and the
- * tracker
- * finds a drifting carrier by several pilot blocks. */
+/* Frame symbols to demodulate for the signal field: whole pilot units. No frame ends with the signal field, and the
+ * tracker needs several pilot blocks to find a drifting carrier. */
 static size_t signal_symbols(srec_modulation m)
 {
     const srec_signal least = { .header_bytes = LEAST_HEADER };
@@ -173,8 +171,8 @@ static srec_status measure_preamble(srec_sync *s)
     if (s->candidate.sample < s->base + before)
         return SREC_OK;
     srec_tracker_fix(s->tracker, s->samples, s->base, &s->candidate, &s->fix);
-    /* the fix may lie before the candidate: at a stream's start the samples that the filters reach for are missing
-     * */
+    /* The fix may lie before the candidate. At the start of a stream the samples that the filters need are then
+     * missing. */
     if (s->fix.match >= MATCH_MIN && s->fix.sample >= (double)(s->base + before)) {
         s->evidence.counters.preambles++;
         wait_for(s, SIGNAL_FIELD, signal_symbols(s->modulation));
@@ -186,7 +184,7 @@ static void unreadable(srec_sync *s)
 {
     s->evidence.match = s->fix.match;
     if (s->evidence.counters.unreadable++ < IDENTIFY_FIRST || s->evidence.counters.unreadable % IDENTIFY_EVERY == 0)
-        wait_for(s, OTHER_FIELDS, signal_symbols(SREC_BPSK)); /* the longest */
+        wait_for(s, OTHER_FIELDS, signal_symbols(SREC_BPSK)); /* the longest signal field */
     else
         search_behind_preamble(s);
 }
@@ -215,7 +213,7 @@ static srec_status read_signal_field(srec_sync *s, const srec_burst *burst)
     return SREC_OK;
 }
 
-/* Which modulation has the burst, if not the one expected? */
+/* Try the signal field with the other modulations. */
 static srec_status read_other_fields(srec_sync *s, const srec_burst *burst)
 {
     for (unsigned m = 0; m < SREC_MODULATIONS; m++) {
@@ -260,15 +258,15 @@ static void hand_on(srec_sync *s, const srec_burst *burst)
     s->evidence.counters.bursts++;
     s->evidence.counters.inverted += burst->inverted;
     s->handler(s->context, burst);
-    /* the sender may have stopped in the middle, or the header be a recording: look inside where headers are
-     * checked */
+    /* The sender may have stopped in the middle, or the header may be a recording. Where headers are checked, the
+     * search therefore continues inside the burst. */
     if (s->check)
         search_behind_preamble(s);
     else
         search_from(s, s->fix.sample + (double)(srec_burst_symbols(s->n_data) * s->sps));
 }
 
-/* The symbols that the phase waits for are there. */
+/* Process a burst once the symbols of the phase have arrived. */
 static srec_status work_on_burst(srec_sync *s)
 {
     srec_burst burst;
@@ -306,7 +304,8 @@ static bool search(srec_sync *s)
     return true;
 }
 
-/* One step of work, if the samples for it are there. \param[out] worked false: more samples are needed */
+/* One step of work.
+ * \param[out] worked false: more samples are needed */
 static srec_status step(srec_sync *s, bool *worked)
 {
     if (s->phase == SEARCH) {
@@ -320,7 +319,7 @@ static srec_status step(srec_sync *s, bool *worked)
     return s->phase == PREAMBLE ? measure_preamble(s) : work_on_burst(s);
 }
 
-/* Forget samples that nothing to come looks at. */
+/* Drop the samples that nothing needs any more. */
 static void forget(srec_sync *s)
 {
     size_t before, after;
@@ -331,7 +330,7 @@ static void forget(srec_sync *s)
                     : s->phase == PREAMBLE ? s->candidate.sample
                                            : (uint64_t)s->fix.sample;
     keep = keep > before + 4 * s->sps ? keep - before - 4 * s->sps : 0;
-    if (keep <= s->base || keep - s->base < s->held / 2) /* seldom: what is kept is moved */
+    if (keep <= s->base || keep - s->base < s->held / 2) /* rarely, because the remaining samples are moved */
         return;
     const size_t drop = keep - s->base < s->held ? (size_t)(keep - s->base) : s->held;
     memmove(s->samples, s->samples + 2 * drop, 2 * (s->held - drop) * sizeof(float));
@@ -354,29 +353,28 @@ static bool room_for(srec_sync *s, size_t n)
     return true;
 }
 
-/* Samples as the search can bear them: what is not finite or beyond SREC_SAMPLE_MAX becomes 0, and so does what is
- * so
- * small that its square would vanish. \return samples of which I or Q was not finite or too large */
+/* Limit samples for the search. Samples that are not finite or exceed SREC_SAMPLE_MAX become 0, as do those whose
+ * square would underflow.
+ * \return number of samples with an I or Q that was not finite or too large */
 static size_t bound(const float *in, size_t n, float *out)
 {
     size_t absurd = 0;
     for (size_t i = 0; i < n; i++) {
         const float re = fabsf(in[2 * i]), im = fabsf(in[2 * i + 1]);
-        out[2 * i] = re <= SREC_SAMPLE_MAX && re >= SMALLEST ? in[2 * i] : 0.0f; /* NaN is neither */
+        out[2 * i] = re <= SREC_SAMPLE_MAX && re >= SMALLEST ? in[2 * i] : 0.0f; /* NaN fails both */
         out[2 * i + 1] = im <= SREC_SAMPLE_MAX && im >= SMALLEST ? in[2 * i + 1] : 0.0f;
         absurd += !(re <= SREC_SAMPLE_MAX) || !(im <= SREC_SAMPLE_MAX);
     }
     return absurd;
 }
 
-/* Behind those held, for which there is room. */
+/* Append samples; the buffer has room. */
 static void take(srec_sync *s, const float *samples, size_t n)
 {
     float *to = s->samples + 2 * s->held;
     s->evidence.counters.samples += n;
     s->evidence.counters.absurd += bound(samples, n, to);
-    if (!s->evidence.counters.bursts ||
-        !srec_survey_complete(s->survey)) /* later nobody asks what the input looks like */
+    if (!s->evidence.counters.bursts || !srec_survey_complete(s->survey)) /* afterwards the figures are not needed */
         srec_survey_add(s->survey, to, n);
 }
 
@@ -419,11 +417,11 @@ srec_status srec_sync_flush(srec_sync *s)
 {
     if (!s)
         return SREC_ERR_ARG;
-    /* zeros enough for the search to look at all that is there, but for no burst of which much is missing */
+    /* Enough zeros for the search to examine all samples, but too few for a burst of which a large part is missing. */
     size_t before, after;
     srec_tracker_reach(s->tracker, 0, &before, &after);
     srec_status status = push(s, NULL, 4 * after + srec_acquisition_block(s->acquisition));
-    /* the rest of a burst will not come: what it would have covered is looked at all the same */
+    /* The rest of the burst will not come. Search the samples that it would have covered. */
     while (status == SREC_OK && s->phase != SEARCH) {
         s->evidence.counters.truncated += s->phase != PREAMBLE;
         if (s->phase == PREAMBLE)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The numbers of steps are those of "How the receiver works" in docs/waveform.md. */
+/* The step numbers are those of "How the receiver works" in docs/waveform.md. */
 #include "tracker.h"
 
 #include "buffer.h"
@@ -14,28 +14,28 @@
 #include <string.h>
 
 #define TWO_PI       6.28318530717958647692
-#define CLOCK_MAX    1e-4 /* clock offset that is allowed for */
-#define CLOCK_SIGMA  4e-5 /* and expected */
-#define TIMING_MAX   0.5  /* symbols that timing may wander off on top of the clock's line */
-#define TIMING_SIGMA 0.12 /* of a pilot block's timing error at 0 dB, symbols */
+#define CLOCK_MAX    1e-4 /* maximum clock offset */
+#define CLOCK_SIGMA  4e-5 /* its standard deviation */
+#define TIMING_MAX   0.5  /* maximum deviation of the timing from the clock's line, symbols */
+#define TIMING_SIGMA 0.12 /* standard deviation of a pilot block's timing error at 0 dB, symbols */
 #define EARLY_LATE   0.25 /* symbols */
-#define REACH_MARGIN 3u   /* symbols that are kept around a burst on top of the filter's reach */
-#define GROUP        32u  /* the preamble's symbols are taken as pilot blocks of so many */
+#define REACH_MARGIN 3u   /* symbols kept around a burst in addition to the reach of the filter */
+#define GROUP        32u  /* the preamble is treated as pilot blocks of this many symbols */
 #define GROUPS       (SREC_BURST_PREAMBLE / GROUP)
 #define MIDDLE       (0.5 * (SREC_BURST_PREAMBLE - 1)) /* of the preamble */
-#define FIX_STEPS                                                                                                      \
-    8 /* timing of a fix is searched in steps of 1 / FIX_STEPS symbol, FIX_STEPS / 2 of them to each side */
-#define FIX_BINS   9                            /* and frequency in steps of FIX_BIN, so many to each side */
-#define FIX_BIN    (0.25 / SREC_BURST_PREAMBLE) /* cycles per symbol */
-#define TURN_RUN   4096u /* samples after which a rotator's phase is set again in double precision */
-#define TURN_PIECE 16u   /* symbols over which the carrier's frequency counts as constant */
-#define RATE_SMALL 4e-6  /* rad per symbol^2: a slower drift leaves the preamble as it is */
-#define REPAIRS    2     /* so often whole turns are added to the carrier */
+/* The timing of a fix is searched in steps of 1 / FIX_STEPS symbol, FIX_STEPS / 2 of them to each side. */
+#define FIX_STEPS    8
+#define FIX_BINS     9                            /* and its frequency in this many steps of FIX_BIN to each side */
+#define FIX_BIN      (0.25 / SREC_BURST_PREAMBLE) /* cycles per symbol */
+#define TURN_RUN     4096u /* samples after which the rotator's phase is recomputed in double precision */
+#define TURN_PIECE   16u   /* symbols over which the carrier frequency counts as constant */
+#define RATE_SMALL   4e-6  /* rad per symbol^2: a slower drift does not affect the preamble */
+#define REPAIRS      2     /* maximum number of times that whole turns are added to the carrier */
 
-/* One complex gain, as a group of known symbols shows it. */
+/* One complex gain, measured by a group of known symbols. */
 typedef struct {
     double at; /* middle of the group, symbols from the start of the preamble */
-    double re; /* mean of received times conjugate of known */
+    double re; /* mean of received times conjugate known symbols */
     double im;
     double weight; /* symbols in the group */
     double fit_re; /* smoothed */
@@ -51,12 +51,12 @@ struct srec_tracker {
     float pilots[2 * SREC_PILOT_PERIOD];
     srec_buffer segment; /* samples, carrier removed */
     size_t segment_samples;
-    srec_buffer block; /* the same of one pilot block */
+    srec_buffer block; /* the same for one pilot block */
     srec_buffer symbols;
     srec_buffer gains;
-    srec_buffer measurements; /* of the carrier's phase, one of each pilot block */
-    srec_buffer nodes;        /* of the carrier, the preamble's and one of each pilot block */
-    srec_buffer filters;      /* of the carrier, scratch */
+    srec_buffer measurements; /* of the carrier's phase, one per pilot block */
+    srec_buffer nodes;        /* of the carrier, one of the preamble and one per pilot block */
+    srec_buffer filters;      /* scratch of the carrier */
     srec_buffer observations;
     srec_buffer noise; /* of each unit's symbols */
     srec_buffer turns;
@@ -65,20 +65,20 @@ struct srec_tracker {
 /* Timing along the burst: a line, estimated by a Kalman filter. */
 typedef struct {
     double at;    /* symbols */
-    double value; /* symbols late */
+    double value; /* delay, symbols */
     double slope; /* clock offset */
     double p00;   /* variances and covariance of value and slope */
     double p01;
     double p11;
 } timing_line;
 
-/* A burst at work. */
+/* State of the demodulation of one burst. */
 typedef struct {
     const float *samples; /* (n_samples, 2) as received */
     size_t n_samples;
-    bool inverted;         /* all of this holds for the conjugates of the samples */
+    bool inverted;         /* all of this applies to the conjugate samples */
     double before;         /* samples before the fix */
-    double start;          /* of the preamble's first symbol, samples from the first one */
+    double start;          /* position of the preamble's first symbol, samples */
     double cfo;            /* cycles per symbol; phases of the carrier are relative to it */
     double snr;            /* of the preamble */
     double phase_variance; /* of a pilot block, rad^2 */
@@ -88,10 +88,10 @@ typedef struct {
     size_t total; /* symbols */
     srec_carrier_start carrier;
     timing_line timing;
-    double n0;         /* noise of a symbol, absolute */
-    double gain_error; /* and what errors of the gain add to it */
-    double power;      /* of the signal, mean square of the gain */
-    double mean_noise; /* of all symbols, lost ones included */
+    double n0;         /* noise power of a symbol, absolute */
+    double gain_error; /* noise power added by errors of the gain */
+    double power;      /* of the signal: mean square of the gain */
+    double mean_noise; /* over all symbols, lost ones included */
 } burst;
 
 static double clamp(double v, double low, double high) /* NaN becomes low */
@@ -119,7 +119,7 @@ srec_status srec_tracker_create(const srec_waveform *waveform, srec_modulation m
         srec_tracker_free(t);
         return status;
     }
-    /* late minus early power over their sum is 2 g'(d) / g(d) per symbol of timing error, g the whole pulse */
+    /* Late minus early power over their sum is 2 g'(d) / g(d) per symbol of timing error; g is the whole pulse. */
     const double a = (double)waveform->rolloff, e = 1e-4, g = raised_cosine(EARLY_LATE, a);
     const double slope = (raised_cosine(EARLY_LATE + e, a) - raised_cosine(EARLY_LATE - e, a)) / (2 * e);
     t->discriminator = g / (2 * slope);
@@ -165,9 +165,8 @@ static void rotate(lv_32fc_t *out, const lv_32fc_t *in, lv_32fc_t increment, lv_
 #endif
 }
 
-/* Copy samples, turned by \p phase at the first one and \p step more at each, rad; those of an inverted spectrum
- * are
- * conjugated first. */
+/* Copy samples and rotate them by \p phase at the first sample and by \p step more at each further one, rad. Samples of
+ * an inverted spectrum are conjugated first. */
 static void turn(const float *in, size_t n, bool inverted, double phase, double step, float *out)
 {
     if (inverted) {
@@ -183,7 +182,7 @@ static void turn(const float *in, size_t n, bool inverted, double phase, double 
     }
 }
 
-/* Power of the sum of z[n] turned back by f cycles per symbol. */
+/* Power of the sum of z[n], rotated back by f cycles per symbol. */
 static double power_at(const float *z, double f)
 {
     double re = 0, im = 0, c = 1, s = 0;
@@ -198,14 +197,16 @@ static double power_at(const float *z, double f)
     return re * re + im * im;
 }
 
-/* Where a parabola through three equally spaced values has its top, in steps from the middle one; within +-0.5. */
+/* Position of the maximum of a parabola through three equally spaced values, in steps from the middle one; within
+ * +-0.5. */
 static double top(double before, double middle, double after)
 {
     const double bend = before - 2 * middle + after;
     return bend < 0 ? clamp(0.5 * (before - after) / bend, -0.5, 0.5) : 0.0;
 }
 
-/* Received times conjugate of known preamble symbols, sampled from \p at on. \return energy */
+/* Products of received and conjugate known preamble symbols, sampled from \p at on.
+ * \return energy */
 static double preamble_products(const srec_tracker *t, const float *segment, double at, float *z)
 {
     double energy = 0;
@@ -220,9 +221,9 @@ static double preamble_products(const srec_tracker *t, const float *segment, dou
     return energy;
 }
 
-/* Between the steps of a fix: first frequency, then timing, each by a parabola; the main lobes are wider than three
- * steps.
- * \param at, frequency samples and cycles per symbol, of the best step, moved to the top */
+/* Refine a fix between the steps of its search: first the frequency, then the timing, each by a parabola. The main
+ * lobes are wider than three steps.
+ * \param[in,out] at, frequency the best step, in samples and cycles per symbol; moved to the maximum */
 static void refine_fix(const srec_tracker *t, const float *segment, double *at, double *frequency)
 {
     const double step = (double)t->sps / FIX_STEPS;
@@ -273,7 +274,9 @@ void srec_tracker_fix(srec_tracker *t, const float *samples, uint64_t base, cons
     out->match = energy > 0 ? best / (SREC_BURST_PREAMBLE * energy) : 0;
 }
 
-/* Total phase of the carrier in samples, \p residual relative to the burst's constant offset. \param at symbols */
+/* Total phase of the carrier in the samples.
+ * \param at symbols
+ * \param residual phase relative to the burst's constant offset */
 static double carrier_phase(const burst *b, double at, double residual) { return TWO_PI * b->cfo * at + residual; }
 
 /* Symbols of nominal length from the first symbol of the preamble to a sample. */
@@ -282,7 +285,7 @@ static double time_of(const srec_tracker *t, const burst *b, size_t sample)
     return ((double)sample - b->start) / t->sps;
 }
 
-/* Samples \p first .. \p end, turned back by the carrier along its nodes, to the same place in the segment. */
+/* Rotate the samples \p first .. \p end back by the carrier along its nodes, to the same place in the segment. */
 static void derotate(srec_tracker *t, const burst *b, const srec_carrier_node *nodes, size_t n_nodes, size_t first,
                      size_t end)
 {
@@ -300,7 +303,7 @@ static void derotate(srec_tracker *t, const burst *b, const srec_carrier_node *n
     t->segment_samples = end;
 }
 
-/* The preamble without its carrier, whose rate is that of b->carrier. */
+/* The preamble without its carrier, with the rate of b->carrier. */
 static void derotate_preamble(srec_tracker *t, const burst *b)
 {
     const srec_carrier_node node = { .at = MIDDLE, .rate = b->carrier.rate };
@@ -309,13 +312,14 @@ static void derotate_preamble(srec_tracker *t, const burst *b)
     derotate(t, b, &node, 1, 0, before + after < b->n_samples ? before + after : b->n_samples);
 }
 
-/* First symbol of the pilots of unit u, counted from the first of the preamble. */
+/* First symbol of the pilots of unit u, counted from the first symbol of the preamble. */
 static size_t pilots_start(const burst *b, size_t u) { return srec_unit_start(u) + srec_unit_data(u, b->n_data); }
 
-/* Of the pilots of a unit: sums of received times conjugate of known symbols. */
+/* Sums of received times conjugate known symbols over the pilots of a unit. */
 typedef struct {
-    double at;        /* middle of the block, symbols of nominal length from the first of the preamble */
-    double phase;     /* expected there, relative to the constant offset: the sums are turned back by it */
+    double at; /* middle of the block, symbols of nominal length from the first of the preamble */
+    /* Expected there, relative to the constant offset. The sums are rotated back by it. */
+    double phase;
     double frequency; /* rad per symbol, expected */
     double early_power;
     double late_power;
@@ -323,14 +327,14 @@ typedef struct {
     double im;
 } pilot_block;
 
-/* \param late symbols that the block comes late */
+/* \param late delay of the block in symbols */
 static void place_block(const burst *b, size_t u, double late, pilot_block *p)
 {
     *p = (pilot_block){ .at = (double)pilots_start(b, u) + 0.5 * (SREC_BURST_PILOTS - 1) + late };
 }
 
-/* Look at a block that is placed, with the carrier that is expected of it. \param sides look for early and late
- * power too */
+/* Measure a placed block, with the carrier expected there.
+ * \param sides measure early and late power too */
 static void observe_block(srec_tracker *t, const burst *b, size_t u, bool sides, pilot_block *p)
 {
     const double reach = 0.5 * (SREC_BURST_PILOTS - 1) + srec_matched_filter_reach() + 1;
@@ -357,7 +361,7 @@ static void observe_block(srec_tracker *t, const burst *b, size_t u, bool sides,
     p->im = sum[1][1];
 }
 
-/* A block's phase; the weaker the block is, the less sure. */
+/* The phase of a block. A weak block is less certain. */
 static srec_phase_measurement measure_phase(const burst *b, const pilot_block *p)
 {
     const double amplitude = sqrt(p->re * p->re + p->im * p->im) / SREC_BURST_PILOTS, fade = b->amplitude / amplitude;
@@ -368,7 +372,7 @@ static srec_phase_measurement measure_phase(const burst *b, const pilot_block *p
     };
 }
 
-/* Phase and amplitude of the preamble, in the segment. */
+/* Measure phase and amplitude of the preamble in the segment. */
 static void measure_preamble(srec_tracker *t, burst *b)
 {
     float z[2 * SREC_BURST_PREAMBLE];
@@ -387,7 +391,7 @@ static void measure_preamble(srec_tracker *t, burst *b)
         12 * b->phase_variance * ratio / ((double)SREC_BURST_PREAMBLE * SREC_BURST_PREAMBLE);
 }
 
-/* Step 3. Does the frequency drift? Then the preamble is measured once more, with the drift removed. */
+/* Step 3. If the frequency drifts, the preamble is measured again with the drift removed. */
 static void find_rate(srec_tracker *t, burst *b)
 {
     srec_phase_measurement m[SREC_CARRIER_SEARCH_BLOCKS];
@@ -411,7 +415,7 @@ static void find_rate(srec_tracker *t, burst *b)
     measure_preamble(t, b);
 }
 
-/* Step 4. Look at the preamble for echoes; with them, make the filter that undoes them. */
+/* Step 4. Look for echoes in the preamble. If there are any, train the equaliser. */
 static void look_for_echoes(srec_tracker *t, burst *b)
 {
     enum {
@@ -451,11 +455,12 @@ static void timing_update(timing_line *l, double innovation, double variance)
     l->p00 -= k0 * l->p00;
 }
 
-/* Step 5. Timing, and phases, from pilot block to pilot block. */
+/* Step 5. Track timing and phase from pilot block to pilot block. */
 static void follow(srec_tracker *t, burst *b)
 {
     const double variance =
-        TIMING_SIGMA * TIMING_SIGMA * fmax(1 / b->snr, 0.05); /* neighbours interfere even without noise */
+        /* Neighbouring symbols interfere even without noise. */
+        TIMING_SIGMA * TIMING_SIGMA * fmax(1 / b->snr, 0.05);
     timing_line *timing = &b->timing;
     srec_phase_measurement *measurements = t->measurements.data;
     srec_carrier_filter carrier;
@@ -484,7 +489,7 @@ static void follow(srec_tracker *t, burst *b)
     timing->value = clamp(timing->value, -TIMING_MAX, TIMING_MAX);
 }
 
-/* Step 7. Every symbol, at the timing fitted over the whole burst, its carrier removed before the filter. */
+/* Step 7. Filter every symbol at the timing fitted over the whole burst, after removal of its carrier. */
 static void demodulate(srec_tracker *t, const burst *b)
 {
     float *symbols = t->symbols.data;
@@ -511,9 +516,8 @@ static void observe_group(observation *o, const float *y, const float *known, un
     *scatter += energy - (re * re + im * im) / n;
 }
 
-/* Smooth the gains: at each group a local line through its h neighbours on both sides. \return mean squared error
- * of predicting
- * each group from its neighbours alone, weighted by symbols */
+/* Smooth the gains: fit a line through each group and its h neighbours on both sides.
+ * \return mean squared error, weighted by symbols, of the prediction of each group from its neighbours alone */
 static double smooth(observation *o, size_t n, size_t h)
 {
     double error = 0, weights = 0;
@@ -529,12 +533,12 @@ static double smooth(observation *o, size_t n, size_t h)
             t1r += w * x * o[j].re;
             t1i += w * x * o[j].im;
         }
-        const double det = s0 * s2 - s1 * s1, own = o[i].weight * s2 / det; /* weight of the group itself in its fit
-                                                                             * */
+        /* own: weight of the group in its own fit. */
+        const double det = s0 * s2 - s1 * s1, own = o[i].weight * s2 / det;
         o[i].fit_re = (s2 * t0r - s1 * t1r) / det;
         o[i].fit_im = (s2 * t0i - s1 * t1i) / det;
         const double er = (o[i].re - o[i].fit_re) / (1 - own), ei = (o[i].im - o[i].fit_im) / (1 - own);
-        if (own < 0.999 && o[i].weight < GROUP) { /* pilot blocks judge: that is where the data are */
+        if (own < 0.999 && o[i].weight < GROUP) { /* only pilot blocks count, because the data lie among them */
             error += o[i].weight * (er * er + ei * ei);
             weights += o[i].weight;
         }
@@ -542,8 +546,8 @@ static double smooth(observation *o, size_t n, size_t h)
     return weights > 0 ? error / weights : INFINITY;
 }
 
-/* Steps 8 and 9. The gain of each group of known symbols, smoothed over as many as predict left-out blocks best;
- * noise. */
+/* Steps 8 and 9. Measure the noise, and the gain of each group of known symbols. The smoothing width is the one that
+ * best predicts left-out blocks. */
 static void measure_gains(srec_tracker *t, burst *b)
 {
     static const size_t widths[] = { 2, 4, 8, 16, 32 };
@@ -568,13 +572,12 @@ static void measure_gains(srec_tracker *t, burst *b)
         }
     }
     smooth(o, n_groups, best_width);
-    /* what a left-out block misses beyond its own noise is the error of the gain */
+    /* The error of a left-out block, beyond its own noise, is the error of the gain. */
     b->gain_error = best < INFINITY ? fmax(0, best - b->n0 / SREC_BURST_PILOTS) : 0;
 }
 
-/* The gain of each frame symbol, interpolated between groups; its phase is taken off the symbol. Frame symbols move
- * to the
- * front of the buffer. */
+/* Interpolate the gain of each frame symbol between groups, and remove its phase from the symbol. Frame symbols move to
+ * the front of the buffer. */
 static void apply_gains(srec_tracker *t, burst *b)
 {
     const observation *o = t->observations.data;
@@ -600,9 +603,9 @@ static void apply_gains(srec_tracker *t, burst *b)
     b->power = fmax(b->power / (double)b->n_data, 1e-30);
 }
 
-/* Step 10. Do the data lie where the pilots say? \param[in,out] repair look for slips; true if the carrier was
- * changed: then
- * demodulate once more \return SREC_OK, SREC_ERR_MEMORY */
+/* Step 10. Check whether the data agree with the pilots.
+ * \param[in,out] repair in: look for slips; out: the carrier was changed, so demodulate again
+ * \return SREC_OK, SREC_ERR_MEMORY */
 static srec_status check_data(srec_tracker *t, const burst *b, bool *repair)
 {
     const srec_consistency_symbols symbols = {
@@ -621,9 +624,9 @@ static srec_status check_data(srec_tracker *t, const burst *b, bool *repair)
     return SREC_OK;
 }
 
-/* Step 11. One noise power for all symbols: those of noisier units are scaled down with their gains, which leaves
- * their
- * likelihoods right. Then the mean square of the gains is made 1. \return noise power */
+/* Step 11. Scale the symbols of noisier units down together with their gains, so that one noise power applies to all
+ * symbols. This leaves their likelihoods unchanged. Then normalise the mean square of the gains to 1.
+ * \return noise power */
 static double weigh_units(srec_tracker *t, burst *b)
 {
     float *symbols = t->symbols.data, *gains = t->gains.data;
@@ -651,8 +654,8 @@ static double weigh_units(srec_tracker *t, burst *b)
     return fmax(least / power, 1e-9);
 }
 
-/* Power of the signal's samples. The equaliser brings any level to 1: then it is that of the samples, less their
- * noise. */
+/* Power of the signal in the samples. The equaliser normalises any level to 1: then the level is the power of the
+ * samples minus their noise. */
 static double signal_level(const srec_tracker *t, const burst *b)
 {
     if (!t->filter.equalise)

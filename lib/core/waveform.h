@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What both ends of the waveform share: known symbols and the pulse. */
+ *  Definitions that both ends of the waveform share: known symbols and the pulse. */
 #ifndef SREC_WAVEFORM_H
 #define SREC_WAVEFORM_H
 
@@ -9,9 +9,8 @@
 
 #define SREC_PILOT_PERIOD 64u
 
-/* Rows of filter taps start at multiples of so many floats: VOLK 2.5 takes its aligned kernel for
- * volk_32fc_32f_dot_prod_32fc without
- * looking at the taps. */
+/* Rows of filter taps start at multiples of this many floats: VOLK 2.5 uses its aligned kernel for
+ * volk_32fc_32f_dot_prod_32fc without checking the alignment of the taps. */
 #define SREC_TAP_STRIDE(taps) (((taps) + 15u) / 16u * 16u)
 
 bool srec_waveform_valid(const srec_waveform *w);
@@ -24,9 +23,8 @@ void srec_pilots(float *iq);
 /* Root raised cosine of unit energy per symbol period at time t in symbols. */
 double srec_rrc(double t, double rolloff);
 
-/* Where the frame symbols and pilots of unit u lie: symbol number of its first frame symbol, its frame symbols,
- * counted from the
- * first symbol of the preamble. The unit's pilots follow its frame symbols. */
+/* Number of the first frame symbol of unit u, counted from the first symbol of the preamble, and the number of its
+ * frame symbols. The unit's pilots follow its frame symbols. */
 static inline size_t srec_unit_start(size_t u)
 {
     return SREC_BURST_PREAMBLE + u * (SREC_BURST_DATA + SREC_BURST_PILOTS);
