@@ -7,23 +7,23 @@
 #include <string.h>
 #include <strings.h>
 
-#define GAINS 64u  /* fading gains made at a time */
-#define BATCH 512u /* complex Gaussians made at a time: 8 bytes of keystream each, 4 kB */
+#define GAINS 64u  /* fading gains generated at a time */
+#define BATCH 512u /* complex Gaussians generated at a time: 8 bytes of keystream each, 4 kB */
 
 struct srec_channel {
     srec_channel_kind kind;
     unsigned coherence;
-    float sigma;       /* noise deviation per real dimension: sqrt(N0 / 2) */
+    float sigma;       /* noise standard deviation per real dimension: sqrt(N0 / 2) */
     uint64_t position; /* number of the next sample */
     uint8_t key[crypto_stream_chacha20_KEYBYTES];
-    uint64_t gains_first; /* fading block of the first gain held; a multiple of GAINS, ~0: none held */
+    uint64_t gains_first; /* fading block of the first gain held: a multiple of GAINS; ~0: none held */
     float gain[2 * GAINS];
 };
 
-enum { STREAM_NOISE = 0, STREAM_FADING = 1 }; /* independent random streams of one seed: the nonce */
+enum { STREAM_NOISE = 0, STREAM_FADING = 1 }; /* independent random streams of one seed; used as nonce */
 
-/* Standard complex Gaussians first .. first + n - 1 of a stream, unit variance per real dimension (Box-Muller);
- * n <= BATCH. */
+/* Standard complex Gaussians first .. first + n - 1 of a stream, by Box-Muller. Unit variance per real dimension, n <=
+ * BATCH. */
 static void gaussians(const srec_channel *c, uint64_t stream, uint64_t first, size_t n, float *out)
 {
     uint32_t random[2 * (BATCH + 8)];

@@ -28,7 +28,7 @@ void srec_conv_encode(const uint8_t *in, size_t n, uint8_t *bits)
     }
 }
 
-/* libfec fills tables of its own at the first use: one at a time. */
+/* libfec fills its own tables at the first use, which must not happen in two threads at once. */
 static pthread_mutex_t first_use = PTHREAD_MUTEX_INITIALIZER;
 
 srec_status srec_conv_decode(const float *llr, size_t n, uint8_t *out)
@@ -43,7 +43,7 @@ srec_status srec_conv_decode(const float *llr, size_t n, uint8_t *out)
     srec_status status = SREC_ERR_MEMORY;
     if (!symbols || !data || !viterbi)
         goto done;
-    /* 8-bit soft symbols, 255 surely one: scaled so that the mean magnitude comes to a quarter of the range */
+    /* 8-bit soft symbols; 255 means a certain 1. The scale puts the mean magnitude at a quarter of the range. */
     double mean = 0;
     for (size_t i = 0; i < count; i++)
         mean += isfinite(llr[i]) ? fabs((double)llr[i]) : 0;

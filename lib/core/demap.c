@@ -6,13 +6,14 @@
 
 #include <string.h>
 
-#define LLR_MAX          1e30f /* of BPSK and QPSK: keeps LLRs finite for any N0 */
+#define LLR_MAX          1e30f /* for BPSK and QPSK: keeps LLRs finite for any N0 */
 #define N0_LEAST         1e-30f
-#define VARIANCE_UNKNOWN 1e6f /* pam256: a value that carries no information */
+#define VARIANCE_UNKNOWN 1e6f /* pam256: a value without information */
 
 /* Exact LLRs of n received axis values y (gain 1, noise variance 1 / (2 a)): ln of the sum of exp(-a (y - level)^2)
- * over the levels with bit 0, minus the same over those with bit 1. Exponents are relative to the nearest level,
- * without cancellation: (y - l)^2 - (y - l0)^2 = (l - l0) (l + l0 - 2 y). They stop at -80, so LLRs saturate there.
+ * over the levels with bit 0, minus the same over those with bit 1. Exponents are relative to the nearest level and
+ * computed without cancellation: (y - l)^2 - (y - l0)^2 = (l - l0) (l + l0 - 2 y). They stop at -80, where LLRs
+ * saturate.
  * \param[out] soft (axis_bits, 2 * SREC_MODEM_BLOCK) */
 SREC_CLONES static void axis_llr(unsigned axis_bits, const float *level, const float *restrict y,
                                  const float *restrict a, size_t n, float *restrict soft)
@@ -43,23 +44,23 @@ SREC_CLONES static void axis_llr(unsigned axis_bits, const float *level, const f
             soft[b * 2 * SREC_MODEM_BLOCK + i] = srec_vlog(sum[b][0][i] / sum[b][1][i]);
 }
 
-/* Symbols to unit gain: y and a = |gain|^2 / n0 per real dimension; both 0 for a symbol that is not finite or has
- * no
- * gain. */
+/* Scale symbols to unit gain: y, and a = |gain|^2 / n0 per real dimension. Both are 0 for a symbol that is not finite
+ * or has no gain. */
 SREC_CLONES static void equalise(const float *restrict iq, const float *restrict gain_iq, float n0, size_t n_symbols,
                                  float *restrict y, float *restrict a)
 {
     const float per_n0 = 1.0f / n0;
     for (size_t i = 0; i < n_symbols; i++) {
         float re = iq[2 * i], im = iq[2 * i + 1], power = 1.0f;
-        if (gain_iq) { /* y conj(gain) / |gain|^2: noise up by 1 / |gain|^2 */
+        /* y conj(gain) / |gain|^2: the noise grows by 1 / |gain|^2. */
+        if (gain_iq) {
             float g = gain_iq[2 * i], h = gain_iq[2 * i + 1];
             power = g * g + h * h;
             float r = (re * g + im * h) / power;
             im = (im * g - re * h) / power;
             re = r;
         }
-        /* x - x is 0 for finite x only */
+        /* x - x is 0 only for finite x */
         int usable = (re - re == 0.0f) & (im - im == 0.0f) & (power - power == 0.0f) & (power > 1e-20f);
         re = re > SREC_AXIS_LIMIT ? SREC_AXIS_LIMIT : re < -SREC_AXIS_LIMIT ? -SREC_AXIS_LIMIT : re;
         im = im > SREC_AXIS_LIMIT ? SREC_AXIS_LIMIT : im < -SREC_AXIS_LIMIT ? -SREC_AXIS_LIMIT : im;
@@ -78,7 +79,8 @@ static void soft_amplitudes(const float *y, const float *a, size_t n, float *sof
     }
 }
 
-/* BPSK and QPSK: LLR = 4 level y a. \param stride  2 for BPSK, whose Q axis is empty */
+/* BPSK and QPSK: LLR = 4 level y a.
+ * \param stride 2 for BPSK, whose Q axis is empty */
 static void soft_antipodal(const float *y, const float *a, size_t n, size_t stride, float level, float *soft)
 {
     for (size_t i = 0; i < n; i++) {
@@ -87,7 +89,7 @@ static void soft_antipodal(const float *y, const float *a, size_t n, size_t stri
     }
 }
 
-/* 16QAM and up, n symbols: I and Q take turns. */
+/* n symbols of 16QAM and above. I and Q alternate. */
 static void soft_qam(unsigned axis_bits, const float *level, const float *y, const float *a, size_t n, float *soft)
 {
     float planar[SREC_AXIS_BITS_MAX * 2 * SREC_MODEM_BLOCK];

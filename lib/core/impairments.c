@@ -13,20 +13,20 @@
 
 #define TWO_PI      6.28318530717958647692
 #define TAPS        32u   /* of the interpolator: Kaiser-windowed sinc, below -80 dB up to 0.4 of the sample rate */
-#define PHASES      1024u /* between which it is interpolated linearly */
+#define PHASES      1024u /* rows of the interpolator; linear interpolation between them */
 #define ECHO_MAX    4096u
-#define PATHS       32u /* of the fading: plane waves from all around (Clarke 1968) */
-#define FADING_STEP 32u /* samples between which the gain is interpolated linearly */
+#define PATHS       32u /* plane waves of the fading, from all directions (Clarke 1968) */
+#define FADING_STEP 32u /* samples between computed gains; linear interpolation between them */
 
 struct srec_impairments {
     srec_impairment_set set;
     float *interpolator;     /* (PHASES + 1, TAPS) */
     float history[2 * TAPS]; /* newest last */
-    float *rays;             /* (ECHO_MAX, 2) ring of samples in, NULL without second ray */
+    float *rays;             /* (ECHO_MAX, 2) ring of input samples; NULL without a second ray */
     uint64_t n_in, n_out;    /* samples so far */
     double path[2 * PATHS];  /* of each wave: Doppler shift in cycles per sample, phase in cycles */
-    float fading[2][2];      /* gain at the last and the next multiple of FADING_STEP */
-    double phase;            /* of the carrier, rad, but for the part that is exact */
+    float fading[2][2];      /* gain at the previous and the next multiple of FADING_STEP */
+    double phase;            /* of the carrier, rad, without the exact part */
     srec_channel *noise, *phase_steps;
 };
 
@@ -46,7 +46,7 @@ static void make_interpolator(float *table)
     for (unsigned p = 0; p <= PHASES; p++) {
         double sum = 0;
         float *tap = table + p * TAPS;
-        for (unsigned j = 0; j < TAPS; j++) { /* value at `p / PHASES` after sample TAPS / 2 - 1 */
+        for (unsigned j = 0; j < TAPS; j++) { /* value at p / PHASES after sample TAPS / 2 - 1 */
             const double x = (double)j - (TAPS / 2 - 1) - (double)p / PHASES, edge = x / (TAPS / 2);
             const double window = fabs(edge) < 1 ? bessel_i0(beta * sqrt(1 - edge * edge)) / bessel_i0(beta) : 0;
             tap[j] = (float)(window * (fabs(x) < 1e-12 ? 1 : sin(0.5 * TWO_PI * x) / (0.5 * TWO_PI * x)));
@@ -70,7 +70,7 @@ static void gain_at(const srec_impairments *s, uint64_t sample, float gain[2])
     gain[1] = (float)(im / sqrt(PATHS));
 }
 
-/* Waves from all around, at random angles and phases. */
+/* Draws the waves: from all directions, with random angles and phases. */
 static void make_fading(srec_impairments *s, uint64_t seed)
 {
     uint64_t state = seed ^ 0x9e3779b97f4a7c15u;
@@ -90,7 +90,7 @@ typedef struct {
     size_t offset; /* in srec_impairment_set */
     float low;
     float high;
-    bool or_zero; /* 0 is allowed too: it switches the effect off */
+    bool or_zero; /* 0 is also permitted: it disables the effect */
 } parameter;
 
 #define PARAMETER(field, low, high, or_zero)                                                                           \
@@ -217,7 +217,7 @@ static void fade(srec_impairments *s, float z[2])
     z[0] = re;
 }
 
-/* Takes the next sample into the history, with its echo and fading. */
+/* Appends a sample with echo and fading to the history. */
 static void shift_in(srec_impairments *s, const float in[2])
 {
     float z[2] = { in[0], in[1] };
@@ -240,7 +240,8 @@ static float quantise(float v, unsigned bits)
     return (limit(level + 0.5f, half - 0.5f)) / half;
 }
 
-/* Carrier offset, phase noise and gain on samples out, of which the first is number \p first. */
+/* Applies carrier offset, phase noise and gain to output samples.
+ * \param first number of the first sample */
 static void rotate(srec_impairments *s, float *out, size_t n, uint64_t first)
 {
     const srec_impairment_set *set = &s->set;
@@ -259,7 +260,7 @@ static void rotate(srec_impairments *s, float *out, size_t n, uint64_t first)
     }
 }
 
-/* What the receiver's front end does. */
+/* Applies the effects of the receiver's front end. */
 static void convert(const srec_impairment_set *set, float *out, size_t n)
 {
     const float gain = powf(10, 0.05f * set->iq_gain_db), c = gain * cosf(set->iq_phase),
@@ -276,7 +277,7 @@ static void convert(const srec_impairment_set *set, float *out, size_t n)
     }
 }
 
-/* The stream at \p x samples, 0 to 1, after the middle of the history. */
+/* Value of the stream at \p x samples, 0 to 1, after the middle of the history. */
 static void interpolate(const srec_impairments *s, double x, float out[2])
 {
     const double fine = (x < 0 ? 0 : x) * PHASES;
@@ -293,14 +294,15 @@ static void interpolate(const srec_impairments *s, double x, float out[2])
     }
 }
 
-/* Resamples to the receiver's clock. \return samples written */
+/* Resamples to the receiver's clock.
+ * \return number of samples written */
 static size_t resample(srec_impairments *s, const float *in, size_t n, float *out)
 {
     const double pitch = 1.0 / (1.0 + 1e-6 * (double)s->set.clock_ppm); /* input samples per output sample */
     size_t made = 0;
     for (size_t i = 0; i < n; i++) {
         shift_in(s, in + 2 * i);
-        for (;;) { /* output samples between the middle two of the history */
+        for (;;) { /* writes the output samples between the middle two of the history */
             const double at = (double)s->set.delay + pitch * (double)s->n_out;
             const double x = at - (double)(s->n_in - 1) + TAPS / 2;
             if (x >= 1)

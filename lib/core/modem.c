@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define GROUP_BITS_MAX 24 /* of an importance group: 64QAM's 3 bytes */
+#define GROUP_BITS_MAX 24 /* of an importance group: 3 bytes with 64QAM */
 
 static const srec_modem_format formats[SREC_MODULATIONS] = {
     [SREC_BPSK] = { "bpsk", 1, 1, 8, 1, 1, 1 },     [SREC_QPSK] = { "qpsk", 2, 2, 8, 1, 1, 1 },
@@ -83,7 +83,7 @@ static void map_bpsk(const uint8_t *bytes, size_t n_symbols, const float *level,
     }
 }
 
-/* I and Q take turns: sign, sign, magnitude, ... */
+/* I and Q alternate: sign, sign, magnitude, ... */
 static void map_qam(unsigned bits_per_symbol, const uint8_t *bytes, size_t n_symbols, const float *level, float *iq)
 {
     size_t bit = 0;
@@ -114,9 +114,9 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
     return SREC_OK;
 }
 
-/* source[j]: the bit of the group (0: most significant bit of its first byte) that travels as the group's j-th bit.
- * Transmission positions sorted by protection class (axis bit), payload bits by significance; equal ones in order.
- * */
+/* source[j] is the bit of the group (0: most significant bit of its first byte) that travels as the group's j-th bit.
+ * Transmission positions are sorted by protection class (axis bit), payload bits by significance. Equal ones keep their
+ * order. */
 static void importance_order(const srec_modem_format *f, unsigned source[GROUP_BITS_MAX])
 {
     const unsigned n = 8 * f->group_bytes;

@@ -6,12 +6,12 @@
 
 #define N0_MIN         1e-5 /* range of the estimate */
 #define N0_MAX         10.0
-#define N0_SYMBOLS     4096u /* enough: the deviation is then 2 % or less at useful SNR */
+#define N0_SYMBOLS     4096u /* sufficient: the standard deviation is at most 2 % at useful SNR */
 #define ITERATIONS_MAX 60u
-#define STEP_SMALL     1e-6 /* of ln n0: the maximum of the likelihood is reached */
+#define STEP_SMALL     1e-6 /* in ln n0: the likelihood has reached its maximum */
 #define BRACKET_SMALL  1e-4
 
-/* Sum of the posterior mean of |y - level|^2 over n axis values, if the noise power is n0: one step of expectation
+/* Sum of the posterior mean of |y - level|^2 over n axis values, for noise power n0: one step of expectation
  * maximisation. */
 SREC_CLONES static double axis_residual(unsigned axis_bits, const float *level, const float *restrict y, size_t n,
                                         float n0)
@@ -48,10 +48,10 @@ typedef struct {
     size_t n_symbols;
 } observation;
 
-/* NaN compares false. */
+/* false for NaN */
 static bool usable(float re, float im) { return fabsf(re) <= SREC_AXIS_LIMIT && fabsf(im) <= SREC_AXIS_LIMIT; }
 
-/* Logarithm of the factor by which one step of expectation maximisation changes n0: 0 at the maximum of the
+/* Logarithm of the factor by which one step of expectation maximisation changes n0. It is 0 at the maximum of the
  * likelihood. */
 static double em_step(const observation *o, double n0)
 {
@@ -73,17 +73,16 @@ static double em_step(const observation *o, double n0)
             if (o->format->bits_per_symbol > 1)
                 y[kept++] = im;
             else
-                quadrature += im * im; /* BPSK's empty axis holds noise alone */
+                quadrature += im * im; /* BPSK's empty axis contains only noise */
         }
         sum += quadrature + axis_residual(o->format->axis_bits, o->level, y, kept, (float)n0);
     }
     return used ? log(sum / (double)used / n0) : INFINITY;
 }
 
-/* The fixed point of expectation maximisation. The sign of a step tells on which side of it n0 is, so it is
- * bracketed
- * and found by false position (Illinois rule) over ln n0; plain iteration takes hundreds of steps where levels
- * blur. */
+/* The fixed point of expectation maximisation. The sign of a step shows on which side of it n0 lies. The fixed point is
+ * therefore bracketed and found by false position (Illinois rule) over ln n0. Plain iteration takes hundreds of steps
+ * where levels blur. */
 static double maximise_likelihood(const observation *o)
 {
     double low = log(N0_MIN);
@@ -104,7 +103,7 @@ static double maximise_likelihood(const observation *o)
         if (at > 0.0) {
             low = x;
             at_low = at;
-            at_high *= moved == LOW ? 0.5 : 1.0; /* the same end moved twice: pull the other */
+            at_high *= moved == LOW ? 0.5 : 1.0; /* the same end moved twice: pull the other one */
             moved = LOW;
         } else {
             high = x;
@@ -116,7 +115,7 @@ static double maximise_likelihood(const observation *o)
     return exp(x);
 }
 
-/* pam256: its levels are too close to tell apart. Second moment, Es = 1. */
+/* pam256: its levels are too close to be told apart. Second moment, Es = 1. */
 static double second_moment(const float *iq, size_t n_symbols)
 {
     double power = 0;

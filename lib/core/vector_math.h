@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* exp and log that compilers vectorise: no branch, no call, no errno. Only IEEE operations in a fixed order and no
- * fused multiply-add (C11 mode contracts nothing), so every instruction set gives the same bits. */
+/* exp and log that compilers vectorise: no branch, no call, no errno. They consist of IEEE operations in a fixed order
+ * without fused multiply-add (C11 mode contracts nothing), so every instruction set gives the same bits. */
 #ifndef SREC_VECTOR_MATH_H
 #define SREC_VECTOR_MATH_H
 
 #include <stdint.h>
 #include <string.h>
 
-/* Compiles a function once per instruction set; the dynamic loader takes the best that the processor has. */
+/* Compiles a function once per instruction set. The dynamic loader chooses the best one that the processor supports. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define SREC_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define SREC_CLONES
 #endif
 
-#define SREC_EXP_LOWEST (-80.0f) /* exp of less is taken as exp of this, 1.8e-35: far from where f32 loses digits */
+/* exp of anything smaller counts as exp of this, 1.8e-35: far from where f32 loses digits. */
+#define SREC_EXP_LOWEST (-80.0f)
 
 /* exp(x) for x <= 80, within 3e-7 of the value: x = n ln 2 + f, |f| <= ln(2) / 2; Taylor series of exp(f). */
 static inline float srec_vexp(float x)
