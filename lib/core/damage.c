@@ -3,13 +3,13 @@
 
 #include <math.h>
 
-#define HEADER_SIGMA    5.0  /* header errors above the tolerated ones, in standard deviations .. */
-#define HEADER_MORE     3.0  /* .. and in bits */
-#define RELATION_LEAST  0.25 /* of what the model expects: even unusual pictures have as much */
-#define RELATION_POWER  5.0  /* standard deviations that RELATION_LEAST must amount to before its absence counts */
-#define RELATION_ABSENT 2.5  /* standard deviations: fewer are no relation .. */
-#define RELATION_FAINT  0.15 /* .. nor is less than this of what the model expects .. */
-#define RELATION_SURE   3.0  /* .. by so many standard deviations */
+#define HEADER_SIGMA    5.0  /* header errors above the tolerated number, in standard deviations */
+#define HEADER_MORE     3.0  /* and in bits */
+#define RELATION_LEAST  0.25 /* share of the expected relation that even unusual images have */
+#define RELATION_POWER  5.0  /* standard deviations that RELATION_LEAST must amount to before an absence counts */
+#define RELATION_ABSENT 2.5  /* in standard deviations: a weaker relation counts as absent */
+#define RELATION_FAINT  0.15 /* share of the expected relation: less counts as absent too */
+#define RELATION_SURE   3.0  /* if it is certain by this many standard deviations */
 
 static void add_relation(srec_relation *sum, const srec_relation *part)
 {

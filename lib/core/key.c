@@ -6,7 +6,7 @@
 
 _Static_assert(SREC_KEY_BYTES == crypto_kdf_KEYBYTES, "the master key is a KDF key");
 
-#define STACK_BYTES 4096u /* what the KDF may leave on the stack */
+#define STACK_BYTES 4096u /* upper bound of what the KDF leaves on the stack */
 
 srec_key *srec_key_new(void)
 {

@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICE_MS   50 /* between two looks whether a named pipe has a writer: poll() alone does not tell */
+/* Interval between two checks whether a named pipe has a writer. poll() alone does not report it. */
+#define SLICE_MS   50
 #define HEX_DIGITS (2 * SREC_KEY_BYTES)
 
 static int64_t now_ms(void)
@@ -44,12 +45,12 @@ srec_status srec_key_write(const srec_key *key, const char *path, srec_error *er
         else if (n == 0 || errno != EINTR)
             why = n == 0 ? EIO : errno;
     }
-    if (!why && fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a file system that has no such thing */
+    if (!why && fsync(fd) != 0 && errno != EINVAL) /* EINVAL: the file system does not support fsync() */
         why = errno;
     if (close(fd) != 0 && !why)
         why = errno;
     if (why) {
-        unlink(path); /* half a key is of no use */
+        unlink(path); /* half a key is useless */
         return srec_fail(error, SREC_ERR_IO, "cannot write key file %s: %s", path, strerror(why));
     }
     return SREC_OK;
@@ -61,13 +62,14 @@ srec_status srec_key_write(const srec_key *key, const char *path, srec_error *er
 typedef struct {
     const char *path;
     int fd;
-    bool has_writer;    /* false: a named pipe that no program has opened for writing yet, which reads as ended */
-    int64_t waiting_ms; /* since when, by now_ms() */
+    /* false: no program has opened the named pipe for writing yet, so it reads as ended. */
+    bool has_writer;
+    int64_t waiting_ms; /* start of the wait, by now_ms() */
     int writer_ms;      /* longest wait for a writer */
-    int bytes_ms;       /* longest wait for its bytes */
+    int bytes_ms;       /* longest wait for bytes */
 } source;
 
-/* Until there may be bytes, or the end. */
+/* Wait for bytes or the end. */
 static srec_status wait_for_bytes(source *s, bool *ended, srec_error *error)
 {
     const int limit_ms = s->has_writer ? s->bytes_ms : s->writer_ms;
@@ -86,12 +88,12 @@ static srec_status wait_for_bytes(source *s, bool *ended, srec_error *error)
         return srec_fail(error, SREC_ERR_CANCELLED, "interrupted while waiting for the key from %s", s->path);
     if (n < 0)
         return srec_fail(error, SREC_ERR_IO, "cannot read key file %s: %s", s->path, strerror(errno));
-    *ended = !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* a writer has been here and is gone
-                                                                              * */
+    *ended =
+        !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* true if a writer has come and gone */
     return SREC_OK;
 }
 
-/* At most \p size bytes, fewer at the end. */
+/* Read at most \p size bytes; fewer at the end. */
 static srec_status read_bytes(source *s, uint8_t *out, size_t size, size_t *have, srec_error *error)
 {
     bool ended = false;
@@ -120,7 +122,7 @@ static srec_status read_bytes(source *s, uint8_t *out, size_t size, size_t *have
 
 static srec_status open_source(source *s, struct stat *info, srec_error *error)
 {
-    /* O_NONBLOCK: a named pipe without a writer would hold open() for ever */
+    /* O_NONBLOCK: without it, open() would block on a named pipe without a writer */
     s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (s->fd < 0 || fstat(s->fd, info) != 0)
         return srec_fail(error, SREC_ERR_IO, "cannot open key file %s: %s; make one with: srec keygen %s", s->path,
@@ -139,7 +141,7 @@ static srec_status open_source(source *s, struct stat *info, srec_error *error)
 /* \param[out] info of the file, if it could be opened */
 static srec_status read_source(srec_key *key, source *s, struct stat *info, srec_error *error)
 {
-    uint8_t buffer[SREC_KEY_BYTES + 1]; /* one more: notices longer files */
+    uint8_t buffer[SREC_KEY_BYTES + 1]; /* one extra byte detects longer files */
     size_t have = 0;
     srec_status status = open_source(s, info, error);
     if (status == SREC_OK)
@@ -188,14 +190,14 @@ static srec_status parse_seed(srec_key *key, const char *digits, srec_error *err
     errno = 0;
     const unsigned long long seed = strtoull(digits, &end, 10);
     if (*digits < '0' || *digits > '9' || *end ||
-        errno == ERANGE) /* strtoull() alone takes signs and blanks, and saturates */
+        errno == ERANGE) /* strtoull() alone accepts signs and blanks, and saturates */
         return srec_fail(error, SREC_ERR_FORMAT, "key 'seed:%s': seed: must be followed by a number, 0 .. 2^64 - 1",
                          digits);
     srec_key_from_seed(key, seed);
     return SREC_OK;
 }
 
-/* How many hex digits a text of nothing else has; 0 if it holds anything else. */
+/* Number of hex digits of a text that consists of hex digits; else 0. */
 static size_t hex_digits(const char *text)
 {
     size_t n = 0;
@@ -227,7 +229,7 @@ srec_status srec_key_parse(srec_key *key, const char *text, srec_error *warning,
         return SREC_OK;
     }
     if (digits >= SREC_KEY_BYTES &&
-        access(text, F_OK) != 0) /* a key with a digit lost rather than a file's name: not to be shown */
+        access(text, F_OK) != 0) /* probably a key with a missing digit and not a file name: do not print it */
         return srec_fail(error, SREC_ERR_FORMAT, "a key in hex has %d digits, and this has %zu", HEX_DIGITS, digits);
     source s = source_of(text);
     const srec_status status = read_source(key, &s, &info, error);

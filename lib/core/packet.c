@@ -14,9 +14,9 @@
 #include <string.h>
 
 #define TAG           crypto_aead_chacha20poly1305_ietf_ABYTES
-#define FIXED_HEADER  26u   /* plaintext before the rate map */
-#define HEADER_MAX    8192u /* plaintext bytes at most */
-#define AMPLITUDE_ONE 54u   /* pam256: byte of a coded bit 1; of 0 is 255 - 54 */
+#define FIXED_HEADER  26u   /* plaintext bytes before the rate map */
+#define HEADER_MAX    8192u /* maximum plaintext bytes */
+#define AMPLITUDE_ONE 54u   /* pam256: byte of a coded bit 1; a coded bit 0 is 255 - 54 */
 
 _Static_assert(SREC_PAYLOAD_MAX >= SREC_FRAME_MAX, "every payload has an order");
 _Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "the header key is an AEAD key");
@@ -31,9 +31,9 @@ static unsigned repeats(srec_modulation m)
     return (unsigned)m < SREC_MODULATIONS ? repeat[m] : 0;
 }
 
-/* Bits on the air of a coded field, and the frame bytes they fill: whole bytes of bits, or a byte each (pam256).
- * The field is rounded
- * up to 3 bytes so that whatever follows starts at a symbol of every modulation. */
+/* Bits on the air of a coded field, and the frame bytes that they fill: whole bytes of bits, or one byte per bit
+ * (pam256). The field is padded to a multiple of 3 bytes, so that the next field starts at a symbol of every
+ * modulation. */
 static size_t field_bits(srec_modulation m, size_t n_bytes) { return srec_conv_bits(n_bytes) * repeats(m); }
 
 static size_t field_bytes(srec_modulation m, size_t n_bytes)
@@ -42,11 +42,10 @@ static size_t field_bytes(srec_modulation m, size_t n_bytes)
     return m == SREC_PAM256 ? (bits + 1) / 2 * 2 : (bits + 23) / 24 * 3;
 }
 
-/* Copy r of the coded bits travels in a block of its own that starts a share of the code further on, so that the
- * copies of a bit meet other
- * positions of the constellation and other times; within a block the code is read with a stride that parts its
- * neighbours. The stride is
- * prime to the length (a multiple of 24): 24 k + 1 near its square root. */
+/* Copy r of the coded bits travels in its own block, which starts at a different position of the code. The copies of
+ * a bit therefore meet different positions of the constellation, at different times. Within a block, a stride
+ * separates neighbouring bits of the code. The stride is coprime to the length (a multiple of 24): 24 k + 1 near its
+ * square root. */
 static size_t stride_of(size_t coded)
 {
     size_t stride = 25;
@@ -64,9 +63,8 @@ static size_t stride_of(size_t coded)
     }
 }
 
-/* Energy dispersal: much of a signal field is zero, which would put most of its symbols on few points. The coded
- * bits are inverted by the
- * sequence of x^15 + x^14 + 1 started from 100101010000000 (ETSI EN 300 429). */
+/* Energy dispersal. Much of a signal field is zero, which would put most of its symbols on few points. The coded bits
+ * are therefore inverted by the sequence of x^15 + x^14 + 1 started from 100101010000000 (ETSI EN 300 429). */
 #define DISPERSAL_START 0x00a9u
 static unsigned disperse(unsigned *state)
 {
@@ -103,7 +101,7 @@ static srec_status write_field(srec_modulation m, const uint8_t *in, size_t n, u
     return SREC_OK;
 }
 
-/* LLR of bit j of a field on the air. pam256: antipodal amplitudes, LLR = 2 a y / variance */
+/* LLR of bit j of a field on the air. pam256: antipodal amplitudes, LLR = 2 a y / variance. */
 static float field_llr(srec_modulation m, const float *soft, size_t j)
 {
     if (m != SREC_PAM256)
@@ -136,7 +134,9 @@ static srec_status read_field(srec_modulation m, const float *soft, size_t n, ui
     return status;
 }
 
-/* Compare what came of a field with its known content. \param soft as read_field() \param content (n) */
+/* Compare the received bits of a field with its known content.
+ * \param soft see read_field()
+ * \param content (n) */
 static srec_status count_field_errors(srec_modulation m, const float *soft, const uint8_t *content, size_t n,
                                       srec_damage *damage)
 {
@@ -336,7 +336,7 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
     at += field_bytes(m, s.header_bytes);
     if (status != SREC_OK)
         return srec_fail(error, status, "out of memory");
-    /* the payload is padded before its bits are ordered: whole groups */
+    /* The payload is padded to whole groups before its bits are reordered. */
     uint8_t tail[4] = { 0 };
     size_t granule = srec_modem_byte_granule(m), whole = n / granule * granule;
     srec_modem_order_bytes(m, payload, at, whole);
@@ -439,8 +439,8 @@ srec_status srec_packet_read_signal(srec_packet_decoder *d, srec_modulation m, c
     return status == SREC_OK || status == SREC_ERR_ARG ? status : count(d, status);
 }
 
-/* The decrypted header to a slice; everything in it is checked although it is authentic: the sender may run another
- * release. */
+/* Parse the decrypted header of a slice. Everything in it is checked although it is authentic, because the sender may
+ * run another release. */
 static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, size_t n, const srec_signal *signal,
                                 srec_slice *s)
 {
@@ -489,7 +489,7 @@ typedef struct {
     uint8_t plain[HEADER_MAX];        /* (n_plain) */
 } head;
 
-/* Decode, authenticate and decrypt. */
+/* Decode, authenticate and decrypt signal field and header. */
 static srec_status open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes, head *h)
 {
     uint8_t key[SREC_KEY_BYTES], nonce[12];
@@ -518,7 +518,7 @@ static srec_status open_head(const srec_key *master, srec_modulation m, const fl
     return authentic ? SREC_OK : SREC_ERR_AUTH;
 }
 
-/* Of an authentic head: its bits as received, against those that were sent. */
+/* Count the bit errors of an authentic head. */
 static srec_status count_head_errors(srec_modulation m, const float *soft, const head *h, srec_damage *damage)
 {
     const float *header = soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m);

@@ -5,7 +5,7 @@
 #include <srec/scrambler.h>
 #include <string.h>
 
-#define WORDS 128u /* made at a time: a whole number of ChaCha20 blocks of 8 */
+#define WORDS 128u /* drawn at a time: a whole number of ChaCha20 blocks of 8 */
 #define BATCH 4u   /* indices drawn from one word */
 
 _Static_assert(SREC_PAYLOAD_MAX <= UINT16_MAX, "an index has 16 bits, and BATCH of them fit a word");
@@ -18,9 +18,9 @@ static inline uint64_t word_at(const uint8_t *p)
     return word;
 }
 
-/* Extend the order of the first \p n bytes by the next \p count, 1 .. BATCH. \return count; 0: the word is one of
- * the
- * few that would make some orders likelier, and nothing was done */
+/* Extend the order of the first \p n bytes by the next \p count, 1 .. BATCH.
+ * \return count; 0: nothing has been done, because this word is one of the few that would make some orders more
+ * likely */
 static inline unsigned extend(uint16_t *order, size_t n, unsigned count, uint64_t word)
 {
     size_t index[BATCH];
@@ -31,7 +31,7 @@ static inline unsigned extend(uint16_t *order, size_t n, unsigned count, uint64_
         rest = (uint64_t)m;
         product *= n + k + 1;
     }
-    if (rest < product && rest < (0u - product) % product) /* the second is 2^64 mod product, seldom needed */
+    if (rest < product && rest < (0u - product) % product) /* the second term is 2^64 mod product; rarely needed */
         return 0;
     for (unsigned k = 0; k < count; k++) {
         order[n + k] = order[index[k]];

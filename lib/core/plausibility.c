@@ -5,11 +5,10 @@
 
 #include <math.h>
 
-#define INTACT 25.0 /* bytes that are known to follow their priors: a doubtful share counts as none */
-#define CALM                                                                                                           \
-    0.05f /* of a feature's usual variance, added to each patch's own: calm patches are mostly rounding
-                      * */
-#define BLOCK 64
+#define INTACT 25.0 /* bytes assumed to follow their priors: an uncertain share counts as none */
+/* Share of a feature's usual variance that is added to that of each patch: calm patches are mostly rounding errors. */
+#define CALM   0.05f
+#define BLOCK  64
 
 /* Middle of a bin. */
 static double ratio_of(int bin) { return ldexp(1.0 + (bin % 8 + 0.5) / 8, bin / 8 - SREC_RATIO_OCTAVES); }
@@ -17,7 +16,7 @@ static double ratio_of(int bin) { return ldexp(1.0 + (bin % 8 + 0.5) / 8, bin / 
 double srec_ratios_random_share(const srec_ratios *r)
 {
     double low = 0, high = 1;
-    for (int step = 0; step < 12; step++) { /* the slope of the log likelihood falls: its zero by bisection */
+    for (int step = 0; step < 12; step++) { /* bisection: the slope of the log likelihood decreases */
         const double share = 0.5 * (low + high);
         double slope = -INTACT / (1 - share);
         for (int bin = 0; bin < SREC_RATIO_BINS; bin++)
@@ -54,7 +53,7 @@ void srec_relate(const float *mean, const float *deviation, const float *before,
     float power = 0.0f, doubt = 0.0f, power_before = 0.0f;
     float within = 0.0f, within_square = 0.0f, within_expected = 0.0f, between = 0.0f, between_square = 0.0f;
     const float *other = before ? before : mean;
-    for (size_t i = 0; i < k; i++) { /* one loop: its sums wait for each other's additions, not for their own */
+    for (size_t i = 0; i < k; i++) { /* a single loop: the additions of its sums overlap */
         const float a = mean[i], b = mean[partner[i]], c = correlation[i], e = other[i];
         const float product = c * a * b, again = a * e;
         power += a * a;
@@ -67,7 +66,7 @@ void srec_relate(const float *mean, const float *deviation, const float *before,
         between_square += again * again;
     }
     const float calm = CALM * variance, per_power = 1.0f / (power / (float)k + calm);
-    /* what the channel leaves in doubt takes as much from a product of estimates */
+    /* the uncertainty of the channel reduces the product of two estimates by this factor */
     const float known = power / (power + doubt + 1e-20f);
     damage->within.sum += within * per_power;
     damage->within.variance += within_square * per_power * per_power;
@@ -79,7 +78,7 @@ void srec_relate(const float *mean, const float *deviation, const float *before,
     }
 }
 
-/* \param[out] wrong, promised, tolerated (BLOCK) of each bit */
+/* \param[out] wrong, promised, tolerated (BLOCK) for each bit */
 SREC_CLONES static void error_chances(const float *llr, size_t n, float *restrict wrong, float *restrict promised,
                                       float *restrict tolerated)
 {

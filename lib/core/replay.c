@@ -23,11 +23,11 @@ typedef struct {
     uint64_t session;
     uint64_t used;                          /* clock at its last packet; 0: the entry is free */
     uint64_t newest;                        /* packet */
-    uint64_t first;                         /* packets below count as received */
+    uint64_t first;                         /* lower packets count as received */
     uint64_t seen[SREC_REPLAY_WINDOW / 64]; /* bit number: packet mod SREC_REPLAY_WINDOW */
 } window;
 
-/* What is kept of a session that lost its window. */
+/* The record of a session that has lost its window. */
 typedef struct {
     uint64_t session;
     uint64_t newest; /* packet */
@@ -56,15 +56,15 @@ void srec_replay_free(srec_replay *r)
     free(r);
 }
 
-/* --- marks ------------------------------------------------------------------------------------------------------
- * */
+/* --- marks --------------------------------------------------------------------------------------------------- */
 
 static size_t first_slot(const srec_replay *r, uint64_t session)
 {
     return (size_t)(session * 0x9e3779b97f4a7c15u >> 32) & (r->n_slots - 1);
 }
 
-/* The session's slot, or the free one where it belongs; NULL: no table yet. */
+/* The session's slot, or the free slot where it belongs.
+ * \return NULL: no table yet */
 static mark *slot_of(const srec_replay *r, uint64_t session)
 {
     if (!r->n_slots)
@@ -81,7 +81,7 @@ static const mark *find_mark(const srec_replay *r, uint64_t session)
     return slot && slot->left ? slot : NULL;
 }
 
-/* Slots for n marks. */
+/* Make slots for n marks. */
 static bool make_room(srec_replay *r, size_t n)
 {
     size_t n_slots = r->n_slots ? r->n_slots : 128;
@@ -102,12 +102,13 @@ static bool make_room(srec_replay *r, size_t n)
     return true;
 }
 
-/* Free a slot, and move up the entries behind it that probing would no longer reach. */
+/* Free a slot, and move up the later entries that probing would no longer reach. */
 static void clear_slot(srec_replay *r, size_t hole)
 {
     const size_t mask = r->n_slots - 1;
     for (size_t i = (hole + 1) & mask; r->slots[i].left; i = (i + 1) & mask) {
-        const size_t reach = (i - first_slot(r, r->slots[i].session)) & mask; /* steps from where probing starts */
+        const size_t reach =
+            (i - first_slot(r, r->slots[i].session)) & mask; /* distance from the start of the probing */
         if (reach >= ((i - hole) & mask)) {
             r->slots[hole] = r->slots[i];
             hole = i;
@@ -127,7 +128,7 @@ static void forget_first_left(srec_replay *r)
         clear_slot(r, first);
 }
 
-/* Store a session's newest packet; a known mark only rises. */
+/* Store a session's newest packet. A known mark only increases. */
 static bool keep_mark(srec_replay *r, uint64_t session, uint64_t newest)
 {
     const mark *known = find_mark(r, session);
@@ -146,8 +147,7 @@ static bool keep_mark(srec_replay *r, uint64_t session, uint64_t newest)
     return true;
 }
 
-/* --- windows ----------------------------------------------------------------------------------------------------
- * */
+/* --- windows ------------------------------------------------------------------------------------------------- */
 
 static window *find_window(srec_replay *r, uint64_t session)
 {
@@ -157,8 +157,8 @@ static window *find_window(srec_replay *r, uint64_t session)
     return NULL;
 }
 
-/* A window for a session that has none: takes the least recently used one, whose session becomes a mark. NULL: no
- * memory. */
+/* Open a window for a session that has none. It replaces the least recently used window, whose session becomes a mark.
+ * \return NULL: out of memory */
 static window *open_window(srec_replay *r, uint64_t session, uint64_t packet, uint64_t first)
 {
     window *w = r->windows;
@@ -171,7 +171,7 @@ static window *open_window(srec_replay *r, uint64_t session, uint64_t packet, ui
     return w;
 }
 
-/* Make \p packet the newest and clear the bits of the packets skipped. */
+/* Make \p packet the newest, and clear the bits of the skipped packets. */
 static void advance(window *w, uint64_t packet)
 {
     const uint64_t ahead = packet - w->newest;
@@ -182,18 +182,18 @@ static void advance(window *w, uint64_t packet)
     w->newest = packet;
 }
 
-/* The first packet above one that was received. */
+/* The first packet after a received one. */
 static uint64_t above(uint64_t packet) { return packet < UINT64_MAX ? packet + 1 : UINT64_MAX; }
 
 srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet)
 {
     if (packet == UINT64_MAX)
-        return SREC_ERR_REPLAY; /* no transmitter sends it, and nothing is above it */
+        return SREC_ERR_REPLAY; /* no transmitter sends it, and no number is higher */
     window *w = find_window(r, session);
     if (!w) {
         const mark *known = find_mark(r, session);
         if (known && packet <= known->newest)
-            return SREC_ERR_REPLAY; /* a replay must not take a window from a session in use */
+            return SREC_ERR_REPLAY; /* a replay must not displace the window of an active session */
         w = open_window(r, session, packet, known ? above(known->newest) : 0);
         if (!w)
             return SREC_ERR_MEMORY;
@@ -213,8 +213,7 @@ srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet
     return SREC_OK;
 }
 
-/* --- export and import ------------------------------------------------------------------------------------------
- * */
+/* --- export and import --------------------------------------------------------------------------------------- */
 
 typedef struct {
     uint8_t key[SREC_KEY_BYTES];
@@ -251,7 +250,7 @@ size_t srec_replay_export_size(const srec_replay *r)
     return HEAD_BYTES + (r->n_marks + windows_used(r)) * MARK_BYTES + TAG_BYTES;
 }
 
-/* By age: every mark comes before every window, since its session lost its window earlier. */
+/* By age. Every mark comes before every window, because its session lost its window earlier. */
 static int by_left(const void *a, const void *b)
 {
     const uint64_t x = ((const mark *)a)->left, y = ((const mark *)b)->left;
@@ -290,7 +289,8 @@ srec_status srec_replay_export(const srec_replay *r, const srec_key *key, uint8_
     return SREC_OK;
 }
 
-/* Is the export whole, authentic and of this key? \param[out] count its marks */
+/* Check that the export is complete, authentic and of this key.
+ * \param[out] count number of its marks */
 static srec_status check_export(const srec_key *key, const uint8_t *in, size_t n, size_t *count, srec_error *error)
 {
     if (n < HEAD_BYTES + TAG_BYTES || memcmp(in, MAGIC, MAGIC_BYTES) != 0)

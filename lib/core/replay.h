@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Which packets of which sessions have been received, so that each is accepted once.
+ *  Remembers which packets of which sessions have been received, so that each is accepted once.
  *
  *      windows  of the SREC_REPLAY_SESSIONS most recent sessions: a bit for each of the newest SREC_REPLAY_WINDOW
- *      packets
- *      marks    of up to SREC_REPLAY_MARKS earlier sessions: the number of the newest packet. Only packets above it
- *      are
- *               new. When the table is full, the session that lost its window first is forgotten
+ *               packets
+ *      marks    of up to SREC_REPLAY_MARKS earlier sessions: the number of the newest packet. Only higher packet
+ *               numbers are new. When the table is full, the session that lost its window first is forgotten
  *
  *  Marks can be exported and imported, so that they outlive the program. Little endian:
  *
@@ -36,20 +35,19 @@ typedef struct srec_replay srec_replay;
 srec_status srec_replay_create(srec_replay **out);
 void srec_replay_free(srec_replay *r);
 
-/* Remember an authentic packet. \return SREC_OK if it is new; SREC_ERR_REPLAY if it was received before, or is too
- * old to
- * be sure; SREC_ERR_MEMORY */
+/* Remember an authentic packet.
+ * \return SREC_OK if it is new; SREC_ERR_REPLAY if it was received before, or is too old to be certain;
+ * SREC_ERR_MEMORY */
 srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet);
 
-/* Bytes that an export takes. */
+/* Size of an export in bytes. */
 size_t srec_replay_export_size(const srec_replay *r);
 
 /* \param[out] out (srec_replay_export_size()) */
 srec_status srec_replay_export(const srec_replay *r, const srec_key *key, uint8_t *out);
 
-/* Add marks to the known ones; if both have a session, the newer mark counts. All or nothing.
- * \return SREC_ERR_FORMAT, SREC_ERR_VERSION, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM (damaged), SREC_ERR_AUTH
- * (another
+/* Add marks to the known ones. If a session is in both, the newer mark counts. After an error nothing has changed.
+ * \return SREC_ERR_FORMAT, SREC_ERR_VERSION, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM (damaged), SREC_ERR_AUTH (another
  * key), SREC_ERR_MEMORY */
 srec_status srec_replay_import(srec_replay *r, const srec_key *key, const uint8_t *in, size_t n, srec_error *error);
 

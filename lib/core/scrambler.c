@@ -11,13 +11,13 @@
 #include <string.h>
 
 #define CHACHA_BLOCK 64u
-#define CHUNK        8192u /* keystream made at a time: stays in the first-level cache */
+#define CHUNK        8192u /* bytes of keystream made at a time: fits the first-level cache */
 
 struct srec_scrambler {
     uint8_t key[SREC_KEY_BYTES];
     uint8_t keystream[CHUNK];
     uint8_t payload[SREC_PAYLOAD_MAX]; /* or its keystream, between two steps */
-    uint16_t order[SREC_PAYLOAD_MAX];  /* of the packet in hand */
+    uint16_t order[SREC_PAYLOAD_MAX];  /* of the current packet */
 };
 
 static const char *const cipher_names[SREC_CIPHERS] = { "add", "none", "xor" };
@@ -69,7 +69,7 @@ void srec_scrambler_free(srec_scrambler *s)
     free(s);
 }
 
-/* \p n bytes of keystream from a multiple of the block size; n <= CHUNK. */
+/* Write \p n bytes of keystream from a multiple of the block size; n <= CHUNK. */
 static void blocks(const srec_scrambler *s, const uint8_t nonce[12], uint64_t offset, uint8_t *out, size_t n)
 {
     memset(out, 0, n);
@@ -78,17 +78,17 @@ static void blocks(const srec_scrambler *s, const uint8_t nonce[12], uint64_t of
 
 static bool in_range(uint64_t offset, size_t n)
 {
-    const uint64_t limit = (uint64_t)SREC_PERMUTATION_FIRST_BLOCK * CHACHA_BLOCK; /* beyond: the words of the order
-                                                                                   * */
+    const uint64_t limit =
+        (uint64_t)SREC_PERMUTATION_FIRST_BLOCK * CHACHA_BLOCK; /* the words of the order begin here */
     return offset <= limit && n <= limit - offset;
 }
 
-/* Which operation a run of keystream is for. Written apart so that each loop is one that the compiler vectorises.
- * */
+/* The operations that combine bytes and keystream. Each is a separate function, so that the compiler vectorises its
+ * loop. */
 static void add(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        out[i] = (uint8_t)(in[i] + ks[i]); /* mod 256: the cast is the reduction */
+        out[i] = (uint8_t)(in[i] + ks[i]); /* mod 256: the cast reduces the sum */
 }
 
 static void subtract(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
@@ -188,9 +188,8 @@ srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_c
     return SREC_OK;
 }
 
-/* The eight LLRs of a byte as one vector of their bits, the sign on top: compilers make a shift by lane of a
- * product,
- * but not of a loop over the lanes. */
+/* The eight LLRs of a byte as one vector of their bits, the sign on top. Compilers turn a product into a shift by lane,
+ * but not a loop over the lanes. */
 typedef uint32_t byte_llrs __attribute__((vector_size(8 * sizeof(float))));
 
 /* out[i] = the LLRs at place order[i], negated where the bits of keystream[i] are 1. */

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LONGEST 8192 /* bytes of a message before it is made to fit: a path of PATH_MAX, or nearly two, and words */
+/* Maximum bytes of a message before it is shortened: one path of PATH_MAX, almost two, and some words. */
+#define LONGEST 8192
 
 const char *srec_strerror(srec_status status)
 {
@@ -32,9 +33,10 @@ const char *srec_strerror(srec_status status)
     return "unknown status";
 }
 
-/* --- text that a terminal may be given ---------------------------------------------------------------------- */
+/* --- printable text ------------------------------------------------------------------------------------------ */
 
-/* Characters that a terminal obeys or that nobody sees: controls, changes of direction, invisible ones. */
+/* Characters that control a terminal or are invisible: control characters, changes of direction, zero-width
+ * characters. */
 static bool is_hidden(uint32_t c)
 {
     static const uint32_t ranges[][2] = {
@@ -48,30 +50,31 @@ static bool is_hidden(uint32_t c)
     return false;
 }
 
-/* Bytes of the UTF-8 character at \p s that may be shown; 0 if the first byte may not. */
+/* Length of the UTF-8 character at \p s if it is printable; 0 if its first byte is not. */
 static unsigned shown_bytes(const unsigned char *s)
 {
-    static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 }; /* shorter forms exist for what is below */
+    static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 }; /* smaller values have shorter forms */
     const unsigned n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
     if (n == 0)
         return 0;
     uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
     for (unsigned i = 1; i < n; i++) {
-        if (s[i] >> 6 != 2) /* a text's end too */
+        if (s[i] >> 6 != 2) /* also at the end of the text */
             return 0;
         c = c << 6 | (s[i] & 63);
     }
     return c < least[n] || is_hidden(c) ? 0 : n;
 }
 
-/* Bytes that the character at \p s takes in a message: itself, or \xNN for a byte that may not be shown. */
+/* Bytes that the character at \p s takes in a message: its own, or 4 for \xNN if it is not printable. */
 static size_t width_of(const unsigned char *s)
 {
     const unsigned n = shown_bytes(s);
     return n ? n : 4;
 }
 
-/* Characters from \p s on that fit into \p room bytes, as they are shown. \return bytes written */
+/* Write the characters from \p s that fit into \p room bytes, in printable form.
+ * \return bytes written */
 static size_t show(const unsigned char *s, char *out, size_t room)
 {
     size_t at = 0;
@@ -90,9 +93,8 @@ static size_t show(const unsigned char *s, char *out, size_t room)
     return at;
 }
 
-/* \p text as valid UTF-8 on one line, bytes that may not be shown as \xNN. A message begins with the file that is
- * meant
- * and ends with what is wrong with it: of one that does not fit, the middle is left out. */
+/* Write \p text as valid UTF-8 on one line, with unprintable bytes as \xNN. A message begins with the name of the file
+ * and ends with the reason, so a message that does not fit loses its middle. */
 static void make_printable(const char *text, char *out, size_t size)
 {
     static const char gap[] = " ... ";
@@ -121,7 +123,7 @@ srec_status srec_fail(srec_error *error, srec_status status, const char *format,
         error->status = status;
         vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        make_printable(text, error->message, sizeof error->message); /* names out of files may hold anything */
+        make_printable(text, error->message, sizeof error->message); /* names in files may contain anything */
     }
     return status;
 }
