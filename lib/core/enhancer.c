@@ -66,7 +66,7 @@ static srec_status parse_graph(srec_enhancer_model *m, json_t *graph, const json
         return srec_fail(error, SREC_ERR_SHAPE,
                          "network enhancer has other inputs, outputs or scale than an enhancer needs");
     const unsigned granule = srec_graph_granule(m->graph), exact = srec_graph_halo(m->graph);
-    if (granule > 256) /* a 1x1 picture is padded to it */
+    if (granule > 256) /* a 1x1 image is padded to the granule */
         return srec_fail(error, SREC_ERR_SHAPE, "network enhancer takes only multiples of %u pixels; 256 is the most",
                          granule);
     m->halo = exact;
@@ -173,8 +173,7 @@ srec_status srec_enhancer_create(const srec_enhancer_model *model, const srec_co
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     e->model = model;
     srec_compute settings = compute ? *compute : (srec_compute){ 0 };
-    settings.tile = (settings.tile ? settings.tile : DEFAULT_TILE) / model->scale; /* the tiler counts input samples
-                                                                                    * */
+    settings.tile = (settings.tile ? settings.tile : DEFAULT_TILE) / model->scale; /* the tiler counts input samples */
     if (!settings.tile)
         settings.tile = 1;
     srec_status status = srec_tiler_create(model->graph, &settings, 1, &e->tiler, error);
@@ -195,7 +194,7 @@ void srec_enhancer_free(srec_enhancer *e)
     free(e);
 }
 
-/* What the network reads and writes: positions on its plane are those of the picture plus the margin. */
+/* Input and output of the network. Positions on its plane are those of the image plus the margin. */
 typedef struct {
     const srec_enhancer_model *model;
     const srec_image *in, *out;
@@ -204,7 +203,7 @@ typedef struct {
     size_t cols; /* patches */
 } job;
 
-/* Pixel of a picture's side at position i of the plane: edges are replicated. */
+/* Pixel at position i of the plane along one side. Edges are replicated. */
 static size_t pixel(const job *j, size_t i, size_t size)
 {
     return i < j->model->margin ? 0 : i - j->model->margin < size ? i - j->model->margin : size - 1;
@@ -283,7 +282,7 @@ static bool valid(const srec_image *i)
            i->stride >= (size_t)i->width * i->channels;
 }
 
-/* A side of the result is scale times the picture's, or one less. */
+/* True if a side of the result is scale times the image's side, or one less. */
 static bool side_fits(unsigned scale, uint32_t in, uint32_t out)
 {
     return out <= scale * in && (out + scale - 1) / scale == in;

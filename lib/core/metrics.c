@@ -31,13 +31,14 @@ srec_status srec_psnr(const srec_image *a, const srec_image *b, double *db)
     return SREC_OK;
 }
 
-/* One channel of a picture at one scale. */
+/* One channel of an image at one scale. */
 typedef struct {
     size_t w, h;
     float *v;
 } plane;
 
-/* Gaussian window over the valid part: (h - 10, w - 10). \p rows is scratch for (h, w - 10). */
+/* Gaussian window over the valid part: (h - 10, w - 10).
+ * \param rows scratch for (h, w - 10) */
 static void blur(const float *kernel, const float *in, size_t w, size_t h, float *rows, float *out)
 {
     const size_t ow = w - TAPS + 1, oh = h - TAPS + 1;
@@ -57,7 +58,8 @@ static void blur(const float *kernel, const float *in, size_t w, size_t h, float
         }
 }
 
-/* Mean structural similarity and mean contrast-structure term of one scale. \p work: 8 planes */
+/* Mean structural similarity and mean contrast-structure term of one scale.
+ * \param work 8 planes */
 static void similarity(const float *kernel, const plane *a, const plane *b, float *work, double *ssim, double *cs)
 {
     const size_t n = a->w * a->h, valid = (a->w - TAPS + 1) * (a->h - TAPS + 1);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Separable: for each output row the vertical filter over whole input rows, then the horizontal one. */
+/* Separable: for each output row, the vertical filter over whole input rows, then the horizontal filter. */
 
 #define HALVE_TAPS  8
 #define DOUBLE_TAPS 5
@@ -12,7 +12,7 @@
 /* Cubic convolution kernel at (k - 3.5) / 2, k = 0 .. 7, halved: output i lies between inputs 2 i and 2 i + 1. */
 static const float halve[HALVE_TAPS] = { -0.01171875f, -0.03515625f, 0.11328125f,  0.43359375f,
                                          0.43359375f,  0.11328125f,  -0.03515625f, -0.01171875f };
-/* Outputs lie a quarter of a sample before and after input i: kernel at k - 2 + 1/4 and k - 2 - 1/4, k = 0 .. 4. */
+/* Outputs lie a quarter sample before and after input i: kernel at k - 2 + 1/4 and k - 2 - 1/4, k = 0 .. 4. */
 static const float twice[2][DOUBLE_TAPS] = { { -0.0234375f, 0.2265625f, 0.8671875f, -0.0703125f, 0 },
                                              { 0, -0.0703125f, 0.8671875f, 0.2265625f, -0.0234375f } };
 

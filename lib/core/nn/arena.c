@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Memory of a plan: how long each value is in use, and one arena in which values share space over time. */
+ *  Memory of a plan: the lifetime of each value, and one arena in which values share space over time. */
 #include "backend.h"
 
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static unsigned largest_left(unsigned n, const size_t *size, const bool *placed)
     return next;
 }
 
-/* What srec_arena_place() works on. */
+/* State of srec_arena_place(). */
 typedef struct {
     unsigned n;
     const size_t *size;

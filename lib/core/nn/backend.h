@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Between plan.c and the backends: the operations that a backend provides, and the helpers that it can use. */
+ *  Interface between plan.c and the backends: the operations of a backend, and helpers for backends. */
 #ifndef SREC_NN_BACKEND_H
 #define SREC_NN_BACKEND_H
 
@@ -30,14 +30,15 @@ static inline size_t srec_value_count(const srec_value *v, size_t height, size_t
 
 /* ---- arena.c ------------------------------------------------------------------------------------------------ */
 
-/* Place buffers of the given sizes (bytes; 0: none) in one arena so that buffers in use at the same time do not
- * overlap. first[i] .. last[i]: steps (inclusive) during which buffer i is in use. \param[out] offset (n) multiples
- * of
- * SREC_NN_ALIGN
+/* Place buffers in one arena so that buffers in use at the same time do not overlap. Buffer i is in use during the
+ * steps first[i] .. last[i], inclusive.
+ * \param size (n) bytes; 0: no buffer
+ * \param[out] offset (n) multiples of SREC_NN_ALIGN
  * \return size of the arena, or 0 if out of memory */
 size_t srec_arena_place(unsigned n, const size_t *size, const int *first, const int *last, size_t *offset);
 
-/* Steps during which each value of the graph is in use: node numbers; inputs from -1; outputs to the end. */
+/* Steps during which each value of the graph is in use, as node numbers. Inputs are in use from -1, outputs to the
+ * end. */
 void srec_graph_lifetimes(const srec_graph *g, int *first, int *last);
 
 #endif /* SREC_NN_BACKEND_H */

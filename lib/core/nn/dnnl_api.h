@@ -49,7 +49,7 @@ dnnl_convolution_forward_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_e
                                                const dnnl_dims_t dilates, const dnnl_dims_t pad_left,
                                                const dnnl_dims_t pad_right, const_dnnl_primitive_attr_t attr)
 {
-    (void)dilates; /* the engine has none: NULL in version 3 */
+    (void)dilates; /* the engine does not dilate: NULL in version 3 */
     dnnl_convolution_desc_t desc;
     dnnl_status_t status = dnnl_convolution_forward_desc_init(&desc, kind, algorithm, src, weights, bias, dst, strides,
                                                               pad_left, pad_right);
@@ -62,7 +62,7 @@ static inline dnnl_status_t dnnl_eltwise_forward_primitive_desc_create(dnnl_prim
                                                                        float alpha, float beta,
                                                                        const_dnnl_primitive_attr_t attr)
 {
-    (void)dst; /* version 2 takes the source's */
+    (void)dst; /* version 2 uses the type of the source */
     dnnl_eltwise_desc_t desc;
     dnnl_status_t status = dnnl_eltwise_forward_desc_init(&desc, kind, algorithm, src, alpha, beta);
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;

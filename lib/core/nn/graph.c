@@ -14,7 +14,7 @@
 static const char *const op_names[] = { "conv", "pixel_shuffle", "pixel_unshuffle", "relu", "sigmoid",
                                         "add",  "mul",           "concat" };
 
-/* What a parse works on. */
+/* State of a parse. */
 typedef struct {
     srec_graph *g;
     const srec_safetensors *tensors;
@@ -133,7 +133,7 @@ static srec_status read_inputs(parser *p, node_parser *np)
     return SREC_OK;
 }
 
-/* The value that the node writes, as large as its first input until a shape function says otherwise. */
+/* The value that the node writes. It has the size of the first input until a shape function changes it. */
 static srec_status create_output(parser *p, node_parser *np)
 {
     srec_graph *g = p->g;
@@ -175,7 +175,7 @@ static srec_status read_parameters(parser *p, const node_parser *np)
     return SREC_OK;
 }
 
-/* The tensor added before the ReLU, if there is one. */
+/* Read the optional tensor that is added before the ReLU. */
 static srec_status read_add(parser *p, const node_parser *np)
 {
     const json_t *add = json_object_get(np->json, "add");
@@ -203,7 +203,7 @@ static srec_status shape_conv(parser *p, const node_parser *np)
     if (!as_unsigned(np->json, "stride", 1, FACTOR_MAX, 1, &n->stride) ||
         !as_unsigned(np->json, "pad", 0, FACTOR_MAX, 0, &n->pad))
         return srec_fail(p->error, SREC_ERR_FORMAT, "network %s, %s: bad stride or pad", graph, np->out_name);
-    /* sizes that are multiples of the stride must come out as size / stride */
+    /* A size that is a multiple of the stride must give size / stride. */
     const unsigned kernel = (unsigned)n->weight->shape[2];
     if (kernel > 2 * n->pad + n->stride || kernel <= 2 * n->pad)
         return srec_fail(p->error, SREC_ERR_SHAPE,
@@ -236,7 +236,7 @@ static srec_status shape_shuffle(parser *p, const node_parser *np)
     return SREC_OK;
 }
 
-/* add, mul, concat; relu and sigmoid have one input and nothing to check. */
+/* add, mul, concat. relu and sigmoid have one input, so there is nothing to check. */
 static srec_status shape_join(parser *p, const node_parser *np)
 {
     const srec_node *n = np->node;
@@ -272,8 +272,7 @@ static srec_status parse_node(parser *p, const json_t *json, srec_node *n)
     }
 }
 
-/* ---- what follows from a whole graph --------------------------------------------------------------------------
- * */
+/* ---- properties of a whole graph ---------------------------------------------------------------------------- */
 
 static srec_status find_granule(parser *p)
 {
@@ -323,9 +322,8 @@ static void widen(reach *r, reach more)
     r->needed = true;
 }
 
-/* Input samples beyond the output's ends on which value \p v depends. The value's own ends count too: a stride may
- * skip
- * samples that its input has. */
+/* Input samples beyond the ends of the output on which value \p v depends. The ends of the value count too, since a
+ * stride may skip samples of its input. */
 static long long overhang(const srec_value *v, reach r)
 {
     const long long before = -floor_div(r.first * v->den, v->num);
@@ -333,9 +331,8 @@ static long long overhang(const srec_value *v, reach r)
     return before > after ? before : after;
 }
 
-/* Along one side (both are alike): on which samples of every value does an output depend that begins at sample 0,
- * and
- * one that ends there? Backwards through the nodes; the largest overhang, in input samples, is the halo. */
+/* The halo is the largest overhang in input samples. It is computed along one side, backwards through the nodes: on
+ * which samples of every value does an output depend that begins, or ends, at sample 0? */
 static srec_status find_halo(parser *p)
 {
     srec_graph *g = p->g;
@@ -386,7 +383,7 @@ static srec_status parse_nodes(parser *p, const json_t *nodes)
 {
     for (size_t i = 0; i < json_array_size(nodes); i++) {
         const srec_status status = parse_node(p, json_array_get(nodes, i), &p->g->nodes[i]);
-        p->g->n_nodes = (unsigned)i + 1; /* so that the node is freed on failure */
+        p->g->n_nodes = (unsigned)i + 1; /* so that failure frees the node */
         if (status != SREC_OK)
             return status;
     }

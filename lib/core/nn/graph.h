@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What a parsed graph looks like inside: for the backends. Values are numbered 0 .. n_values - 1, inputs first. */
+ *  Structure of a parsed graph, for the backends. Values are numbered 0 .. n_values - 1, inputs first. */
 #ifndef SREC_NN_GRAPH_H
 #define SREC_NN_GRAPH_H
 
@@ -22,9 +22,9 @@ typedef enum {
 typedef struct srec_value {
     char name[64];
     unsigned channels;
-    unsigned num, den;  /* side relative to the inputs' side: num / den, reduced */
+    unsigned num, den;  /* side relative to the side of the inputs: num / den, reduced */
     int producer;       /* node, or -1 for an input */
-    unsigned consumers; /* how many nodes read it (graph outputs not counted) */
+    unsigned consumers; /* number of nodes that read it, without graph outputs */
 } srec_value;
 
 typedef struct srec_node {
@@ -43,7 +43,7 @@ struct srec_graph {
     unsigned n_values, n_nodes, n_inputs, n_outputs;
     unsigned granule, halo;
     srec_value *values;
-    srec_node *nodes; /* in an order in which every value is written before it is read */
+    srec_node *nodes; /* ordered so that every value is written before it is read */
     unsigned outputs[SREC_NN_MAX_PORTS];
 };
 

@@ -4,19 +4,19 @@
  *
  *      safetensors.c   file -> tensors and metadata, everything checked
  *      graph.c         JSON -> nodes; shape inference, scale of every tensor, halo
- *      plan.c          graph + input size + backend -> primitives and buffers, made once
+ *      plan.c          graph + input size + backend -> primitives and buffers, created once
  *      onednn*.c       backend: oneDNN           reference.c   backend: VOLK dot products (the specification)
  *      arena.c         buffers of a plan's values in one block of memory
  *      tiles.c         runs a plan over a large plane, tile by tile, halos included
  *
- *  Planes at the interface are f32, height x width x channels (hwc); what a backend uses inside is its own. */
+ *  Planes at the interface are f32, height x width x channels (hwc). A backend may use another layout internally. */
 #ifndef SREC_NN_H
 #define SREC_NN_H
 
 #include <srec/compute.h>
 #include <srec/model.h>
 
-/* Whether the caller wants the run to end. */
+/* True if the caller wants the run to end. */
 static inline bool srec_is_cancelled(const srec_compute *compute)
 {
     return compute->cancelled && compute->cancelled(compute->cancelled_context);
@@ -49,14 +49,15 @@ const char *srec_safetensors_metadata_key(const srec_safetensors *s, size_t i);
 size_t srec_safetensors_parameters(const srec_safetensors *s);
 uint64_t srec_safetensors_id(const srec_safetensors *s); /* of the whole file, see srec_model_id() */
 bool srec_tensor_finite(const srec_tensor *t);           /* no infinity, no NaN */
-/* Any float dtype to f32. \p out (count); \p in may be U8 too. */
+/* Convert a tensor of any float type, or U8, to f32.
+ * \param[out] out (count) */
 srec_status srec_tensor_to_f32(const srec_tensor *t, float *out);
 
 /* ---- graph.c ---------------------------------------------------------------------------------------------- */
 
 typedef struct srec_graph srec_graph; /* immutable; any thread; refers to the safetensors, which must outlive it */
 
-/* \p json: {"inputs": [{"name": "image", "channels": 3}], "outputs": ["latent"], "nodes": [...]},
+/* \param json {"inputs": [{"name": "image", "channels": 3}], "outputs": ["latent"], "nodes": [...]}, see
  * docs/model-format.md */
 srec_status srec_graph_parse(const char *name, const char *json, size_t length, const srec_safetensors *tensors,
                              srec_graph **out, srec_error *error);
@@ -67,15 +68,15 @@ unsigned srec_graph_input_channels(const srec_graph *g, unsigned i);
 unsigned srec_graph_output_channels(const srec_graph *g, unsigned i);
 /* Size of output i relative to the inputs (all inputs have equal size): size_out = size_in * num / den. */
 void srec_graph_output_scale(const srec_graph *g, unsigned i, unsigned *num, unsigned *den);
-/* Input sides must be a multiple of this for all strides and shuffles to come out even. */
+/* Input sides must be multiples of this, so that all strides and shuffles divide evenly. */
 unsigned srec_graph_granule(const srec_graph *g);
-/* What a window must have, in input samples, around the part of it whose outputs count, for these to be those of
- * the whole plane.
- * Holds for parts that begin and end at multiples of the granule; a multiple of the granule itself. */
+/* Input samples that a window must contain around its inner part, so that the outputs of that part equal those of
+ * the whole plane. Holds for parts that begin and end at multiples of the granule. The halo is a multiple of the
+ * granule. */
 unsigned srec_graph_halo(const srec_graph *g);
 double srec_graph_macs_per_input(const srec_graph *g); /* multiply-accumulates per input sample */
 
-/* The model's graph of that name, NULL if it has none. (model.c) */
+/* The model's graph of that name; NULL if it has none. In model.c. */
 const srec_graph *srec_model_graph(const srec_model *m, const char *name);
 const srec_tensor *srec_model_tensor(const srec_model *m, const char *name);
 
@@ -83,7 +84,7 @@ const srec_tensor *srec_model_tensor(const srec_model *m, const char *name);
 
 typedef struct srec_plan srec_plan; /* one thread at a time */
 
-/* Everything is allocated here: buffers, reordered weights, primitives. */
+/* Allocates everything: buffers, reordered weights, primitives. */
 srec_status srec_plan_create(const srec_graph *g, const srec_compute *compute, size_t height, size_t width,
                              srec_plan **out, srec_error *error);
 void srec_plan_free(srec_plan *p);
@@ -96,24 +97,25 @@ size_t srec_plan_bytes(const srec_plan *p);                    /* memory held */
 
 /* ---- tiles.c ----------------------------------------------------------------------------------------------- */
 
-/* Fill input i of the window (y, x, h, w), which lies within the plane: dst (h, w, channels). */
+/* Fill input i of the window (y, x, h, w), which lies within the plane.
+ * \param[out] dst (h, w, channels) */
 typedef void (*srec_tile_read)(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst);
-/* Take output i of the window (y, x, h, w) in output samples; row r of it starts at src + r * stride (floats). */
+/* Take output i of the window (y, x, h, w), in output samples. Row r starts at src + r * stride (floats). */
 typedef void (*srec_tile_write)(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w,
                                 const float *src, size_t stride);
 
-/* Runs one graph over planes of any size; keeps its plan while sizes repeat. One thread at a time. */
+/* Runs one graph over planes of any size, and keeps its plan while sizes repeat. One thread at a time. */
 typedef struct srec_tiler srec_tiler;
 
-/* \p pixels_per_input: pixels of the picture per input sample along a side (1 for ga, 16 for gs): converts
- * compute->tile. */
+/* \param pixels_per_input image pixels per input sample along a side (1 for ga, 16 for gs); converts compute->tile */
 srec_status srec_tiler_create(const srec_graph *g, const srec_compute *compute, unsigned pixels_per_input,
                               srec_tiler **out, srec_error *error);
 void srec_tiler_free(srec_tiler *t);
-/* Less overlap than the network's halo, a multiple of the granule: seams of the size of what lies beyond. */
+/* Set a smaller overlap than the network's halo, a multiple of the granule. Seams are as large as the effect of the
+ * samples beyond it. */
 void srec_tiler_set_halo(srec_tiler *t, unsigned halo);
-/* height, width: multiples of the granule, else SREC_ERR_ARG. Calls compute->progress between tiles, asks
- * compute->cancelled before each layer of each. */
+/* Calls compute->progress between tiles and compute->cancelled before each layer of each tile.
+ * \param height, width multiples of the granule, else SREC_ERR_ARG */
 srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write,
                            void *context, srec_error *error);
 /* The same over whole planes in memory, hwc. */

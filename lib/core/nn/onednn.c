@@ -144,7 +144,7 @@ static void move_bytes(bool up, uint8_t *small, uint8_t *large, size_t bytes)
     memcpy(up ? large : small, up ? small : large, bytes);
 }
 
-/* Channels are (dy, dx, c): factor samples of the large row lie together on both sides. */
+/* Channels are (dy, dx, c): factor samples of the large row are contiguous on both sides. */
 static void shuffle_runs(const shuffle_row *r, uint8_t *small, uint8_t *large, size_t dy)
 {
     const size_t bytes = r->factor * r->run_bytes;
@@ -152,7 +152,7 @@ static void shuffle_runs(const shuffle_row *r, uint8_t *small, uint8_t *large, s
         move_bytes(r->up, small + x * r->cell_bytes + dy * bytes, large + x * bytes, bytes);
 }
 
-/* Channels are (c, dy, dx): every sample is moved on its own. */
+/* Channels are (c, dy, dx): every sample is moved separately. */
 static void shuffle_samples(const shuffle_row *r, uint8_t *small, uint8_t *large, size_t dy)
 {
     const size_t f = r->factor;
@@ -194,7 +194,7 @@ static void shuffle(const srec_onednn *o, const srec_node *node)
         }
 }
 
-/* Between the caller's f32 plane and the value, where these differ. */
+/* Convert between the caller's f32 plane and the value, where they differ. */
 static srec_status convert(const srec_onednn *o, const srec_onednn_port *port, unsigned value, bool input)
 {
     if (!port->reorder)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Inside the oneDNN backend: a plan, and the two stages that build it.
+ *  Internals of the oneDNN backend: a plan, and the two stages that build it.
  *
  *      onednn_layout.c       data type, channel order and buffer of every value
  *      onednn_primitives.c   weights and oneDNN primitives of every node
  *      onednn.c              creation, execution, the backend's operations
  *
- *  Activations are nhwc: oneDNN's own choice (`any`) is the same on AVX-512 machines, and nhwc keeps pixel shuffles
+ *  Activations are nhwc. On AVX-512 machines oneDNN itself chooses nhwc for `any`, and nhwc keeps pixel shuffles
  *  cheap. Weights are reordered once into the layout that oneDNN chooses. */
 #ifndef SREC_NN_ONEDNN_H
 #define SREC_NN_ONEDNN_H
@@ -19,20 +19,20 @@
 /* The largest step is a concat: its sources, the destination and the scratchpad. A convolution has 5 arguments. */
 #define SREC_ONEDNN_MAX_ARGS (SREC_NN_MAX_NODE_INPUTS + 2)
 
-/* What runs for one node of the graph. All handles are owned. */
+/* The step of one node of the graph. It owns all handles. */
 typedef struct srec_onednn_step {
     dnnl_primitive_t primitive; /* NULL: a pixel shuffle, which onednn.c does itself */
     dnnl_exec_arg_t args[SREC_ONEDNN_MAX_ARGS];
     int n_args;
-    dnnl_primitive_t copy; /* convolution: copies the tensor to add into the destination; NULL: it is there */
+    dnnl_primitive_t copy; /* convolution: copies the tensor to add into the destination; NULL: not needed */
     dnnl_exec_arg_t copy_args[2];
     dnnl_memory_t weights;
     dnnl_memory_t bias;
     dnnl_memory_t scratch;
 } srec_onednn_step;
 
-/* The caller's f32 side of an input or output that the plan holds in another type. All NULL: the value is f32
- * itself. */
+/* The caller's f32 side of an input or output that the plan holds in another type. All NULL if the value itself is
+ * f32. */
 typedef struct srec_onednn_port {
     float *plane;
     dnnl_memory_t memory;
@@ -48,9 +48,9 @@ typedef struct srec_onednn {
     dnnl_data_type_t compute; /* dnnl_f32 or dnnl_bf16 */
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    dnnl_data_type_t *type;  /* (n_values) */
-    unsigned *permuted;      /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph
-                              * */
+    dnnl_data_type_t *type; /* (n_values) */
+    /* (n_values) factor f: channels are (f, f, c) instead of (c, f, f); 0: as in the graph */
+    unsigned *permuted;
     unsigned *shared;        /* (n_values) the value whose buffer it uses: itself, or the tensor added to it */
     size_t *offset;          /* (n_values) bytes into the arena */
     dnnl_md *md;             /* (n_values) */
@@ -78,10 +78,10 @@ static inline size_t srec_onednn_sample_bytes(dnnl_data_type_t type) { return ty
 /* Descriptor of a value's plane in the given type. The caller destroys it. */
 dnnl_status_t srec_onednn_describe(const srec_onednn *o, unsigned value, dnnl_data_type_t type, dnnl_md *md);
 
-/* Choose type and channel order of every value and place all buffers in the arena. Engine and stream exist. */
+/* Choose type and channel order of every value, and place all buffers in the arena. Requires engine and stream. */
 srec_status srec_onednn_lay_out(srec_onednn *o);
 
-/* Create the primitives of all nodes and ports, and the scratchpad. The layout exists. */
+/* Create the primitives of all nodes and ports, and the scratchpad. Requires the layout. */
 srec_status srec_onednn_make_primitives(srec_onednn *o);
 
 #endif /* SREC_NN_ONEDNN_H */

@@ -2,10 +2,9 @@
 /*! \file
  *  oneDNN backend: data types, channel orders and buffers of a plan's values.
  *
- *  Pixel shuffles: PyTorch orders the shuffled channels (c, dy, dx). Where only a convolution writes or reads them,
- *  its
- *  weights are permuted to (dy, dx, c) when the plan is made, and the shuffle copies whole runs of c, not single
- *  samples. */
+ *  PyTorch orders the channels of a pixel shuffle (c, dy, dx). Where only a convolution writes or reads them, its
+ *  weights are permuted to (dy, dx, c) when the plan is created. The shuffle then copies whole runs of c instead of
+ *  single samples. */
 #include "onednn.h"
 
 #include <stdlib.h>
@@ -32,7 +31,7 @@ static bool is_shuffle(const srec_node *node)
     return node->op == SREC_OP_PIXEL_SHUFFLE || node->op == SREC_OP_PIXEL_UNSHUFFLE;
 }
 
-/* True if a shuffle is the only reader of what a convolution writes. */
+/* True if a shuffle is the only reader of a convolution's result. */
 static bool shuffles_convolution(const srec_graph *g, const srec_node *shuffle)
 {
     const srec_value *in = &g->values[shuffle->in[0]];
@@ -40,8 +39,8 @@ static bool shuffles_convolution(const srec_graph *g, const srec_node *shuffle)
            !is_output(g, shuffle->in[0]);
 }
 
-/* In a bf16 plan every value is bf16, except an output that no node reads: there a convolution, a sum or a product
- * writes f32 directly, also through a shuffle. Any other output is converted at the end of the run. */
+/* In a bf16 plan every value is bf16, except an output that no node reads: a convolution, a sum or a product writes it
+ * as f32 directly, also through a shuffle. Any other output is converted at the end of the run. */
 static void choose_types(srec_onednn *o)
 {
     const srec_graph *g = o->graph;
@@ -67,8 +66,7 @@ static bool reads(const srec_node *node, unsigned value)
     return false;
 }
 
-/* The factor of the shuffle that a convolution's result goes to, if all of its readers are shuffles of one factor;
- * else 0. */
+/* The factor of the shuffle that reads a convolution's result, if all readers are shuffles of one factor; else 0. */
 static unsigned shuffled_by_readers(const srec_graph *g, unsigned value)
 {
     unsigned factor = 0;
@@ -94,7 +92,7 @@ static bool read_by_convolutions_only(const srec_graph *g, unsigned value)
     return true;
 }
 
-/* Which values have their channels in (f, f, c) order. */
+/* Find the values whose channels are in (f, f, c) order. */
 static void choose_orders(srec_onednn *o)
 {
     const srec_graph *g = o->graph;
@@ -110,7 +108,7 @@ static void choose_orders(srec_onednn *o)
 }
 
 /* The result of a convolution takes over the buffer of the tensor added to it if no later node reads that tensor.
- * \param last  from srec_graph_lifetimes(); a shared buffer lives as long as the value that took it over */
+ * \param last from srec_graph_lifetimes(); a shared buffer lives as long as the value that took it over */
 static void share_buffers(srec_onednn *o, int *last)
 {
     const srec_graph *g = o->graph;
@@ -130,7 +128,8 @@ static void share_buffers(srec_onednn *o, int *last)
             last[o->shared[v]] = last[v];
 }
 
-/* Place the buffers of all values in one arena. \param first, last  (n_values) scratch */
+/* Place the buffers of all values in one arena.
+ * \param first, last (n_values) scratch */
 static srec_status place_buffers(srec_onednn *o, size_t *size, int *first, int *last)
 {
     const srec_graph *g = o->graph;

@@ -3,17 +3,16 @@
  *  oneDNN backend: weights and primitives of a plan's nodes.
  *
  *  A convolution adds the bias, adds the residual and applies ReLU in one pass. The residual is oneDNN's `sum`
- *  post-op,
- *  which adds to the content of the destination. It is not `binary_add`: version 2.6.3 computes that wrongly in its
- *  gemm convolutions (chosen for odd channel counts). Where the added tensor is read for the last time, the
- *  destination takes over its buffer, so nothing is copied. */
+ *  post-op, which adds to the content of the destination. `binary_add` is not used: version 2.6.3 computes it
+ *  wrongly in its gemm convolutions (chosen for odd channel counts). Where the added tensor is read for the last
+ *  time, the destination takes over its buffer, so nothing is copied. */
 #include "onednn.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <volk/volk.h>
 
-/* Position in memory of channel \p channel of the graph. */
+/* Position in memory of the graph's channel \p channel. */
 static size_t place(unsigned factor, size_t channels, size_t channel)
 {
     if (!factor)
@@ -64,7 +63,7 @@ static srec_status reorder_into(srec_onednn *o, dnnl_const_md have, void *data, 
     return status == dnnl_success ? SREC_OK : SREC_ERR_INTERNAL;
 }
 
-/* \param file, permuted  scratch of the weights' size in f32 */
+/* \param file, permuted scratch of the weights' size in f32 */
 static srec_status take_weights(srec_onednn *o, unsigned n, dnnl_const_md want, float *file, float *permuted)
 {
     const srec_node *node = &o->graph->nodes[n];
@@ -86,7 +85,8 @@ static srec_status take_weights(srec_onednn *o, unsigned n, dnnl_const_md want, 
     return status;
 }
 
-/* A node without a bias gets zeros. \param file, permuted  scratch of at least the bias's size in f32 */
+/* A node without a bias gets zeros.
+ * \param file, permuted scratch of at least the bias's size in f32 */
 static srec_status take_bias(srec_onednn *o, unsigned n, float *file, float *permuted)
 {
     const srec_node *node = &o->graph->nodes[n];
@@ -106,7 +106,8 @@ static srec_status take_bias(srec_onednn *o, unsigned n, float *file, float *per
     return status;
 }
 
-/* The node's weights and bias, channels permuted as its values require. \param want  layout of the weights */
+/* The node's weights and bias, with channels permuted as its values require.
+ * \param want layout of the weights */
 static srec_status take_parameters(srec_onednn *o, unsigned n, dnnl_const_md want)
 {
     const size_t count = o->graph->nodes[n].weight->count;
@@ -301,8 +302,8 @@ static srec_status make_scratchpad(srec_onednn *o)
     return SREC_OK;
 }
 
-/* Memory over the port's plane, and the reorder between it and the value. \param outside  descriptor of the plane
- * */
+/* Memory over the port's plane, and the reorder between it and the value.
+ * \param outside descriptor of the plane */
 static srec_status make_reorder(srec_onednn *o, srec_onednn_port *port, unsigned value, bool input,
                                 dnnl_const_md outside)
 {
@@ -316,7 +317,7 @@ static srec_status make_reorder(srec_onednn *o, srec_onednn_port *port, unsigned
     return status == dnnl_success ? SREC_OK : SREC_ERR_INTERNAL;
 }
 
-/* The f32 side of an input or output; nothing to do if the value is f32 itself. */
+/* The f32 side of an input or output. Does nothing if the value itself is f32. */
 static srec_status make_port(srec_onednn *o, srec_onednn_port *port, unsigned value, bool input)
 {
     if (o->type[value] == dnnl_f32)

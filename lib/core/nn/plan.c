@@ -17,15 +17,14 @@ bool srec_compute_supports(srec_backend backend, srec_precision precision)
     return backend == SREC_BACKEND_REFERENCE && precision == SREC_PRECISION_F32;
 }
 
-/* No plane beyond what 31 bits count: keeps every product of sizes within size_t, and the offsets of any library
- * below
- * within its int. */
+/* True if no plane has more samples than 31 bits can count. This keeps every product of sizes within size_t, and the
+ * offsets of other libraries within int. */
 static bool counts_fit(const srec_graph *g, size_t height, size_t width)
 {
     for (unsigned i = 0; i < g->n_values; i++) {
         const srec_value *v = &g->values[i];
-        const uint64_t h = (uint64_t)height * v->num / v->den, w = (uint64_t)width * v->num / v->den; /* 2^40 at
-                                                                                                       * most */
+        /* At most 2^40 each. */
+        const uint64_t h = (uint64_t)height * v->num / v->den, w = (uint64_t)width * v->num / v->den;
         if (h > INT32_MAX || w > INT32_MAX || h * w > INT32_MAX / v->channels)
             return false;
     }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The plain backend: what the operations mean. One thread, f32, planes hwc; a convolution gathers the window of an
- *  output sample
- *  and takes one dot product per output channel. */
+ *  The reference backend, which defines the operations. One thread, f32, planes hwc. A convolution gathers the
+ *  window of an output sample and computes one dot product per output channel. */
 #include "backend.h"
 
 #include <math.h>
@@ -43,7 +42,7 @@ static void reference_free(void *state)
     free(r);
 }
 
-/* (out, in, kh, kw) of the file to (out, kh, kw, in). */
+/* Reorder weights from the file's (out, in, kh, kw) to (out, kh, kw, in). */
 static srec_status take_weights(reference *r, unsigned n)
 {
     const srec_node *node = &r->g->nodes[n];
@@ -130,7 +129,7 @@ static void conv(const reference *r, unsigned n)
             for (size_t ky = 0; ky < k; ky++)
                 for (size_t kx = 0; kx < k; kx++, w += in->channels) {
                     size_t iy = oy * node->stride + ky - node->pad,
-                           ix = ox * node->stride + kx - node->pad; /* wraps above the border */
+                           ix = ox * node->stride + kx - node->pad; /* wraps around above the border */
                     if (iy < ih && ix < iw)
                         memcpy(w, x + (iy * iw + ix) * in->channels, in->channels * sizeof *w);
                     else
@@ -148,8 +147,8 @@ static void conv(const reference *r, unsigned n)
 static void shuffle(const reference *r, const srec_node *node)
 {
     const bool up = node->op == SREC_OP_PIXEL_SHUFFLE;
-    const unsigned small = up ? node->in[0] : node->out, large = up ? node->out : node->in[0]; /* side h and h *
-                                                                                                * factor */
+    /* The side is h for the small plane and h * factor for the large one. */
+    const unsigned small = up ? node->in[0] : node->out, large = up ? node->out : node->in[0];
     const srec_value *s = &r->g->values[small], *l = &r->g->values[large];
     const size_t f = node->factor, lh = srec_value_height(l, r->height), lw = srec_value_height(l, r->width);
     float *a = plane(r, small), *b = plane(r, large);

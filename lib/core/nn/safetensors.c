@@ -50,7 +50,8 @@ static bool as_size(const json_t *value, size_t *out)
     return true;
 }
 
-/* One entry of the header. \p data_size: bytes after the header. */
+/* Parse one entry of the header.
+ * \param data_size bytes after the header */
 static srec_status parse_tensor(const char *name, const json_t *entry, const uint8_t *data, size_t data_size,
                                 srec_tensor *t, srec_error *error)
 {
@@ -94,7 +95,7 @@ static srec_status parse_tensor(const char *name, const json_t *entry, const uin
     return SREC_OK;
 }
 
-/* Tensors must fill the data section: no overlap, no hole. */
+/* Check that the tensors fill the data section without overlap or gap. */
 static srec_status check_places(srec_safetensors *s, const uint8_t *data, size_t data_size, srec_error *error)
 {
     srec_tensor **order = malloc((s->n_tensors + 1) * sizeof *order);
@@ -174,7 +175,7 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
     crypto_generichash(hash, sizeof hash, s->file, s->size, NULL, 0);
     for (unsigned i = 0; i < 8; i++)
         s->id |= (uint64_t)hash[i] << (8 * i);
-    /* a checksum, where the file has one, covers the data section */
+    /* The optional checksum covers the data section. */
     const char *checksum = srec_safetensors_metadata(s, "checksum");
     if (checksum) {
         char hex[2 * sizeof hash + 1];
@@ -304,8 +305,8 @@ static float from_half(uint16_t h)
 
 bool srec_tensor_finite(const srec_tensor *t)
 {
-    const unsigned mask = t->dtype == SREC_F16 ? 0x7c00 : 0x7f80; /* all ones: infinity or NaN; the upper half tells
-                                                                   * of F32 too */
+    /* All ones in these bits: infinity or NaN. The upper half suffices for F32 too. */
+    const unsigned mask = t->dtype == SREC_F16 ? 0x7c00 : 0x7f80;
     const size_t size = dtypes[t->dtype].size;
     for (size_t i = 0; t->dtype != SREC_U8 && i < t->count; i++) {
         const uint8_t *top = t->data + (i + 1) * size - 2;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's halo on either
- *  side and are moved
- *  inward at the far border, so zero padding happens only where the plane really ends and the result is that of a
- *  single run. All
- *  windows begin and end at multiples of the granule, so strides and shuffles fall on the same samples in each. */
+ *  Runs a network over a plane of any size in windows of one size. Windows overlap by the network's halo on each
+ *  side and are moved inward at the far border. Zero padding therefore happens only at the real borders of the
+ *  plane, and the result equals that of a single run. All windows begin and end at multiples of the granule, so
+ *  strides and shuffles fall on the same samples in each. */
 #include "nn.h"
 
 #include <stdlib.h>
@@ -44,8 +43,8 @@ void srec_tiler_set_halo(srec_tiler *t, unsigned halo)
     const size_t granule = srec_graph_granule(t->g);
     t->halo = halo;
     t->side = (t->compute.tile ? t->compute.tile : DEFAULT_TILE) / t->pixels_per_input / granule * granule;
-    const size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule); /* a third of the window at least is
-                                                                                 * new */
+    /* At least a third of each window is new. */
+    const size_t least = 2 * t->halo + (t->halo > granule ? t->halo : granule);
     if (t->side < least)
         t->side = least;
 }
@@ -58,7 +57,7 @@ void srec_tiler_free(srec_tiler *t)
     free(t);
 }
 
-/* Side of the windows along a side of the plane, \p t->side at most: as small as the number of windows allows. */
+/* Side of the windows along one side of the plane: as small as the number of windows permits, at most \p t->side. */
 static size_t window_of(const srec_tiler *t, size_t size)
 {
     if (size <= t->side)
@@ -74,7 +73,7 @@ static size_t windows(const srec_tiler *t, size_t size)
     return size <= w ? 1 : 1 + (size - w + fresh - 1) / fresh;
 }
 
-/* Window i along one side: where it starts, and which samples of it count. */
+/* Window i along one side: its start, and the samples of it that count. */
 static void place(const srec_tiler *t, size_t size, size_t i, size_t *start, size_t *from, size_t *to)
 {
     size_t w = window_of(t, size), fresh = w - 2 * t->halo, n = windows(t, size);
