@@ -7,37 +7,37 @@
 #define MAX_OPEN_MOST       1024u
 #define MAX_REMEMBERED_MOST (1u << 20)
 
-/* Which packets are a picture's. */
+/* Identifies the packets of an image. */
 typedef struct identity {
     uint64_t session;
-    uint64_t lowest;  /* packet number that came */
-    uint64_t highest; /* packet number that came */
+    uint64_t lowest;  /* lowest packet number received */
+    uint64_t highest; /* highest packet number received */
     uint32_t picture;
-    uint32_t span; /* packet numbers that the whole picture takes */
+    uint32_t span; /* number of packets of the whole image */
 } identity;
 
 typedef struct slot {
-    srec_open_picture open; /* what the caller sees; first, so that its address is the slot's */
+    srec_open_picture open; /* the caller's view; first, so that its address is the slot's */
     bool used;
-    srec_reason reason; /* why it is due */
+    srec_reason reason; /* why the image is due */
     identity id;
-    double last_s;           /* when its last packet came */
-    uint64_t last_arrival;   /* the same, counted in packets of all pictures */
-    uint64_t opening;        /* it is the so many-th picture opened */
-    size_t bytes;            /* that the body holds */
-    unsigned later_packets;  /* packets of later pictures of the session since its own last one */
-    unsigned later_pictures; /* later pictures of the session opened since it was */
+    double last_s;           /* when its last packet arrived */
+    uint64_t last_arrival;   /* the same, counted in packets of all images */
+    uint64_t opening;        /* ordinal number of the image among those opened */
+    size_t bytes;            /* size of the body */
+    unsigned later_packets;  /* packets of later images of the session since its own last packet */
+    unsigned later_pictures; /* later images of the session opened since then */
 } slot;
 
 struct srec_collector {
     srec_collector_limits limits;
     void (*release)(void *body);
-    slot *slots;          /* (max_open + 1): one beyond, for a new picture until room is made for it */
-    identity *remembered; /* (max_remembered) ring of pictures delivered */
+    slot *slots;          /* (max_open + 1): one extra for a new image until another one makes room */
+    identity *remembered; /* (max_remembered) ring of delivered images */
     size_t n_remembered;
-    size_t next_remembered; /* place of the next one */
-    uint64_t arrivals;      /* packets of open pictures */
-    bool ended;             /* and pictures are still to be closed */
+    size_t next_remembered; /* index of the next entry */
+    uint64_t arrivals;      /* packets of open images */
+    bool ended;             /* ended, but images are still open */
     srec_collector_counters counters;
 };
 
@@ -117,9 +117,8 @@ void srec_collector_free(srec_collector *c)
 
 static bool belongs(const identity *id, const srec_collector_packet_id *p)
 {
-    const uint64_t distance = p->packet >= id->lowest ? p->packet - id->lowest : id->highest - p->packet; /* to its
-                                                                                                           * far end
-                                                                                                           * */
+    /* Distance to the far end of the known packet numbers. */
+    const uint64_t distance = p->packet >= id->lowest ? p->packet - id->lowest : id->highest - p->packet;
     return id->session == p->session && id->picture == p->picture && distance < id->span;
 }
 
@@ -133,13 +132,13 @@ static bool was_delivered(const srec_collector *c, const srec_collector_packet_i
 
 static bool is_waiting(const slot *s) { return s->used && s->reason == SREC_REASON_NONE; }
 
-/* Whether \p other is of the same session and the sender was past it when it sent \p s. */
+/* True if \p other belongs to the same session and the sender had finished it when it sent \p s. */
 static bool is_before(const slot *other, const slot *s)
 {
     return other != s && is_waiting(other) && other->id.session == s->id.session && other->id.highest < s->id.highest;
 }
 
-/* The picture waiting without a packet for longest, \p but not considered. */
+/* The image that has waited longest for a packet, except \p but. */
 static slot *least_recent(const srec_collector *c, const slot *but)
 {
     slot *least = NULL;
@@ -173,8 +172,8 @@ static slot *find(const srec_collector *c, const srec_collector_packet_id *p)
     return NULL;
 }
 
-/* A slot for a new picture; the least recent one becomes due if too many are open then. NULL: all slots are taken.
- * */
+/* A slot for a new image. If too many are open, the least recent one becomes due.
+ * \return NULL if all slots are taken */
 static slot *open_slot(srec_collector *c, const srec_collector_packet_id *p)
 {
     slot *s = c->slots;
@@ -199,7 +198,7 @@ static slot *open_slot(srec_collector *c, const srec_collector_packet_id *p)
     return s;
 }
 
-/* The packet of \p s is news for the incomplete pictures sent before it. */
+/* Tell the incomplete images sent earlier that a packet of \p s has arrived. */
 static void note_later(srec_collector *c, const slot *s, bool opened)
 {
     for (slot *other = c->slots; other < end_of(c); other++) {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* While it runs `received` holds 0 for a lost patch, 1 for a received one, and FIRST_RING + i for one filled in
+/* During concealment `received` holds 0 for a lost patch, 1 for a received one, and FIRST_RING + i for one filled in
  * ring i. */
 #define LOST       0u
 #define RECEIVED   1u
@@ -14,15 +14,14 @@
 #define SIDE_WEIGHT   2.0f
 #define CORNER_WEIGHT 1.0f
 
-/* Sum of the latents of the neighbours known before this ring, each times its weight. \return sum of the weights;
- * 0: none is known, and
- * \p sum is untouched */
+/* Weighted sum of the latent vectors of the neighbours known before this ring.
+ * \return sum of the weights; 0: none is known, and \p sum is unchanged */
 static float sum_neighbours(const srec_latent_grid *g, size_t y, size_t x, uint8_t ring, float *sum)
 {
     float weights = 0.0f;
     for (int dy = -1; dy <= 1; dy++)
         for (int dx = -1; dx <= 1; dx++) {
-            const size_t ny = y + (size_t)dy, nx = x + (size_t)dx; /* wraps beyond the border */
+            const size_t ny = y + (size_t)dy, nx = x + (size_t)dx; /* wraps around beyond the border */
             if (ny >= g->rows || nx >= g->cols)
                 continue;
             const size_t neighbour = ny * g->cols + nx;
@@ -40,7 +39,7 @@ static float sum_neighbours(const srec_latent_grid *g, size_t y, size_t x, uint8
     return weights;
 }
 
-/* \return true if a neighbour is known: the patch is filled */
+/* \return true if a neighbour is known and the patch has been filled */
 static bool fill_patch(const srec_latent_grid *g, size_t y, size_t x, uint8_t ring)
 {
     const size_t patch = y * g->cols + x;
@@ -54,7 +53,8 @@ static bool fill_patch(const srec_latent_grid *g, size_t y, size_t x, uint8_t ri
     return true;
 }
 
-/* \param[out] filled whether any patch was. \return false: cancelled */
+/* \param[out] filled true if any patch was filled
+ * \return false: cancelled */
 static bool fill_ring(const srec_latent_grid *g, uint8_t ring, const srec_compute *compute, bool *filled)
 {
     *filled = false;

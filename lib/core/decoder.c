@@ -13,19 +13,19 @@ struct srec_decoder {
     srec_compute compute;
     srec_tiler *fd;
     srec_tiler *gs;
-    /* the picture begun */
+    /* The image in progress. */
     bool begun;
-    srec_slice picture;    /* its common fields; no rate map */
+    srec_slice picture;    /* its common fields, without a rate map */
     uint32_t cols;         /* patches */
     uint32_t rows;         /* patches */
-    srec_buffer feature;   /* (patches, C): what the linear maps make of a patch's features */
+    srec_buffer feature;   /* (patches, C): output of the linear maps */
     srec_buffer latent;    /* (patches, C) */
-    srec_buffer received;  /* (patches) 1: its slice is there */
-    srec_buffer deviation; /* (patches) as srec_decoder_deviation() says */
-    srec_buffer slices;    /* (n_slices) 1: there */
+    srec_buffer received;  /* (patches) 1: its slice has been received */
+    srec_buffer deviation; /* (patches) see srec_decoder_deviation() */
+    srec_buffer slices;    /* (n_slices) 1: received */
     srec_buffer patches;   /* raster indices of a slice's patches */
-    uint64_t n_features;   /* added so far */
-    double deviation_sum;  /* over them */
+    uint64_t n_features;   /* received so far */
+    double deviation_sum;  /* sum over these features */
 };
 
 srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out,
@@ -63,7 +63,7 @@ void srec_decoder_free(srec_decoder *d)
     free(d);
 }
 
-/* g = W mean + D deviation + b of one patch; mean NULL: the prior (mean 0, deviation 1). */
+/* g = W mean + D deviation + b for one patch. If mean is NULL, the prior applies: mean 0, deviation 1. */
 static void linear(const srec_linear *l, unsigned channels, const float *mean, const float *deviation, float *g)
 {
     for (unsigned c = 0; c < channels; c++) {
@@ -78,7 +78,8 @@ static void linear(const srec_linear *l, unsigned channels, const float *mean, c
     }
 }
 
-/* Every patch is lost until its slice comes: the prior at the lowest step. \return false: cancelled */
+/* Marks every patch as lost until its slice arrives: the prior at the lowest ladder step.
+ * \return false: cancelled */
 static bool lose_all(const srec_decoder *d, srec_feature_format format)
 {
     const size_t channels = d->model->channels;
@@ -160,7 +161,7 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
     return SREC_OK;
 }
 
-/* The picture that gs writes. */
+/* The image that gs writes. */
 typedef struct {
     const srec_image *image;
     const float *mean, *latent;

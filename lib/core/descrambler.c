@@ -15,39 +15,40 @@
 #endif
 
 #define VALUES          256u
-#define LLR_LIMIT       40.0f  /* beyond it a bit is certain in f32 anyway */
-#define VARIANCE_MIN    1e-12f /* noise variance of an amplitude; a level's own width is 1e-2 */
+#define LLR_LIMIT       40.0f  /* a larger LLR makes the bit certain in f32 anyway */
+#define VARIANCE_MIN    1e-12f /* noise variance of an amplitude; the width of a level is 1e-2 */
 #define AMPLITUDE_LIMIT 1e3f
-#define SUM_MIN         1e-24f /* below, rounded-up exponentials (1.8e-35 each) could show: the exact way */
-#define BATCH           32u    /* features whose exponentials are taken together */
+/* Below this sum, exponentials that were rounded up (1.8e-35 each) could matter: use the exact method. */
+#define SUM_MIN         1e-24f
+#define BATCH           32u /* features whose exponentials are computed together */
 #define TABLE_STRIDE    (3 * 2 * VALUES)
-#define SAMPLE          8u    /* one byte in so many is compared with random ones */
-#define CLASSES         41u   /* tables of predictions: by deviation in quarter octaves .. */
-#define CLASS_LOWEST    (-28) /* .. from 2^-7 to 2^3 */
-#define SURE            0.25f /* levels of deviation: below, the byte is certain and stays as it is */
-#define USUAL           3.0f  /* feature variances of a patch as the model expects them, beside those it has */
-#define AGAIN_FROM                                                                                                     \
-    64u                  /* features of a patch: so many tell so much about each other that a second round is worth
-                          * it */
-#define NOISE_MAX 100.0f /* times its variance: noise of a feature of which nothing is known */
+#define SAMPLE          8u    /* one byte in this many is compared with random ones */
+#define CLASSES         41u   /* tables of predictions, one for each quarter octave of the deviation */
+#define CLASS_LOWEST    (-28) /* from 2^-7 to 2^3 */
+#define SURE            0.25f /* in levels: below this deviation the byte is certain and stays unchanged */
+#define USUAL           3.0f  /* in feature variances: added to the power of a patch and to its expected power */
+/* Number of features from which on a patch gets a second round: so many features predict each other well. */
+#define AGAIN_FROM      64u
+#define NOISE_MAX       100.0f /* multiple of its variance: noise of an unknown feature */
 
 struct srec_descrambler {
     float levels;
     unsigned n_tables;
-    float *tables; /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v =
-                    * (byte
-                      - 128) / levels; the model's, then those of predictions, around 128 */
+    /* (n_tables + CLASSES, 3, 512): p, p v, p v^2 over the byte value, written twice in a row; v = (byte - 128) /
+     * levels. The model's tables come first, then those of predictions, which are centred at 128. */
+    float *tables;
     unsigned n_steps, longest;
-    unsigned *ladder;   /* NULL: no covariances */
-    float *covariance;  /* those of all steps, one after the other */
-    uint16_t *partner;  /* (sum of ladder) srec_find_partners() of all steps, one after the other .. */
-    float *correlation; /* .. with the partner */
-    float *scratch;     /* of one patch: prediction's, then six arrays of refine_patch() */
+    unsigned *ladder;  /* NULL: no covariances */
+    float *covariance; /* of all steps, one after the other */
+    /* (sum of ladder) results of srec_find_partners() for all steps, one after the other. */
+    uint16_t *partner;
+    float *correlation; /* with that partner */
+    float *scratch;     /* of one patch: scratch of the prediction, then six arrays of refine_patch() */
     srec_ratios ratios; /* of the last call */
     srec_damage damage;
 };
 
-/* A row that is a probability: finite, not negative, sum 1. */
+/* True if the row is a probability distribution: finite, not negative, sum 1. */
 static bool is_distribution(const float *p)
 {
     double sum = 0;
@@ -70,7 +71,7 @@ static void fill_table(const srec_descrambler *d, unsigned t, const float *prior
     }
 }
 
-/* Half Gaussian, half Laplace: predictions are now and then far off. */
+/* Half Gaussian, half Laplace: a prediction is sometimes far off. */
 static void fill_prediction_table(const srec_descrambler *d, unsigned class)
 {
     const double deviation = d->levels * exp2(((double)class + CLASS_LOWEST) / 4);
@@ -86,7 +87,8 @@ static void fill_prediction_table(const srec_descrambler *d, unsigned class)
     fill_table(d, d->n_tables + class, prior);
 }
 
-/* Ladder and covariances of the priors; SREC_OK and nothing if there are none. */
+/* Copy the ladder and the covariances of the priors.
+ * \return SREC_OK also if there are none */
 static srec_status copy_covariance(srec_descrambler *d, const srec_priors *priors)
 {
     if (!priors->covariance)
@@ -176,7 +178,7 @@ void srec_descrambler_free(srec_descrambler *d)
     free(d);
 }
 
-/* NaN says nothing: 0. */
+/* NaN carries no information: 0. */
 static float limit_llr(float llr)
 {
     if (!(llr == llr))
@@ -184,9 +186,8 @@ static float limit_llr(float llr)
     return llr > LLR_LIMIT ? LLR_LIMIT : llr < -LLR_LIMIT ? -LLR_LIMIT : llr;
 }
 
-/* Received byte value (not rounded) and 1 / (2 variance) in byte levels; a NaN says nothing: precision 0. The
- * received
- * value may lie far outside 0 .. 255, which is evidence for the outermost levels. */
+/* Received byte value (not rounded) and 1 / (2 variance), in byte levels. NaN carries no information: precision 0. The
+ * received value may lie far outside 0 .. 255, which is evidence for the outermost levels. */
 static void limit_amplitude(const float soft[2], float *c, float *precision)
 {
     float y = soft[0], variance = soft[1];
@@ -247,7 +248,7 @@ void srec_descrambler_exact_amplitude(const srec_descrambler *d, uint8_t key, co
     exact(d, log_likelihood, key, table, mean, deviation);
 }
 
-/* Likelihood of 0 and of 1 for n bits, the likelier of both being 1. */
+/* Likelihoods of 0 and of 1 for n bits; the larger one is 1. */
 SREC_CLONES static void bit_likelihoods(const float *restrict llr, size_t n, float *restrict zero, float *restrict one)
 {
     for (size_t i = 0; i < n; i++) {
@@ -258,7 +259,7 @@ SREC_CLONES static void bit_likelihoods(const float *restrict llr, size_t n, flo
     }
 }
 
-/* Likelihood of the 256 ciphertext values: product over bits, as the outer product of two nibbles' tables. */
+/* Likelihood of the 256 ciphertext values: the product over the bits, as the outer product of two nibbles' tables. */
 SREC_CLONES static void likelihood_llr(const float *zero, const float *one, float *restrict likelihood)
 {
     float nibble[2][16];
@@ -274,8 +275,8 @@ SREC_CLONES static void likelihood_llr(const float *zero, const float *one, floa
             likelihood[16 * i + j] = nibble[0][i] * nibble[1][j];
 }
 
-/* From an amplitude: Gaussian around it, relative to the nearest level k0, since
- * (k - c)^2 - (k0 - c)^2 = (k - k0) (k + k0 - 2 c) loses no digits when c is far away. */
+/* Likelihood from an amplitude: a Gaussian around it, relative to the nearest level k0, because (k - c)^2 - (k0 - c)^2
+ * = (k - k0) (k + k0 - 2 c) loses no digits when c is far away. */
 SREC_CLONES static void likelihood_amplitude(float c, float precision, float *restrict likelihood)
 {
     float nearest = c > 0.0f ? (c < 255.0f ? floorf(c + 0.5f) : 255.0f) : 0.0f;
@@ -283,8 +284,8 @@ SREC_CLONES static void likelihood_amplitude(float c, float precision, float *re
         likelihood[k] = srec_vexp(-precision * (((float)k - nearest) * ((float)k + nearest - 2.0f * c)));
 }
 
-/* Posterior moments: ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on.
- * \return the evidence, sum of prior times likelihood; 0 if the sums are too small to trust */
+/* Posterior moments. Ciphertext c and key k mean plaintext c - k, so the table is read from 256 - k on.
+ * \return the evidence, the sum of prior times likelihood; 0 if the sums are too small to be reliable */
 static float posterior(const srec_descrambler *d, const float *likelihood, unsigned table, unsigned key, float *mean,
                        float *deviation)
 {
@@ -301,14 +302,14 @@ static float posterior(const srec_descrambler *d, const float *likelihood, unsig
     return s0;
 }
 
-/* Products of likelihoods are subnormal all the time once the SNR is good. They count nothing there (SUM_MIN), and
- * some
- * processors take a hundred times as long over each. \return what to put back */
+/* At a good SNR most products of likelihoods are subnormal. They do not contribute (SUM_MIN), and some processors take
+ * a hundred times as long for each.
+ * \return the previous setting, to be restored */
 static unsigned flush_subnormals(void)
 {
 #ifdef __SSE__
     unsigned was = _mm_getcsr();
-    _mm_setcsr(was | _MM_FLUSH_ZERO_ON); /* results only: a prior may well be subnormal */
+    _mm_setcsr(was | _MM_FLUSH_ZERO_ON); /* flushes results only: a prior may be subnormal */
     return was;
 #else
     return 0;
@@ -324,7 +325,7 @@ static void restore_subnormals(unsigned was)
 #endif
 }
 
-/* Evidence if the byte is random: mean of the likelihood of all 256 values. */
+/* Evidence for a random byte: the mean likelihood of all 256 values. */
 static float evidence_of_random(const float *zero, const float *one)
 {
     float sum[8];
@@ -341,7 +342,7 @@ static void forget_damage(srec_descrambler *d)
 
 void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out) { *out = d->damage; }
 
-/* Also forgets what the last call measured. */
+/* Checks the arguments, and resets the measurements of the last call. */
 static srec_status check(srec_descrambler *d, const float *soft, const uint8_t *tables, size_t n, const float *mean,
                          const float *deviation)
 {
@@ -354,7 +355,7 @@ static srec_status check(srec_descrambler *d, const float *soft, const uint8_t *
     return SREC_OK;
 }
 
-/* Likelihood of the 256 ciphertext values from a byte's soft values: 8 LLRs or 2 of an amplitude. */
+/* Likelihood of the 256 ciphertext values from the soft values of a byte: 8 LLRs, or 2 values of an amplitude. */
 typedef void likelihood_of(const float *soft, float *likelihood);
 
 static void of_llr(const float *soft, float *likelihood)
@@ -424,16 +425,17 @@ srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keyst
     return SREC_OK;
 }
 
-/* A byte anew, with a prediction as its prior; as it was if both have nothing in common.
- * predicted, variance: of the feature */
+/* Estimate a byte again, with a prediction as its prior. The estimate stays unchanged if likelihood and prediction
+ * exclude each other.
+ * \param predicted, variance of the feature */
 static void weigh_anew(const srec_descrambler *d, float *likelihood, uint8_t key, float predicted, float variance,
                        float *mean, float *deviation)
 {
-    /* the key and a prior around a value other than 128 are both offsets of the table */
+    /* The key and the distance of the prior's centre from 128 are both offsets into the table. */
     const float away = predicted * d->levels;
     const int shift = (int)lrintf(away < -127.0f ? -127.0f : away < 127.0f ? away : 127.0f);
     const int class = (int)lrintf(2.0f * log2f(variance)) - CLASS_LOWEST;
-    /* values are no circle: those beyond 0 and 255 as seen from the prediction are as far off as can be */
+    /* Byte values do not wrap around: values beyond 0 and 255, seen from the prediction, are impossible. */
     const uint8_t first = (uint8_t)(shift > 0 ? key : key + shift);
     for (unsigned i = 0; i < (unsigned)abs(shift); i++)
         likelihood[(uint8_t)(first + i)] = 0.0f;
@@ -445,9 +447,8 @@ static void weigh_anew(const srec_descrambler *d, float *likelihood, uint8_t key
         *mean += (float)shift / d->levels;
 }
 
-/* Variance of the features of a patch, as a multiple of the covariance's. A busy patch of a picture sent small has
- * as many
- * features as a calm one of a picture sent large, but not their size. */
+/* Variance of the features of a patch, as a multiple of the covariance's. The number of features does not determine it:
+ * at a small eta a busy patch has as many features as a calm patch at a large eta, but larger ones. */
 static float size_of_patch(const float *covariance, size_t k, const float *mean, const float *deviation)
 {
     float found = USUAL, expected = USUAL;
@@ -458,8 +459,9 @@ static float size_of_patch(const float *covariance, size_t k, const float *mean,
     return found / expected;
 }
 
-/* The features of a patch, each with what the others predict as its prior: expectation propagation (Minka, 2001).
- * told_mean, told_variance: the Gaussians that the estimates had as priors; in and out */
+/* Estimate the features of a patch again, each with the prediction from the others as its prior: expectation
+ * propagation (Minka 2001).
+ * \param[in,out] told_mean, told_variance Gaussian priors of the estimates */
 static void refine_patch(const srec_descrambler *d, const float *covariance, size_t k, likelihood_of *likelihood_from,
                          unsigned soft_per_byte, const uint8_t *keystream, const float *soft, float *mean,
                          float *deviation, float *told_mean, float *told_variance)
@@ -471,7 +473,7 @@ static void refine_patch(const srec_descrambler *d, const float *covariance, siz
     const float size = size_of_patch(covariance, k, mean, deviation);
     bool doubt = false;
     for (size_t i = 0; i < k; i++) {
-        /* what its byte alone says of it: the estimate with the prior taken out */
+        /* The information from the byte alone: the estimate without its prior. */
         const float most = told_variance[i] * (NOISE_MAX / (1.0f + NOISE_MAX));
         float known = deviation[i] * deviation[i] + step;
         known = known < most ? known : most;
@@ -492,11 +494,11 @@ static void refine_patch(const srec_descrambler *d, const float *covariance, siz
     }
 }
 
-/* Before refine_patch(), which makes features related. */
+/* Measures relations between features. Call it before refine_patch(), which makes features related. */
 static void relate_patches(srec_descrambler *d, const uint8_t *rate_map, size_t n_patches, const float *mean,
                            const float *deviation)
 {
-    unsigned first[SREC_LADDER_MAX_STEPS] = { 0 }; /* of each step's partners */
+    unsigned first[SREC_LADDER_MAX_STEPS] = { 0 }; /* index of each step's first partner */
     const float *variance[SREC_LADDER_MAX_STEPS];
     variance[0] = d->covariance;
     for (unsigned r = 1; r < d->n_steps; r++) {

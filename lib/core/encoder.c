@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Of a whole picture only the latents, their bits and the bytes are kept. What is larger (the parameters of the
- * entropy model) or can
- * be made on the way (tokens, features) exists for one tile at a time: that bounds the memory of large pictures. */
+/* For a whole image the encoder keeps only the latent vectors, their bits and the bytes. Larger data (the parameters of
+ * the entropy model) and data that can be recomputed (tokens, features) exist for one tile at a time. This bounds the
+ * memory for large images. */
 #include <srec/encoder.h>
 
 #include "buffer.h"
@@ -64,7 +64,7 @@ void srec_encoder_free(srec_encoder *e)
     free(e);
 }
 
-/* A picture as ga reads it, and the latents it writes. */
+/* An image as ga reads it, and the latent vectors that ga writes. */
 typedef struct {
     const srec_image *image;
     const float *mean;
@@ -83,7 +83,7 @@ static void read_picture(void *context, unsigned input, size_t y, size_t x, size
         for (unsigned v = 0; v < 256; v++)
             table[c][v] = (float)v / 255.0f - a->mean[c];
     for (size_t r = 0; r < h; r++) {
-        size_t sy = y + r < image->height ? y + r : image->height - 1; /* edges are replicated */
+        size_t sy = y + r < image->height ? y + r : image->height - 1; /* replicates the edges */
         const uint8_t *row = image->data + sy * image->stride;
         for (size_t i = 0; i < w; i++, dst += 3) {
             size_t sx = x + i < image->width ? x + i : image->width - 1;
@@ -103,8 +103,8 @@ static void write_latent(void *context, unsigned output, size_t y, size_t x, siz
         memcpy(a->latent + ((y + r) * a->cols + x) * a->channels, src + r * stride, w * a->channels * sizeof *src);
 }
 
-/* erfc(x) within 2e-7 of its value (Press et al., Numerical Recipes, 6.2): exp of a polynomial, so loops of it
- * vectorise. */
+/* erfc(x) with an error of at most 2e-7 (Press et al., Numerical Recipes, 6.2). It is the exponential of a polynomial,
+ * so loops vectorise. */
 static inline float complementary_error(float x)
 {
     const float z = fabsf(x), t = 1.0f / (1.0f + 0.5f * z);
@@ -122,9 +122,10 @@ static inline float complementary_error(float x)
     return x < 0.0f ? 2.0f - tail : tail;
 }
 
-/* Bits of a patch's latents by the entropy model; the encoder's own business, so a few digits do. \param params (2,
- * n): mean and raw deviation
- * \param[out] bits (n)  \return their sum */
+/* Bits of a latent vector by the entropy model. Only the encoder uses them, so a few digits suffice.
+ * \param params (2, n): mean and raw deviation
+ * \param[out] bits (n)
+ * \return their sum */
 SREC_CLONES static float latent_bits(const float *restrict latent, const float *restrict params,
                                      const float *restrict scale, float floor_, size_t n, float *restrict bits)
 {
@@ -135,7 +136,7 @@ SREC_CLONES static float latent_bits(const float *restrict latent, const float *
         const float v = fabsf(nearest - params[c] * q);
         const float x = params[n + c], soft = srec_vlog(1.0f + srec_vexp(x < 20.0f ? x : 20.0f)); /* softplus */
         const float sigma = (x < 20.0f ? soft : x) * q + floor_, unit = 0.70710678f / sigma;
-        /* Phi((v + 0.5) / sigma) - Phi((v - 0.5) / sigma), on the side where nothing cancels */
+        /* Phi((v + 0.5) / sigma) - Phi((v - 0.5) / sigma), computed on the side without cancellation */
         const float p = 0.5f * (complementary_error((v - 0.5f) * unit) - complementary_error((v + 0.5f) * unit));
         bits[c] = -1.44269504f * srec_vlog(p > 1e-9f ? p : 1e-9f);
     }
@@ -145,7 +146,7 @@ SREC_CLONES static float latent_bits(const float *restrict latent, const float *
     return sum;
 }
 
-/* What hs's parameters make of the latents. */
+/* Converts the parameters that hs writes into bits and ladder steps. */
 typedef struct {
     const srec_model *model;
     const float *hyper;  /* (patches / 16, Z) */
@@ -154,11 +155,11 @@ typedef struct {
     float eta;
     float *bits;       /* (patches, C), for fe */
     uint8_t *rate_map; /* (patches) */
-    double total;      /* bits of the picture */
+    double total;      /* bits of the image */
 } entropy;
 
-/* Bits of every latent of the window (SREC's rate control, NTSCC) and the ladder step that follows. \p src: rows of
- * (w, 2C) parameters */
+/* Bits of every latent of the window and the resulting ladder step (SREC's rate control, NTSCC).
+ * \param src rows of (w, 2C) parameters */
 static void write_bits(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
                        size_t stride)
 {
@@ -190,7 +191,7 @@ static void read_hyper(void *context, unsigned input, size_t y, size_t x, size_t
         memcpy(dst + r * w * z, e->hyper + ((y + r) * cols + x) * z, w * z * sizeof *dst);
 }
 
-/* Latents, bits and tokens as fe reads them, and the bytes its features become. */
+/* Latent vectors, bits and tokens as fe reads them, and the bytes of the resulting features. */
 typedef struct {
     const srec_model *model;
     const float *latent, *bits; /* (patches, C) */
@@ -198,7 +199,7 @@ typedef struct {
     size_t cols;
     const srec_mapping *mapping;
     float levels;
-    const size_t *place; /* (patches) where a patch's bytes begin */
+    const size_t *place; /* (patches) where the bytes of a patch begin */
     uint8_t *bytes;
 } packing;
 

@@ -10,10 +10,10 @@
 static const char *const net_names[SREC_NETS] = { "ga", "ha", "hs", "fe", "fd", "gs" };
 static const char *const format_names[SREC_FEATURE_FORMATS] = { "bits", "amplitude" };
 
-#define PATCH    16u /* what the slice and packet formats are drawn for */
+#define PATCH    16u /* fixed by the slice and packet formats */
 #define MULTIPLE 64u
 
-/* Memory that lives as long as the model. */
+/* Memory that the model owns. */
 static void *own(srec_model *m, size_t size)
 {
     void **more = realloc(m->owned, (m->n_owned + 1) * sizeof *more);
@@ -26,7 +26,8 @@ static void *own(srec_model *m, size_t size)
     return p;
 }
 
-/* A float tensor of exactly that shape (second dimension 0: rank 1), finite, as f32. */
+/* Read a float tensor of exactly that shape as f32; all values must be finite. If the second dimension is 0, the tensor
+ * has rank 1. */
 static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t cols, const float **out,
                             srec_error *error)
 {
@@ -47,7 +48,7 @@ static srec_status take_f32(srec_model *m, const char *name, size_t rows, size_t
     return SREC_OK;
 }
 
-/* Of the features of a patch at each step: of all steps, or of none. */
+/* Read the covariances of the features of a patch: for all steps, or for none. */
 static srec_status take_covariances(srec_model *m, srec_feature_format format, srec_priors *p, srec_error *error)
 {
     char name[64];
@@ -179,7 +180,7 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
         if (status != SREC_OK)
             return status;
     }
-    /* what the encoder and the decoder count on */
+    /* The shapes that the encoder and the decoder require. */
     const unsigned c = m->channels, z = srec_graph_output_channels(m->nets[SREC_NET_HA], 0);
     const struct {
         unsigned in[3], n_in, out, num, den;
@@ -199,7 +200,7 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
                     den == expect[i].den;
         for (unsigned k = 0; fits && k < expect[i].n_in; k++)
             fits = srec_graph_input_channels(m->nets[i], k) == expect[i].in[k];
-        /* a plane of whole 64-pixel units must come out even at every stage */
+        /* A plane of whole 64-pixel units must divide evenly at every stage. */
         unsigned unit = i == SREC_NET_GA ? MULTIPLE : i == SREC_NET_HS ? 1 : MULTIPLE / PATCH;
         if (!fits || unit % srec_graph_granule(m->nets[i]))
             return srec_fail(error, SREC_ERR_SHAPE, "network %s has other inputs, outputs or scale than a codec needs",
@@ -208,7 +209,8 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
     return SREC_OK;
 }
 
-/* Tokens and linear maps; \p prefix before their names, "" for those of bits. */
+/* Read tokens and linear maps.
+ * \param prefix before their names; "" for those of bits */
 static srec_status take_mapping(srec_model *m, const char *prefix, srec_mapping *to, srec_error *error)
 {
     char name[64];
@@ -234,7 +236,7 @@ static srec_status take_mapping(srec_model *m, const char *prefix, srec_mapping 
     return status;
 }
 
-/* Amplitudes have tokens and maps of their own, or share those of bits. */
+/* Amplitudes have their own tokens and maps, or share those of bits. */
 static srec_status take_mappings(srec_model *m, srec_error *error)
 {
     srec_mapping *bits = &m->mapping[SREC_FEATURES_BITS], *amplitude = &m->mapping[SREC_FEATURES_AMPLITUDE];

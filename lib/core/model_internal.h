@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  A loaded model inside libsrec: numbers of the codec, networks, linear maps. */
+ *  A loaded model inside libsrec: parameters of the codec, networks, linear maps. */
 #ifndef SREC_MODEL_INTERNAL_H
 #define SREC_MODEL_INTERNAL_H
 
@@ -13,9 +13,9 @@ typedef struct srec_linear {
     const float *decode_weight, *decode_deviation, *decode_bias; /* (C, k), (C, k), (C) */
 } srec_linear;
 
-/* How features of one format are made and undone. */
+/* The maps between latent vectors and the features of one format. */
 typedef struct srec_mapping {
-    float bound;        /* of a feature's tanh, in units of the feature; 0: no bound */
+    float bound;        /* of a feature's tanh, in units of the feature; 0: none */
     const float *token; /* (steps, C) */
     srec_linear linear[SREC_LADDER_MAX_STEPS];
 } srec_mapping;
@@ -37,12 +37,11 @@ struct srec_model {
     size_t n_owned;
 };
 
-/* Is it a model file of a version this library reads, and of that kind? */
+/* Check that the file is a model of that kind in a version that this library reads. */
 srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error);
 
-/* A model of ladder and priors only, for tests and fuzzing: packets and slices work, networks do not. Copies
- * everything;
- * a NULL prior becomes one uniform table. */
+/* A model with ladder and priors only, for tests and fuzzing. Packets and slices work; networks do not. Everything is
+ * copied. A NULL prior becomes one uniform table. */
 srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const srec_priors *bits,
                                    const srec_priors *amplitude, uint64_t id, srec_model **out);
 

@@ -5,18 +5,19 @@
 
 #include <math.h>
 
-#define GRANULE 16u /* floats of a row are a multiple: whole vectors */
-#define PIVOTS  6u  /* variables that are swept together .. */
-#define ROWS                                                                                                           \
-    2u /* .. over so many rows at a time: their factors fit the vector registers. A divisor of GRANULE
-                     * */
+#define GRANULE 16u /* the floats of a row are a multiple of this: whole vectors */
+#define PIVOTS  6u  /* variables that are swept together */
+/* Rows that are swept at a time: their factors fit the vector registers. A divisor of GRANULE. */
+#define ROWS    2u
 
 static size_t stride_of(size_t n) { return (n + GRANULE - 1) / GRANULE * GRANULE; }
 
 size_t srec_predict_scratch(size_t n) { return (n + ROWS - 1 + 2 * PIVOTS) * stride_of(n); }
 
-/* a -= the sum over PIVOTS of column column^T one_over, in the lower triangle and up to a vector past it.
- * a: (n + ROWS - 1, stride), of the rows from n on nothing is wanted; columns: (PIVOTS, stride), 0 from n on */
+/* Subtract the sum over PIVOTS of column column^T one_over from a, in the lower triangle and up to one vector beyond
+ * it.
+ * \param a (n + ROWS - 1, stride); the rows from n on are scratch
+ * \param columns (PIVOTS, stride), 0 from n on */
 SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, const float *restrict columns,
                                  const float *one_over)
 {
@@ -39,17 +40,16 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
     }
 }
 
-/* Minus the inverse of a symmetric positive definite (n, n) matrix, in place, of which only the lower triangle is
- * read
- * and right afterwards: the sweep operator (Goodnight, A tutorial on the sweep operator, 1979), on PIVOTS variables
- * at
- * a time, so that the matrix is gone through n / PIVOTS times.
- *
- * a: as of subtract(); panel: 2 PIVOTS rows of stride floats of scratch, the first half of them 0 from n on
+/* Minus the inverse of a symmetric positive definite (n, n) matrix, in place. Only the lower triangle is read and
+ * written. This is the sweep operator (Goodnight, A tutorial on the sweep operator, 1979) on PIVOTS variables at a
+ * time, so that the matrix is traversed n / PIVOTS times.
+ * \param a see subtract()
+ * \param panel 2 PIVOTS rows of stride floats of scratch, the first half of them 0 from n on
  * \return false: the matrix is not definite */
 SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float *restrict panel)
 {
-    float *restrict before = panel + PIVOTS * stride; /* columns of the pivots, each as it was when its turn came */
+    /* Columns of the pivots, each as it was before its own sweep. */
+    float *restrict before = panel + PIVOTS * stride;
     for (size_t first = 0; first < n; first += PIVOTS) {
         const size_t pivots = n - first < PIVOTS ? n - first : PIVOTS;
         float one_over[PIVOTS] = { 0 };
@@ -100,7 +100,7 @@ bool srec_predict(const float *covariance, const float *observed, const float *n
                   float *mean, float *variance)
 {
     const size_t stride = stride_of(n);
-    float *panel = scratch + (n + ROWS - 1) * stride, *weighted = panel; /* the inverse times observed, negative */
+    float *panel = scratch + (n + ROWS - 1) * stride, *weighted = panel; /* minus the inverse times observed */
     for (size_t b = 0; b < PIVOTS; b++)
         for (size_t j = n; j < stride; j++)
             panel[b * stride + j] = 0.0f;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Range coder with carry propagation (Martin 1979; byte-wise, 32-bit range). Frequencies start peaked at the step
- * before and adapt
- * by INCREMENT; a context is halved when its sum reaches LIMIT. */
+/* Range coder with carry propagation (Martin 1979; byte-wise, 32-bit range). Frequencies start with a peak at the
+ * previous step and adapt by INCREMENT. A context is halved when its sum reaches LIMIT. */
 #include "ratemap.h"
 
 #include <stdbool.h>
@@ -44,8 +43,8 @@ static void adapt(context *c, unsigned n_steps, unsigned step)
 typedef struct {
     uint64_t low; /* 33 bits: the top one is a carry */
     uint32_t range;
-    uint8_t held;   /* byte that a carry may still reach */
-    size_t pending; /* 0xff bytes after it */
+    uint8_t held;   /* byte that a carry may still change */
+    size_t pending; /* number of 0xff bytes after it */
     bool first;
     uint8_t *out;
     size_t n, capacity;
@@ -109,9 +108,8 @@ srec_status srec_ratemap_decode(const uint8_t *in, size_t size, unsigned n_steps
     size_t at = 0;
     unsigned before = n_steps / 2;
     start(contexts, n_steps);
-    /* However far behind the decoder reads, it reads zeros: the encoder drops every one at the end, all of them for
-     * a flat map of
-     * the lowest step. That the code is whole is the packet's checksum and key to tell. */
+    /* The decoder reads zeros beyond the end, because the encoder drops all trailing zeros: the whole code for a flat
+     * map of the lowest step. The packet's checksum and key prove that the code is complete. */
     for (unsigned i = 0; i < 4; i++, at++)
         code = code << 8 | (at < size ? in[at] : 0);
     for (size_t i = 0; i < n; i++) {

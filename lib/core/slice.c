@@ -6,9 +6,9 @@
 
 static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
 
-/* Step from row to row: near n / golden ratio, so that neighbouring rows put a slice's patches far apart; prime to
- * n, so that each
- * column meets all slices. With as many slices as patches, the row length: each slice is one patch. */
+/* Step from row to row. It is near n / golden ratio, so that neighbouring rows put a slice's patches far apart, and
+ * coprime to n, so that each column meets all slices. With as many slices as patches it is the row length: each slice
+ * is one patch. */
 static uint32_t shift_of(uint32_t n, uint32_t patch_cols, uint32_t patch_rows)
 {
     if (n < 3)
@@ -53,7 +53,7 @@ uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_
     if (n < 1)
         n = 1;
     for (;; n += 1 + n / 64) {
-        if (n > patches) /* a patch each is the last resort */
+        if (n > patches) /* one patch per slice is the last resort */
             n = patches;
         uint32_t *load = calloc(2 * n, sizeof *load); /* bytes and patches of each slice */
         if (!load)
