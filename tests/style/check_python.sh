@@ -7,5 +7,5 @@ if ! "$2" -c "import flake8" 2>/dev/null; then
     echo "skipped: no flake8 (apt install python3-flake8)"
     exit 77
 fi
-"$2" -m flake8 apps/srec apps/srec-train python tests docs examples
+"$2" -m flake8 apps/srec.in apps/srec-train.in python tests docs examples
 echo "no faults"

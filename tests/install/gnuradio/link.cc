@@ -22,7 +22,7 @@ int main()
     std::cout << mapper->name() << " of srec " << srec_version() << "\n";
     try {
         gr::srec::mapper::make("no such modulation");
-    } catch (const std::exception& error) {
+    } catch (const std::exception &error) {
         return 0;
     }
     std::cerr << "a bad modulation was accepted\n";
