@@ -21,6 +21,7 @@
 #include <srec/metrics.h>
 #include <srec/model.h>
 #include <srec/modem.h>
+#include <srec/noise_probe.h>
 #include <srec/packet.h>
 #include <srec/resize.h>
 #include <srec/scrambler.h>
