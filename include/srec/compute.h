@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  How the networks are run: backend, precision, threads, memory bound, progress. */
+ *  How networks run: backend, precision, threads, memory bound, progress, cancellation. */
 #ifndef SREC_COMPUTE_H
 #define SREC_COMPUTE_H
 
@@ -11,43 +11,49 @@
 
 SREC_BEGIN_DECLS
 
+/*! Implementations of the networks' operations. */
 typedef enum srec_backend {
-    SREC_BACKEND_ONEDNN = 0,   /*!< oneDNN: the fast one */
-    SREC_BACKEND_REFERENCE = 1 /*!< plain loops over VOLK dot products: the specification; f32, one thread */
+    SREC_BACKEND_ONEDNN = 0,   /*!< oneDNN: fast, all precisions that the CPU supports */
+    SREC_BACKEND_REFERENCE = 1 /*!< plain loops over VOLK dot products: the specification; F32, one thread */
 } srec_backend;
 
+/*! Precision of the networks. */
 typedef enum srec_precision {
-    SREC_PRECISION_F32 = 0,
-    SREC_PRECISION_BF16 = 1 /*!< activations and weights bfloat16, sums f32; needs AVX-512 BF16 or AMX */
+    SREC_PRECISION_F32 = 0, /*!< 32-bit floating point */
+    SREC_PRECISION_BF16 = 1 /*!< bfloat16 activations and weights, 32-bit sums; needs AVX-512 BF16 or AMX */
 } srec_precision;
 
-/*! Called between tiles from the thread that runs the network. \return false to stop: the run ends with
+/*! Progress of a run. The thread that runs the network calls this function before each tile, with the
+ *  `progress_context` of srec_compute, the number of finished tiles and the number of all tiles. Each network of an
+ *  encoder or decoder counts its own tiles. The function returns false to stop the run, which then returns
  *  SREC_ERR_CANCELLED. */
 typedef bool (*srec_progress_fn)(void *context, size_t done, size_t total);
 
-/*! Asked by the same thread far more often: before each layer of each tile, and in the decoder before each row of
- *  patches being
- *  made ready or concealed.
- *  \return true to stop: the run ends with SREC_ERR_CANCELLED. */
+/*! Cancellation of a run. The thread that runs the network calls this function before each layer of each tile, and in
+ *  the decoder before each row of patches that it prepares or conceals, with the `cancelled_context` of srec_compute.
+ *  It returns true to stop the run, which then returns SREC_ERR_CANCELLED. */
 typedef bool (*srec_cancelled_fn)(void *context);
 
-/*! All zero is a good default: oneDNN, f32, all cores, 1024-pixel tiles, no progress, never cancelled.
- *  python/srec_train/pairs.py has the same fields. */
+/*! Settings of a run. All fields 0 select oneDNN, F32, all cores, tiles of 1024 pixels, and no callbacks.
+ *  python/srec_train/pairs.py declares the same fields. */
 typedef struct srec_compute {
-    srec_backend backend;
-    srec_precision precision;
-    unsigned threads;          /*!< 0: as many as the machine has; more than it has are not used */
-    unsigned tile;             /*!< longest side of what a network sees at once, in pixels of the picture, the
-                                *   overlap of
-                                    tiles included; 0: 1024. Bounds memory: a picture within one tile is run whole.
-                                    */
-    srec_progress_fn progress; /*!< may be NULL */
-    void *progress_context;
-    srec_cancelled_fn cancelled; /*!< may be NULL */
-    void *cancelled_context;
+    srec_backend backend;      /*!< implementation */
+    srec_precision precision;  /*!< precision; srec_compute_supports() tells which ones run here */
+    unsigned threads;          /*!< threads of oneDNN; 0 or more than the number of processors: all processors */
+    unsigned tile;             /*!< longest side of a tile in image pixels, including the overlap of tiles; 0: 1024 (768
+                               *   for an enhancer). It bounds memory. Values below the minimum of a network are
+                               *   raised to it. An image that fits one tile runs whole */
+    srec_progress_fn progress; /*!< progress callback; may be NULL */
+    void *progress_context;    /*!< first argument of `progress` */
+    srec_cancelled_fn cancelled; /*!< cancellation callback; may be NULL */
+    void *cancelled_context;     /*!< argument of `cancelled` */
 } srec_compute;
 
-/*! True if this CPU and backend can run \p precision. Any thread. */
+/*! Whether this CPU can run a precision. Any thread may call this function.
+ *
+ *  \param[in] backend    the backend
+ *  \param[in] precision  the precision
+ *  \return true if the backend runs the precision on this CPU */
 SREC_API bool srec_compute_supports(srec_backend backend, srec_precision precision);
 
 SREC_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Feature estimates to picture: feature decoder fd, synthesis gs, concealment of lost slices.    (SREC eq. 6, 7)
- *  */
+ *  The decoder: from feature estimates to an image. It runs the feature decoder fd, conceals lost patches, and runs the
+ *  synthesis gs (SREC eq. 6, 7). */
 #ifndef SREC_DECODER_H
 #define SREC_DECODER_H
 
@@ -9,41 +9,75 @@
 
 SREC_BEGIN_DECLS
 
-/*! One thread at a time per decoder; decoders are independent. */
+/*! A decoder. One thread at a time may use it; different decoders are independent. */
 typedef struct srec_decoder srec_decoder;
 
+/*! What a decoded image consists of. */
 typedef struct srec_decoder_report {
-    uint32_t patches, patches_lost;
-    uint32_t slices, slices_lost;
-    float mean_deviation; /*!< mean posterior standard deviation over the received features, 0 (certain) .. 1
-                           *   (prior) */
+    uint32_t patches;      /*!< patches of the image */
+    uint32_t patches_lost; /*!< patches that were concealed */
+    uint32_t slices;       /*!< slices of the image */
+    uint32_t slices_lost;  /*!< slices that were not added */
+    float mean_deviation;  /*!< mean standard deviation of the received features, 0 (certain) .. 1 (prior) */
 } srec_decoder_report;
 
+/*! Create a decoder.
+ *
+ *  \param[in]  model    the model; it must outlive the decoder
+ *  \param[in]  compute  settings of the networks; they are copied. NULL: the defaults
+ *  \param[out] out      the decoder, or NULL on error
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out,
                                          srec_error *error);
+
+/*! Free a decoder.
+ *
+ *  \param[in] decoder  the decoder; may be NULL */
 SREC_API void srec_decoder_free(srec_decoder *decoder);
 
-/*! Start a picture of the size that \p slice names, all patches lost. What was collected before is forgotten.
- *  \return SREC_OK,
- *  SREC_ERR_CANCELLED (then no picture is begun), or why the slice is refused */
+/*! Begin an image. All its patches are lost until slices are added. The decoder forgets the previous image.
+ *
+ *  \param[in]  decoder  the decoder
+ *  \param[in]  slice    any slice of the image. The decoder reads all fields except the patches and the rate map
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG if it describes an impossible
+ *          image; SREC_ERR_MEMORY; SREC_ERR_CANCELLED. After an error no image is open */
 SREC_API srec_status srec_decoder_begin(srec_decoder *decoder, const srec_slice *slice, srec_error *error);
 
-/*! Add a slice's feature estimates. \param mean, deviation (n) posterior mean and standard deviation in units of
- *  the
- *  normalised feature; deviation may be NULL (not known: hard decisions; the networks take it as 0). A slice that
- *  does not fit the picture begun is SREC_ERR_ARG;
- *  the same slice twice is accepted, the later one counts. */
+/*! Add the feature estimates of a slice. If the same slice is added again, the later estimates replace the earlier
+ *  ones.
+ *
+ *  \param[in]  decoder    the decoder
+ *  \param[in]  slice      the slice; it must belong to the image that srec_decoder_begin() began
+ *  \param[in]  mean       (n) posterior mean, in units of the normalised feature
+ *  \param[in]  deviation  (n) posterior standard deviation, in the same units. NULL after hard decisions, when it is
+ *                         not known; the networks then read 0
+ *  \param[in]  n          features of the slice: srec_slice_bytes()
+ *  \param[out] error      the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG if no image was begun, or if the slice does not fit the image; SREC_ERR_MODEL;
+ *          SREC_ERR_MEMORY */
 SREC_API srec_status srec_decoder_add(srec_decoder *decoder, const srec_slice *slice, const float *mean,
                                       const float *deviation, size_t n, srec_error *error);
 
-/*! Decode what is there; lost patches are concealed from their neighbours. May be called again after more slices.
- *  \param image width, height and channels as in the slices; data is written. \param[out] report may be NULL */
+/*! Decode the image from the slices added so far. Lost patches are concealed from their neighbours. More slices may
+ *  follow, and the image may be decoded again.
+ *
+ *  \param[in]  decoder  the decoder
+ *  \param[in]  image    width, height and channels as in the slices; the function writes the pixels to `data`
+ *  \param[out] report   what the image consists of; may be NULL
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG if no image was begun, or if the sizes differ; SREC_ERR_MEMORY; SREC_ERR_CANCELLED;
+ *          SREC_ERR_UNSUPPORTED if this CPU cannot run the precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_decoder_run(srec_decoder *decoder, const srec_image *image, srec_decoder_report *report,
                                       srec_error *error);
 
-/*! How far each patch is to be trusted, for the enhancer: (rows, cols) of srec_patch_grid(), mean posterior
- *  deviation of the patch's features,
- *  0 (certain) .. 1 (lost), -1 where it is not known. NULL before a picture is begun; valid until the next is. */
+/*! The reliability of each patch, for the enhancer.
+ *
+ *  \param[in] decoder  the decoder; may be NULL
+ *  \return (rows, cols) as srec_patch_grid() gives them: mean posterior standard deviation of the features of the
+ *          patch, 0 (certain) .. 1 (lost), -1 if it is not known. Valid until the next srec_decoder_begin(). NULL if no
+ *          image was begun */
 SREC_API const float *srec_decoder_deviation(const srec_decoder *decoder);
 
 SREC_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Picture to feature bytes: analysis ga, entropy model ha/hs, rate map, feature encoder fe.    (SREC eq. 1, 2) */
+ *  The encoder: from an image to feature bytes. It runs the analysis ga, the entropy model ha and hs, selects the rate
+ *  map, and runs the feature encoder fe (SREC eq. 1, 2). */
 #ifndef SREC_ENCODER_H
 #define SREC_ENCODER_H
 
@@ -10,34 +11,60 @@
 
 SREC_BEGIN_DECLS
 
-/*! A coded picture. Patches are 16x16 pixels in raster order over the padded picture (multiple of 64 pixels);
- *  patch i has ladder(rate_map[i]) feature bytes. */
+/*! An encoded image. Patches are blocks of 16x16 pixels in raster order. They cover the image padded to multiples of 64
+ *  pixels. Patch i has srec_model_ladder(model, rate_map[i]) feature bytes. */
 typedef struct srec_features {
-    uint32_t width, height; /*!< of the picture, pixels */
-    uint8_t channels;       /*!< 1 or 3 */
-    srec_feature_format format;
-    uint32_t patch_cols, patch_rows;
-    const uint8_t *rate_map; /*!< (patch_rows, patch_cols): ladder step of each patch */
-    const uint8_t *bytes;    /*!< n_bytes, the patches' features one patch after the other */
-    size_t n_bytes;
-    float entropy_bits; /*!< what the entropy model thinks the latents weigh, bits in all */
+    uint32_t width;             /*!< width of the image, pixels */
+    uint32_t height;            /*!< height of the image, pixels */
+    uint8_t channels;           /*!< 1 (grey) or 3 (RGB) */
+    srec_feature_format format; /*!< format of the bytes */
+    uint32_t patch_cols;        /*!< patches across */
+    uint32_t patch_rows;        /*!< patches down */
+    const uint8_t *rate_map;    /*!< (patch_rows, patch_cols) ladder step of each patch */
+    const uint8_t *bytes;       /*!< (n_bytes) features, patch by patch */
+    size_t n_bytes;             /*!< number of features */
+    float entropy_bits;         /*!< estimate of the entropy model for all latent vectors, bits */
 } srec_features;
 
-/*! Patches across and down for a picture of this size: ceil(side / 64) * 64 / 16. */
+/*! Patches of an image: ceil(side / 64) * 4 in each direction. Any thread may call this function.
+ *
+ *  \param[in]  width   width of the image, pixels
+ *  \param[in]  height  height of the image, pixels
+ *  \param[out] cols    patches across
+ *  \param[out] rows    patches down */
 SREC_API void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *rows);
 
-/*! One thread at a time per encoder; encoders are independent. */
+/*! An encoder. One thread at a time may use it; different encoders are independent. */
 typedef struct srec_encoder srec_encoder;
 
-/*! \param compute copied; NULL for the default. \p model must outlive the encoder. */
+/*! Create an encoder.
+ *
+ *  \param[in]  model    the model; it must outlive the encoder
+ *  \param[in]  compute  settings of the networks; they are copied. NULL: the defaults
+ *  \param[out] out      the encoder, or NULL on error
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out,
                                          srec_error *error);
+
+/*! Free an encoder.
+ *
+ *  \param[in] encoder  the encoder; may be NULL */
 SREC_API void srec_encoder_free(srec_encoder *encoder);
 
-/*! Encode one picture (only read). \p eta scales bits to features, k = ladder step at or above eta * bits: 0.001 ..
- *  10,
- *  the paper's 0.04 .. 0.2.  \param[out] out points into the encoder: valid until its next call.
- *  Buffers and primitives are made for a picture size on first use and kept: no allocation while sizes repeat. */
+/*! Encode an image. The encoder keeps its buffers, so it allocates no memory while the size of the images stays the
+ *  same.
+ *
+ *  \param[in]  encoder  the encoder
+ *  \param[in]  image    the image; it is only read
+ *  \param[in]  eta      rate parameter, 0.001 .. 10; the paper uses 0.04 .. 0.2. A patch gets the smallest ladder step
+ *                       of at least eta * bits features, where bits is the estimate of the entropy model for its latent
+ *                       vector
+ *  \param[in]  format   SREC_FEATURES_AMPLITUDE for pam256, SREC_FEATURES_BITS for all other modulations
+ *  \param[out] out      the encoded image. It points into the encoder and is valid until the next call
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_MEMORY; SREC_ERR_CANCELLED; SREC_ERR_UNSUPPORTED if this CPU cannot run the
+ *          precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_encoder_run(srec_encoder *encoder, const srec_image *image, float eta,
                                       srec_feature_format format, srec_features *out, srec_error *error);
 

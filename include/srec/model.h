@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  A trained model: one safetensors file with networks, rate ladder and priors. See docs/model-format.md. */
+ *  A trained codec: one safetensors file with the networks, the rate ladder and the priors. docs/model-format.md
+ *  describes the file. */
 #ifndef SREC_MODEL_H
 #define SREC_MODEL_H
 
@@ -11,64 +12,118 @@
 
 SREC_BEGIN_DECLS
 
-/*! Read-only after loading: encoders, decoders and descramblers of any thread share one. It must outlive them. */
+/*! A model. It is read-only after loading, so encoders, decoders and descramblers in different threads may share it. It
+ *  must outlive them. */
 typedef struct srec_model srec_model;
 
-/*! How a normalised feature s becomes a byte: clamp(round(128 + levels * s), 0, 255), or of a bounded feature (s
- *  pressed
- *  through bound * tanh(s / bound) first; estimates are of the pressed value). The channel decides which
- *  format serves it: few levels where the byte travels as bits, many where it travels as an amplitude. */
+/*! Formats of feature bytes. A normalised feature s becomes the byte clamp(round(128 + levels * s), 0, 255). If the
+ *  format has a bound, s is first compressed to bound * tanh(s / bound), and receivers estimate the compressed value.
+ *  Bytes that travel as bits use few levels, and bytes that travel as amplitudes use many. */
 typedef enum srec_feature_format {
-    SREC_FEATURES_BITS = 0,     /*!< BPSK .. 256QAM */
-    SREC_FEATURES_AMPLITUDE = 1 /*!< pam256 */
+    SREC_FEATURES_BITS = 0,     /*!< for BPSK, QPSK and QAM */
+    SREC_FEATURES_AMPLITUDE = 1 /*!< for pam256 */
 } srec_feature_format;
-#define SREC_FEATURE_FORMATS 2
 
-/*! What a receiver knows of a feature before it hears it (DESIGN: priors are data). */
+#define SREC_FEATURE_FORMATS 2 /*!< number of values of srec_feature_format */
+
+/*! The prior: the probability distribution of each feature before anything is received. */
 typedef struct srec_priors {
-    float levels;                   /*!< byte levels per unit of the feature */
-    unsigned n_tables;              /*!< 1 .. 64 */
-    const float *tables;            /*!< (n_tables, 256): probability of each byte value; rows sum to 1 */
-    unsigned n_steps;               /*!< steps of the rate ladder, 1 .. 16 */
+    float levels;                   /*!< byte levels per unit of the normalised feature */
+    unsigned n_tables;              /*!< number of tables, 1 .. 64 */
+    const float *tables;            /*!< (n_tables, 256) probability of each byte value; each row sums to 1 */
+    unsigned n_steps;               /*!< steps of the rate ladder, 1 .. SREC_LADDER_MAX_STEPS */
     unsigned n_positions;           /*!< features of the longest step */
-    const uint8_t *index;           /*!< (n_steps, n_positions): which table a feature uses */
-    const unsigned *ladder;         /*!< (n_steps): features of a patch at each step, <= n_positions; NULL goes
-                                      *   with no covariance */
-    const float *const *covariance; /*!< (n_steps) of (k, k), k = ladder[step]: of the features of a patch; NULL:
-                                      *   not known */
+    const uint8_t *index;           /*!< (n_steps, n_positions) table of each feature */
+    const unsigned *ladder;         /*!< (n_steps) features of a patch at each step, 1 .. n_positions; NULL is allowed
+                                     *   without covariance */
+    const float *const *covariance; /*!< (n_steps) matrices (k, k), k = ladder[step]: covariance of the features of a
+                                     *   patch; NULL: not known */
 } srec_priors;
 
-#define SREC_LADDER_MAX_STEPS 16
+#define SREC_LADDER_MAX_STEPS 16 /*!< maximum number of steps of a rate ladder */
 
-/*! Load and check a model file: lengths, offsets, overlaps, shapes, dtypes, checksum, version; nothing in it is
- *  trusted. \param[out] error says what is wrong with which tensor. On error *out is NULL. */
+/*! Load and check a model file: lengths, offsets, overlaps, shapes, data types, checksum and version. The function
+ *  trusts nothing in the file.
+ *
+ *  \param[in]  path   path of the file
+ *  \param[out] out    the model, or NULL on error
+ *  \param[out] error  what is wrong, and with which tensor; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO; SREC_ERR_MEMORY; SREC_ERR_FORMAT, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM
+ *          or SREC_ERR_SHAPE for a damaged file; SREC_ERR_VERSION; SREC_ERR_UNSUPPORTED for an enhancer or an unknown
+ *          data type */
 SREC_API srec_status srec_model_load(const char *path, srec_model **out, srec_error *error);
 
-/*! The same from memory: \p data (\p size bytes) is copied as needed and may be freed afterwards. */
+/*! Load and check a model in memory.
+ *
+ *  \param[in]  data   (size) the bytes of a model file; they are copied
+ *  \param[in]  size   number of bytes
+ *  \param[out] out    the model, or NULL on error
+ *  \param[out] error  what is wrong, and with which tensor; may be NULL
+ *  \return as srec_model_load(), but not SREC_ERR_IO */
 SREC_API srec_status srec_model_load_memory(const void *data, size_t size, srec_model **out, srec_error *error);
 
-/*! \p model may be NULL. */
+/*! Free a model.
+ *
+ *  \param[in] model  the model; may be NULL */
 SREC_API void srec_model_free(srec_model *model);
 
-/*! First 8 bytes of the BLAKE2b-256 hash of the whole file, little endian: packets name the model they need by it.
- *  */
+/*! Identifier of a model. Each packet names the model that it needs by this identifier.
+ *
+ *  \param[in] model  the model
+ *  \return the first 8 bytes of the BLAKE2b-256 hash of the file, little endian */
 SREC_API uint64_t srec_model_id(const srec_model *model);
 
-/*! Metadata string of the file ("name", "training", "data", "licence", "date", ...), or NULL if absent. Owned by
- *  the model. */
+/*! A metadata string of a model: "name", "training", "data", "licence", "date" and others.
+ *
+ *  \param[in] model  the model
+ *  \param[in] key    the key
+ *  \return the string, which belongs to the model; NULL if the key is absent */
 SREC_API const char *srec_model_metadata(const srec_model *model, const char *key);
 
-/*! Key of the i-th metadata entry, NULL past the end: for listing. */
+/*! A metadata key of a model, for listing.
+ *
+ *  \param[in] model  the model
+ *  \param[in] i      index of the entry, from 0
+ *  \return the key, which belongs to the model; NULL after the last entry */
 SREC_API const char *srec_model_metadata_key(const srec_model *model, size_t i);
 
-SREC_API unsigned srec_model_patch(const srec_model *model);                 /*!< pixels of a patch's side: 16 */
-SREC_API unsigned srec_model_ladder_steps(const srec_model *model);          /*!< 1 .. SREC_LADDER_MAX_STEPS */
-SREC_API unsigned srec_model_ladder(const srec_model *model, unsigned step); /*!< features of a patch at that step;
-                                                                              *   0 if out of range */
-SREC_API size_t srec_model_parameters(const srec_model *model);              /*!< number of weights */
-SREC_API double srec_model_macs_per_pixel(const srec_model *model, const char *network); /*!< "ga", "gs", ...; 0 if
-                                                                                          *   absent */
+/*! Side of a patch.
+ *
+ *  \param[in] model  the model
+ *  \return pixels of the side of a patch: 16 */
+SREC_API unsigned srec_model_patch(const srec_model *model);
 
+/*! Number of steps of the rate ladder.
+ *
+ *  \param[in] model  the model
+ *  \return 1 .. SREC_LADDER_MAX_STEPS */
+SREC_API unsigned srec_model_ladder_steps(const srec_model *model);
+
+/*! A step of the rate ladder.
+ *
+ *  \param[in] model  the model
+ *  \param[in] step   the step, from 0
+ *  \return features of a patch at this step; 0 if \p step is out of range */
+SREC_API unsigned srec_model_ladder(const srec_model *model, unsigned step);
+
+/*! Number of weights of a model.
+ *
+ *  \param[in] model  the model
+ *  \return the number of weights */
+SREC_API size_t srec_model_parameters(const srec_model *model);
+
+/*! Cost of a network.
+ *
+ *  \param[in] model    the model
+ *  \param[in] network  "ga", "ha", "hs", "fe", "fd" or "gs"
+ *  \return multiply-accumulate operations per image pixel; 0 for other names */
+SREC_API double srec_model_macs_per_pixel(const srec_model *model, const char *network);
+
+/*! The prior of a feature format.
+ *
+ *  \param[in] model   the model
+ *  \param[in] format  the format
+ *  \return the prior, which belongs to the model; NULL if \p format is out of range */
 SREC_API const srec_priors *srec_model_priors(const srec_model *model, srec_feature_format format);
 
 SREC_END_DECLS
