@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Super-resolution: a received picture to a better one of the same size (scale 1) or of twice the size (scale 2).
- *  Residual dense blocks with a UNet's attention map.                                       (SREC eq. 8, 11 to 24)
- *  */
+ *  Super-resolution: the enhancer improves a received image at the same size (scale 1) or at twice the size (scale 2).
+ *  It is a network of residual dense blocks with the attention map of a UNet (SREC eq. 8, 11 to 24). docs/enhancer.md
+ *  describes it. */
 #ifndef SREC_ENHANCER_H
 #define SREC_ENHANCER_H
 
@@ -11,55 +11,107 @@
 
 SREC_BEGIN_DECLS
 
-/*! A model file of kind `enhancer`, docs/model-format.md. Read-only after loading: enhancers of any thread share
- *  one;
- * it must outlive them. */
+/*! A model file of kind `enhancer` (docs/model-format.md). It is read-only after loading, so enhancers in different
+ *  threads may share it. It must outlive them. */
 typedef struct srec_enhancer_model srec_enhancer_model;
 
-/*! Load and check; nothing in the file is trusted. On error *out is NULL and \p error says what is wrong. A codec
- *  is
- * SREC_ERR_UNSUPPORTED. */
+/*! Load and check a model file. The function trusts nothing in the file.
+ *
+ *  \param[in]  path   path of the file
+ *  \param[out] out    the model, or NULL on error
+ *  \param[out] error  the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO; SREC_ERR_MEMORY; SREC_ERR_FORMAT, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM
+ *          or SREC_ERR_SHAPE for a damaged file; SREC_ERR_VERSION; SREC_ERR_UNSUPPORTED for a codec */
 SREC_API srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error);
-/*! The same from memory; \p data (\p size bytes) may be freed afterwards. */
+
+/*! Load and check a model in memory.
+ *
+ *  \param[in]  data   (size) the bytes of a model file; they are copied
+ *  \param[in]  size   number of bytes
+ *  \param[out] out    the model, or NULL on error
+ *  \param[out] error  the reason of a failure; may be NULL
+ *  \return as srec_enhancer_model_load(), but not SREC_ERR_IO */
 SREC_API srec_status srec_enhancer_model_load_memory(const void *data, size_t size, srec_enhancer_model **out,
                                                      srec_error *error);
+
+/*! Free a model.
+ *
+ *  \param[in] model  the model; may be NULL */
 SREC_API void srec_enhancer_model_free(srec_enhancer_model *model);
 
-SREC_API unsigned srec_enhancer_model_scale(const srec_enhancer_model *model); /*!< 1 or 2 */
-SREC_API uint64_t srec_enhancer_model_id(const srec_enhancer_model *model);    /*!< as srec_model_id() */
-/*! NULL if absent. */
+/*! Scale of a model.
+ *
+ *  \param[in] model  the model
+ *  \return 1 or 2 */
+SREC_API unsigned srec_enhancer_model_scale(const srec_enhancer_model *model);
+
+/*! Identifier of a model, computed like srec_model_id().
+ *
+ *  \param[in] model  the model
+ *  \return the first 8 bytes of the BLAKE2b-256 hash of the file, little endian */
+SREC_API uint64_t srec_enhancer_model_id(const srec_enhancer_model *model);
+
+/*! A metadata string of a model.
+ *
+ *  \param[in] model  the model
+ *  \param[in] key    the key
+ *  \return the string, which belongs to the model; NULL if the key is absent */
 SREC_API const char *srec_enhancer_model_metadata(const srec_enhancer_model *model, const char *key);
-/*! NULL past the end. */
+
+/*! A metadata key of a model, for listing.
+ *
+ *  \param[in] model  the model
+ *  \param[in] i      index of the entry, from 0
+ *  \return the key, which belongs to the model; NULL after the last entry */
 SREC_API const char *srec_enhancer_model_metadata_key(const srec_enhancer_model *model, size_t i);
+
+/*! Number of weights of a model.
+ *
+ *  \param[in] model  the model
+ *  \return the number of weights */
 SREC_API size_t srec_enhancer_model_parameters(const srec_enhancer_model *model);
-/*! Multiply-accumulates per pixel of the result. */
+
+/*! Cost of a model.
+ *
+ *  \param[in] model  the model
+ *  \return multiply-accumulate operations per pixel of the result */
 SREC_API double srec_enhancer_model_macs_per_pixel(const srec_enhancer_model *model);
 
-/*! One thread at a time per enhancer; enhancers are independent. */
+/*! An enhancer. One thread at a time may use it; different enhancers are independent. */
 typedef struct srec_enhancer srec_enhancer;
 
-/*! \param compute copied; NULL for the default. tile counts pixels of the result; 0: 768, which bounds the memory
- *  of
- * the networks of this release to about 300 MB (f32). */
+/*! Create an enhancer.
+ *
+ *  \param[in]  model    the model; it must outlive the enhancer
+ *  \param[in]  compute  settings of the network; they are copied. NULL: the defaults. `tile` counts pixels of the
+ *                       result; 0: 768, so that the networks of this release need about 300 MB (F32)
+ *  \param[out] out      the enhancer, or NULL on error
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_enhancer_create(const srec_enhancer_model *model, const srec_compute *compute,
                                           srec_enhancer **out, srec_error *error);
+
+/*! Free an enhancer.
+ *
+ *  \param[in] enhancer  the enhancer; may be NULL */
 SREC_API void srec_enhancer_free(srec_enhancer *enhancer);
 
-/*! Enhance one picture.
+/*! Enhance an image. The enhancer keeps its buffers, so it allocates no memory while the size of the images stays the
+ *  same.
  *
- *  \param in         only read; grey is taken as three equal channels, and their mean given back
- *  \param deviation  (rows, cols) of srec_patch_grid(in->width, in->height): how far each 16x16 patch is to be
- *  trusted,
- *                    mean posterior standard deviation of its features, 0 (certain) .. 1 (lost); below 0 or NaN:
- *                    not
- *                    known (hard decisions). NULL: \p everywhere for all
- *  \param everywhere the same for the whole picture
- *  \param out        scale times as wide and high as \p in (the last row or column may be missing), as many
- *  channels;
- *                    data is written. May not overlap \p in
- *
- *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY, SREC_ERR_CANCELLED. Buffers are kept: no allocation while sizes
- *          repeat. */
+ *  \param[in]  enhancer    the enhancer
+ *  \param[in]  in          the image; it is only read. A grey image enters the network as three equal channels, and the
+ *                          result is their mean
+ *  \param[in]  deviation   (rows, cols) as srec_patch_grid(in->width, in->height) gives them: reliability of each
+ *                          patch, as srec_decoder_deviation() returns it. 0 (certain) .. 1 (lost); negative or NaN: not
+ *                          known (hard decisions). NULL: \p everywhere for all patches
+ *  \param[in]  everywhere  reliability of the whole image if \p deviation is NULL
+ *  \param[in]  out         the result: scale times the width and height of \p in (the last row and the last column may
+ *                          be missing), the same channels. The function writes the pixels to `data`, which must not
+ *                          overlap \p in
+ *  \param[out] error       the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_MEMORY; SREC_ERR_CANCELLED; SREC_ERR_UNSUPPORTED if this CPU cannot run the
+ *          precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_enhancer_run(srec_enhancer *enhancer, const srec_image *in, const float *deviation,
                                        float everywhere, const srec_image *out, srec_error *error);
 
