@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The keystream and the two ways it joins the feature bytes. Keystream = ChaCha20 (RFC 8439 block function,
- *  libsodium) under
- *  the payload key of the session, nonce = packet number (12 bytes: u32 0, u64 packet, little endian), counter from
- *  0.
+ *  The scrambler: ciphers and secret order.
  *
- *      add   c = (p + keystream) mod 256        the paper's cipher (SREC eq. 3, 9, 10; back: eq. 5); any modulation
- *      xor   c = p ^ keystream                  equally secret. The soft values of p are those of c with signs
- *      flipped, so soft
- *                                               decoding loses nothing against clear; bits only, an amplitude
- *                                               (pam256) needs add
+ *  The keystream is ChaCha20 (RFC 8439, libsodium) with the payload key of the session. The nonce is the packet number
+ *  (12 bytes: u32 0, u64 packet number, little endian), and the block counter starts at 0. There are two ciphers:
  *
- *  Then the bytes of a packet are put in a secret order, drawn from the same key and nonce, counter from 2^31
- *  (docs/packet-format.md), whatever the cipher, in clear too.
+ *      add   c = (p + keystream) mod 256    the paper's cipher (SREC eq. 3, 9, 10; inverse: eq. 5)
+ *      xor   c = p ^ keystream              equally secret; the LLRs of p are those of c with changed signs, so
+ *                                           encryption costs soft decoding nothing. Not for amplitudes (pam256)
  *
- *  No integrity: whoever can flip a bit on the air flips it in the plaintext of a feature, though he cannot know of
- *  which one. The packet header is what is authenticated. docs/security.md has the whole of it. */
+ *  The bytes of a packet are then put in a secret order, with every cipher and in clear too. The order comes from the
+ *  same key and nonce, with a block counter from 2^31 (docs/packet-format.md).
+ *
+ *  Payloads have no integrity. An attacker who flips a bit on the air flips a bit of a feature, but he does not know of
+ *  which feature. The packet header has integrity. docs/security.md describes all properties. */
 #ifndef SREC_SCRAMBLER_H
 #define SREC_SCRAMBLER_H
 
@@ -25,65 +23,146 @@
 
 SREC_BEGIN_DECLS
 
-/*! What a payload has been through. */
+/*! Ciphers of a payload. The values are those of the signal field (packet.h). */
 typedef enum srec_cipher {
-    SREC_CIPHER_ADD = 0,
+    SREC_CIPHER_ADD = 0,  /*!< addition modulo 256 */
     SREC_CIPHER_NONE = 1, /*!< in clear */
-    SREC_CIPHER_XOR = 2
+    SREC_CIPHER_XOR = 2   /*!< exclusive or */
 } srec_cipher;
-#define SREC_CIPHERS 3
 
-SREC_API const char *srec_cipher_name(srec_cipher cipher); /*!< "add", "none", "xor"; NULL if there is no such */
+#define SREC_CIPHERS 3 /*!< number of values of srec_cipher */
+
+/*! Name of a cipher.
+ *
+ *  \param[in] cipher  the cipher
+ *  \return "add", "none" or "xor" in static storage; NULL if \p cipher is out of range */
+SREC_API const char *srec_cipher_name(srec_cipher cipher);
+
+/*! Find a cipher by its name.
+ *
+ *  \param[in]  name  "add", "none" or "xor", in lower case
+ *  \param[out] out   the cipher
+ *  \return SREC_OK; SREC_ERR_ARG for other names */
 SREC_API srec_status srec_cipher_parse(const char *name, srec_cipher *out);
-/*! The cipher that costs soft decoding least: xor where features travel as bits, add where they do as amplitudes.
- *  */
+
+/*! The cipher that costs soft decoding least.
+ *
+ *  \param[in] format  the feature format
+ *  \return SREC_CIPHER_XOR for bits, SREC_CIPHER_ADD for amplitudes */
 SREC_API srec_cipher srec_cipher_for(srec_feature_format format);
 
-/*! Most feature bytes of a packet. */
+/*! Maximum feature bytes of a packet. */
 #define SREC_PAYLOAD_MAX 30000u
 
-/*! Holds the payload key of one session; one thread at a time per handle. */
+/*! Holds the payload key of one session. One thread at a time may use a scrambler; different scramblers are
+ *  independent. */
 typedef struct srec_scrambler srec_scrambler;
 
+/*! Create a scrambler.
+ *
+ *  \param[in]  key      the master key; it is not needed afterwards
+ *  \param[in]  session  the session
+ *  \param[out] out      the scrambler, or NULL on error
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
 SREC_API srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out);
-SREC_API void srec_scrambler_free(srec_scrambler *s); /*!< wipes the key */
 
-/*! All that a transmitter does to the feature bytes of a packet: the cipher, then the secret order.
- *  \param packet use each number once per session
- *  \param in, out (n) \p out may be \p in; n <= SREC_PAYLOAD_MAX, else SREC_ERR_ARG */
+/*! Wipe and free a scrambler.
+ *
+ *  \param[in] s  the scrambler; may be NULL */
+SREC_API void srec_scrambler_free(srec_scrambler *s);
+
+/*! Scramble the feature bytes of a packet: apply the cipher, then the secret order. A transmitter calls this function.
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet; use each number once per session
+ *  \param[in]  cipher  the cipher
+ *  \param[in]  in      (n) feature bytes
+ *  \param[out] out     (n) payload of the packet; may be \p in
+ *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_scramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const uint8_t *in,
                                              uint8_t *out, size_t n);
 
-/*! The inverse, on bytes. */
+/*! Descramble decided bytes, the inverse of srec_scrambler_scramble().
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet
+ *  \param[in]  cipher  the cipher
+ *  \param[in]  in      (n) payload of the packet
+ *  \param[out] out     (n) feature bytes; may be \p in
+ *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher,
                                                const uint8_t *in, uint8_t *out, size_t n);
 
-/*! A receiver's first steps, on soft values: the order undone, for xor also the keystream. For add the keystream is
- *  left to srec_descrambler_soft().
- *  \param in  (n, 8) LLRs of a payload's bits, most significant bit first, in the order of the air
- *  \param out (n, 8) LLRs of the slice's bits: of the plaintext (none, xor) or of the sum (add); not \p in
- *  \param n   <= SREC_PAYLOAD_MAX */
+/*! Prepare LLRs for the descrambler: reverse the secret order, and for xor remove the keystream too. For add,
+ *  srec_descrambler_soft() takes the keystream.
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet
+ *  \param[in]  cipher  the cipher
+ *  \param[in]  in      (n, 8) LLRs of the payload in the order of the air, most significant bit first
+ *  \param[out] out     (n, 8) LLRs of the feature bytes (none, xor) or of their sum with the keystream (add); not \p in
+ *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_restore_llr(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const float *in,
                                                 float *out, size_t n);
 
-/*! The order undone on amplitudes and variances (n, 2); \p out not \p in. */
+/*! Prepare amplitudes for the descrambler: reverse the secret order.
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet
+ *  \param[in]  in      (n, 2) amplitudes and variances of the payload in the order of the air
+ *  \param[out] out     (n, 2) amplitudes and variances in the order of the features; not \p in
+ *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_restore_amplitude(srec_scrambler *s, uint64_t packet, const float *in, float *out,
                                                       size_t n);
 
-/*! Keystream bytes offset .. offset + n - 1 of packet \p packet: random access. offset + n <= 2^37. */
+/*! Generate the keystream of a packet, from any position.
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet
+ *  \param[in]  offset  position of the first byte; offset + n is at most 2^37
+ *  \param[out] out     (n) keystream
+ *  \param[in]  n       number of bytes
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_keystream(srec_scrambler *s, uint64_t packet, uint64_t offset, uint8_t *out,
                                               size_t n);
 
-/*! out[i] = (in[i] + keystream[offset + i]) mod 256. \p out may be \p in; buffers need no alignment.
- *  \param packet use each number once per session */
+/*! Add the keystream: out[i] = (in[i] + keystream[offset + i]) mod 256 (SREC eq. 3).
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet; use each number once per session
+ *  \param[in]  offset  position of the first keystream byte; offset + n is at most 2^37
+ *  \param[in]  in      (n) bytes
+ *  \param[out] out     (n) bytes; may be \p in
+ *  \param[in]  n       number of bytes
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_apply(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
                                           uint8_t *out, size_t n);
 
-/*! out[i] = (in[i] - keystream[offset + i]) mod 256: the hard descrambler. */
+/*! Subtract the keystream: out[i] = (in[i] - keystream[offset + i]) mod 256, the hard descrambler (SREC eq. 5).
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet
+ *  \param[in]  offset  position of the first keystream byte; offset + n is at most 2^37
+ *  \param[in]  in      (n) bytes
+ *  \param[out] out     (n) bytes; may be \p in
+ *  \param[in]  n       number of bytes
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
                                            uint8_t *out, size_t n);
 
-/*! out[i] = in[i] ^ keystream[offset + i]: scrambles and descrambles. */
+/*! Apply the keystream by exclusive or, which scrambles and descrambles: out[i] = in[i] ^ keystream[offset + i].
+ *
+ *  \param[in]  s       the scrambler
+ *  \param[in]  packet  number of the packet; use each number once per session to scramble
+ *  \param[in]  offset  position of the first keystream byte; offset + n is at most 2^37
+ *  \param[in]  in      (n) bytes
+ *  \param[out] out     (n) bytes; may be \p in
+ *  \param[in]  n       number of bytes
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_xor(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
                                         uint8_t *out, size_t n);
 
