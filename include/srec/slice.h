@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  A picture is cut into slices: sets of patches scattered over the whole picture, each decodable without the
- *  others.
- *  A lost slice leaves holes one patch wide whose neighbours are there, and any one slice shows the whole scene
- *  coarsely. */
+ *  Slices: an image is divided into sets of patches that are scattered over the whole image. Each slice decodes without
+ *  the others. A lost slice leaves holes of one patch with received neighbours, and any single slice shows the whole
+ *  scene coarsely. Any thread may call these functions. */
 #ifndef SREC_SLICE_H
 #define SREC_SLICE_H
 
@@ -12,61 +11,107 @@
 
 SREC_BEGIN_DECLS
 
-/*! Everything a receiver must know of a slice, apart from its features. Travels authenticated (packet.h). */
+/*! Description of a slice: all that a receiver needs, except the features. It travels in the authenticated header
+ *  (packet.h). */
 typedef struct srec_slice {
-    uint64_t model_id;
-    uint32_t picture;       /*!< number of the picture within the session */
-    uint32_t width, height; /*!< pixels, 1 .. 65535 */
-    uint8_t channels;       /*!< 1 or 3 */
-    srec_feature_format format;
-    uint32_t slice, n_slices; /*!< 0 <= slice < n_slices <= number of patches */
-    uint32_t n_patches;       /*!< patches of this slice: srec_slice_patches() */
-    const uint8_t *rate_map;  /*!< n_patches ladder steps, in the slice's patch order */
-    uint8_t scale;            /*!< 2: the picture was halved before it was encoded; 1 or 0: it was not */
+    uint64_t model_id;          /*!< model that made the slice: srec_model_id() */
+    uint32_t picture;           /*!< number of the image in the session */
+    uint32_t width;             /*!< width of the encoded image, pixels, 1 .. SREC_IMAGE_MAX_SIDE */
+    uint32_t height;            /*!< height of the encoded image, pixels, 1 .. SREC_IMAGE_MAX_SIDE */
+    uint8_t channels;           /*!< 1 (grey) or 3 (RGB) */
+    srec_feature_format format; /*!< format of the feature bytes */
+    uint32_t slice;             /*!< number of the slice, 0 .. n_slices - 1 */
+    uint32_t n_slices;          /*!< slices of the image, 1 .. number of patches */
+    uint32_t n_patches;         /*!< patches of this slice: srec_slice_patches() */
+    const uint8_t *rate_map;    /*!< (n_patches) ladder steps, in the patch order of the slice */
+    uint8_t scale;              /*!< 2: the image was halved before encoding; 1 or 0: it was not */
 } srec_slice;
 
-/*! Smallest number of slices (to 2 %) with which none is empty and none has more than \p max_bytes feature bytes
- *  nor \p max_patches patches.
- *  \return 0 if not even one patch a slice suffices. */
+/*! Number of slices for given bounds. The result is the smallest number, to within 2 %, with which no slice is empty or
+ *  exceeds a bound.
+ *
+ *  \param[in] model        the model
+ *  \param[in] features     the encoded image
+ *  \param[in] max_bytes    maximum feature bytes of a slice
+ *  \param[in] max_patches  maximum patches of a slice
+ *  \return the number of slices; 0 if even slices of one patch exceed a bound, or if there is no memory */
 SREC_API uint32_t srec_slice_count(const srec_model *model, const srec_features *features, size_t max_bytes,
                                    size_t max_patches);
 
-/*! Raster indices of the patches of slice \p slice of \p n_slices, ascending. Integer arithmetic only, the same on
- *  both ends:
- *  patch (row, col) is in slice (col + row * shift(n_slices)) mod n_slices, shift near n_slices / golden ratio;
- *  with as many slices as patches, shift = patch_cols.
- *  \param[out] patches room for \p capacity indices; may be NULL to count.
- *  \return number of patches of the slice (whatever the capacity). */
+/*! Patches of a slice. Patch (row, col) belongs to slice (col + row * shift) mod n_slices, with shift near n_slices /
+ *  golden ratio, or shift = patch_cols if there are as many slices as patches. The function uses only integers, so both
+ *  ends obtain the same result.
+ *
+ *  \param[in]  patch_cols  patches across
+ *  \param[in]  patch_rows  patches down
+ *  \param[in]  n_slices    slices of the image
+ *  \param[in]  slice       number of the slice, 0 .. n_slices - 1
+ *  \param[out] patches     (capacity) raster indices in ascending order; NULL to count only
+ *  \param[in]  capacity    room in \p patches
+ *  \return the number of patches of the slice, even if it exceeds \p capacity; 0 if \p slice is out of range */
 SREC_API size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice,
                                    uint32_t *patches, size_t capacity);
 
-/*! Take slice \p slice out of a coded picture.
- *  \param[out] rate_map (capacity_patches) ladder steps; out->rate_map points to it
- *  \param[out] bytes    (capacity_bytes) features
- *  \param[out] out      all fields filled; model_id and picture from the arguments, scale 1
- *  \return SREC_OK, SREC_ERR_ARG if a buffer is too small */
+/*! Extract a slice from an encoded image.
+ *
+ *  \param[in]  model             the model
+ *  \param[in]  features          the encoded image
+ *  \param[in]  picture           number of the image in the session
+ *  \param[in]  n_slices          slices of the image: srec_packet_slices() or srec_slice_count()
+ *  \param[in]  slice             number of the slice, 0 .. n_slices - 1
+ *  \param[out] rate_map          (capacity_patches) ladder steps; out->rate_map points to it
+ *  \param[in]  capacity_patches  room in \p rate_map
+ *  \param[out] bytes             (capacity_bytes) feature bytes
+ *  \param[in]  capacity_bytes    room in \p bytes
+ *  \param[out] out               the slice, with scale 1
+ *  \param[out] n_bytes           number of feature bytes
+ *  \return SREC_OK; SREC_ERR_ARG, also if a buffer is too small */
 SREC_API srec_status srec_slice_extract(const srec_model *model, const srec_features *features, uint32_t picture,
                                         uint32_t n_slices, uint32_t slice, uint8_t *rate_map, size_t capacity_patches,
                                         uint8_t *bytes, size_t capacity_bytes, srec_slice *out, size_t *n_bytes);
 
-/*! Feature bytes of a slice: sum of ladder(rate_map[i]); 0 if a step is beyond the model's ladder. */
+/*! Feature bytes of a slice: the sum of its ladder steps.
+ *
+ *  \param[in] model  the model
+ *  \param[in] slice  the slice
+ *  \return the number of bytes; 0 if a step is not on the ladder of the model */
 SREC_API size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice);
 
-/*! Whether the picture that a slice describes is possible with this model: size, channels, format, number of
- *  slices; and the slice one of them.
- *  \return SREC_OK, SREC_ERR_MODEL if it was made with another model, SREC_ERR_ARG */
+/*! Whether the image that a slice describes is possible with this model. The function checks the size, the channels,
+ *  the format, the scale, the number of slices and the number of the slice.
+ *
+ *  \param[in]  model  the model
+ *  \param[in]  slice  the slice; its patches and rate map are not read
+ *  \param[out] error  the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG */
 SREC_API srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *slice, srec_error *error);
 
-/*! The same, and whether the slice's rate map and \p n_features fit each other and the picture. The rate map is
- *  read. */
+/*! Whether a slice is possible with this model. The function checks what srec_slice_check_picture() checks, and that
+ *  the patches, the rate map and the number of features agree.
+ *
+ *  \param[in]  model       the model
+ *  \param[in]  slice       the slice
+ *  \param[in]  n_features  number of features, at least 1
+ *  \param[out] error       the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG */
 SREC_API srec_status srec_slice_check(const srec_model *model, const srec_slice *slice, size_t n_features,
                                       srec_error *error);
 
-/*! Whether two slices describe the same picture: all but slice, patches and rate map is equal. The session is not
- *  known here. */
+/*! Whether two slices describe the same image: all fields are equal except the slice, its patches and its rate map. A
+ *  slice does not contain the session, so the caller compares it.
+ *
+ *  \param[in] a  a slice
+ *  \param[in] b  a slice
+ *  \return true if they describe the same image */
 SREC_API bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b);
 
-/*! Which prior table each feature of the slice uses. \param[out] tables (srec_slice_bytes) */
+/*! The prior table of each feature of a slice.
+ *
+ *  \param[in]  model     the model
+ *  \param[in]  slice     the slice
+ *  \param[out] tables    (srec_slice_bytes(model, slice)) index of the table
+ *  \param[in]  capacity  room in \p tables
+ *  \return SREC_OK; SREC_ERR_ARG, also if \p tables is too small */
 SREC_API srec_status srec_slice_prior_tables(const srec_model *model, const srec_slice *slice, uint8_t *tables,
                                              size_t capacity);
 
