@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Is a payload as good as its soft values say? Features have no integrity, so this is a suspicion, not a proof.
+ *  Signs of damage in a payload. Features have no integrity, so the result is a suspicion, not a proof. docs/blocks.md
+ *  (Damage) explains the figures.
  *
- *  Header: its bits are known once it is authenticated. Those received wrong are counted and compared with what
- *  their LLRs
- *  promised, sum of 1 / (1 + exp |L|). More means that the noise is stronger than measured.
+ *  Header: after authentication its bits are known. The decoder counts the coded bits that it received wrong, and
+ *  compares their number with the number that the LLRs predict, the sum of 1 / (1 + exp |L|). A larger number means
+ *  that the noise is stronger than measured.
  *
- *  Features: two things hold for features of a picture and not for random or shuffled bytes.
- *      values     they follow the model's priors. A mixture of priors and random bytes is fitted to a packet; the
- *      share of
- *                 random bytes is its result
- *      relations  they are related to each other: each to the feature of its patch that the model's covariance
- *      names, and
- *                 to the same feature of the patch before. A relation is a sum of products of estimates; without
- *                 a relation it is 0 with a known variance */
+ *  Features: features of an image have two properties that random or shuffled bytes do not have.
+ *  - Values: they follow the priors of the model. A mixture of the priors and of random bytes is fitted to each packet.
+ *    The result is the share of random bytes.
+ *  - Correlation: each feature is correlated with the feature of its patch that the covariance of the model selects,
+ *    and with the same feature of the preceding patch. The figure is a sum of products of estimates. Without
+ *    correlation it has mean 0 and a known variance. */
 #ifndef SREC_DAMAGE_H
 #define SREC_DAMAGE_H
 
@@ -23,34 +22,40 @@
 
 SREC_BEGIN_DECLS
 
-/*! Sum of products of pairs of estimates. */
+/*! Correlation between pairs of features: a sum of products of their estimates. */
 typedef struct srec_relation {
-    double sum;
-    double expected; /*!< the sum if the features are related as the model says; 0: the model does not say */
-    double variance; /*!< of the sum if they are unrelated */
+    double sum;      /*!< sum of the products */
+    double expected; /*!< the sum if the features are correlated as in the model; 0: the model does not specify it */
+    double variance; /*!< variance of the sum if the features are not correlated */
 } srec_relation;
 
-/*! Of one packet or, added up, of a picture. All zero: nothing was measured. */
+/*! Figures of one packet, or sums over the packets of an image. All fields 0: nothing was measured. */
 typedef struct srec_damage {
     double header_bits;             /*!< coded bits of signal fields and headers */
-    double header_errors;           /*!< of them received wrong */
-    double header_errors_expected;  /*!< by their LLRs */
-    double header_errors_tolerated; /*!< by their LLRs, were the noise 1.25 dB stronger */
-    double features;                /*!< feature bytes examined */
-    double features_random;         /*!< of them look like random bytes */
-    srec_relation within;           /*!< patches */
-    srec_relation between;          /*!< neighbouring patches of a packet */
+    double header_errors;           /*!< coded bits received wrong */
+    double header_errors_expected;  /*!< wrong bits that the LLRs predict */
+    double header_errors_tolerated; /*!< wrong bits that the LLRs would predict with 1.25 dB more noise */
+    double features;                /*!< features examined */
+    double features_random;         /*!< features that look like random bytes */
+    srec_relation within;           /*!< correlation within patches */
+    srec_relation between;          /*!< correlation between consecutive patches of a packet */
 } srec_damage;
 
+/*! Add the figures of a packet to a sum.
+ *
+ *  \param[in,out] sum   the sum
+ *  \param[in]     part  the figures to add */
 SREC_API void srec_damage_add(srec_damage *sum, const srec_damage *part);
 
-/*! Payload tampered with, or channel worse than measured: many more header errors than tolerated, or features
- *  without the
- *  relations that they should have. With few features, LLRs that say little, or a model without covariance the
- *  features raise
- *  no suspicion. The share of random bytes does not count: unusual pictures look random too. Pictures that are no
- *  photographs
- *  (charts, test patterns) may be suspected wrongly. */
+/*! Whether the figures suggest damage: the payload was tampered with, or the channel is worse than measured.
+ *
+ *  There are two signs: far more header errors than tolerated, or features without the correlation that they should
+ *  have. Features give no sign if they are few, if their LLRs are weak, or if the model has no covariance. The share of
+ *  random bytes does not count, because unusual images look random too. Charts and test patterns may be suspect without
+ *  damage, because the limits are made for photographs.
+ *
+ *  \param[in] d  figures of a packet, or sums over the packets of an image
+ *  \return true if damage is suspected */
 SREC_API bool srec_damage_is_suspect(const srec_damage *d);
 
 SREC_END_DECLS

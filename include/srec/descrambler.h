@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The soft descrambler: posterior mean and standard deviation of every feature, given what the channel says of its
- *  scrambled byte, the keystream and the model's prior.
+ *  The soft descrambler. It computes the posterior mean and standard deviation of every feature, from the soft values
+ *  of its scrambled byte, the keystream and the prior of the model.
  *
- *  likelihood of the 256 ciphertext values (from 8 LLRs: two 16-entry tables, outer product; from an amplitude: a
- *  Gaussian), rotated by the key byte, times the prior, normalised. With the prior tables doubled to 512 entries
- *  the
- *  rotation is a pointer offset and the three sums are three 256-long dot products. */
+ *  For each byte it computes the likelihood of the 256 ciphertext values: from 8 LLRs as the outer product of two
+ *  tables of 16 entries, from an amplitude as a Gaussian. It rotates the likelihood by the key byte, multiplies it by
+ *  the prior and normalises it. The prior tables hold each row twice in a row, so the rotation is a pointer offset, and
+ *  the moments are three dot products of 256 values. */
 #ifndef SREC_DESCRAMBLER_H
 #define SREC_DESCRAMBLER_H
 
@@ -17,45 +17,92 @@
 
 SREC_BEGIN_DECLS
 
-/*! One thread at a time per handle. Independent of sessions: the scrambler of the packet's session gives the
- *  keystream. */
+/*! A descrambler. One thread at a time may use it; different descramblers are independent. It belongs to no session:
+ *  the scrambler of the session of a packet generates the keystream. */
 typedef struct srec_descrambler srec_descrambler;
 
-/*! \p priors is copied (tables doubled: 6 kB each). */
+/*! Create a descrambler for one feature format.
+ *
+ *  \param[in]  priors  the priors; they are copied, 6 kB per table
+ *  \param[out] out     the descrambler, or NULL on error
+ *  \return SREC_OK, SREC_ERR_MEMORY; SREC_ERR_ARG if a row is no probability distribution, or if ladder and covariances
+ *          are invalid */
 SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out);
+
+/*! Free a descrambler.
+ *
+ *  \param[in] d  the descrambler; may be NULL */
 SREC_API void srec_descrambler_free(srec_descrambler *d);
 
-/*! Each byte on its own.
- *  \param keystream (n) of the packet; NULL if the payload was sent in clear
- *  \param soft      (n, 8) LLRs, most significant bit first, positive for bit 0; any finite or infinite value, NaN
- *  counts as 0
- *  \param tables    (n) prior table of each feature, < n_tables
- *  \param[out] mean, deviation (n) in units of the normalised feature */
+/*! Estimate features from LLRs, each byte separately.
+ *
+ *  \param[in]  d          the descrambler
+ *  \param[in]  keystream  (n) keystream that was added modulo 256; NULL: none
+ *  \param[in]  soft       (n, 8) LLRs, most significant bit first, positive for bit 0. Infinite values are allowed; NaN
+ *                         counts as 0
+ *  \param[in]  tables     (n) index of the prior table of each feature: srec_slice_prior_tables()
+ *  \param[in]  n          number of features
+ *  \param[out] mean       (n) posterior mean, in units of the normalised feature
+ *  \param[out] deviation  (n) posterior standard deviation, in the same units
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
                                           const uint8_t *tables, size_t n, float *mean, float *deviation);
 
-/*! \param soft (n, 2): received amplitude y and noise variance per real dimension (pam256: byte c is sent as (c -
- *  127.5) * SREC_PAM256_STEP) */
+/*! Estimate features from amplitudes (pam256), each byte separately. Byte c was sent as the amplitude (c - 127.5) *
+ *  SREC_PAM256_STEP.
+ *
+ *  \param[in]  d          the descrambler
+ *  \param[in]  keystream  (n) keystream that was added modulo 256; NULL: none
+ *  \param[in]  soft       (n, 2) received amplitude, and noise variance per real dimension. NaN: nothing is known of
+ *                         the byte
+ *  \param[in]  tables     (n) index of the prior table of each feature: srec_slice_prior_tables()
+ *  \param[in]  n          number of features
+ *  \param[out] mean       (n) posterior mean, in units of the normalised feature
+ *  \param[out] deviation  (n) posterior standard deviation, in the same units
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft,
                                                 const uint8_t *tables, size_t n, float *mean, float *deviation);
 
-/*! All that can be told: each byte on its own as above, then, where the model knows the covariance of a patch's
- *  features, with what
- *  the others tell: each is predicted from the others' estimates, leaving itself out, and weighed anew with that in
- *  its prior.
- *  A byte whose certain neighbours say where it must lie, modulo 256, is mostly resolved by it.
- *  \param modulation tells what \p soft holds (srec_modem_soft_per_byte())
- *  \param rate_map (n_patches) ladder step of each patch; their features, \p n in all, follow each other
- *  \return SREC_OK, SREC_ERR_ARG if steps and \p n do not fit */
+/*! Estimate features from soft values, with re-weighting. A receiver calls this function.
+ *
+ *  It first estimates each byte separately, as srec_descrambler_llr() and srec_descrambler_amplitude() do. If the model
+ *  has the covariance of the features of a patch, it then predicts each feature from the estimates of the other
+ *  features of its patch, and estimates it again with this prediction as its prior (expectation propagation, Minka
+ *  2001). This resolves most bytes whose soft values allow several values, if their neighbours are certain.
+ *
+ *  \param[in]  d           the descrambler
+ *  \param[in]  modulation  determines the soft values per byte: srec_modem_soft_per_byte()
+ *  \param[in]  keystream   (n) keystream that was added modulo 256; NULL: none
+ *  \param[in]  soft        (n, 8) LLRs, or (n, 2) amplitudes and variances
+ *  \param[in]  tables      (n) index of the prior table of each feature: srec_slice_prior_tables()
+ *  \param[in]  rate_map    (n_patches) ladder step of each patch; the features are ordered patch by patch
+ *  \param[in]  n_patches   number of patches
+ *  \param[in]  n           number of features
+ *  \param[out] mean        (n) posterior mean, in units of the normalised feature
+ *  \param[out] deviation   (n) posterior standard deviation, in the same units
+ *  \return SREC_OK; SREC_ERR_ARG, also if the model has a covariance and the ladder steps do not add up to \p n
+ *          features */
 SREC_API srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
                                            const float *soft, const uint8_t *tables, const uint8_t *rate_map,
                                            size_t n_patches, size_t n, float *mean, float *deviation);
 
-/*! What the last soft call's features say about damage; the header's figures are 0. After hard decisions all are 0.
- *  */
+/*! Signs of damage in the features of the last call. The figures of the header are 0. After hard decisions all figures
+ *  are 0, and srec_descrambler_llr() and srec_descrambler_amplitude() measure no correlation.
+ *
+ *  \param[in]  d    the descrambler
+ *  \param[out] out  the figures */
 SREC_API void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out);
 
-/*! Hard decisions, as the paper does: deviation 0. */
+/*! Decide each byte first, as in the paper (SREC eq. 5). The deviation is 0.
+ *
+ *  \param[in]  d           the descrambler
+ *  \param[in]  modulation  determines the soft values per byte: srec_modem_soft_per_byte()
+ *  \param[in]  keystream   (n) keystream that was added modulo 256; NULL: none
+ *  \param[in]  soft        (n, 8) LLRs, or (n, 2) amplitudes and variances
+ *  \param[in]  n           number of features
+ *  \param[out] mean        (n) decided values, in units of the normalised feature
+ *  \param[out] deviation   (n) zeros
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
                                            const float *soft, size_t n, float *mean, float *deviation);
 
