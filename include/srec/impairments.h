@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What radios do to a stream of samples, each effect seeded or exact, applied in this order:
- *  two-ray channel, Rayleigh fading, clock offset (resampling), carrier offset and phase noise, gain, white noise,
- *  IQ imbalance, DC, clipping, quantisation. */
+ *  Impairments of radios and channels, applied to a stream of samples. Each effect is exact or seeded. The order is:
+ *  second ray, Rayleigh fading, clock offset (resampling), carrier offset and phase noise, gain, white noise, IQ
+ *  imbalance, DC, clipping, quantisation. */
 #ifndef SREC_IMPAIRMENTS_H
 #define SREC_IMPAIRMENTS_H
 
@@ -13,41 +13,64 @@
 
 SREC_BEGIN_DECLS
 
-/*! All zero: nothing is done, but that gain_db = 0 keeps the level. */
+/*! Parameters. With all fields 0 the stream passes unchanged. */
 typedef struct srec_impairment_set {
-    unsigned echo_delay; /*!< second ray: samples later, 0 .. 4096; 0 = no second ray */
-    float echo_db;       /*!< its level relative to the first, -60 .. 0 */
-    float echo_phase;    /*!< rad */
-    float doppler;       /*!< flat Rayleigh fading: greatest Doppler shift, cycles per sample, 0 .. 0.001; 0 =
-                               *   none. Mean power gain 1 */
-    float clock_ppm;     /*!< the receiver's samples are so much closer together than the transmitter's, -1000
-                               *   .. 1000 */
-    float delay;         /*!< fraction of a sample, 0 .. 1 */
+    unsigned echo_delay; /*!< second ray: delay in samples, 0 .. 4096; 0: no second ray */
+    float echo_db;       /*!< second ray: level relative to the first, dB, -60 .. 0 */
+    float echo_phase;    /*!< second ray: phase, rad, -1e6 .. 1e6 */
+    float doppler;       /*!< flat Rayleigh fading of mean power gain 1: maximum Doppler shift, cycles per sample,
+                          *   0 .. 0.001; 0: no fading */
+    float clock_ppm;     /*!< clock offset: the receiver takes more samples per second by this share, ppm,
+                          *   -1000 .. 1000 */
+    float delay;         /*!< time of the first output sample after the first input sample, samples, 0 .. 1: the output
+                          *   is early by this fraction */
     float cfo;           /*!< carrier offset, cycles per sample, -0.5 .. 0.5 */
-    float phase_noise;   /*!< variance of the phase's random walk, rad^2 per sample; 0 or 1e-10 .. 10
-                               *   (Lorentzian line of phase_noise * rate / (2 pi) Hz) */
-    float gain_db;       /*!< -200 .. 200 */
-    float noise_power;   /*!< of a complex sample, after the gain; 0 or 1e-10 .. 1e5 */
-    float iq_gain_db;    /*!< Q relative to I */
-    float iq_phase;      /*!< rad: Q gets sin(iq_phase) of I */
-    float dc_re, dc_im;
-    float clip;    /*!< I and Q are limited to +-clip; 0 = not */
-    unsigned bits; /*!< I and Q are rounded to 2^bits levels over +-1, 1 .. 16; 0 = not */
+    float phase_noise;   /*!< variance of the steps of the phase's random walk, rad^2 per sample, 0 or 1e-10 .. 10. The
+                          *   line is Lorentzian with a width of phase_noise * rate / (2 pi) Hz */
+    float gain_db;       /*!< gain, dB, -200 .. 200 */
+    float noise_power;   /*!< noise power of a complex sample, after the gain, 0 or 1e-10 .. 1e5 */
+    float iq_gain_db;    /*!< gain of Q relative to I, dB, -60 .. 60 */
+    float iq_phase;      /*!< phase error, rad, -1e6 .. 1e6: Q receives sin(iq_phase) of I */
+    float dc_re;         /*!< DC offset of I, -1e10 .. 1e10 */
+    float dc_im;         /*!< DC offset of Q, -1e10 .. 1e10 */
+    float clip;          /*!< I and Q are limited to +-clip; 0: no limit */
+    unsigned bits;       /*!< I and Q are rounded to 2^bits levels between -1 and 1, 1 .. 16; 0: no rounding */
 } srec_impairment_set;
 
-typedef struct srec_impairments srec_impairments; /*!< one thread at a time per handle */
+/*! A stream with impairments. One thread at a time may use it; different streams are independent. */
+typedef struct srec_impairments srec_impairments;
 
-/*! \param set copied \param seed equal seeds give equal noise and fading
- *  \return SREC_OK, SREC_ERR_ARG (a parameter is out of its range: the message names it), SREC_ERR_MEMORY */
+/*! Create a stream with impairments.
+ *
+ *  \param[in]  set    the parameters; they are copied
+ *  \param[in]  seed   equal seeds give equal noise, phase noise and fading
+ *  \param[out] out    the stream, or NULL on error
+ *  \param[out] error  the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG if a parameter is out of range (the message names it); SREC_ERR_MEMORY;
+ *          SREC_ERR_INTERNAL if libsodium does not start */
 SREC_API srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
                                              srec_error *error);
+
+/*! Free a stream.
+ *
+ *  \param[in] s  the stream; may be NULL */
 SREC_API void srec_impairments_free(srec_impairments *s);
 
-/*! Samples that srec_impairments_apply() may write for \p n samples in. */
+/*! Room that srec_impairments_apply() needs for its output.
+ *
+ *  \param[in] n  number of input samples
+ *  \return the maximum number of output samples */
 SREC_API size_t srec_impairments_room(size_t n);
 
-/*! The stream goes on from call to call and does not depend on how it is cut. The output lags by 16 samples.
- *  \param in (n, 2) \param[out] out (srec_impairments_room(n), 2) \param[out] n_out samples written */
+/*! Apply the impairments to the next samples of the stream. The result does not depend on how the stream is divided
+ *  into calls. The output lags behind the input by 16 samples.
+ *
+ *  \param[in]  s      the stream
+ *  \param[in]  in     (n, 2) samples, I and Q
+ *  \param[in]  n      number of input samples
+ *  \param[out] out    (srec_impairments_room(n), 2) output samples
+ *  \param[out] n_out  number of output samples
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_impairments_apply(srec_impairments *s, const float *in, size_t n, float *out, size_t *n_out);
 
 SREC_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  How strong a stream of samples is, and whether it clips: what one looks at when setting a radio's gain. */
+ *  Level and clipping of a stream of samples, for setting the gain of a radio. */
 #ifndef SREC_LEVEL_H
 #define SREC_LEVEL_H
 
@@ -11,17 +11,21 @@
 
 SREC_BEGIN_DECLS
 
-/*! Add up with srec_level_add(); all zero to begin with. */
+/*! Sums over samples. Begin with all fields 0, and add samples with srec_level_add(). */
 typedef struct srec_level {
     uint64_t n;       /*!< samples */
-    double energy;    /*!< sum of |x|^2: mean power is energy / n */
-    float peak;       /*!< greatest |I| or |Q| */
-    uint64_t clipped; /*!< samples of which I or Q reached the limit */
+    double energy;    /*!< sum of |x|^2; the mean power is energy / n */
+    float peak;       /*!< maximum of |I| and |Q| */
+    uint64_t clipped; /*!< samples with |I| or |Q| at the limit or above */
 } srec_level;
 
-/*! \param samples (n, 2), finite; what is not counts as clipped  \param limit above 0: magnitude of I or Q from
- *  which a
- * sample counts as clipped \return SREC_OK or SREC_ERR_ARG */
+/*! Add samples. Samples that are not finite count as clipped, and add neither energy nor peak.
+ *
+ *  \param[in,out] level    the sums
+ *  \param[in]     samples  (n, 2) samples, I and Q
+ *  \param[in]     n        number of samples
+ *  \param[in]     limit    magnitude of I or Q from which a sample counts as clipped, above 0
+ *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_level_add(srec_level *level, const float *samples, size_t n, float limit);
 
 SREC_END_DECLS
