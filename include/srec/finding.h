@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Findings: what keeps a synchroniser from receiving, as far as its input shows it, each in one line with what was
- *  measured and the likely cause. srec_sync_findings() (sync.h) lists them. */
+ *  Findings: measured reasons why a synchroniser does not receive bursts. Each finding has one line of text with the
+ *  measurement and the likely cause. srec_sync_findings() (sync.h) lists them. */
 #ifndef SREC_FINDING_H
 #define SREC_FINDING_H
 
@@ -9,30 +9,37 @@
 
 SREC_BEGIN_DECLS
 
+/*! Kinds of finding. */
 typedef enum srec_finding_kind {
-    SREC_FINDING_FORMAT,      /*!< most samples are absurd: bytes of another sample format */
-    SREC_FINDING_INVERTED,    /*!< bursts with an inverted spectrum: they were received all the same */
-    SREC_FINDING_CARRIER,     /*!< carrier offset beyond the range that is promised */
-    SREC_FINDING_CLOCK,       /*!< clock offset beyond the range that is promised */
+    SREC_FINDING_FORMAT,      /*!< most samples are not finite or absurdly large: bytes of another sample format */
+    SREC_FINDING_INVERTED,    /*!< the spectrum is inverted; the bursts are received nevertheless */
+    SREC_FINDING_CARRIER,     /*!< the carrier offset exceeds the specified range, SREC_SYNC_CFO_MAX */
+    SREC_FINDING_CLOCK,       /*!< the clock offset exceeds the specified range, 50 ppm */
     SREC_FINDING_MODULATION,  /*!< the bursts have another modulation */
-    SREC_FINDING_RELEASE,     /*!< the bursts come from another release */
+    SREC_FINDING_RELEASE,     /*!< the bursts have a packet version that this release does not know */
     SREC_FINDING_KEY,         /*!< headers fail authentication */
-    SREC_FINDING_TONE,        /*!< an unmodulated carrier, or DC, is most of the input */
-    SREC_FINDING_SYMBOL_RATE, /*!< the signal has another symbol rate: another number of samples per symbol */
+    SREC_FINDING_TONE,        /*!< most of the input power is an unmodulated carrier or DC */
+    SREC_FINDING_SYMBOL_RATE, /*!< the signal has another symbol rate, or another number of samples per symbol */
     SREC_FINDING_ROLLOFF,     /*!< the signal has another roll-off */
-    SREC_FINDING_SYMBOLS,     /*!< the input holds symbols, not samples */
-    SREC_FINDING_UNREADABLE,  /*!< preambles, but no signal field can be read, and none of the above */
-    SREC_FINDING_NO_PREAMBLE, /*!< a signal without preambles, and none of the above */
-    SREC_FINDING_OVERLOAD     /*!< so much overlaps that part of it was not examined */
+    SREC_FINDING_SYMBOLS,     /*!< the input holds symbols instead of samples */
+    SREC_FINDING_UNREADABLE,  /*!< preambles without a readable signal field, for none of the reasons above */
+    SREC_FINDING_NO_PREAMBLE, /*!< a signal without preambles, for none of the reasons above */
+    SREC_FINDING_OVERLOAD     /*!< so many bursts or candidates overlap that some were not examined */
 } srec_finding_kind;
-#define SREC_FINDINGS 14
 
+#define SREC_FINDINGS 14 /*!< number of values of srec_finding_kind */
+
+/*! A finding. */
 typedef struct srec_finding {
-    srec_finding_kind kind;
-    char text[256]; /*!< NUL-terminated, one line */
+    srec_finding_kind kind; /*!< kind of finding */
+    char text[256];         /*!< measurement and likely cause, one NUL-terminated line */
 } srec_finding;
 
-/*! "format" "inverted" "carrier" ... in the order above; NULL if out of range. */
+/*! Name of a kind of finding. Any thread may call this function.
+ *
+ *  \param[in] kind  the kind
+ *  \return "format", "inverted", "carrier", "clock", "modulation", "release", "key", "tone", "symbol_rate", "rolloff",
+ *          "symbols", "unreadable", "no_preamble" or "overload" in static storage; NULL if \p kind is out of range */
 SREC_API const char *srec_finding_name(srec_finding_kind kind);
 
 SREC_END_DECLS
