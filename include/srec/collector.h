@@ -1,37 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Pictures being received: which picture a packet belongs to, and when a picture is delivered.
+ *  The collector assigns packets to images, and decides when an image is delivered.
  *
- *  Several pictures are open at once, each under its session and number, so that stations which take turns on the
- *  air, or a packet
- *  that comes late, do not break pictures into fragments. What packets carry does not matter here: each open
- *  picture has a body that
- *  belongs to the caller, who also says how many bytes it holds and when it is complete.
+ *  It keeps several images open at once, each under its session and number. So stations that take turns on the air, or
+ *  packets that arrive late, do not break images into fragments. The collector does not read payloads. Each open image
+ *  has a body, which belongs to the caller. The caller also reports how many bytes the body holds, and when the image
+ *  is complete.
  *
- *      while packets come:   srec_collector_packet()   -> the open picture; the caller stores the packet in its
- *      body
- *                            srec_collector_stored()
- *      when no packet waits: srec_collector_expire()
- *      after each of these:  srec_collector_due()      -> the next picture to deliver, until there is none
- *                            srec_collector_close()
+ *      for each packet:       srec_collector_packet()    the open image; the caller stores the packet in its body
+ *                             srec_collector_stored()
+ *      if no packet waits:    srec_collector_expire()
+ *      after each of these:   srec_collector_due()       the next image to deliver, until it returns NULL
+ *                             srec_collector_close()
  *
- *  A sender sends the pictures of a session one after the other, and its packet numbers rise. A picture is
- *  delivered for the first of these reasons:
+ *  A sender sends the images of a session one after the other, with ascending packet numbers. An image is delivered for
+ *  the first of these reasons:
  *
- *      complete   all of it came
- *      later      the sender is past it: a later picture of its session is complete, or `later_packets` packets of
- *      later pictures of its
- *                 session came since its own last packet, or `later_pictures` of them were opened
- *      timeout    none of its packets came for `timeout_s`
- *      room       it is the one without a packet for longest, and a new picture or packet needs its place
+ *      complete   all packets of the image arrived
+ *      later      the sender has moved on: a later image of the session is complete, or `later_packets` packets of
+ *                 later images arrived since the last packet of this image, or `later_pictures` later images began
+ *      timeout    no packet of the image arrived for `timeout_s` seconds
+ *      room       another image needs the place, and this one has been without a packet for longest
  *      end        the stream ended
  *
- *  A complete picture never waits; the incomplete earlier ones of its session go out just before it, so a session's
- *  pictures come in order.
- *  Packets of a picture delivered are late: refused and counted. The memory for that, like the number of open
- *  pictures, is bounded.
+ *  A complete image never waits. The incomplete earlier images of its session are delivered just before it, so the
+ *  images of a session are delivered in order. Packets of delivered images are late: they are refused and counted. The
+ *  memory for delivered images is bounded, like the number of open images.
  *
- *  There is no clock here: time is an argument, in seconds of any clock that never runs backward. */
+ *  The collector reads no clock. Time is an argument, in seconds of any clock that never runs backward. */
 #ifndef SREC_COLLECTOR_H
 #define SREC_COLLECTOR_H
 
@@ -43,96 +39,136 @@
 
 SREC_BEGIN_DECLS
 
-/*! One thread at a time per collector; collectors are independent. */
+/*! A collector. One thread at a time may use it; different collectors are independent. */
 typedef struct srec_collector srec_collector;
 
-/*! 0 in a field stands for its default. */
+/*! Limits of a collector. In each field 0 selects the default. */
 typedef struct srec_collector_limits {
-    double timeout_s;        /*!< default 2; INFINITY: never */
-    unsigned max_open;       /*!< pictures open at once, default 8, at most 1024 */
-    size_t max_bytes;        /*!< what open pictures hold together, default 512 MiB */
-    unsigned later_packets;  /*!< default 16; 1: the first packet of a later picture delivers the ones before it */
-    unsigned later_pictures; /*!< default 2 */
-    unsigned max_remembered; /*!< pictures delivered whose packets are recognised as late, default 1024, at most
-                              *   2^20 */
+    double timeout_s;        /*!< seconds without a packet until an image is delivered; default 2, INFINITY: never */
+    unsigned max_open;       /*!< images open at once; default 8, at most 1024 */
+    size_t max_bytes;        /*!< bytes in the bodies of all open images; default 512 MiB */
+    unsigned later_packets;  /*!< packets of later images until an image is delivered; default 16; 1: the first one */
+    unsigned later_pictures; /*!< later images opened until an image is delivered; default 2 */
+    unsigned max_remembered; /*!< delivered images whose packets are recognised as late; default 1024, at most 2^20 */
 } srec_collector_limits;
 
+/*! Reasons for delivery. */
 typedef enum srec_reason {
-    SREC_REASON_NONE = 0, /*!< not to be delivered yet */
-    SREC_REASON_COMPLETE = 1,
-    SREC_REASON_LATER = 2,
-    SREC_REASON_TIMEOUT = 3,
-    SREC_REASON_ROOM = 4,
-    SREC_REASON_END = 5
+    SREC_REASON_NONE = 0,     /*!< the image is not due */
+    SREC_REASON_COMPLETE = 1, /*!< all packets arrived */
+    SREC_REASON_LATER = 2,    /*!< the sender has moved on */
+    SREC_REASON_TIMEOUT = 3,  /*!< no packet arrived for `timeout_s` */
+    SREC_REASON_ROOM = 4,     /*!< another image needs the place */
+    SREC_REASON_END = 5       /*!< the stream ended */
 } srec_reason;
-#define SREC_REASONS 6
 
-/*! "complete", "later", "timeout", "room" or "end"; NULL for others. Static storage; any thread. */
+#define SREC_REASONS 6 /*!< number of values of srec_reason */
+
+/*! Name of a reason. Any thread may call this function.
+ *
+ *  \param[in] reason  the reason
+ *  \return "complete", "later", "timeout", "room" or "end" in static storage; NULL for other values */
 SREC_API const char *srec_reason_name(srec_reason reason);
 
+/*! An open image. */
 typedef struct srec_open_picture {
-    uint64_t session;
-    uint32_t picture; /*!< number within the session */
-    void *body;       /*!< the caller's; NULL in a picture that was just opened */
+    uint64_t session; /*!< session of the sender */
+    uint32_t picture; /*!< number of the image in the session */
+    void *body;       /*!< belongs to the caller, who sets it; NULL in an image that was just opened */
 } srec_open_picture;
 
-/*! What the collector must know of a packet. */
+/*! The properties of a packet that the collector needs. */
 typedef struct srec_collector_packet_id {
-    uint64_t session;
-    uint64_t packet; /*!< number of the packet within its session, in the order of sending; of a repeat, that of
-                       *   the first transmission */
-    uint32_t picture;
-    uint32_t span; /*!< packet numbers that the whole picture takes, at least 1. A packet of the same picture
-                       *   number that is too far away
-                           for that belongs to another picture: a sender restarted its numbers within the session */
+    uint64_t session; /*!< session of the sender */
+    uint64_t packet;  /*!< number of the packet in the session, in the order of sending; a repeated packet has the
+                       *   number of its first transmission */
+    uint32_t picture; /*!< number of the image in the session */
+    uint32_t span;    /*!< packet numbers that the whole image takes, at least 1. A packet with the same image number
+                       *   but a more distant packet number belongs to another image: the sender restarted its image
+                       *   numbers */
 } srec_collector_packet_id;
 
+/*! Counters of a collector. */
 typedef struct srec_collector_counters {
-    uint64_t late;                    /*!< packets of pictures already delivered */
-    uint64_t opened;                  /*!< pictures */
-    uint64_t delivered[SREC_REASONS]; /*!< pictures, by srec_reason */
+    uint64_t late;                    /*!< packets of images that were already delivered */
+    uint64_t opened;                  /*!< images opened */
+    uint64_t delivered[SREC_REASONS]; /*!< images delivered, by srec_reason */
 } srec_collector_counters;
 
-/*! \param limits NULL for the defaults
- *  \param release called with the body of each picture that is closed, and of those still open in
- *  srec_collector_free(); may be NULL
- *  \return SREC_OK, SREC_ERR_ARG (a limit out of range), SREC_ERR_MEMORY. All memory of the collector itself is
- *  allocated here. */
+/*! Create a collector. It allocates all memory of the collector, except the bodies.
+ *
+ *  \param[in]  limits   the limits; they are copied. NULL: the defaults
+ *  \param[in]  release  frees a body. srec_collector_close() and srec_collector_free() call it for each body that is
+ *                       not NULL. May be NULL
+ *  \param[out] out      the collector, or NULL on error
+ *  \param[out] error    the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG if a limit is out of range; SREC_ERR_MEMORY */
 SREC_API srec_status srec_collector_create(const srec_collector_limits *limits, void (*release)(void *body),
                                            srec_collector **out, srec_error *error);
+
+/*! Free a collector. It releases the bodies of all open images.
+ *
+ *  \param[in] collector  the collector; may be NULL */
 SREC_API void srec_collector_free(srec_collector *collector);
 
-/*! A packet came: find the picture it belongs to, or open it.
- *  \param now_s when it came
- *  \param[out] out valid until it is closed; NULL on error
- *  \return SREC_OK, SREC_ERR_LATE (its picture was delivered; counted), SREC_ERR_ARG (also if pictures that are due
- *  were not closed) */
+/*! Report that a packet arrived: find its image, or open it. Call srec_collector_stored() when the packet is in the
+ *  body.
+ *
+ *  \param[in]  collector  the collector
+ *  \param[in]  packet     the packet
+ *  \param[in]  now_s      time of arrival in seconds
+ *  \param[out] out        the image, valid until it is closed; NULL on error
+ *  \param[out] error      the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_LATE if the image was already delivered (counted); SREC_ERR_ARG if an argument is invalid,
+ *          or if no place is free because images that are due were not closed */
 SREC_API srec_status srec_collector_packet(srec_collector *collector, const srec_collector_packet_id *packet,
                                            double now_s, srec_open_picture **out, srec_error *error);
 
-/*! The packet is in the body of \p picture, which holds \p bytes in all now; \p complete: nothing is missing any
- *  more. */
+/*! Report that a packet was stored in the body of an image.
+ *
+ *  \param[in] collector  the collector; may be NULL
+ *  \param[in] picture    the image that srec_collector_packet() returned; may be NULL
+ *  \param[in] bytes      bytes that the body now holds
+ *  \param[in] complete   true if no packet of the image is missing */
 SREC_API void srec_collector_stored(srec_collector *collector, srec_open_picture *picture, size_t bytes, bool complete);
 
-/*! Pictures without a packet for the timeout become due. Call it only when no packet waits: one that waits is not
- *  missing. */
+/*! Make the images due that have been without a packet for `timeout_s`. Call it only while no packet waits, because a
+ *  waiting packet is not missing.
+ *
+ *  \param[in] collector  the collector; may be NULL
+ *  \param[in] now_s      the time in seconds */
 SREC_API void srec_collector_expire(srec_collector *collector, double now_s);
 
-/*! The stream ended: all open pictures become due. Once they are closed, the pictures delivered are forgotten too:
- *  what follows is another
- *  stream. */
+/*! Report the end of the stream: all open images become due. When they are closed, the collector forgets the delivered
+ *  images, and the next packet begins another stream.
+ *
+ *  \param[in] collector  the collector; may be NULL */
 SREC_API void srec_collector_end(srec_collector *collector);
 
-/*! The next picture to deliver: the one opened first, and of a session the one sent first. NULL if none is due.
- *  \param[out] reason may be NULL */
+/*! The next image to deliver. The collector takes the session of the image that was opened first, and from this session
+ *  the image that was sent first.
+ *
+ *  \param[in]  collector  the collector; may be NULL
+ *  \param[out] reason     the reason for delivery; may be NULL
+ *  \return the image, valid until it is closed; NULL if no image is due */
 SREC_API srec_open_picture *srec_collector_due(const srec_collector *collector, srec_reason *reason);
 
-/*! The picture was delivered: its body is released, its later packets are late. \p picture must be due. */
+/*! Report that an image was delivered. The collector releases its body, and refuses its later packets as late.
+ *
+ *  \param[in] collector  the collector; may be NULL
+ *  \param[in] picture    the image; the function does nothing unless it is due */
 SREC_API void srec_collector_close(srec_collector *collector, srec_open_picture *picture);
 
-/*! The open picture whose packet came last; NULL if none is open. */
+/*! The open image of the most recent packet.
+ *
+ *  \param[in] collector  the collector; may be NULL
+ *  \return the image, valid until it is closed; NULL if no image is open */
 SREC_API srec_open_picture *srec_collector_latest(const srec_collector *collector);
 
+/*! Read the counters.
+ *
+ *  \param[in]  collector  the collector; NULL: all counters are 0
+ *  \param[out] out        the counters */
 SREC_API void srec_collector_get_counters(const srec_collector *collector, srec_collector_counters *out);
 
 SREC_END_DECLS
