@@ -13,41 +13,61 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Finds bursts in samples and gives their symbols: delay, carrier, clock, phase
- * and level are found out (docs/waveform.md).
+ * \brief Finds bursts in samples, and returns their symbols.
  *
- * Stream in: samples. Streams out: frame symbols of unit power, and (optional) the gain
- * of each. Tags on the first symbol of each frame:
- * len_tag_key (symbols), `n0` (noise power per symbol, which soft_demapper takes if its
- * snr_db is NaN) and, on the first port, `burst` (dict:
- * snr_db, cfo in cycles per symbol, drift in cycles per symbol^2, clock_ppm, level_db,
- * sample, and inverted = true if the spectrum was), which
- * packet_decoder puts into the slice's metadata. Message port out `info`: dicts with
- * the counters of srec_sync_counters, per burst (event = burst; the
- * figures and n_symbols), when bursts were rejected (event = rejected), and once for
- * each kind of finding (event = finding, kind, text), which is
- * logged too.
+ * It estimates delay, carrier, clock, phase and level (docs/waveform.md).
  *
- * \param modulation of the frames
- * \param samples_per_symbol, rolloff  as the sender has them
- * \param key  as of packet_decoder: bursts whose header it does not authenticate are
- * dropped at once (counter foreign), and forged or recorded
- *             ones hide no others. None: bursts of any key are handed on
+ * Stream in: complex samples. Streams out: complex frame symbols of unit power, and
+ * optionally the gain of each symbol. Tags at the first symbol of each frame: len_tag_key
+ * (number of symbols), `n0` (noise power per symbol, which soft_demapper uses if its
+ * snr_db is NaN) and `burst` (a dict with snr_db, cfo in cycles per symbol, drift in
+ * cycles per symbol^2, clock_ppm, level_db, sample, and inverted = true for an inverted
+ * spectrum). packet_decoder copies this dict to the metadata of the slice. The gain
+ * carries no tags.
+ *
+ * Message port `info` out: dicts with the counters. There is one per burst (event =
+ * burst, with its figures and n_symbols), one when bursts were rejected (event =
+ * rejected), and one for each kind of finding (event = finding, kind, text). The block
+ * also logs the findings.
+ *
+ * \param modulation          modulation of the frames
+ * \param samples_per_symbol  the same as in the sender, 2 .. 16
+ * \param rolloff             the same as in the sender, 0.1 .. 1
+ * \param len_tag_key         key of the length tag
+ * \param key                 key of packet_decoder, or none. With a key the block drops
+ *                            bursts whose header it does not authenticate (counter
+ *                            foreign), and forged or recorded bursts hide no other
+ *                            bursts. Without a key it accepts bursts of any key
+ * \throws std::invalid_argument if a parameter is out of range
  * \ingroup srec
  */
 class GR_SREC_API burst_sync : virtual public gr::block
 {
 public:
+    /*! Shared pointer to the block. */
     typedef std::shared_ptr<burst_sync> sptr;
+
+    /*! Create the block. The class describes the parameters and exceptions. */
     static sptr make(const std::string& modulation = "qpsk",
                      int samples_per_symbol = 4,
                      float rolloff = 0.25f,
                      const std::string& len_tag_key = "packet_len",
                      const std::optional<shared_key>& key = std::nullopt);
+
+    /*! \return bursts received so far. Any thread */
     virtual uint64_t bursts() const = 0;
+
+    /*!
+     * \return the counters so far: candidates, preambles, bursts, unreadable,
+     *         unsupported, foreign, truncated, skipped and inverted (srec_sync_counters
+     *         in srec/sync.h). Any thread
+     */
     virtual std::map<std::string, uint64_t> counters() const = 0;
-    /*! What keeps bursts from being received, as far as the input shows it: kind -> one
-     *  line. */
+
+    /*!
+     * \return the reasons why bursts are not received, as far as the input shows them:
+     *         kind -> one line (srec/finding.h). Any thread
+     */
     virtual std::map<std::string, std::string> findings() const = 0;
 };
 

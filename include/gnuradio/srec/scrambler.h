@@ -11,37 +11,60 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Joins the keystream of (session, packet) with a slice's bytes and puts them in
- * the packet's secret order.
+ * \brief Encrypts the feature bytes of slices, and puts them in a secret order.
  *
- * Message ports: in `in` (slices), out `out` (slices with session, packet, cipher), out
- * `info`.
+ * It numbers the packets, and combines each slice with the keystream of its session and
+ * packet number. docs/security.md describes what this protects.
  *
- * \param key     shared_key, or its text: key file, 64 hex digits or seed:N (these two
- * for tests only)
- * \param encrypt false: bytes keep their values, in secret order all the same, and the
- * packet says so
- * \param cipher  add: modulo 256, the paper's; xor: equally secret and without loss in
- * soft decoding, not for pam256;
- *                auto: xor, and add for pam256
- * \param session 0 = random, as it must be on the air
+ * Message ports: `in` in (slices), `out` out (slices with session, packet and cipher),
+ * `info` out.
+ *
+ * \param key      shared key, or its text: key file or pipe; 64 hexadecimal digits or
+ *                 seed:N (for tests only)
+ * \param encrypt  false: the bytes keep their values, but still travel in the secret
+ *                 order. The packet indicates that it is in clear
+ * \param session  session id; 0: random. On the air it must be random
+ * \param cipher   add: addition modulo 256, the paper's cipher; xor: equally secret,
+ *                 costs soft decoding nothing, not for pam256; auto: add for pam256, else
+ *                 xor
+ * \throws std::runtime_error if the key cannot be read, std::invalid_argument for an
+ *         unknown cipher
  * \ingroup srec
  */
 class GR_SREC_API scrambler : virtual public gr::block
 {
 public:
+    /*! Shared pointer to the block. */
     typedef std::shared_ptr<scrambler> sptr;
+
+    /*! Create the block. The class describes the parameters and exceptions. */
     static sptr make(const shared_key& key,
                      bool encrypt = true,
                      uint64_t session = 0,
                      const std::string& cipher = "auto");
+
+    /*!
+     * Set whether slices are encrypted, from the next slice on. Any thread.
+     *
+     * \param encrypt  false: the bytes keep their values, and the packet indicates it
+     */
     virtual void set_encrypt(bool encrypt) = 0;
+
+    /*! \return whether slices are encrypted */
     virtual bool encrypt() const = 0;
-    virtual void set_cipher(const std::string& cipher) = 0; /*!< from the next slice on;
-                                                             *   throws
-                                                             *   std::invalid_argument
-                                                             *   */
+
+    /*!
+     * Set the cipher, from the next slice on. Any thread.
+     *
+     * \param cipher  auto, add or xor
+     * \throws std::invalid_argument for other names
+     */
+    virtual void set_cipher(const std::string& cipher) = 0;
+
+    /*! \return auto, add or xor */
     virtual std::string cipher() const = 0;
+
+    /*! \return the session id */
     virtual uint64_t session() const = 0;
 };
 

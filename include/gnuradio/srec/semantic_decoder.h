@@ -12,28 +12,47 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Feature estimates to pictures; lost slices are concealed and counted.
+ * \brief Decodes feature estimates into images. Lost slices are concealed and counted.
  *
- * Message ports: in `in`, out `pdus` (pictures), out `info`. Several pictures are open
- * at once, at most max_pictures, so that stations
- * with one key can take turns. A picture is delivered when all its slices are there,
- * when a later one of its session is complete, when
- * `reorder` slices of later ones came since its own last, after timeout seconds without
- * a slice, or at the end mark (srec/collector.h).
- * Slices of pictures delivered are dropped and counted (`late`), and so are those whose
- * picture has more than max_pixels pixels
- * (`too_large`; 0 = no limit).
+ * Several images are open at once, so that stations with the same key can take turns. An
+ * image is delivered for the first of these reasons: all its slices arrived; a later
+ * image of its session is complete; two later images began; `reorder` slices of later
+ * images arrived since its last slice; no slice arrived for `timeout` seconds; another
+ * image needs the place; the end mark arrived (srec/collector.h). Slices of delivered
+ * images are dropped and counted (`late`). So are slices of images that are too large
+ * (`too_large`).
  *
- * Out `progress`, with progress above 0: the picture so far (metadata `partial` = true,
- * patches and slices that have not come yet as lost), at
- * most one in progress seconds, not counting the time that decoding it takes, and only
- * when no slice waits. The whole picture comes on `pdus` alone.
+ * If `progress` is above 0, the port `progress` carries partial images (metadata
+ * `partial` = true), in which slices that have not arrived count as lost. There is at
+ * most one in `progress` seconds plus its decoding time, and only when no slice waits.
+ * The port `pdus` carries only delivered images.
+ *
+ * Message ports: `in` in (estimates), `pdus` out (images), `progress` out (partial
+ * images), `info` out.
+ *
+ * \param model         model file; "": the installed model
+ * \param timeout       seconds without a slice until an image is delivered, above 0
+ * \param threads       threads of the networks; 0: all cores
+ * \param precision     f32 or bf16
+ * \param max_queue     maximum number of waiting slices, at least 1; the end mark does
+ *                      not count
+ * \param policy        what happens to more waiting slices: drop_oldest or drop_newest
+ * \param progress      minimum seconds between partial images; 0: none
+ * \param max_pixels    maximum pixels of an image; 0: no limit
+ * \param max_pictures  images open at once, 1 .. 1024
+ * \param reorder       slices of later images until an incomplete image is delivered, at
+ *                      least 1
+ * \throws std::runtime_error if the model cannot be loaded, std::invalid_argument if a
+ *         parameter is out of range
  * \ingroup srec
  */
 class GR_SREC_API semantic_decoder : virtual public gr::block
 {
 public:
+    /*! Shared pointer to the block. */
     typedef std::shared_ptr<semantic_decoder> sptr;
+
+    /*! Create the block. The class describes the parameters and exceptions. */
     static sptr make(const std::string& model = "",
                      float timeout = 2.0f,
                      int threads = 0,
@@ -45,13 +64,21 @@ public:
                      int max_pictures = 8,
                      int reorder = 16);
 
-    /*! Least seconds between pictures so far; 0 = none. Any thread; throws
-     *  std::invalid_argument if negative or not a number. */
+    /*!
+     * Set the interval of partial images. Any thread.
+     *
+     * \param progress  minimum seconds between partial images; 0: none
+     * \throws std::invalid_argument if \p progress is negative or not finite
+     */
     virtual void set_progress(float progress) = 0;
+
+    /*! \return the minimum seconds between partial images */
     virtual float progress() const = 0;
 
-    /*! Messages dropped, by reason: `late`; `dropped` all others, of which `too_large`.
-     *  Any thread. */
+    /*!
+     * \return the dropped messages by reason: `late`; `dropped` for all others, which
+     *         include `too_large`. Any thread
+     */
     virtual std::map<std::string, uint64_t> counters() const = 0;
 };
 

@@ -14,24 +14,38 @@ namespace srec {
 /*!
  * \brief A master key that the blocks of a process share.
  *
- * Whoever uses the same key, by handle or by text, shares one copy of it in locked
- * memory (srec_key_new()), which is wiped when the last
- * handle goes. A pipe is read once as long as a handle of it lives. Any thread.
+ * Users of the same key, by handle or by text, share one copy of it in locked memory
+ * (srec_key_new()). The last handle wipes it. A pipe is read only once while a handle of
+ * it exists. Any thread may use this class.
+ *
+ * \ingroup srec
  */
 class GR_SREC_API shared_key
 {
 public:
-    /*! What is doubtful about a key (srec_key_parse()): logged, once in a process for
-     *  each text, or left to warning(). */
-    enum class warnings { log, keep };
+    /*! What happens with the warning about a weak key (srec_key_parse()). */
+    enum class warnings {
+        log, /*!< it is logged, once in a process for each text */
+        keep /*!< it is only kept for warning() */
+    };
 
-    /*! \param text key file or pipe, 64 hex digits, or seed:N; throws
-     *  std::runtime_error or std::invalid_argument with one line */
+    /*!
+     * Read a key.
+     *
+     * \param text  key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
+     * \param what  what happens with a warning
+     * \throws std::runtime_error or std::invalid_argument with one line
+     */
     shared_key(const std::string& text, warnings what = warnings::log);
+
+    /*! The same for a literal. */
     shared_key(const char* text) : shared_key(std::string(text)) {}
 
+    /*! \return the key, valid while a handle of it exists */
     const srec_key* get() const { return d_key.get(); }
-    const std::string& warning() const { return d_warning; } /*!< "" if there is none */
+
+    /*! \return the warning about a weak key, one line; "" if there is none */
+    const std::string& warning() const { return d_warning; }
 
 private:
     std::shared_ptr<const srec_key> d_key;

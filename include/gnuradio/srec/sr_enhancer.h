@@ -10,41 +10,41 @@ namespace gr {
 namespace srec {
 
 /*!
- * \brief Super-resolution: enhances received pictures, at the same size (scale 1) or at
+ * \brief Enhances received images by super-resolution, at the same size (scale 1) or at
  * twice the size (scale 2).
  *
- * Message ports: in `in` (pictures), out `pdus` (pictures), out `info` (a dict per
- * picture: enhance_s, enhanced, ...).
- * The block reads the reliability of each patch from the picture's metadata
- * (`deviation`, else `mean_deviation`), as
- * semantic_decoder writes it.
+ * The block reads the reliability of each patch from the metadata of the image
+ * (`deviation`, or else `mean_deviation`), which semantic_decoder writes.
  *
- * \param model     model file; "" = $SREC_ENHANCER, else the installed one of that
- * scale; "none" = no network: pictures
- *                  pass as with bypass
- * \param scale     1 or 2: the model's own. 0: the scale at which each picture was sent
- * (`sent_scale` of its metadata);
- *                  with model "" the block then loads both installed models. A picture
- *                  for whose scale there is no
- *                  model passes without enhancement
- * \param bypass    pictures pass without enhancement (scale 2: doubled by cubic
- * interpolation). Set at run time, it
- *                  interrupts the picture in hand, which passes with `enhance_skipped`
- * \param threads   0 = all cores
- * \param precision f32 or bf16
- * \param max_queue pictures that may wait, the end mark not counted; the policy decides
- * about more
- * \param policy    drop_oldest, drop_newest, or pass_oldest: the oldest waiting picture
- * passes without enhancement
- * \throws std::runtime_error if the model cannot be loaded, std::invalid_argument for a
- * parameter out of range or
- * another scale
+ * Message ports: `in` in (images), `pdus` out (images), `info` out (one dict per image:
+ * enhance_s, enhanced, ...).
+ *
+ * \param model      model file; "": $SREC_ENHANCER, or else the installed model of the
+ *                   scale; none: no network, images pass as with bypass
+ * \param scale      scale of the model, 1 or 2. 0: the scale at which each image was sent
+ *                   (`sent_scale` in its metadata). With 0 and model "" the block loads
+ *                   both installed models. An image for whose scale there is no model
+ *                   passes without enhancement
+ * \param bypass     true: images pass without enhancement (scale 2: doubled by cubic
+ *                   interpolation). Set at run time, it also interrupts the current
+ *                   image, which then passes with `enhance_skipped`
+ * \param threads    threads of the network; 0: all cores
+ * \param precision  f32 or bf16
+ * \param max_queue  maximum number of waiting images, at least 1; the end mark does not
+ *                   count
+ * \param policy     what happens to more waiting images: drop_oldest, drop_newest, or
+ *                   pass_oldest (the oldest waiting image passes without enhancement)
+ * \throws std::runtime_error if the model cannot be loaded, std::invalid_argument if a
+ *         parameter is out of range, or for a model of another scale
  * \ingroup srec
  */
 class GR_SREC_API sr_enhancer : virtual public gr::block
 {
 public:
+    /*! Shared pointer to the block. */
     typedef std::shared_ptr<sr_enhancer> sptr;
+
+    /*! Create the block. The class describes the parameters and exceptions. */
     static sptr make(const std::string& model = "",
                      int scale = 1,
                      bool bypass = false,
@@ -52,7 +52,16 @@ public:
                      const std::string& precision = "f32",
                      int max_queue = 4,
                      const std::string& policy = "drop_oldest");
+
+    /*!
+     * Set the bypass. Any thread.
+     *
+     * \param bypass  true: images pass without enhancement (scale 2: doubled by cubic
+     *                interpolation)
+     */
     virtual void set_bypass(bool bypass) = 0;
+
+    /*! \return whether images pass without enhancement */
     virtual bool bypass() const = 0;
 };
 
