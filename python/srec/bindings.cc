@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Python bindings of the C++ blocks and of the few functions of the core that programs need. */
+ *  Python bindings of the C++ blocks, and of the functions of the core that programs need. */
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -26,7 +26,7 @@
 namespace py = pybind11;
 using namespace gr::srec;
 
-/* A file's name from Python: text, as os.fsdecode() makes it, bytes or os.PathLike. Names need not be UTF-8. */
+/* A file name from Python: text as os.fsdecode() returns it, bytes, or os.PathLike. It need not be UTF-8. */
 struct file_name {
     std::string text;
 };
@@ -57,7 +57,7 @@ static py::str as_text(const std::string &name)
     return py::reinterpret_steal<py::str>(PyUnicode_DecodeFSDefaultAndSize(name.data(), name.size()));
 }
 
-/* A key or the text of one. While it waits for a pipe, other threads of Python run and signals count. */
+/* A key, or its text. While this waits for a pipe, other Python threads run and signals interrupt it. */
 static shared_key as_key(const py::object &key, shared_key::warnings what = shared_key::warnings::log)
 {
     if (py::isinstance<shared_key>(key))
@@ -74,7 +74,7 @@ static shared_key as_key(const py::object &key, shared_key::warnings what = shar
     }
 }
 
-/* make() of a block, taking keys and file names from Python */
+/* make() of a block with keys and file names from Python. */
 template <typename R, typename... More>
 static auto with_path(R (*make)(const std::string &, More...))
 {
@@ -95,7 +95,7 @@ static auto with_key_and_path(R (*make)(const shared_key &, const std::string &,
     };
 }
 
-/* What metadata hold, as text: a symbol's, or how PMT prints the item. What is not UTF-8 becomes \xNN. */
+/* The text of a symbol, or the printed form of another item. Bytes that are not UTF-8 become \xNN. */
 static py::str pmt_text(const pmt::pmt_t &item)
 {
     const std::string text = pmt::is_symbol(item) ? pmt::symbol_to_string(item) : pmt::write_string(item);
@@ -160,7 +160,7 @@ static py::dict enhancer_info(const file_name &path)
     return info;
 }
 
-/* A picture of the given size, of as many dimensions as \p like. */
+/* An image of the given size, with as many dimensions as \p a. */
 static pixels like(const pixels &a, py::ssize_t height, py::ssize_t width)
 {
     return a.ndim() == 3 ? pixels(std::vector<py::ssize_t>{ height, width, a.shape(2) })
@@ -206,62 +206,185 @@ PYBIND11_MODULE(srec_python, m)
     using py::arg;
 
     py::class_<shared_key>(m, "key",
-                           "A master key, one copy of it in locked memory for all blocks of the process. text: key "
-                           "file or pipe, 64 hex digits or seed:N, "
-                           "or another key. warn: what is doubtful about it goes to the log, once. Raises RuntimeError "
-                           "or ValueError with one line.")
+                           R"(A master key that the blocks of the process share.
+
+Users of the same key share one copy of it in locked memory. The last handle wipes it. A pipe is read
+only once while a handle of it exists.
+
+text: key file or pipe, or another srec.key; 64 hexadecimal digits or seed:N (for tests only)
+warn: True: a warning about a weak key is logged once
+
+Raises RuntimeError or ValueError with one line.)")
         .def(py::init([](const py::object &text, bool warn) {
                  return as_key(text, warn ? shared_key::warnings::log : shared_key::warnings::keep);
              }),
              arg("text"), arg("warn") = true)
         .def_property_readonly("warning", &shared_key::warning,
-                               "What is doubtful about it, one line; empty if nothing.")
+                               "The warning about a weak key, one line; empty if there is none.")
         .def(
             "__eq__", [](const shared_key &a, const shared_key &b) { return srec_key_equal(a.get(), b.get()) == 1; },
             py::is_operator())
         .def("__repr__", [](const shared_key &) { return "<srec.key>"; });
 
     py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(
-        m, "semantic_encoder", "Pictures to slices of feature bytes.")
+        m, "semantic_encoder", R"(Encodes images into slices of feature bytes.
+
+It runs the networks ga, ha, hs and fe. docs/blocks.md describes the metadata.
+
+Message ports: `pdus` in (images), `out` out (slices), `info` out (one dict per image).
+
+model: model file; "": the installed model
+eta: rate parameter, features per bit of the entropy model, 0.001 .. 10
+modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256; it determines the feature format and the
+    slice size
+frame_bytes: maximum length of a frame, bytes, 2000 .. 30000; from 64qam on the minimum can be
+    higher, and the exception names it
+threads: threads of the networks; 0: all cores
+precision: f32 or bf16
+max_queue: maximum number of waiting images, at least 1; the end mark does not count
+policy: what happens to more waiting images: drop_oldest or drop_newest
+scale: 2: sends the image at half size, and the receiver's enhancer doubles it; 1: sends it at full
+    size
+
+Raises RuntimeError if the model cannot be loaded, ValueError if a parameter is out of range.)")
         .def(py::init(with_path(&semantic_encoder::make)), arg("model") = "", arg("eta") = 0.2f,
              arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32",
              arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
-        .def("set_eta", &semantic_encoder::set_eta, arg("eta"), "Features per bit of the entropy model, 0.001 .. 10.")
-        .def("eta", &semantic_encoder::eta);
-    py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(m, "scrambler",
-                                                                                  "Joins keystream and feature bytes.")
+        .def("set_eta", &semantic_encoder::set_eta, arg("eta"),
+             "Set the rate parameter, from the next image on. eta: features per bit of the entropy model, 0.001 .. 10. "
+             "Raises ValueError if eta is out of range.")
+        .def("eta", &semantic_encoder::eta, "Returns the rate parameter.");
+    py::class_<scrambler, gr::block, gr::basic_block, std::shared_ptr<scrambler>>(
+        m, "scrambler",
+        R"(Encrypts the feature bytes of slices, and puts them in a secret order.
+
+It numbers the packets, and combines each slice with the keystream of its session and packet number.
+docs/security.md describes what this protects.
+
+Message ports: `in` in (slices), `out` out (slices with session, packet and cipher), `info` out.
+
+key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
+encrypt: False: the bytes keep their values, but still travel in the secret order. The packet
+    indicates that it is in clear
+session: session id; 0: random. On the air it must be random
+cipher: add: addition modulo 256, the paper's cipher; xor: equally secret, costs soft decoding
+    nothing, not for pam256; auto: add for pam256, else xor
+
+Raises RuntimeError if the key cannot be read, ValueError for an unknown cipher.)")
         .def(py::init(with_key(&scrambler::make)), arg("key"), arg("encrypt") = true, arg("session") = 0,
              arg("cipher") = "auto")
         .def("set_encrypt", &scrambler::set_encrypt, arg("encrypt"),
-             "False: bytes pass in clear, and the packet says so.")
-        .def("encrypt", &scrambler::encrypt)
+             "Set whether slices are encrypted, from the next slice on. encrypt: False: the bytes keep their values, "
+             "and the packet indicates it.")
+        .def("encrypt", &scrambler::encrypt, "Returns whether slices are encrypted.")
         .def("set_cipher", &scrambler::set_cipher, arg("cipher"),
-             "auto, add (modulo 256) or xor, from the next slice on.")
-        .def("cipher", &scrambler::cipher)
-        .def("session", &scrambler::session);
-    py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(m, "packet_encoder",
-                                                                                            "Slices to frames.")
+             "Set the cipher, from the next slice on. cipher: auto, add or xor. Raises ValueError for other names.")
+        .def("cipher", &scrambler::cipher, "Returns auto, add or xor.")
+        .def("session", &scrambler::session, "Returns the session id.");
+    py::class_<packet_encoder, gr::block, gr::basic_block, std::shared_ptr<packet_encoder>>(
+        m, "packet_encoder",
+        R"(Encodes slices into frames.
+
+A frame consists of the coded signal field, the authenticated and coded header, and the payload with
+its bits in importance order (docs/packet-format.md).
+
+Message ports: `in` in (scrambled slices), `out` out (frames), `info` out.
+
+key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
+modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256
+
+Raises RuntimeError if the key cannot be read, ValueError for an unknown modulation.)")
         .def(py::init(with_key(&packet_encoder::make)), arg("key"), arg("modulation") = "qpsk");
     py::class_<mapper, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<mapper>>(
-        m, "mapper", "Frames to complex symbols, Es = 1.")
+        m, "mapper", R"(Maps frames to complex symbols, Es = 1.
+
+The first symbol of each frame carries the tag len_tag_key with the number of symbols. The block
+ends the flowgraph after the end mark.
+
+Message ports: `pdus` in (frames), `info` out (event = picture when the last symbol of an image has
+left). Stream out: complex symbols.
+
+modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256; the same as in packet_encoder
+len_tag_key: key of the length tag
+
+Raises ValueError for an unknown modulation.)")
         .def(py::init(&mapper::make), arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len");
     py::class_<channel, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<channel>>(
-        m, "channel", "Seeded AWGN or flat Rayleigh channel.")
+        m, "channel", R"(A seeded AWGN or Rayleigh channel for symbols: y = gain x + n.
+
+The SNR refers to symbols of unit power. Equal seeds give equal gains, noise and losses, however the
+scheduler divides the stream.
+
+Stream in: complex symbols. Streams out: complex symbols, and optionally the complex gain. Tags pass
+with the symbols, not with the gain.
+
+kind: awgn or rayleigh (flat block fading)
+snr_db: Es/N0 in dB, -50 .. 100
+seed: seed of noise, fading and losses
+coherence: symbols with the same gain (rayleigh), at least 1
+loss: probability that a frame is erased, 0 .. 1. Noise alone replaces its symbols
+len_tag_key: key of the tag at the first symbol of each frame
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init(&channel::make), arg("kind") = "awgn", arg("snr_db") = 10.0f, arg("seed") = 0,
              arg("coherence") = 1024, arg("loss") = 0.0f, arg("len_tag_key") = "packet_len")
-        .def("set_snr_db", &channel::set_snr_db, arg("snr_db"), "Es/N0, -50 .. 100 dB.")
-        .def("snr_db", &channel::snr_db)
-        .def("set_loss", &channel::set_loss, arg("loss"), "Probability that a frame is erased, 0 .. 1.")
-        .def("loss", &channel::loss);
+        .def("set_snr_db", &channel::set_snr_db, arg("snr_db"),
+             "Set the SNR. snr_db: Es/N0 in dB, -50 .. 100. Raises ValueError if snr_db is out of range.")
+        .def("snr_db", &channel::snr_db, "Returns Es/N0 in dB.")
+        .def("set_loss", &channel::set_loss, arg("loss"),
+             "Set the loss, from the next frame on. loss: probability that a frame is erased, 0 .. 1. Raises "
+             "ValueError if loss is out of range.")
+        .def("loss", &channel::loss, "Returns the probability that a frame is erased.");
     py::class_<burst_shaper, gr::block, gr::basic_block, std::shared_ptr<burst_shaper>>(
-        m, "burst_shaper", "Frames of symbols to bursts of samples.")
+        m, "burst_shaper", R"(Shapes frames of symbols into bursts of samples.
+
+A burst has a preamble, pilots and root raised cosine pulses (docs/waveform.md).
+
+Stream in: complex symbols, Es = 1, with a length tag at the first symbol of each frame. Symbols
+outside frames are dropped. Stream out: complex samples. The first sample of each burst carries the
+tags len_tag_key (number of samples) and tx_sob, the last sample the tag tx_eob.
+
+samples_per_symbol: 2 .. 16
+rolloff: roll-off of the pulses, 0.1 .. 1
+amplitude: root mean square of the samples within a burst, above 0
+idle: samples of silence, 0 .. 1000000, sent whenever no frame waits, for radios that need a
+    continuous stream; 0: sends nothing then
+len_tag_key: key of the length tags
+tail: samples of silence after the end mark, 0 .. 100000000. A radio that is switched off sends the
+    rest of the last burst first
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init(&burst_shaper::make), arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f,
              arg("amplitude") = 1.0f, arg("idle") = 0, arg("len_tag_key") = "packet_len", arg("tail") = 0)
         .def("set_amplitude", &burst_shaper::set_amplitude, arg("amplitude"),
-             "Root mean square of the samples of the next bursts.")
-        .def("amplitude", &burst_shaper::amplitude);
+             "Set the amplitude, from the next burst on. amplitude: root mean square of the samples within a burst, "
+             "above 0, at most 1e6. Raises ValueError if amplitude is out of range.")
+        .def("amplitude", &burst_shaper::amplitude, "Returns the root mean square of the samples within a burst.");
     py::class_<burst_sync, gr::block, gr::basic_block, std::shared_ptr<burst_sync>>(
-        m, "burst_sync", "Bursts of samples to frames of symbols.")
+        m, "burst_sync", R"(Finds bursts in samples, and returns their symbols.
+
+It estimates delay, carrier, clock, phase and level (docs/waveform.md).
+
+Stream in: complex samples. Streams out: complex frame symbols of unit power, and optionally the
+gain of each symbol. Tags at the first symbol of each frame: len_tag_key (number of symbols), `n0`
+(noise power per symbol, which soft_demapper uses if its snr_db is NaN) and `burst` (a dict with
+snr_db, cfo in cycles per symbol, drift in cycles per symbol^2, clock_ppm, level_db, sample, and
+inverted = True for an inverted spectrum). packet_decoder copies this dict to the metadata of the
+slice. The gain carries no tags.
+
+Message port `info` out: dicts with the counters. There is one per burst (event = burst, with its
+figures and n_symbols), one when bursts were rejected (event = rejected), and one for each kind of
+finding (event = finding, kind, text). The block also logs the findings.
+
+modulation: modulation of the frames
+samples_per_symbol: the same as in the sender, 2 .. 16
+rolloff: the same as in the sender, 0.1 .. 1
+len_tag_key: key of the length tag
+key: key of packet_decoder, or none. With a key the block drops bursts whose header it does not
+    authenticate (counter foreign), and forged or recorded bursts hide no other bursts. Without a
+    key it accepts bursts of any key
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init([](const std::string &modulation, int samples_per_symbol, float rolloff,
                          const std::string &len_tag_key, const py::object &key) {
                  const bool none = key.is_none() || (py::isinstance<py::str>(key) && py::len(key) == 0);
@@ -270,107 +393,256 @@ PYBIND11_MODULE(srec_python, m)
              }),
              arg("modulation") = "qpsk", arg("samples_per_symbol") = 4, arg("rolloff") = 0.25f,
              arg("len_tag_key") = "packet_len", arg("key") = "")
-        .def("bursts", &burst_sync::bursts)
+        .def("bursts", &burst_sync::bursts, "Returns bursts received so far.")
         .def("counters", &burst_sync::counters,
-             "candidates, preambles, bursts, unreadable, unsupported, foreign, truncated, skipped, inverted so far.")
-        .def("findings", &burst_sync::findings, "What keeps bursts from being received: kind -> one line.");
+             "Returns the counters so far: candidates, preambles, bursts, unreadable, unsupported, foreign, truncated, "
+             "skipped and inverted.")
+        .def("findings", &burst_sync::findings,
+             "Returns the reasons why bursts are not received, as far as the input shows them: kind -> one line.");
     py::class_<impairments, gr::block, gr::basic_block, std::shared_ptr<impairments>>(
-        m, "impairments", "What radios and the air do to samples.")
+        m, "impairments", R"(Applies the impairments of radios and channels to samples.
+
+The order is: echo, fading, clock offset, carrier offset and phase noise, gain, noise, IQ imbalance,
+DC, clipping, quantisation. Random effects are seeded.
+
+Streams in and out: complex samples. Only the end mark passes, because the samples move. After the
+sample of the end mark the block sends 64 samples of silence through, so that no sample remains
+inside.
+
+noise_power: noise power of a complex sample after the gain, 0 or 1e-10 .. 1e5. For bursts of unit
+    power it is samples per symbol * 10^(-0.1 SNR) * 10^(0.1 gain_db)
+cfo: carrier offset, cycles per sample, -0.5 .. 0.5
+clock_ppm: clock offset, ppm, -1000 .. 1000: the receiver takes more samples per second by this
+    share
+delay: samples of silence before the signal, 0 .. 1e9; fractions are allowed
+gain_db: gain, dB, -200 .. 200
+phase_noise: variance of the steps of the phase's random walk, rad^2 per sample, 0 or 1e-10 .. 10
+doppler: Rayleigh fading: maximum Doppler shift, cycles per sample, 0 .. 0.001; 0: no fading
+echo_delay: delay of a second ray, samples, 0 .. 4096; 0: no second ray
+echo_db: level of the second ray relative to the first, dB, -60 .. 0
+echo_phase: phase of the second ray, rad
+iq_gain_db: gain of Q relative to I, dB, -60 .. 60
+iq_phase: phase error, rad: Q receives sin(iq_phase) of I
+dc_re: DC offset of I
+dc_im: DC offset of Q
+clip: limit of I and Q; 0: no limit
+bits: resolution of the converter between -1 and 1, bits, 1 .. 16; 0: no rounding
+seed: seed of noise, phase noise and fading
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init(&impairments::make), arg("noise_power") = 0.0f, arg("cfo") = 0.0f, arg("clock_ppm") = 0.0f,
              arg("delay") = 0.0, arg("gain_db") = 0.0f, arg("phase_noise") = 0.0f, arg("doppler") = 0.0f,
              arg("echo_delay") = 0, arg("echo_db") = 0.0f, arg("echo_phase") = 0.0f, arg("iq_gain_db") = 0.0f,
              arg("iq_phase") = 0.0f, arg("dc_re") = 0.0f, arg("dc_im") = 0.0f, arg("clip") = 0.0f, arg("bits") = 0,
              arg("seed") = 0);
     py::class_<level_meter, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<level_meter>>(
-        m, "level_meter", "Mean power, peak and clipped samples of a stream.")
+        m, "level_meter", R"(Measures mean power, peak and the share of clipped samples of a stream.
+
+Stream in: complex samples. Message port `info` out: one dict per period, with event = level,
+level_db and peak_db relative to full scale, clipped (share of the samples), and samples.
+
+full_scale: magnitude of I or Q that corresponds to 0 dB, above 0. A sample counts as clipped if I
+    or Q reaches 0.999 of it
+period: samples between two messages; 0: no messages
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init(&level_meter::make), arg("full_scale") = 1.0f, arg("period") = 0)
         .def("read", &level_meter::read,
-             "dict since the call before: level_db, peak_db, clipped (share of the samples), samples.");
+             "Read the figures since the previous call. Returns level_db and peak_db relative to full scale (-inf for "
+             "silence), clipped (share of the samples), samples.");
     py::class_<soft_demapper, gr::sync_interpolator, gr::sync_block, gr::block, gr::basic_block,
-               std::shared_ptr<soft_demapper>>(m, "soft_demapper", "Symbols to exact LLRs.")
+               std::shared_ptr<soft_demapper>>(
+        m, "soft_demapper", R"(Computes soft values from symbols: exact LLRs, or amplitude and noise variance (pam256).
+
+LLRs are positive for bit 0. The soft decoders of GNU Radio use the opposite sign.
+
+Streams in: complex symbols, and optionally the complex gain of the channel. Stream out: floats.
+Tags of the symbols pass to the first soft value of their symbol. Tags of the gain do not pass.
+
+modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256
+snr_db: Es/N0 in dB, -50 .. 100. NaN: from the tag `n0`, or else estimated from the first 1024
+    symbols of each frame (from all if the frame is shorter) while they arrive. Until 16 symbols
+    have arrived, the estimate of the previous frame holds, at first 10 dB. The estimate takes the
+    gain into account
+len_tag_key: key of the tag at the first symbol of each frame
+
+Raises ValueError if a parameter is out of range.)")
         .def(py::init(&soft_demapper::make), arg("modulation") = "qpsk", arg("snr_db") = 10.0f,
              arg("len_tag_key") = "packet_len")
-        .def("set_snr_db", &soft_demapper::set_snr_db, arg("snr_db"), "Es/N0 in dB; NaN = estimate per frame.")
-        .def("snr_db", &soft_demapper::snr_db);
+        .def("set_snr_db", &soft_demapper::set_snr_db, arg("snr_db"),
+             "Set the SNR. snr_db: Es/N0 in dB, -50 .. 100; NaN: estimate it in each frame. Raises ValueError if "
+             "snr_db is out of range.")
+        .def("snr_db", &soft_demapper::snr_db, "Returns Es/N0 in dB, or NaN.");
     py::class_<packet_decoder, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<packet_decoder>>(
-        m, "packet_decoder", "Frames to soft slices.")
+        m, "packet_decoder",
+        R"(Finds frames by their tags, authenticates their headers, and returns the soft values of their
+payloads.
+
+It drops and counts damaged, forged, repeated and foreign frames (docs/packet-format.md).
+
+Stream in: soft values as floats, with a tag at the first soft value of each frame. Message ports:
+`out` out (soft slices), `info` out (the counters, for each dropped frame and at the end).
+
+key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
+model: model file; "": the installed model
+modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256
+len_tag_key: key of the tag at the first soft value of each frame
+
+Raises RuntimeError if the key or the model cannot be read, ValueError for an unknown modulation.)")
         .def(py::init(with_key_and_path(&packet_decoder::make)), arg("key"), arg("model") = "",
              arg("modulation") = "qpsk", arg("len_tag_key") = "packet_len")
-        .def("accepted", &packet_decoder::accepted)
-        .def("dropped", &packet_decoder::dropped)
+        .def("accepted", &packet_decoder::accepted, "Returns frames accepted so far.")
+        .def("dropped", &packet_decoder::dropped, "Returns frames dropped so far.")
         .def(
             "export_marks", [](const packet_decoder &d) { return py::bytes(d.export_marks()); },
-            "-> bytes: the newest packet number of each session received, tied to the key, for import_marks() of a "
-            "later run.")
+            "Export the newest packet number of each known session, for import_marks() in a later run. Returns bytes "
+            "that "
+            "are bound to the key by a tag.")
         .def(
             "import_marks", [](packet_decoder &d, const py::bytes &marks) { d.import_marks(marks); }, arg("marks"),
-            "From now on packets up to these marks count as replays. RuntimeError if they are damaged or of another "
-            "key.")
+            "Import marks. From now on packets up to these marks count as replays. marks: bytes from export_marks(). "
+            "Raises "
+            "RuntimeError if they are damaged or of another key.")
         .def("counters", &packet_decoder::counters,
-             "accepted, damaged, forged, replayed, foreign_model, unsupported, truncated so far.");
+             "Returns the counters so far: accepted, damaged, forged, replayed, foreign_model, unsupported and "
+             "truncated (the next frame began too early).");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(
-        m, "descrambler", "Soft slices to feature estimates.")
+        m, "descrambler", R"(Decrypts soft slices, and estimates their features.
+
+Soft decoding combines the soft values with the priors of the model, and returns the posterior mean
+and standard deviation of each feature. Hard decoding decides each bit first.
+
+Message ports: `in` in (soft slices), `out` out (estimates), `info` out.
+
+key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
+model: model file; "": the installed model
+soft: True: soft decoding; False: hard decisions, as in the paper
+clear_key: key for the secret order of packets in clear, by default key. It differs from key only in
+    demonstrations of an eavesdropper, who lacks the key of encrypted packets
+
+Raises RuntimeError if a key or the model cannot be read.)")
         .def(py::init([](const py::object &key, const file_name &model, bool soft, const py::object &clear_key) {
                  const shared_key k = as_key(key);
                  return descrambler::make(k, model.text, soft, py::bool_(clear_key) ? as_key(clear_key) : k);
              }),
              arg("key"), arg("model") = "", arg("soft") = true, arg("clear_key") = "")
-        .def("set_soft", &descrambler::set_soft, arg("soft"), "False: hard decisions, as the paper has them.")
-        .def("soft", &descrambler::soft);
+        .def("set_soft", &descrambler::set_soft, arg("soft"),
+             "Set the kind of decoding, from the next slice on. soft: True: soft decoding; False: hard decisions, as "
+             "in the paper.")
+        .def("soft", &descrambler::soft, "Returns whether decoding is soft.");
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(
-        m, "semantic_decoder", "Feature estimates to pictures.")
+        m, "semantic_decoder", R"(Decodes feature estimates into images. Lost slices are concealed and counted.
+
+Several images are open at once, so that stations with the same key can take turns. An image is
+delivered for the first of these reasons: all its slices arrived; a later image of its session is
+complete; two later images began; `reorder` slices of later images arrived since its last slice; no
+slice arrived for `timeout` seconds; another image needs the place; the end mark arrived
+(srec/collector.h). Slices of delivered images are dropped and counted (`late`). So are slices of
+images that are too large (`too_large`).
+
+If `progress` is above 0, the port `progress` carries partial images (metadata `partial` = True), in
+which slices that have not arrived count as lost. There is at most one in `progress` seconds plus
+its decoding time, and only when no slice waits. The port `pdus` carries only delivered images.
+
+Message ports: `in` in (estimates), `pdus` out (images), `progress` out (partial images), `info`
+out.
+
+model: model file; "": the installed model
+timeout: seconds without a slice until an image is delivered, above 0
+threads: threads of the networks; 0: all cores
+precision: f32 or bf16
+max_queue: maximum number of waiting slices, at least 1; the end mark does not count
+policy: what happens to more waiting slices: drop_oldest or drop_newest
+progress: minimum seconds between partial images; 0: none
+max_pixels: maximum pixels of an image; 0: no limit
+max_pictures: images open at once, 1 .. 1024
+reorder: slices of later images until an incomplete image is delivered, at least 1
+
+Raises RuntimeError if the model cannot be loaded, ValueError if a parameter is out of range.)")
         .def(py::init(with_path(&semantic_decoder::make)), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0,
              arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f,
              arg("max_pixels") = 64e6, arg("max_pictures") = 8, arg("reorder") = 16)
         .def("set_progress", &semantic_decoder::set_progress, arg("progress"),
-             "Least seconds between pictures so far; 0 = none.")
-        .def("progress", &semantic_decoder::progress)
-        .def("counters", &semantic_decoder::counters, "Messages dropped, by reason.");
+             "Set the interval of partial images. progress: minimum seconds between partial images; 0: none. Raises "
+             "ValueError if progress is negative or not finite.")
+        .def("progress", &semantic_decoder::progress, "Returns the minimum seconds between partial images.")
+        .def("counters", &semantic_decoder::counters,
+             "Returns the dropped messages by reason: `late`; `dropped` for all others, which include `too_large`.");
 
     py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(
-        m, "sr_enhancer", "Super-resolution of received pictures.")
+        m, "sr_enhancer",
+        R"(Enhances received images by super-resolution, at the same size (scale 1) or at twice the size (scale
+2).
+
+The block reads the reliability of each patch from the metadata of the image (`deviation`, or else
+`mean_deviation`), which semantic_decoder writes.
+
+Message ports: `in` in (images), `pdus` out (images), `info` out (one dict per image: enhance_s,
+enhanced, ...).
+
+model: model file; "": $SREC_ENHANCER, or else the installed model of the scale; none: no network,
+    images pass as with bypass
+scale: scale of the model, 1 or 2. 0: the scale at which each image was sent (`sent_scale` in its
+    metadata). With 0 and model "" the block loads both installed models. An image for whose scale
+    there is no model passes without enhancement
+bypass: True: images pass without enhancement (scale 2: doubled by cubic interpolation). Set at run
+    time, it also interrupts the current image, which then passes with `enhance_skipped`
+threads: threads of the network; 0: all cores
+precision: f32 or bf16
+max_queue: maximum number of waiting images, at least 1; the end mark does not count
+policy: what happens to more waiting images: drop_oldest, drop_newest, or pass_oldest (the oldest
+    waiting image passes without enhancement)
+
+Raises RuntimeError if the model cannot be loaded, ValueError if a parameter is out of range, or for
+a model of another scale.)")
         .def(py::init(with_path(&sr_enhancer::make)), arg("model") = "", arg("scale") = 1, arg("bypass") = false,
              arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
         .def("set_bypass", &sr_enhancer::set_bypass, arg("bypass"),
-             "True: pictures pass as they are (scale 2: doubled by cubic interpolation).")
-        .def("bypass", &sr_enhancer::bypass);
+             "Set the bypass. bypass: True: images pass without enhancement (scale 2: doubled by cubic interpolation).")
+        .def("bypass", &sr_enhancer::bypass, "Returns whether images pass without enhancement.");
 
-    py::class_<fault_watch>(m, "fault_watch", "The faults of all blocks since it was made.")
+    py::class_<fault_watch>(m, "fault_watch", "Collects the faults of all blocks from its creation on.")
         .def(py::init<>())
         .def("faults", &fault_watch::faults,
-             "[(block, what happened)]; of GNU Radio's own blocks with \"\" for the block.");
+             "Returns a list of (block, what happened). The block is \"\" for blocks of GNU Radio itself.");
     m.def("record_fault", &record_fault, arg("block"), arg("what"),
-          "Tells every fault_watch; logs an error if there is none.");
+          "Report a fault to every fault_watch. If there is none, it is logged as an error.");
     m.def(
         "end_block", [](const gr::basic_block_sptr &block) { end_block(*block); }, arg("block"),
-        "It ends once it has handled the messages that wait.");
+        "End a block after the messages that wait in its queue.");
     m.def(
         "busy_s",
         [](const gr::basic_block_sptr &block) {
             const auto *a = dynamic_cast<const activity *>(block.get());
             return a ? a->busy_s() : 0.0;
         },
-        arg("block"), "Seconds that the message or samples in hand have taken so far, 0 = idle.");
+        arg("block"), "Returns the seconds that a block has worked on its current message or samples; 0: it is idle.");
     m.def("feeds_back", &feeds_back, arg("source"), arg("port"),
-          "Whether a block behind the source sends messages to its port.");
+          "Returns whether a block that follows the source sends messages to this port of the source.");
     m.def("follow", &follow, arg("source"), arg("port"),
-          "Connects `info` of the encoders and mappers behind the source to its port; in start() only.");
+          "Connect `info` of the encoders and mappers that follow the source to this port of the source. Call it only "
+          "in start().");
     m.def("waiting_behind", &waiting_behind, arg("source"), arg("port"),
-          "Messages that wait in the queues of the blocks connected to the port.");
+          "Returns the number of messages that wait in the queues of the blocks connected to the port.");
     m.def("busy_behind", &busy_behind, arg("source"),
-          "Whether a block reached over messages has worked on one for over a second.");
+          "Returns whether a block that receives messages from the source, directly or not, has worked on one for over "
+          "a second.");
     m.def("items_behind", &items_behind, arg("source"),
-          "Items that the blocks reached over messages have put into streams.");
+          "Returns the number of stream items that the blocks have written which receive messages from the source, "
+          "directly or not.");
 
     m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"),
-          "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
+          "Returns the peak signal-to-noise ratio of two uint8 images, in dB; 100 if they are equal. Raises ValueError "
+          "if the sizes differ.");
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"),
-          "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
+          "Returns the multi-scale structural similarity of two uint8 images, 0 .. 1. Raises ValueError if the sizes "
+          "differ, or if a side is under 11 pixels.");
     m.def("key_generate", &key_generate, arg("path"),
-          "Write a new key file, mode 0600; an existing file is left alone.");
-    m.def("model_info", &model_info, arg("path") = "", "What a model file says of itself.");
+          "Write a random key to a new file, mode 0600. Raises RuntimeError if the file exists or cannot be written.");
+    m.def("model_info", &model_info, arg("path") = "",
+          "Returns a dict that describes a codec: id, metadata, ladder, macs_per_pixel, parameters.");
     m.def(
-        "default_model", [] { return as_text(default_model()); }, "Path of the model that \"\" stands for.");
+        "default_model", [] { return as_text(default_model()); }, "Returns the path of the model that \"\" selects.");
     m.def(
         "model_folders",
         [] {
@@ -379,17 +651,19 @@ PYBIND11_MODULE(srec_python, m)
                 folders.append(as_text(folder));
             return folders;
         },
-        "Folders where models of gr-srec may lie, in the order in which they are searched.");
-    m.def("enhancer_info", &enhancer_info, arg("path"), "What an enhancer's model file says of itself.");
+        "Returns the folders in which gr-srec searches models, in this order.");
+    m.def("enhancer_info", &enhancer_info, arg("path"),
+          "Returns a dict that describes an enhancer: id, metadata, scale, macs_per_pixel, parameters.");
     m.def(
         "default_enhancer", [](int scale) { return as_text(default_enhancer(scale)); }, arg("scale") = 1,
-        "Path of the enhancer that \"\" stands for; there may be none.");
+        "Returns the path of the enhancer that \"\" selects for this scale; the file may be missing.");
     m.def("image_double", &image_double, arg("picture"),
-          "uint8 picture to one of twice the size, by cubic interpolation.");
-    m.def("image_halve", &image_halve, arg("picture"), "uint8 picture to what scale 2 sends of it.");
+          "Returns a uint8 image of twice the size, by cubic interpolation.");
+    m.def("image_halve", &image_halve, arg("picture"),
+          "Returns a uint8 image of half the size, as a sender transmits it at scale 2.");
     m.def(
         "u8vector", [](const pixels &a) { return pmt::init_u8vector(a.size(), a.data()); }, arg("array"),
-        "uint8 array to PMT, without the detour over a list.");
+        "Returns a PMT u8vector with the bytes of a uint8 array.");
     m.def(
         "u8array",
         [](const pmt::pmt_t &v) {
@@ -397,12 +671,15 @@ PYBIND11_MODULE(srec_python, m)
             const uint8_t *p = pmt::u8vector_elements(v, n);
             return pixels(n, p);
         },
-        arg("vector"), "PMT to uint8 array.");
+        arg("vector"), "Returns a uint8 array with the bytes of a PMT u8vector.");
     m.def("pmt_text", &pmt_text, arg("item"),
-          "A symbol's text, or how PMT prints the item; what is not UTF-8 becomes \\xNN.");
-    m.def("version", &srec_version);
+          "Returns the text of a PMT symbol, or the printed form of another item. Bytes that are not UTF-8 become "
+          "\\xNN.");
+    m.def("version", &srec_version, "Returns the version of libsrec.");
     m.def(
         "bits_per_symbol", [](const std::string &name) { return srec_modem_bits_per_symbol(modulation_from(name)); },
-        arg("modulation"));
-    m.def("supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); });
+        arg("modulation"), "Returns the bits per symbol of a modulation.");
+    m.def(
+        "supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); },
+        "Returns whether this CPU can run networks in bfloat16.");
 }
