@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands of the program `srec`: one module each, with add_arguments(parser) and run(args) -> exit code."""
+"""Commands of the program `srec`. Each module has add_arguments(parser) and run(args), which returns the exit code."""
 
 
 class Failure(Exception):
-    """Ends a command with exit code 1 and one line."""
+    """Ends a command with exit code 1. Its text is one line."""
 
 
 class Usage(Exception):
-    """Ends a command with exit code 2 and one line."""
+    """Ends a command with exit code 2. Its text is one line."""
 
 
 class Stopped(Exception):
-    """Ends a command that a signal has stopped before it had a result, with one line and exit code 128 + the signal's
-    number."""
+    """Ends a command that a signal has stopped before it had a result.
+
+    Its text is one line. The exit code is 128 + the number of the signal.
+    """
 
     def __init__(self, text, number):
         Exception.__init__(self, text)

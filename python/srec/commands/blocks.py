@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blocks of the commands' own. Imported when a command runs: they need GNU Radio."""
+"""Blocks that only the commands use. They need GNU Radio, so a command imports them when it runs."""
 import collections
 import datetime
 import queue
@@ -12,12 +12,14 @@ from ..metadata import to_dict, to_pmt
 
 
 class Keeper(message_block):
-    """Keeps the dicts that come on its port `info`, of one sender: a message block ends as soon as one of its senders
-    has ended."""
+    """Keeps the dicts that arrive on its port `info` from one sender.
+
+    A message block ends as soon as one of its senders has ended, so each sender needs its own Keeper.
+    """
 
     def __init__(self):
         message_block.__init__(self, "keeper", None, None)
-        self._lock = threading.Lock()  # guards what follows
+        self._lock = threading.Lock()  # guards the following
         self._latest = {}  # by event
         self._kept = collections.defaultdict(list)  # by event, not taken yet
         self.message_port_register_in(pmt.intern("info"))
@@ -30,18 +32,18 @@ class Keeper(message_block):
             self._kept[told.get("event")].append(told)
 
     def take(self, event):
-        """-> those of this event since the call before"""
+        """Return the dicts of this event that have arrived since the previous call."""
         with self._lock:
             return self._kept.pop(event, [])
 
     def last(self, event):
-        """-> the latest of this event, or {}"""
+        """Return the latest dict of this event, or {}."""
         with self._lock:
             return self._latest.get(event, {})
 
 
 class Found(message_block):
-    """Puts the dicts that come on its port `info` into the queue `found`."""
+    """Puts the dicts that arrive on its port `info` into the queue `found`."""
 
     def __init__(self):
         message_block.__init__(self, "found", None, None)
@@ -54,7 +56,7 @@ class Found(message_block):
 
 
 class Annotator(message_block):
-    """Puts what `srec receive` knows into the pictures' metadata."""
+    """Adds the information that `srec receive` has to the metadata of the images."""
 
     def __init__(self, args):
         message_block.__init__(self, "annotator", None, None)

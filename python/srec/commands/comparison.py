@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures side by side with captions."""
+"""Images side by side with captions."""
 from PIL import Image, ImageDraw, ImageFont
 
 PANEL_WIDTH = 512
@@ -16,7 +16,11 @@ def font(size):
 
 
 def side_by_side(panels, caption):
-    """panels: [(title, uint8 array, figure)] of pictures of one size -> PIL image"""
+    """Draw images side by side.
+
+    panels: [(title, uint8 array, figure)]; all images have the same size.
+    Returns a PIL image.
+    """
     height, width = panels[0][1].shape[:2]
     panel_height = max(1, min(4 * PANEL_WIDTH, round(height * PANEL_WIDTH / width)))
     title_height = 28

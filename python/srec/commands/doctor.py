@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check the installation of gr-srec and name a cure for each fault."""
-# Imports nothing of gr-srec or GNU Radio at the top: it must run where those do not.
+# Imports nothing from gr-srec or GNU Radio at module level, because it must run where those do not.
 import glob
 import importlib
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-SITE = os.path.abspath(os.path.join(HERE, "..", "..", ".."))  # what must be on sys.path for gnuradio.srec
+SITE = os.path.abspath(os.path.join(HERE, "..", "..", ".."))  # must be on sys.path for gnuradio.srec
 
 
 def add_arguments(parser):
@@ -17,7 +17,7 @@ def add_arguments(parser):
 
 
 def beside(folder):
-    """-> the folder of that name in the prefix that this file is installed in, or "" """
+    """Return the folder of that name in the prefix that this file is installed in, or ""."""
     above = SITE
     while above != os.path.dirname(above):
         above = os.path.dirname(above)
@@ -90,7 +90,7 @@ def check_double():
     found = {
         os.path.realpath(f) for folder in folders for f in glob.glob(os.path.join(folder, "libgnuradio-runtime.so.*"))
     }
-    try:  # and those that this program has loaded by now
+    try:  # and those that this program has loaded so far
         with open("/proc/self/maps") as maps:
             found |= {line.split(None, 5)[5].strip() for line in maps if "/libgnuradio-runtime.so" in line}
     except OSError:
@@ -109,7 +109,7 @@ def check_double():
 
 
 def check_blocks():
-    """Looks where GNU Radio Companion looks."""
+    """Check the block descriptions in the places where GNU Radio Companion looks."""
     folders = [os.environ.get("GRC_BLOCKS_PATH", "")]
     try:
         preferences = importlib.import_module("gnuradio.gr").prefs()
@@ -130,7 +130,7 @@ def check_blocks():
     )
 
 
-# What gnuradio-companion checks before it opens its window, and needs no display for. Run by its own interpreter.
+# The checks of gnuradio-companion before it opens its window. They need no display. Its own interpreter runs them.
 COMPANION_NEEDS = (
     "import gi; gi.require_version('Gtk', '3.0'); gi.require_version('PangoCairo', '1.0'); "
     "gi.require_foreign('cairo', 'Context')"
@@ -181,7 +181,8 @@ def check_enhancers():
     for scale in (1, 2):
         path = module.default_enhancer(scale)
         if not os.path.exists(path) and not os.environ.get("SREC_ENHANCER"):
-            continue  # a scale without one is no fault: pictures come as the decoder gives them
+            # A scale without an enhancer is no fault: images then pass as the decoder gives them.
+            continue
         try:
             info = module.enhancer_info(path)
         except RuntimeError as error:

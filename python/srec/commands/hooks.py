@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command that `srec receive --hook` calls for each picture."""
+"""The command that `srec receive --hook` calls for each image."""
 import queue
 import shlex
 import shutil
@@ -9,11 +9,14 @@ import threading
 
 from . import Usage
 
-WAITING_MAX = 64  # pictures that may wait for the hook
+WAITING_MAX = 64  # images that may wait for the hook
 
 
 def hook_command(text):
-    """-> list, the program first. Raises Usage if there is no such program."""
+    """Split the text of a hook command into a list that starts with the program.
+
+    Raises Usage if the program does not exist.
+    """
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -24,8 +27,10 @@ def hook_command(text):
 
 
 class Hooks:
-    """Calls the hook for one picture after the other, apart from reception. failed: calls that ended with an error or
-    found no place."""
+    """Calls the hook for one image after the other, in its own thread.
+
+    failed: number of calls that ended with an error or found no place in the queue.
+    """
 
     def __init__(self, command):
         self._command, self._paths = command, queue.Queue(WAITING_MAX)
@@ -58,10 +63,12 @@ class Hooks:
                 self._fault(f"the hook could not be started: {getattr(error, 'strerror', None) or error}")
 
     def close(self, stop, seconds):
-        """Returns when all have been called and have ended; after a signal, so many seconds after it at the latest:
-        then a hook that still runs
-        is left to itself, and those that wait are not called."""
-        threading.Thread(target=self._paths.put, args=(None,), daemon=True).start()  # it may be full
+        """Return when all calls have ended.
+
+        After a signal it returns at the latest `seconds` later. Then a hook that still runs is left alone, and the
+        waiting ones are not called.
+        """
+        threading.Thread(target=self._paths.put, args=(None,), daemon=True).start()  # the queue may be full
         told = False
         while self._thread.is_alive():
             self._thread.join(0.1)

@@ -7,7 +7,7 @@ import struct
 from . import Failure
 from ..text import printable
 
-VALUE_MAX, CARD_LINES = 400, 200  # of a model's metadata, what is shown: characters of a line, lines of the card
+VALUE_MAX, CARD_LINES = 400, 200  # limits for the metadata of a model: characters of a line, lines of the card
 KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta); this release writes no packet files"
 
 
@@ -18,8 +18,10 @@ def add_arguments(parser):
 
 
 def kind_of(path):
-    """-> "model", "key" or "other", by the first bytes: a safetensors file begins with its header's length and a brace.
-    Raises OSError."""
+    """Classify a file by its first bytes as "model", "key" or "other".
+
+    A safetensors file begins with the length of its header and a brace. Raises OSError.
+    """
     with open(path, "rb") as f:
         start = f.read(9)
         f.seek(0, os.SEEK_END)
@@ -32,7 +34,7 @@ def kind_of(path):
 
 
 def is_enhancer(path):
-    """Does the header of a model file say so? What is wrong with it, the loader will say."""
+    """Return whether the header of a model file names an enhancer. The loader reports any faults."""
     try:
         with open(path, "rb") as f:
             (length,) = struct.unpack("<Q", f.read(8))
@@ -42,7 +44,7 @@ def is_enhancer(path):
 
 
 def show_metadata(metadata):
-    """What the file says of itself but its structure; the card, a text of several lines, last."""
+    """Print all metadata of the file except its structure. The card, a text of several lines, comes last."""
     for key, value in sorted(metadata.items()):
         if key not in ("graph", "codec", "enhancer", "checksum", "card"):
             print(f"  {printable(key, 40):15s} {printable(value, VALUE_MAX)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `srec send` and `srec receive` share: options, the end of a run, figures as text."""
+"""Shared by `srec send` and `srec receive`: options, the end of a run, figures as text."""
 import math
 import os
 import signal
@@ -14,10 +14,10 @@ from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 DATATYPES = ("cf32_le", "ci16_le", "ci8", "cu8")
-STOP_S = 5.0  # from a signal to the end of the process, and what a flowgraph may take to stop
-EXIT_S = 0.5  # of those, for the process itself
-FINISH_S = 3.0  # of those, for the picture in hand
-SILENT_S = 10  # a radio that gives or takes no sample for so long is out of order
+STOP_S = 5.0  # from a signal to the end of the process; also the time that a flowgraph may take to stop
+EXIT_S = 0.5  # part of it for the process itself
+FINISH_S = 3.0  # part of it for the current image
+SILENT_S = 10  # a radio that delivers or takes no samples for this long is out of order
 
 
 def add_link_arguments(parser):
@@ -94,7 +94,7 @@ def add_impairment_arguments(parser):
 
 
 def check_link(args, kind):
-    """Ranges of the shared options, where one is given. Raises Usage."""
+    """Check the ranges of the shared options that are given. Raises Usage."""
     for name, value, low, high in (
         ("sps", args.sps, 2, 16),
         ("rolloff", args.rolloff, 0.1, 1),
@@ -141,7 +141,7 @@ def add_cipher_argument(parser):
 
 
 def settle_cipher(args):
-    """args.cipher as it goes on the air"""
+    """Set args.cipher to the cipher on the air."""
     if args.cipher == "xor" and args.modulation == "pam256":
         raise Usage("--cipher xor does not go with pam256: an amplitude can only be added to")
     if args.cipher == "auto":
@@ -158,7 +158,7 @@ def impaired(args):
 
 
 def impairments(args):
-    """-> block, for bursts of level args.level"""
+    """Return the block `impairments` for bursts of level args.level."""
     from gnuradio import srec
 
     noise = 0.0 if args.snr is None else args.sps * 10 ** (0.1 * (args.level - args.snr))
@@ -172,9 +172,11 @@ def impairments(args):
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM, while used as a context: the run is to end cleanly, within STOP_S. A second signal
-    ends the process at once.
-    number: of the signal, or None."""
+    """A context that SIGINT and SIGTERM set.
+
+    The run must then end cleanly within STOP_S. A second signal ends the process at once. number: of the signal, or
+    None.
+    """
 
     def __init__(self):
         self.number, self._at, self._old = None, None, {}
@@ -197,17 +199,22 @@ class Stop:
         return self.number is not None
 
     def left(self, seconds=STOP_S):
-        """-> of so many seconds from the signal on, those that are left; all of them before a signal, at least 0"""
+        """Return the time left until `seconds` after the signal, at least 0; before a signal all of it."""
         return seconds if self._at is None else max(0.0, self._at + seconds - time.monotonic())
 
 
 class Run:
-    """A flowgraph while used as a context: started, watched, and stopped at the end whatever happens. A block that
-    fails ends the run with a
-    Failure; a flowgraph that does not stop in time ends the process."""
+    """A context that starts and watches a flowgraph, and stops it at the end in any case.
+
+    A block that fails ends the run with Failure. A flowgraph that does not stop in time ends the process.
+    """
 
     def __init__(self, command, top, stop):
-        """command: its name, for the last line; stop: a Stop"""
+        """Prepare the run.
+
+        command: its name, for the last line.
+        stop: a Stop.
+        """
         from gnuradio import srec
 
         self._command, self._top, self._stop = command, top, stop
@@ -221,7 +228,7 @@ class Run:
         return self
 
     def ended(self, timeout=0.0):
-        """-> True once the flowgraph has ended by itself. Raises Failure if a block has failed."""
+        """Return whether the flowgraph has ended by itself. Raises Failure if a block has failed."""
         self._waiter.join(timeout)
         self.check()
         return not self._waiter.is_alive()
@@ -244,8 +251,10 @@ class Run:
 
 
 def read_key(text, command, samples_from_stdin=False):
-    """-> srec.key; what is doubtful about it goes to standard error. Raises Failure, or Usage if standard input is to
-    give key and samples."""
+    """Read the key and return an srec.key. Warnings about it go to standard error.
+
+    Raises Failure, or Usage if standard input should provide both key and samples.
+    """
     from gnuradio import srec
 
     if samples_from_stdin and is_stdin(text):
@@ -269,8 +278,10 @@ def is_stdin(path):
 
 
 def take_stdout():
-    """Standard output for samples or figures alone: whatever else is printed, by drivers too, goes to standard error.
-    -> file descriptor"""
+    """Reserve standard output for samples or figures, and return its file descriptor.
+
+    All other output, including that of drivers, goes to standard error.
+    """
     sys.stdout.flush()
     fd = os.dup(1)
     os.dup2(2, 1)
@@ -278,7 +289,11 @@ def take_stdout():
 
 
 def write_json(path, figures, stdout):
-    """stdout: file descriptor that '-' stands for. Raises OSError."""
+    """Write figures as JSON.
+
+    stdout: file descriptor for the path "-".
+    Raises OSError.
+    """
     if path == "-":
         with os.fdopen(os.dup(stdout), "wb") as f:
             f.write(json_bytes(figures))
@@ -291,12 +306,15 @@ def decibel(value):
 
 
 def number(value, digits=3):
-    """For JSON, which knows no infinity"""
+    """Round a number for JSON, which has no infinity: None if it is not finite."""
     return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
 def meter_line(level, instead=None):
-    """Figures of level_meter.read() -> text; instead: what to say where no samples came"""
+    """Format the figures of level_meter.read().
+
+    instead: text to return if there are no samples.
+    """
     if not level["samples"]:
         return instead or "no samples"
     text = f"level {decibel(level['level_db'])} dBFS, peak {decibel(level['peak_db'])} dBFS"
@@ -304,7 +322,7 @@ def meter_line(level, instead=None):
 
 
 class _Sum:
-    """Level over several readings of a level_meter."""
+    """Combines several readings of a level_meter."""
 
     def __init__(self):
         self.n, self._energy, self._peak, self._clipped = 0.0, 0.0, 0.0, 0.0
@@ -318,7 +336,7 @@ class _Sum:
             self._clipped += n * level["clipped"]
 
     def level(self):
-        """-> as of level_meter.read()"""
+        """Return a dict like level_meter.read()."""
         return {
             "samples": int(self.n),
             "level_db": 10 * math.log10(self._energy / self.n) if self._energy else -math.inf,
@@ -328,7 +346,7 @@ class _Sum:
 
 
 class Levels:
-    """Figures of a level meter: over the whole run, and since they were last asked for."""
+    """Figures of a level meter: over the whole run, and since the previous reading."""
 
     def __init__(self, meter):
         self._meter, self._all, self._latest = meter, _Sum(), _Sum()
@@ -339,12 +357,12 @@ class Levels:
         self._latest.add(level)
 
     def samples(self):
-        """-> number so far"""
+        """Return the number of samples so far."""
         self._update()
         return int(self._all.n)
 
     def read(self):
-        """-> level since the call before"""
+        """Return the level since the previous call."""
         self._update()
         latest, self._latest = self._latest, _Sum()
         return latest.level()

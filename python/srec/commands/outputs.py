@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files a command reads and which it writes: no output is an input, no two outputs are one file, and nothing is
-overwritten unasked."""
+"""Checks the files that a command reads and writes.
+
+No output may be an input, no two outputs may be one file, and nothing is overwritten unless the user asks for it.
+"""
 import contextlib
 import json
 import os
@@ -9,11 +11,11 @@ import stat
 from . import Failure, Usage
 from .. import sigmf
 
-FIGURES_MAX = 1 << 20  # bytes of a file that may hold figures
+FIGURES_MAX = 1 << 20  # maximum bytes of a file with figures
 
 
 def is_same(a, b):
-    """Whether two paths lead to one regular file; neither need exist."""
+    """Return whether two paths lead to one regular file. Neither needs to exist."""
     with contextlib.suppress(OSError):
         one, other = os.stat(a), os.stat(b)
         return stat.S_ISREG(one.st_mode) and os.path.samestat(one, other)
@@ -21,7 +23,7 @@ def is_same(a, b):
 
 
 def pictures(path):
-    """-> files that --image names, readable or not"""
+    """Return the files that --image names, readable or not."""
     if not os.path.isdir(path):
         return [path]
     return [os.path.join(path, name) for name in os.listdir(path)]
@@ -32,7 +34,10 @@ def recording(path):
 
 
 def refuse_collisions(reads, writes):
-    """reads, writes: [(option, [path])]. Raises Usage if an output is an input, or if two outputs are one file."""
+    """Raise Usage if an output is an input, or if two outputs are one file.
+
+    reads, writes: [(option, [path])].
+    """
     inputs = [(option, path) for option, paths in reads for path in paths if path]
     outputs = [(option, path) for option, paths in writes for path in paths if path and path != "-"]
     for n, (option, path) in enumerate(outputs):
@@ -45,8 +50,10 @@ def refuse_collisions(reads, writes):
 
 
 def check_figures(path, overwrite):
-    """Where --json goes: an earlier run's figures are replaced, another file only if that is asked for. Raises
-    Failure."""
+    """Check the target of --json. Raises Failure.
+
+    The figures of an earlier run are replaced; another file only with `overwrite`.
+    """
     if not path or path == "-" or overwrite or not os.path.isfile(path) or os.path.getsize(path) == 0:
         return
     try:
@@ -59,7 +66,7 @@ def check_figures(path, overwrite):
 
 
 def marked(mark):
-    """-> what Image.save() puts into a PNG file so that check_pictures() knows it"""
+    """Return the PNG metadata for Image.save() by which check_pictures() recognises the file."""
     from PIL.PngImagePlugin import PngInfo
 
     information = PngInfo()
@@ -78,7 +85,10 @@ def _has_mark(path, mark):
 
 
 def check_pictures(paths, mark, overwrite):
-    """Where pictures go: those with the mark are replaced, other files only if that is asked for. Raises Failure."""
+    """Check the targets of images. Raises Failure.
+
+    Files with the mark are replaced; other files only with `overwrite`.
+    """
     for path in paths:
         if os.path.lexists(path) and not overwrite and not _has_mark(path, mark):
             raise Failure(f"{path}: exists and is not of an earlier run; --overwrite replaces it")

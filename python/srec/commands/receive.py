@@ -14,11 +14,11 @@ from .window import Window
 from ..guard import describe
 from ..text import printable
 
-PROGRESS_S = 0.2  # between pictures so far, in the window
-FOREVER_S = 1e6  # a file's picture may take as long as it takes
-FINISH_S = 120  # for the picture in hand when the window is closed
-GRACE_S = 5  # for what is on its way to the files after the flowgraph has ended by itself
-BUSY_S = 0.1  # with one message, from which on a block is worth a word
+PROGRESS_S = 0.2  # between partial images in the window
+FOREVER_S = 1e6  # an image from a file may take any time
+FINISH_S = 120  # for the current image when the window is closed
+GRACE_S = 5  # for the last files after the flowgraph has ended by itself
+BUSY_S = 0.1  # a block that works longer on one message is mentioned in the status
 
 
 def add_arguments(parser):
@@ -64,7 +64,7 @@ def add_arguments(parser):
 
 
 def complete_from(args, told, path):
-    """What the command line leaves open comes from the recording; what it contradicts is refused."""
+    """Take missing options from the recording, and refuse options that contradict it."""
     known = {
         "rate": told.rate,
         "sps": told.srec.get("samples_per_symbol"),
@@ -138,16 +138,19 @@ def check_files(args, kind, argument):
 
 
 def first_number(folder, prefix):
-    """-> a number above those of the pictures that a run before has left"""
+    """Return a number above those of the images that an earlier run has left."""
     found = (re.fullmatch(re.escape(prefix) + r"([0-9]{1,18})\.(?:png|json)", name) for name in os.listdir(folder))
     return max((int(m.group(1)) + 1 for m in found if m), default=0)
 
 
 class Receiver:
-    """The flowgraph: device, receiver, files; and beside it meter and recording."""
+    """The flowgraph: device, receiver, files, meter, recording."""
 
     def __init__(self, args, kind, argument, view=None):
-        """view: an image_view, or None"""
+        """Build the flowgraph.
+
+        view: an image_view, or None.
+        """
         from gnuradio import gr, srec
         from .. import devices
         from ..recording import RecordingWriter
@@ -203,7 +206,7 @@ class Receiver:
                 self.top.msg_connect(self.receiver, port, view, to)
 
     def _simulated(self, args, picture, view):
-        """-> last block of a transmitter and its channel"""
+        """Return the last block of a transmitter and its simulated channel."""
         from gnuradio import srec
 
         source = srec.image_source(picture, in_flight=2)
@@ -218,13 +221,13 @@ class Receiver:
             rolloff=args.rolloff,
             amplitude=10 ** (0.05 * args.level),
         )
-        self.transmitter = source, transmitter  # GNU Radio keeps no Python block alive
+        self.transmitter = source, transmitter  # GNU Radio does not keep Python blocks alive
         self.top.msg_connect(source, "pdus", transmitter, "pdus")
         if view:
             self.top.msg_connect(source, "pdus", view, "original")
         self.top.msg_connect(transmitter, "info", source, "next")
         self.top.msg_connect(transmitter, "encoder_info", source, "next")
-        self.simulated = (source, transmitter)  # GNU Radio does not keep blocks in Python alive
+        self.simulated = (source, transmitter)  # GNU Radio does not keep Python blocks alive
         if not link.impaired(args):
             return transmitter
         channel = link.impairments(args)
@@ -232,7 +235,7 @@ class Receiver:
         return channel
 
     def finish(self):
-        """The picture in hand is given out, then the end mark."""
+        """Deliver the current image, then the end mark."""
         if hasattr(self.source, "finish"):
             self.source.finish()
         else:
@@ -242,7 +245,7 @@ class Receiver:
         return getattr(self.source, "error", None)
 
     def waiting_for(self):
-        """-> what to say of a time without samples"""
+        """Return the reason for a period without samples, or None."""
         from gnuradio import srec
 
         if srec.busy_s(self.receiver.decoder) > BUSY_S:
@@ -256,7 +259,7 @@ class Receiver:
         return None
 
     def counters(self):
-        """-> dict of both stages that reject: each burst or packet counts once"""
+        """Return a dict of the counters of both stages that reject. Each burst or packet counts once."""
         bursts, packets = self.receiver.sync.counters(), self.receiver.packet_decoder.counters()
         packets["forged"] += bursts["foreign"]
         packets["unsupported"] += bursts["unsupported"]
@@ -274,7 +277,7 @@ class Receiver:
 
 
 class Summary:
-    """Figures of the pictures so far."""
+    """Figures of the images so far."""
 
     def __init__(self):
         self.pictures = self.partial = self.in_clear = self.suspect = self.lost = self.enhanced = self.passed = 0
@@ -312,7 +315,7 @@ class Summary:
 
 
 def picture_line(told):
-    """A picture's metadata -> text"""
+    """Format the metadata of an image."""
     packets = f"{told['slices'] - told['slices_lost']} of {told['slices']} packets" if "slices" in told else ""
     text = f"picture {told['number']}: {printable(told.get('path', ''))} {told['width']}x{told['height']}, {packets}"
     if told.get("patches_lost"):
@@ -330,7 +333,7 @@ def picture_line(told):
 
 
 def suspicion(told):
-    """A suspect picture's metadata -> text"""
+    """Format the reasons why an image is suspect."""
     text = (
         f"picture {told['number']}: payload tampered or channel worse than measured: {told['header_errors']:.0f} header"
         f" bits wrong, {told['header_errors_expected']:.1f} expected"
@@ -343,7 +346,7 @@ def suspicion(told):
 
 
 def why_none(counters, samples):
-    """-> text: what came instead of a picture"""
+    """Return a text that says what arrived instead of an image."""
     if not samples:
         return "not one sample came: is the other end running?"
     if counters["forged"]:
@@ -371,20 +374,23 @@ def why_none(counters, samples):
 
 
 class Reception:
-    """What goes on beside the flowgraph: lines and hooks for the pictures, the status, the end."""
+    """Everything outside the flowgraph: lines and hooks for the images, the status, the end."""
 
     def __init__(self, args, link_, kind, hooks, window):
         self.args, self.link, self.hooks, self.window = args, link_, hooks, window
         self.radio = link_.source is not None and kind in ("uhd", "soapy")
         self.levels, self.summary = link.Levels(link_.meter), Summary()
-        self.finishing = None  # time.monotonic() when the end was asked for
+        self.finishing = None  # time.monotonic() of the request to end
         self._said = self._moved = time.monotonic()
         self._samples = 0
         self._record_told = self._state_told = False
 
     def report(self, wait):
-        """A line and the hook for the next picture that was written; waits for it at most so long. -> whether there was
-        one"""
+        """Print a line and queue the hook for the next image that was written.
+
+        wait: longest time in seconds to wait for it.
+        Returns whether there was one.
+        """
         found = self.link.collector.found
         try:
             told = (
@@ -398,7 +404,8 @@ class Reception:
             if told.get("suspect"):
                 print(f"srec receive: {suspicion(told)}", file=sys.stderr)
             if self.hooks and told.get("path"):
-                self.hooks.put(self.link.sink.path(told["number"]))  # the metadata's is text, which a name need not be
+                # Not the path of the metadata, which is text: a file name need not be text.
+                self.hooks.put(self.link.sink.path(told["number"]))
         return True
 
     def _status(self):
@@ -413,7 +420,7 @@ class Reception:
         )
 
     def _watch(self):
-        """Status, recording and radio. Raises Failure if the radio gives no samples."""
+        """Print the status, and watch recording and radio. Raises Failure if the radio delivers no samples."""
         now, samples = time.monotonic(), self.levels.samples()
         if self.args.status and now - self._said >= self.args.status:
             self._said = now
@@ -436,7 +443,10 @@ class Reception:
             )
 
     def save_state(self, save):
-        """save: State.save, State.save_in_time, or None. Reception goes on if the file cannot be written."""
+        """Save the state. Reception continues if the file cannot be written.
+
+        save: State.save, State.save_in_time, or None.
+        """
         try:
             if save:
                 save()
@@ -446,11 +456,11 @@ class Reception:
                 print(f"srec receive: --state: {describe(error)}; the reception goes on", file=sys.stderr)
 
     def _left(self, stop):
-        """-> seconds that the picture in hand may still take"""
+        """Return the seconds that the current image may still take."""
         return stop.left(link.FINISH_S) if stop else self.finishing + FINISH_S - time.monotonic()
 
     def follow(self, running, stop):
-        """Until the last picture is written, or its time is over. -> whether it was written"""
+        """Wait until the last image is written or its time is over. Return whether it was written."""
         ended = None
         while not self.link.sink.wait(0):
             self.report(0.1)
@@ -462,7 +472,7 @@ class Reception:
                 self.link.receiver.set_bypass(True)  # rather without enhancement than lost
             if self.finishing is not None and self._left(stop) <= 0:
                 return False
-            if running.ended():  # what is on its way to the files still gets there
+            if running.ended():  # the last files are still being written
                 ended = ended or time.monotonic()
                 if time.monotonic() - ended > GRACE_S:
                     return True
@@ -477,7 +487,7 @@ class Reception:
 
 
 def receive(reception, stop):
-    """Runs the flowgraph. Raises Failure, OSError."""
+    """Run the flowgraph. Raises Failure, OSError."""
     record = reception.link.record
     if record:
         record.writer.open()

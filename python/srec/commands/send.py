@@ -10,11 +10,11 @@ from ..guard import describe
 from ..recording import RecordingWriter, part_of
 from ..text import printable
 
-IDLE = 4096  # samples of silence at a time, for radios: while none waits for a burst
-TAIL_S = 0.25  # silence after the last burst, so that a radio has sent what it holds when it is switched off
-FIGURES_S = 60  # for the lines of the last pictures, on a machine however busy
-BUSY_S = 0.1  # with one message, from which on a block is worth a word
-IN_FLIGHT = 2  # pictures: one is encoded while the one before is sent
+IDLE = 4096  # samples of silence at a time for radios, while no burst waits
+TAIL_S = 0.25  # silence after the last burst, so that the radio transmits its buffers before it is switched off
+FIGURES_S = 60  # for the lines of the last images, on a machine under any load
+BUSY_S = 0.1  # a block that works longer on one message is mentioned in the status
+IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
 
 def add_arguments(parser):
@@ -83,7 +83,7 @@ def check_files(args, kind, argument):
 
 
 def recording_metadata(args):
-    """-> what a recording says of itself in the namespace srec; never the key"""
+    """Return the metadata of a recording in the namespace srec. The key is never part of it."""
     from gnuradio import srec
 
     told = {
@@ -103,7 +103,7 @@ def recording_metadata(args):
 
 
 class Sender:
-    """The flowgraph: source, transmitter, perhaps a simulated channel, device."""
+    """The flowgraph: source, transmitter, optional simulated channel, device."""
 
     def __init__(self, args, kind, argument, fd):
         from gnuradio import gr, srec
@@ -112,8 +112,8 @@ class Sender:
 
         self.top = gr.top_block("srec send")
         radio = kind in devices.RADIOS
-        # the device first: it is what fails most, and the networks take a second to load; a recording is made when all
-        # is well
+        # The device comes first: it fails most often, and loading the networks takes a second. A recording is created
+        # only when everything else has succeeded.
         args.srec = recording_metadata(args) if kind == "file" else None
         self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
@@ -174,23 +174,24 @@ class Sender:
         return srec.busy_s(self.transmitter.encoder) > BUSY_S
 
     def receivers(self):
-        """-> programs connected to a ZeroMQ socket, or None with another device"""
+        """Return the number of programs connected to a ZeroMQ socket, or None for another device."""
         return getattr(getattr(self.device, "writer", None), "peers", None)
 
     def open(self):
-        """Makes the recording, if it is one. Raises OSError."""
+        """Create the recording, if the device is one. Raises OSError."""
         if self.device and hasattr(self.device, "writer"):
             self.device.writer.open()
 
     def abandon(self):
-        """What the other end has not taken is given up."""
+        """Discard what the other end has not taken."""
         if hasattr(self.device, "abandon"):
             self.device.abandon()
 
     def close(self, stop, good):
-        """The recording, if it is one, gets its name; after a signal it stays under the name of its part; one that is
-        not good is removed.
-        Raises OSError."""
+        """Close the recording, if the device is one. Raises OSError.
+
+        A complete recording gets its name. After a signal it keeps its temporary name. A bad one is removed.
+        """
         writer = getattr(self.device, "writer", None)
         if not isinstance(writer, RecordingWriter):
             return
@@ -204,7 +205,7 @@ class Sender:
 
 
 class Report:
-    """Lines and sums of the pictures that have left."""
+    """Lines and sums of the images that have been sent."""
 
     def __init__(self, args, sender):
         self._args, self._sender, self._names = args, sender, {}
@@ -246,7 +247,7 @@ class Report:
         return self._sender.source.skipped
 
     def settled(self):
-        """Whether each picture that was read has left or was dropped."""
+        """Return whether each image that was read has been sent or dropped."""
         return self.sent + self.dropped >= self.read
 
 
@@ -259,7 +260,7 @@ def status_line(sender, level):
 
 
 def follow(args, kind, sender, running, stop, report, levels):
-    """Until the flowgraph has ended, or a signal came. Raises Failure if the radio takes no samples."""
+    """Wait until the flowgraph has ended or a signal has arrived. Raises Failure if the radio takes no samples."""
     from .. import devices
 
     said = moved = time.monotonic()
@@ -284,7 +285,7 @@ def follow(args, kind, sender, running, stop, report, levels):
 
 
 def send(args, kind, sender, report, levels):
-    """Runs the flowgraph. -> the Stop"""
+    """Run the flowgraph and return the Stop."""
     good = False
     with link.Stop() as stop:
         sender.open()

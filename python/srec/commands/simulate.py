@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send an image through a simulated link: a real GNU Radio flowgraph with Bob (who has the key) and Eve (who does
-not)."""
+"""Send an image through a simulated link: a real GNU Radio flowgraph with Bob, who has the key, and Eve, who has not.
+"""
 import contextlib
 import os
 import sys
@@ -11,12 +11,12 @@ from ..output import NewFile, json_bytes
 from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
-PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # that it writes, as PNG files
-MARK = "srec simulate"  # in these, so that a later run knows them
+PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # the PNG files that it writes
+MARK = "srec simulate"  # metadata of these files, by which a later run recognises them
 PICTURE_TIMEOUT_S = 3600
-FIGURES_S = 60  # for the figures, which travel beside the pictures, on a machine however busy
+FIGURES_S = 60  # for the figures, which travel separately from the images, on a machine under any load
 BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
-ENHANCER_BYTES_PER_PIXEL = 60  # beside them: 3500x2500 pixels took 1.17 GB without, 1.69 GB with an enhancer
+ENHANCER_BYTES_PER_PIXEL = 60  # in addition: 3500x2500 pixels took 1.17 GB without an enhancer, 1.69 GB with one
 
 
 def add_arguments(parser):
@@ -90,18 +90,18 @@ def check_memory(path, enhancer):
 
 
 def keys_of(args):
-    """-> (key of transmitter and receivers, Bob's)"""
+    """Return the key of transmitter and receivers, and Bob's key."""
     from gnuradio import srec
 
     if args.key and not args.key.startswith("seed:"):
         key = link.read_key(args.key, "srec simulate")
     else:
-        key = srec.key(args.key or f"seed:{args.seed}", warn=False)  # nothing is sent: any key will do
+        key = srec.key(args.key or f"seed:{args.seed}", warn=False)  # nothing leaves the program, so any key will do
     return key, srec.key(f"seed:{args.seed ^ 0x5EED}", warn=False) if args.wrong_key else key
 
 
 def find_enhancer(args):
-    """-> path of the super-resolution model to use, "" for none"""
+    """Return the path of the super-resolution model, or "" for none."""
     from gnuradio import srec
 
     model = super_resolution.find(args, "srec simulate", (args.scale,))
@@ -109,8 +109,10 @@ def find_enhancer(args):
 
 
 def at_full_size(received, args, picture):
-    """A received picture, at the size of the one sent: with scale 2 doubled if no enhancer did it, and cut where the
-    sent one's sides are odd."""
+    """Return a received image at the size of the image sent.
+
+    At scale 2 it is doubled if no enhancer did so, and cropped where the image sent has odd sides.
+    """
     from gnuradio import srec
 
     if received is None:
@@ -125,7 +127,7 @@ def at_full_size(received, args, picture):
 
 
 def flowgraph(args, keys, enhancer):
-    """-> (top block, sinks {name: image_sink}, collectors {name: block})"""
+    """Build the flowgraph. Return the top block, sinks {name: image_sink}, collectors {name: block}."""
     from gnuradio import gr, srec
     from .blocks import Keeper
 
@@ -162,7 +164,7 @@ def flowgraph(args, keys, enhancer):
         enhancer=enhancer,
         scale=args.scale,
     )
-    # Eve is granted the headers (rate maps, sizes) and every model; only the keystream she must guess
+    # Eve is granted the headers (rate maps, sizes) and every model. Only the keystream is unknown to her.
     receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
     sinks = {name: srec.image_sink() for name in (*receivers, "before")}
     info = {name: Keeper() for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
@@ -182,14 +184,16 @@ def flowgraph(args, keys, enhancer):
         top.msg_connect(receivers["bob"], "enhancer_info", info["enhancer"], "info")
     top.msg_connect(receivers["bob"], "info", info["bob"], "info")
     top.msg_connect(receivers["bob"], "packet_info", info["packets"], "info")
-    top.kept = source, transmitter, receivers  # GNU Radio keeps no Python block alive
+    top.kept = source, transmitter, receivers  # GNU Radio does not keep Python blocks alive
     return top, sinks, info
 
 
 def simulate(top, sinks, info, ends, stop):
-    """Runs the flowgraph until both ends have seen the end mark and the blocks in `ends` have told all their figures; a
-    word now and then on
-    long work. Raises Failure or Stopped."""
+    """Run the flowgraph until both ends have seen the end mark and the blocks in `ends` have reported all their
+    figures.
+
+    Prints a line from time to time during long runs. Raises Failure or Stopped.
+    """
     started = said = time.monotonic()
     with link.Run("srec simulate", top, stop) as running:
         while not all(sink.wait(0) for sink in sinks.values()):
@@ -209,8 +213,10 @@ def simulate(top, sinks, info, ends, stop):
 
 
 def write_results(args, pictures, caption, result):
-    """All files or none. pictures: (name, title, array or None, PSNR or ""); what is None now but there from a run
-    before is removed. Raises OSError."""
+    """Write all files or none. Raises OSError.
+
+    pictures: (name, title, array or None, PSNR or ""). A file of an earlier run whose array is now None is removed.
+    """
     from PIL import Image
     from .comparison import side_by_side
 
@@ -233,7 +239,7 @@ def write_results(args, pictures, caption, result):
         if args.json and args.json != "-":
             new(args.json).write(json_bytes(result))
         for file in files:
-            file.flush()  # whether all fits the disk is known before the first gets its name
+            file.flush()  # a full disk is noticed before the first file gets its name
     for name, _, array, _ in pictures:
         if array is None:
             with contextlib.suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ import sys
 from . import Failure
 from ..text import printable
 
-NONE = "none"  # sr_enhancer without a network: pictures pass at their full size
+NONE = "none"  # sr_enhancer without a network: images pass at their full size
 
 
 def add_arguments(parser):
@@ -20,8 +20,11 @@ def add_arguments(parser):
 
 
 def find(args, command, scales):
-    """-> model for srec.sr_enhancer: a path, "" for the installed ones, or NONE. scales: those that pictures may have.
-    Raises Failure."""
+    """Return the model for srec.sr_enhancer: a path, "" for the installed models, or NONE.
+
+    scales: the scales that images may have.
+    Raises Failure.
+    """
     from gnuradio import srec
 
     if args.no_sr:

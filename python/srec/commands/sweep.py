@@ -64,7 +64,7 @@ def check(args):
 
 
 def commit():
-    """Of the source tree that runs, if it is one."""
+    """Return the commit of the source tree that runs, if it is one."""
     here = os.path.dirname(os.path.realpath(__file__))
     try:
         done = subprocess.run(
@@ -95,7 +95,7 @@ def command_line(args, number):
 
 
 def collect(rows, total, appender, quiet):
-    """Append rows as they come, with a word now and then."""
+    """Append rows as they arrive, and print a line from time to time."""
     revision, started, said = commit(), time.monotonic(), time.monotonic()
     for row in rows:
         appender.add(dict(row, commit=revision))
@@ -107,7 +107,7 @@ def collect(rows, total, appender, quiet):
 
 
 def enhancers_of(experiment, load):
-    """-> function (scheme, scale) -> label of the scheme's enhancer for that scale, None if there is none"""
+    """Return a function (scheme, scale) that gives the label of the scheme's enhancer for that scale, or None."""
     scales = {label: load(file).scale for label, file in experiment.enhancers.items()}
 
     def enhancer_for(scheme, scale):
@@ -123,11 +123,11 @@ def enhancers_of(experiment, load):
 
 
 class Stopped(Exception):
-    """Ends the command with exit code 130 and one line."""
+    """Ends the command with exit code 130. Its text is one line."""
 
 
 class Sweep:
-    """What a command line asks for, and how much of it is done."""
+    """The request of a command line, and how much of it is done."""
 
     def __init__(self, args, experiment):
         from ..sweep import points, results
@@ -143,7 +143,7 @@ class Sweep:
         results.check_same(there, experiment, ids)
         jobs = points.jobs_of(experiment, self.pictures, self.enhancer_for)
         self.n_jobs, self.n_points = len(jobs), sum(len(job["points"]) for job in jobs)
-        self.todo = {}  # number of a job -> the job with the points that are left
+        self.todo = {}  # number of a job: the job with its remaining points
         for number, job in enumerate(jobs):
             left = [point for point in job["points"] if points.point_id(point) not in there]
             if left:
@@ -165,7 +165,7 @@ class Sweep:
         return sum(len(job["points"]) for job in self.todo.values())
 
     def simulate(self):
-        """All that is left to do, or job N of it."""
+        """Simulate everything that is left, or what is left of job N."""
         from ..sweep import results, runner
 
         args, name = self.args, "results.jsonl"
@@ -203,7 +203,7 @@ class Sweep:
             grid.write(self.experiment, jobs, list(cells), self.args.out)
 
     def stopped(self):
-        """One line for a user who pressed Ctrl-C."""
+        """Return one line for a user who has pressed Ctrl-C."""
         if not self.appender:
             return "stopped before anything was simulated"
         left = self.points_left() - self.appender.added
@@ -214,7 +214,7 @@ class Sweep:
 
 
 def work(args, models):
-    """-> exit code"""
+    """Run the command and return the exit code."""
     from ..sweep import report
     from ..sweep.config import Experiment
 
@@ -242,11 +242,11 @@ def work(args, models):
 
 def run(args):
     models = check(args)
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
     try:
         return work(args, models)
     except (KeyboardInterrupt, Stopped) as stop:
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one would only cut off the line
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second signal would only cut off the line
             signal.signal(number, signal.SIG_IGN)
         print(f"srec sweep: {stop if isinstance(stop, Stopped) else 'stopped'}", file=sys.stderr)
         return 130

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The window of `srec receive --view`: image_view, kept alive between the command's own work."""
+"""The window of `srec receive --view`: an image_view whose events are processed while the command works."""
 import queue
 import time
 
@@ -7,7 +7,10 @@ BEAT_S = 0.02
 
 
 class Window:
-    """Made before the flowgraph. Raises RuntimeError with one line if PyQt5 or a display is missing."""
+    """The window. Create it before the flowgraph.
+
+    Raises RuntimeError with one line if PyQt5 or a display is missing.
+    """
 
     def __init__(self, title):
         from gnuradio import srec
@@ -22,11 +25,11 @@ class Window:
         return not self.view.qwidget().isVisible()
 
     def turn(self):
-        """Lets Qt do what it has to."""
+        """Process the events of Qt."""
         self._app.processEvents()
 
     def get(self, found, seconds):
-        """Next item of a queue, Qt working meanwhile. Raises queue.Empty after so long."""
+        """Return the next item of a queue while Qt works. Raises queue.Empty after `seconds`."""
         until = time.monotonic() + seconds
         while True:
             self.turn()
@@ -37,7 +40,7 @@ class Window:
                     raise
 
     def hold(self, stop):
-        """Until the user closes the window or stops the command; not at all where nobody can see it."""
+        """Wait until the user closes the window or stops the command. Return at once if the window is invisible."""
         while self._app.platformName() not in ("offscreen", "minimal") and not stop and not self.closed():
             self.turn()
             time.sleep(BEAT_S)
