@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an ideal code carries over AWGN with a given constellation: mutual information of equally likely points, bits
-per complex symbol
-(Ungerboeck 1982, eq. 5). All constellations here are products of two PAMs (BPSK: one), so one integral over a real axis
-does it."""
+"""Capacity of a constellation over AWGN: mutual information of equally likely points, bits per complex symbol.
+
+See Ungerboeck 1982, eq. 5. All constellations here are products of two PAMs (BPSK: one), so a single integral over a
+real axis suffices.
+"""
 import functools
 
 import numpy as np
@@ -11,12 +12,15 @@ _LEVELS = {"bpsk": 2, "qpsk": 2, "16qam": 4, "64qam": 8, "256qam": 16, "pam256":
 
 
 def pam_information(levels, snr):
-    """Bits per real sample of `levels` equally spaced, equally likely amplitudes; snr = mean power / noise variance of
-    that real axis."""
+    """Return the bits per real sample of equally spaced, equally likely amplitudes.
+
+    levels: number of amplitudes.
+    snr: mean power / noise variance of the real axis.
+    """
     points = np.arange(levels) * 2.0 - (levels - 1)
-    points *= np.sqrt(snr / np.mean(points**2))  # noise variance 1
-    # integral over the received value y of p(y) log2(p(y|x) / p(y)): fine steps, far enough out; the trapezium rule
-    # converges exponentially here
+    points *= np.sqrt(snr / np.mean(points**2))  # for noise variance 1
+    # Integral over the received value y of p(y) log2(p(y|x) / p(y)), with fine steps and wide limits. The trapezium
+    # rule converges exponentially here.
     step = min(0.05, (points[1] - points[0]) / 8) if snr > 0 else 0.05
     y = np.arange(points[0] - 9, points[-1] + 9, step)
     density = np.zeros_like(y)
@@ -29,8 +33,8 @@ def pam_information(levels, snr):
 
 @functools.lru_cache(maxsize=4096)
 def capacity(modulation, snr_db):
-    """Bits per complex symbol at Es/N0 = snr_db."""
+    """Return the bits per complex symbol at Es/N0 = snr_db."""
     snr = 10 ** (snr_db / 10)
-    if modulation == "bpsk":  # all power on one axis, which has half the noise
+    if modulation == "bpsk":  # all power is on one axis, which has half the noise
         return pam_information(2, 2 * snr)
     return 2 * pam_information(_LEVELS[modulation], snr)

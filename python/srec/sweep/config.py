@@ -37,7 +37,7 @@ def _one(value, kind, name, where):
 
 
 def _several(value, kind, name, where):
-    """A value, a list of values, or for numbers {from, to, step}."""
+    """Return the values of a key: one value, a list of values, or for numbers {from, to, step}."""
     if isinstance(value, dict) and kind is float:
         if set(value) != {"from", "to", "step"}:
             _fail(f"{where}: {name} needs the keys from, to and step")
@@ -52,7 +52,10 @@ def _several(value, kind, name, where):
 
 
 def _table(table, where, keys):
-    """keys {name: (kind, default)}; several values where kind is a list of one kind. -> dict with all keys."""
+    """Check a TOML table, and return a dict with all keys.
+
+    keys: {name: (kind, default)}. A kind that is a list of one kind permits several values.
+    """
     if not isinstance(table, dict):
         _fail(f"{where}: a table is needed here")
     unknown = sorted(set(table) - set(keys))
@@ -88,12 +91,14 @@ def _known(values, choices, name, where):
 
 
 class Experiment:
-    """What a TOML file asks for. Raises Usage with one line on anything it does not understand.
+    """An experiment from a TOML file.
 
-    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); references: dicts with codec,
-    code, model (label);
-    models: {label: path, "" = the installed one}; enhancers: {label: path}; published: dicts with name, cbr, psnr_db,
-    snr_db (None: any), note.
+    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels).
+    references: dicts with codec, code, model (label).
+    models: {label: path}. "": the installed model.
+    enhancers: {label: path}.
+    published: dicts with name, cbr, psnr_db, snr_db (None: any), note.
+    Raises Usage with one line on anything that it does not understand.
     """
 
     def __init__(self, path, models=()):
@@ -185,7 +190,7 @@ class Experiment:
             _within(self.grid["eta"], 0.001, 10, "eta", f"{path}: grid")
 
     def _files(self, name, table):
-        """[models] or [enhancers] -> {label: path}"""
+        """Return {label: path} for [models] or [enhancers]."""
         files = {}
         for label, file in table.items():
             _one(file, str, f"{name}.{label}", self.path)
@@ -195,7 +200,7 @@ class Experiment:
         return files
 
     def _find(self, file):
-        """Beside the TOML file; a name without a folder also among the models of gr-srec."""
+        """Find a file next to the TOML file; a name without a folder also among the models of gr-srec."""
         beside = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
         places = [beside]
         if not os.path.dirname(file):
@@ -203,7 +208,9 @@ class Experiment:
         return next(filter(os.path.exists, places), beside)
 
     def _replace(self, label, file):
-        """--model LABEL=FILE. A codec and an enhancer may share a label: then the file says which of them it is."""
+        """Apply --model LABEL=FILE. If a codec and an enhancer share a label, the file decides which of them it
+        replaces.
+        """
         tables = [table for table in (self.models, self.enhancers) if label in table]
         if not tables:
             known = ", ".join(dict.fromkeys([*self.models, *self.enhancers]))
@@ -212,7 +219,7 @@ class Experiment:
         table[label] = os.path.abspath(file)
 
     def check_files(self):
-        """Raises Failure if a model file is not there."""
+        """Raise Failure if a model file is missing."""
         for name, table in (("models", self.models), ("enhancers", self.enhancers)):
             for label, file in table.items():
                 if file and not os.path.exists(file):
@@ -272,7 +279,7 @@ class Experiment:
         return references
 
     def check_tools(self):
-        """Raises Failure if a program that the references need is not there."""
+        """Raise Failure if a program that the references need is missing."""
         if any(r["codec"] == "hevc" for r in self.references) and not (
             shutil.which("heif-enc") and shutil.which("heif-convert")
         ):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picture grids: OUT/grid-MODULATION.png, schemes downwards, SNRs (and etas, if several are asked for) across.
-They are simulated, with the seeds of trial 0."""
+"""Image grids: OUT/grid-MODULATION.png, with schemes in rows and SNRs (and several etas) in columns.
+
+The images are simulated, with the seeds of trial 0.
+"""
 import dataclasses
 import os
 import sys
@@ -13,11 +15,12 @@ from ..commands.comparison import font
 from . import link, report, results
 from .points import jobs_of, point_id
 
-WIDTH = 384  # pixels of a picture
-MARGIN = 6  # between pictures
-TITLE = 24  # height of the line above a picture
+WIDTH = 384  # pixels of an image
+MARGIN = 6  # between images
+TITLE = 24  # height of the line above an image
 SIDE = 210  # width of the text on the left
-ACROSS = ("modulation", "snr_db", "eta")  # the cells of a row differ in these, rows in everything else of results.CURVE
+# The cells of a row differ in these; rows differ in everything else of results.CURVE.
+ACROSS = ("modulation", "snr_db", "eta")
 
 
 def _shrunk(array):
@@ -26,7 +29,7 @@ def _shrunk(array):
 
 
 def cells_of(job):
-    """-> generator of (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
+    """Yield (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
     original = link.picture(job["image"], tuple(job["crop"]))
     for point in job["points"]:
         _, picture, _ = link.received(job, point)
@@ -50,7 +53,7 @@ class _Shown:
 
 
 def _picture_of(experiment, pictures):
-    """The one that the experiment names, else the first."""
+    """Return the image that the experiment names, else the first one."""
     wanted = experiment.grid["picture"]
     for path in pictures:
         name = os.path.basename(path)
@@ -61,7 +64,7 @@ def _picture_of(experiment, pictures):
 
 
 def jobs(experiment, pictures, enhancer_for):
-    """-> the jobs whose points are the grid's cells"""
+    """Return the jobs whose points are the cells of the grid."""
     return jobs_of(_Shown(experiment), [_picture_of(experiment, pictures)], enhancer_for)
 
 
@@ -85,7 +88,10 @@ def _side_text(point, scales):
 
 
 def _draw_sheet(modulation, sent, cells):
-    """cells: those of one modulation, in the order of the experiment -> PIL image"""
+    """Draw the grid of one modulation, and return a PIL image.
+
+    cells: those of the modulation, in the order of the experiment.
+    """
     rows = {}
     for cell in cells:
         rows.setdefault(results.key_of(cell.point, ACROSS), {})[cell.point["eta"], cell.point["snr_db"]] = cell
@@ -110,7 +116,11 @@ def _draw_sheet(modulation, sent, cells):
 
 
 def write(experiment, jobs, cells, folder):
-    """jobs: of jobs(); cells: what cells_of() gave for all of them, in any order"""
+    """Write the grids.
+
+    jobs: from jobs().
+    cells: the results of cells_of() for all jobs, in any order.
+    """
     place = {point_id(point): i for i, point in enumerate(point for job in jobs for point in job["points"])}
     cells = sorted((_Cell(*cell) for cell in cells), key=lambda cell: place[point_id(cell.point)])
     sent = _shrunk(link.picture(jobs[0]["image"], experiment.crop))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One simulated transmission by the C core alone: no flowgraph, but the same packets, keys, noise and figures as `srec
-simulate` with
-the same seed. What is dear is remembered within the process: models, pictures, coded pictures."""
+"""One simulated transmission by the C core alone.
+
+There is no flowgraph, but packets, keys, noise and figures are those of `srec simulate` with the same seed. Expensive
+results are cached within the process: models, images, coded images.
+"""
 import functools
 import hashlib
 
@@ -19,14 +21,16 @@ SNR_DEFINITION = "Es/N0 per complex symbol, dB"
 
 @functools.lru_cache(maxsize=8)
 def model(path):
-    """-> core.Model; "" is the installed one. Raises RuntimeError with one line."""
+    """Return a core.Model; path "" is the installed one. Raises RuntimeError with one line."""
     return core.Model(path or default_model())
 
 
 @functools.lru_cache(maxsize=4)
 def picture(path, crop):
-    """-> uint8 array, its middle `crop` = (width, height) cut out if it is at least that large. Raises ValueError with
-    one line."""
+    """Return an image as uint8 array, cropped to its middle `crop` = (width, height) if it is at least that large.
+
+    Raises ValueError with one line.
+    """
     array = load_picture(path)
     if crop and array.shape[1] >= crop[0] and array.shape[0] >= crop[1]:
         top, left = (array.shape[0] - crop[1]) // 2, (array.shape[1] - crop[0]) // 2
@@ -36,11 +40,11 @@ def picture(path, crop):
 
 @functools.lru_cache(maxsize=8)
 def enhancer(path):
-    """-> core.EnhancerModel. Raises RuntimeError with one line."""
+    """Return a core.EnhancerModel. Raises RuntimeError with one line."""
     return core.EnhancerModel(path)
 
 
-# Remembered under hashable keys: what a point's picture, its coded form, its symbols and its reception depend on.
+# Cached under hashable keys: everything that a point's image, its coded form, its symbols and its reception depend on.
 
 
 @functools.lru_cache(maxsize=4)
@@ -70,18 +74,20 @@ def _source(job, point):
 
 
 def n_symbols(job, point):
-    """Complex symbols that the point's picture takes, headers counted."""
+    """Return the number of complex symbols of a point's image, headers included."""
     return _transmission(_source(job, point), point["eta"], point["modulation"], 1, "none").n_symbols
 
 
 def transmission(job, point):
-    """The symbols of a point, on their way to the channel."""
+    """Return the symbols of a point before the channel."""
     return _transmission(_source(job, point), point["eta"], point["modulation"], point_seed(point), point["cipher"])
 
 
 def received(job, point):
-    """-> (picture before super-resolution or None, picture after it, dict of core.receive) for a point of a scheme;
-    both of the original's size"""
+    """Return (image before super-resolution or None, image after it, dict of core.receive) for a point of a scheme.
+
+    Both images have the original's size.
+    """
     got = _received(
         _source(job, point),
         point["eta"],
@@ -109,12 +115,12 @@ def received(job, point):
 
 
 def lost_psnr(original):
-    """PSNR of a mid-grey picture: what a receiver that got nothing shows."""
+    """Return the PSNR of a mid-grey image, which a receiver shows that has received nothing."""
     return core.psnr(original, np.full_like(original, 128))
 
 
 def common_row(job, point, original):
-    """What every row says of where it comes from."""
+    """Return the columns that identify the origin of a row."""
     return dict(
         point,
         id=point_id(point),
@@ -129,7 +135,7 @@ def common_row(job, point, original):
 
 
 def run_point(job, point):
-    """One point of a scheme -> row (docs/experiments/README.md names its keys)."""
+    """Simulate one point of a scheme, and return its row (docs/experiments/README.md describes the keys)."""
     original = picture(job["image"], tuple(job["crop"]))
     sent, (before, after, got) = transmission(job, point), received(job, point)
     pixels = original.shape[0] * original.shape[1]
@@ -157,8 +163,10 @@ def run_point(job, point):
 
 
 def rows_of(job):
-    """All points of a job -> generator of rows. Runs in a worker process or a Dask worker: pictures and models are at
-    the same paths there."""
+    """Yield the rows of all points of a job.
+
+    Runs in a worker process or a Dask worker, which must have images and models at the same paths.
+    """
     from .reference import run_reference
 
     for point in job["points"]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grid of an experiment. A point is a dict that says all that decides its result; a job is a list of points that
-share the coded
-picture, done by one process. Numbers of jobs follow from the TOML file and the pictures alone."""
+"""The grid of an experiment.
+
+A point is a dict of everything that decides its result. A job is a list of points that share the coded image; one
+process computes it. The numbers of jobs depend only on the TOML file and the images.
+"""
 import hashlib
 import json
 import os
@@ -9,8 +11,8 @@ import os
 from ..commands import Failure
 from ..picture_file import SUFFIXES, pictures_of as files_of
 
-# what is random about a point: all schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
-# noise, so their differences are exact
+# The random part of a point. All schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
+# noise, so their differences are exact.
 RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "trial")
 
 
@@ -19,18 +21,20 @@ def _hash(value):
 
 
 def point_id(point):
-    """16 hex digits that name the point: hash of all its keys."""
+    """Return 16 hex digits that identify the point: the hash of all its keys."""
     return _hash(point)
 
 
 def point_seed(point):
-    """Seed of channel and keys, 0 .. 2^48 - 1: hash of what RANDOM lists, so no result depends on who computes it, or
-    when."""
+    """Return the seed of channel and keys, 0 .. 2^48 - 1.
+
+    It is the hash of the keys in RANDOM, so no result depends on who computes it, or when.
+    """
     return int(_hash([point[k] for k in RANDOM])[:12], 16)
 
 
 def pictures_of(folder):
-    """-> sorted paths of the pictures in a folder"""
+    """Return the sorted paths of the images in a folder. Raises Failure if there are none."""
     if not os.path.isdir(folder):
         raise Failure(f"{folder}: no such folder; --images takes a folder of pictures")
     files = files_of(folder)
@@ -40,7 +44,10 @@ def pictures_of(folder):
 
 
 def jobs_of(experiment, pictures, enhancer_for=lambda scheme, scale: None):
-    """-> list of jobs {image, crop, models, enhancers, points}. enhancer_for(scheme dict, scale) -> label or None"""
+    """Return a list of jobs {image, crop, models, enhancers, points}.
+
+    enhancer_for: function (scheme dict, scale) that gives a label or None.
+    """
     jobs = []
 
     def add(picture, points):

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classical references at equal channel use: JPEG, WebP or HEVC-intra, as good as fits the symbols that the semantic
-codec spends on the
-same picture, behind a channel code.
+"""Classical references at equal channel use: JPEG, WebP or HEVC-intra behind a channel code.
 
-    ideal   carries the constellation's capacity at every SNR and is never in error: no code does, all real ones lie
-    below
+Each image gets the best quality that fits the symbols that the semantic codec spends on it.
+
+    ideal   carries the constellation's capacity at every SNR without errors; all real codes are worse
     ccsds   the classical concatenated code of CCSDS 131.0-B: Reed-Solomon (255,223), interleaving depth 5, then the
-    convolutional code
-            K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437. A picture with a block
-            in error is lost.
+            convolutional code K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437.
+            An image with a block in error is lost.
 """
 import ctypes
 import functools
@@ -26,7 +24,7 @@ from .capacity import capacity
 from .link import common_row, lost_psnr, n_symbols, picture
 from .points import point_seed
 
-# --- source codecs: quality 0 .. 100 -> (bytes, decoded picture) ------------------------------------------------
+# --- source codecs: quality 0 .. 100 -> (bytes, decoded image) -----------------------------------------------------
 
 
 def _pillow(image, **options):
@@ -46,7 +44,7 @@ def _jpeg(image, quality, full_chroma):
     )
 
 
-def _webp(image, quality, full_chroma):  # lossy WebP has halved chroma only
+def _webp(image, quality, full_chroma):  # lossy WebP always halves the chroma
     return _pillow(image, format="WEBP", quality=quality, method=4)
 
 
@@ -61,7 +59,7 @@ def _hevc(image, quality, full_chroma):
             "tune=psnr",
             "-p",
             "x265:pools=1",
-        ]  # for PSNR; one thread, as all workers have
+        ]  # tuned for PSNR; one thread, like all workers
         for command in (
             ["heif-enc", "-q", str(quality), *options, "-o", coded_file, before],
             ["heif-convert", coded_file, after],
@@ -86,8 +84,9 @@ def _tried(codec, quality, full_chroma, path, crop):
 
 
 def best_within(codec, budget_bytes, path, crop):
-    """-> (bytes, PSNR) of the best picture that fits, over quality and chroma format; None if not even the coarsest
-    does."""
+    """Return (bytes, PSNR) of the best image that fits, over quality and chroma format, or None if not even the
+    coarsest fits.
+    """
     best = None
     for full_chroma in _ENCODERS[codec][1]:
         low, high = 0, 100  # the size rises with the quality
@@ -106,10 +105,10 @@ def best_within(codec, budget_bytes, path, crop):
 # --- the real code ----------------------------------------------------------------------------------------------
 
 DEPTH, RS_N, RS_K, TAIL = 5, 255, 223, 6
-FRAME_BYTES = DEPTH * RS_K  # of the picture's file
+FRAME_BYTES = DEPTH * RS_K  # of the image's file
 FRAME_BITS = 2 * (8 * DEPTH * RS_N + TAIL)  # on the channel
 _POLYNOMIALS = (0x6D, 0x4F)  # libfec's V27POLYA, V27POLYB
-_LLR_SCALE = 16  # of 127.5 steps: beyond an LLR of 8 a bit counts as certain
+_LLR_SCALE = 16  # in 127.5 steps: a bit with an LLR beyond 8 counts as certain
 
 
 @functools.lru_cache(maxsize=1)
@@ -132,17 +131,24 @@ def _fec():
 
 
 def convolutional_encode(bits):
-    """bits (n) uint8, the tail included -> (2 n) coded bits, K = 7, rate 1/2"""
+    """Encode with K = 7, rate 1/2.
+
+    bits: (n) uint8, including the tail.
+    Returns (2 n) coded bits.
+    """
     out = np.zeros((len(bits), 2), np.uint8)
     for branch, polynomial in enumerate(_POLYNOMIALS):
-        for delay in range(7):  # the newest bit is the register's least significant
+        for delay in range(7):  # the newest bit is the least significant one of the register
             if polynomial >> delay & 1:
                 out[delay:, branch] ^= bits[: len(bits) - delay]
     return out.ravel()
 
 
 def viterbi(llr, n):
-    """llr (2 (n + TAIL)), positive for bit 0 -> n / 8 bytes, the most likely"""
+    """Return the n / 8 most likely bytes.
+
+    llr: (2 (n + TAIL)), positive for bit 0.
+    """
     fec = _fec()
     soft = np.clip(np.round(127.5 - _LLR_SCALE * llr), 0, 255).astype(np.uint8)
     out = np.zeros(n // 8 + 1, np.uint8)
@@ -157,7 +163,7 @@ def viterbi(llr, n):
 
 
 def ccsds_encode(data):
-    """FRAME_BYTES of data -> FRAME_BITS coded bits"""
+    """Encode FRAME_BYTES of data into FRAME_BITS coded bits."""
     words = np.zeros((DEPTH, RS_N), np.uint8)
     words[:, :RS_K] = np.frombuffer(bytes(data), np.uint8).reshape(RS_K, DEPTH).T
     for word in words:
@@ -166,7 +172,7 @@ def ccsds_encode(data):
 
 
 def ccsds_decode(llr):
-    """FRAME_BITS LLRs -> FRAME_BYTES of data, or None if the decoder knows that it failed"""
+    """Decode FRAME_BITS LLRs into FRAME_BYTES of data. Return None if the decoder detects a failure."""
     words = np.ascontiguousarray(viterbi(llr, 8 * DEPTH * RS_N).reshape(RS_N, DEPTH).T)
     for word in words:
         if _fec().decode_rs_ccsds(word.ctypes.data, None, 0, 0) < 0:
@@ -175,12 +181,12 @@ def ccsds_decode(llr):
 
 
 def ccsds_budget(symbols, modulation):
-    """Bytes of a file that so many symbols carry: whole frames"""
+    """Return the bytes of a file that a number of symbols carries in whole frames."""
     return symbols * core.bits_per_symbol(modulation) // FRAME_BITS * FRAME_BYTES
 
 
 def ccsds_arrives(n_bytes, modulation, snr_db, seed):
-    """Whether a file of so many (random) bytes arrives whole over AWGN."""
+    """Return whether a file of n_bytes random bytes arrives without error over AWGN."""
     random = np.random.Generator(np.random.Philox(seed))
     granule = {"64qam": 3}.get(modulation, 1)
     for frame in range(-(-n_bytes // FRAME_BYTES)):
@@ -199,7 +205,10 @@ def ccsds_arrives(n_bytes, modulation, snr_db, seed):
 
 
 def run_reference(job, point):
-    """One point of a reference -> row. `cbr` is the budget, `bytes` what the picture's file takes of it."""
+    """Compute one point of a reference, and return its row.
+
+    `cbr` is the budget; `bytes` is the part of it that the image's file takes.
+    """
     path, crop = job["image"], tuple(job["crop"])
     original = picture(path, crop)
     modulation, snr_db, seed = point["modulation"], point["snr_db"], point_seed(point)

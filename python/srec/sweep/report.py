@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of the results, from the files alone: OUT/table.md and OUT/*.png."""
+"""Reports from the result files alone: OUT/table.md and OUT/*.png."""
 import math
 import os
 import sys
@@ -26,12 +26,12 @@ _COLOURS = {
     "hevc": "black",
 }
 _MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
-_LEGEND = dict(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))  # beside the curves
+_LEGEND = dict(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))  # next to the curves
 _STYLES = ("-", "--", "-.", ":")
 
 
 def _asked_for(experiment):
-    """-> function row -> bool: is it a point of the experiment as its file stands now?"""
+    """Return a function row -> bool: whether the row is a point of the experiment in its present form."""
     sides = {
         "crop": [list(experiment.crop)],
         "channel": [experiment.channel],
@@ -83,7 +83,10 @@ def _cipher(cipher):
 
 
 def _name(row, several):
-    """Legend of a curve. several: keys of a row that differ between curves"""
+    """Return the legend of a curve.
+
+    several: keys of a row that differ between curves.
+    """
     model = f", {row['model']}" if "model" in several else ""
     if row.get("enhancer"):
         model += f" + {row['enhancer']}"
@@ -95,7 +98,7 @@ def _name(row, several):
 
 
 def _curves(rows, drop):
-    """-> {name: {what is dropped from the key, e.g. the SNR: mean}} in a settled order"""
+    """Return {name: {dropped part of the key, e.g. the SNR: mean}} in a fixed order."""
     several = {key for key in ("model", "scale") if len({r[key] for r in rows if r["scheme"]}) > 1}
 
     def order(r):
@@ -143,7 +146,8 @@ def _snr_tables(rows, lines):
             lines.append("")
 
 
-PROFILE = ("model", "decisions", "cipher", "enhancer", "eta", "scale")  # columns of the table of gains differ in these
+# The columns of the table of gains differ in these.
+PROFILE = ("model", "decisions", "cipher", "enhancer", "eta", "scale")
 
 
 def _profile_name(profile, several):
@@ -155,8 +159,10 @@ def _profile_name(profile, several):
 
 
 def _counterparts(rows, profile):
-    """The rows of another scheme that gains of this profile are counted from. A scheme in clear has no cipher, one
-    without super-resolution no enhancer."""
+    """Return the rows of another scheme that are the baseline for gains of this profile.
+
+    A scheme in clear has no cipher; one without super-resolution has no enhancer.
+    """
     p = dict(zip(PROFILE, profile))
     same = [k for k in PROFILE if k not in ("cipher", "enhancer")]
     rows = [r for r in rows if all(r[k] == p[k] for k in same) and r["cipher"] in (p["cipher"], "none")]
@@ -203,10 +209,10 @@ def _gains_table(experiment, rows, lines):
 
 
 def _broadcast(group):
-    """-> (text, mean PSNR over pictures and SNRs) of one transmission heard at every SNR of the grid. Semantic features
-    and a code of one rate are one
-    transmission as they are; of the ideal code that rate is taken, the capacity at one of the SNRs, that does best over
-    all of them.
+    """Return (text, mean PSNR over images and SNRs) of one transmission received at every SNR of the grid.
+
+    Semantic features, and a code of one rate, are a single transmission. For the ideal code, the rate is the capacity
+    at the SNR that gives the best mean over all SNRs.
     """
     if group[0].get("code") != "ideal":
         return "", sum(r["psnr_db"] for r in group) / len(group)
@@ -222,7 +228,10 @@ def _broadcast(group):
 
 
 def _ranges(better):
-    """{SNR, ascending: bool} -> where it is true, in words"""
+    """Describe in words at which SNRs a condition holds.
+
+    better: {SNR in ascending order: bool}.
+    """
     if not any(better.values()) or all(better.values()):
         return "everywhere" if any(better.values()) else "nowhere"
     runs, last = [], False
@@ -236,7 +245,7 @@ def _ranges(better):
 
 
 def _against_table(rows, lines):
-    """At which SNRs the references are better, and what one transmission gives to receivers at all SNRs."""
+    """Write at which SNRs the references are better, and what one transmission gives to receivers at all SNRs."""
     if not any(r.get("codec") for r in rows) or len({r["snr_db"] for r in rows}) < 2:
         return
     lines += [
@@ -275,7 +284,7 @@ def _against_table(rows, lines):
 
 
 def _sr_table(rows, lines):
-    """PSNR with SR minus without, where there is an enhancer."""
+    """Write the PSNR gain of super-resolution, where there is an enhancer."""
     with_sr = [r for r in rows if r.get("enhancer") and r["scheme"] == "srec"]
     if not with_sr:
         return
@@ -323,7 +332,7 @@ def _head(experiment, rows):
 
 
 def write(experiment, folder):
-    """OUT/table.md, and OUT/curves*.png if Matplotlib is there."""
+    """Write OUT/table.md, and OUT/curves*.png if Matplotlib is installed."""
     rows = _load(experiment, folder)
     lines = _head(experiment, rows)
     if experiment.gains:
@@ -371,7 +380,7 @@ def _save(figure, folder, name, plt):
     heights = [y for axis in figure.axes for line in axis.lines for y in line.get_ydata()]
     figure.axes[0].set_ylim(
         min(heights) - 1, max(heights) + 1
-    )  # by the curves: intervals of a few pictures may be very wide
+    )  # by the curves: intervals of few images may be very wide
     figure.tight_layout()
     with output.NewFile(path, overwrite=True) as file:
         figure.savefig(file, format="png", dpi=100)
@@ -386,7 +395,7 @@ def _panels(count, plt, title):
 
 
 def _style(row, seen):
-    """Colour by scheme or codec; line by what else differs, in the order met."""
+    """Choose the colour by scheme or codec, and the line style by the other differences in order of appearance."""
     kind = row["scheme"] or row["codec"]
     rest = results.key_of(row, ("scheme", "codec", "modulation", "eta", "snr_db"))
     lines = seen.setdefault(kind, [])

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results on disk: one JSON object a line in OUT/results*.jsonl, only ever appended to. And what is made of them: means
-with intervals."""
+"""Results on disk: one JSON object per line in append-only files OUT/results*.jsonl, and their means with intervals."""
 import glob
 import json
 import math
@@ -21,12 +20,14 @@ CURVE = (
     "eta",
     "scale",
     "snr_db",
-)  # what tells one mean from another
+)  # rows with different values of these have separate means
 
 
 def read(folder):
-    """-> {id: row} of all files; a line that was cut off by a kill is left out. Raises Failure on anything else that is
-    no row."""
+    """Return {id: row} of all files.
+
+    A line that a killed process left incomplete is ignored. Raises Failure on any other invalid line.
+    """
     rows = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "results*.jsonl"))):
         with open(path, encoding="utf-8") as f:
@@ -43,7 +44,10 @@ def read(folder):
 
 
 class Appender:
-    """Adds rows to a file, in one write each. added: how many"""
+    """Adds rows to a file, each in one write.
+
+    added: number of rows.
+    """
 
     def __init__(self, path):
         self.path = path
@@ -55,7 +59,8 @@ class Appender:
                     f.seek(-1, os.SEEK_END)
                     cut_off = f.read() != b"\n"
         self._file, self.added = open(path, "ab", buffering=0), 0
-        if cut_off:  # an earlier run was killed while it wrote: blank out the piece, so that every line is a row
+        # An earlier run was killed during a write: overwrite the partial line with blanks, so that every line is a row.
+        if cut_off:
             self._drop_piece()
 
     def _drop_piece(self):
@@ -72,8 +77,10 @@ class Appender:
 
 
 def check_same(rows, experiment, ids):
-    """A folder holds one experiment, made with one file for each label. ids: {("model" or "enhancer", label): id}.
-    Raises Failure otherwise."""
+    """Check that the folder holds one experiment, with one file for each label. Raises Failure otherwise.
+
+    ids: {("model" or "enhancer", label): id}.
+    """
     for row in rows.values():
         if row.get("experiment") != experiment.name:
             raise Failure(
@@ -94,8 +101,10 @@ def key_of(row, drop=()):
 
 
 def interval(values):
-    """values of the pictures, each the mean over its trials -> (mean, half width of the 95 % confidence interval by
-    Student's t, NaN of one value)"""
+    """Return (mean, half width of the 95 % confidence interval by Student's t; NaN for one value).
+
+    values: one per image, the mean over its trials.
+    """
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan
@@ -105,7 +114,7 @@ def interval(values):
 
 
 def _per_sample(rows, value):
-    """Means over trials for each picture; if there is one picture only, its trials are the sample."""
+    """Return the means over trials for each image. If there is only one image, its trials are the sample."""
     pictures = {}
     for row in rows:
         if row.get(value) is not None:
@@ -119,7 +128,7 @@ def _per_sample(rows, value):
 
 
 def means(rows, value="psnr_db"):
-    """-> {key_of(row): dict mean, half (of the interval), n (of the sample), cbr (mean)}"""
+    """Return {key_of(row): dict of mean, half (of the interval), n (of the sample), cbr (mean), lost (share)}."""
     groups = {}
     for row in rows:
         groups.setdefault(key_of(row), []).append(row)
@@ -139,7 +148,7 @@ def means(rows, value="psnr_db"):
 
 
 def difference(rows, others, value="psnr_db"):
-    """Paired by picture: -> (mean, half width, n) of rows minus others, or None if they have nothing in common."""
+    """Return (mean, half width, n) of rows minus others, paired by image, or None if they have no image in common."""
     a, b = _per_sample(rows, value), _per_sample(others, value)
     both = sorted(set(a) & set(b), key=str)
     if not both:

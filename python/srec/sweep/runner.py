@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs on local processes or on a Dask cluster. Results come back one by one, in any order; they do not depend on who
-computed them. A generator of this module that is closed early, by Ctrl-C for example, leaves no process behind: jobs in
-progress are given up."""
+"""Runs jobs in local processes or on a Dask cluster.
+
+Results arrive one by one, in any order. They do not depend on who computed them. A generator of this module that is
+closed early, for example by Ctrl-C, leaves no process behind: jobs in progress are abandoned.
+"""
 import collections
 import contextlib
 import multiprocessing
@@ -19,7 +21,7 @@ GOES_ON = "finished points are kept: the same command goes on"
 
 
 class _Worker:
-    """A process of sweep/worker.py in a process group of its own: Ctrl-C in a terminal reaches the parent alone."""
+    """A process of sweep/worker.py in its own process group, so that Ctrl-C in a terminal reaches only the parent."""
 
     def __init__(self, folder):
         self.pipe, theirs = multiprocessing.Pipe()
@@ -53,7 +55,7 @@ class _Worker:
         raise Failure(f"a worker process was killed (is memory short? fewer --workers take less); {GOES_ON}")
 
     def kill(self):
-        """With what it started."""
+        """Kill the process and everything that it has started."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -63,9 +65,12 @@ class _Worker:
 
 
 def local(task, jobs, workers):
-    """task: "rows" or "cells" (sweep/worker.py) -> generator of the results of all jobs"""
+    """Yield the results of all jobs.
+
+    task: "rows" or "cells" (sweep/worker.py).
+    """
     waiting, team = collections.deque(jobs), {}
-    # temporary files of a killed worker are removed with the folder
+    # the temporary files of a killed worker are removed with the folder
     with tempfile.TemporaryDirectory(prefix="srec-sweep-", ignore_cleanup_errors=True) as folder:
         try:
             for _ in range(min(workers, len(jobs))):
@@ -94,7 +99,7 @@ def _all_rows(job):
 
 
 def dask(jobs, address):
-    """Rows of all jobs from a Dask cluster; its workers need gr-srec, the pictures and the models at the same paths."""
+    """Yield the rows of all jobs from a Dask cluster. Its workers need gr-srec, images and models at the same paths."""
     try:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
@@ -104,14 +109,14 @@ def dask(jobs, address):
         client = Client(address, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
         raise Failure(f"--scheduler {address}: no Dask scheduler answers: {error}") from None
-    with contextlib.closing(client):  # the cluster then forgets what it has not begun
+    with contextlib.closing(client):  # the cluster then forgets jobs that it has not begun
         if not client.scheduler_info()["workers"]:
             raise Failure(f"--scheduler {address}: the scheduler has no workers: start some with dask-worker {address}")
         try:
             for future in as_completed([client.submit(_all_rows, job, pure=False) for job in jobs]):
                 yield from future.result()
                 future.release()
-        except (RuntimeError, ValueError) as error:  # of a job
+        except (RuntimeError, ValueError) as error:  # from a job
             raise Failure(str(error)) from None
         except KilledWorker:
             raise Failure(f"Dask workers were killed over the same job (is memory short?); {GOES_ON}") from None

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process that computes for `srec sweep`: takes jobs from a pipe and answers with one result after the other. It
-lives
-as long as its parent: when the other end of the pipe closes, it is killed with everything that it started, in the
-middle
-of a job too.
+"""A process that computes for `srec sweep`. It takes jobs from a pipe and answers with one result after the other.
+
+It lives as long as its parent: when the other end of the pipe closes, it is killed with everything that it has started,
+also during a job.
 
     parent -> worker   (task, job)
     worker -> parent   ("result", value) for each result, then ("done", None), or ("failure", one line) instead
@@ -20,7 +19,7 @@ from ..commands import Failure
 
 def _end_with_parent(pipe):
     poll = select.poll()
-    poll.register(pipe.fileno(), 0)  # no event but the hang-up
+    poll.register(pipe.fileno(), 0)  # no event except the hang-up
     poll.poll()
     os.killpg(0, signal.SIGKILL)
 
