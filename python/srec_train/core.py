@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The C core (libsrec) as training needs it: feature bytes through cipher, mapping, noise, soft values and descrambler.
+"""The part of the C core (libsrec) that training needs.
 
-The library is found as the linker finds it (`srec`), or named by SREC_LIBRARY.
+Feature bytes pass cipher, mapping, noise, soft values and descrambler. The library is found by the linker (`srec`), or
+named by SREC_LIBRARY.
 """
 import ctypes
 import ctypes.util
@@ -16,7 +17,7 @@ MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PAM256 = 5
 PAYLOAD_MAX = 30000  # SREC_PAYLOAD_MAX: feature bytes of a packet
 CIPHERS = {"add": 0, "none": 1, "xor": 2}
-FORMATS = ("bits", "amplitude")  # how features become bytes; pam256 sends amplitudes
+FORMATS = ("bits", "amplitude")  # formats of features; pam256 sends amplitudes
 
 
 class Priors(ctypes.Structure):
@@ -62,7 +63,7 @@ def library():
 
 
 def _call(name, *args):
-    """A core function of that name; raises if its status is not SREC_OK."""
+    """Call a function of the core. Raises an error if its status is not SREC_OK."""
     status = getattr(library(), name)(*args)
     if status:
         raise RuntimeError(f"{name}: {library().srec_strerror(status).decode()}")
@@ -77,20 +78,22 @@ def _u64(value):
 
 
 def packets(n):
-    """How n bytes are shared out among packets -> pairs of packet number and slice"""
+    """Yield packet number and slice for each packet that n bytes are divided into."""
     return [
         (number, slice(first, min(n, first + PAYLOAD_MAX))) for number, first in enumerate(range(0, n, PAYLOAD_MAX))
     ]
 
 
 class Scrambler:
-    """srec_scrambler: cipher and secret order of a session's packets. Arrays are contiguous; results go into the arrays
-    given."""
+    """srec_scrambler: cipher and secret order of a session's packets.
+
+    Arrays are contiguous. Results are written into the arrays given.
+    """
 
     def __init__(self, key, session):
         self.handle = ctypes.c_void_p()
         _call("srec_scrambler_create", _p(key), _u64(session), ctypes.byref(self.handle))
-        self.free = library().srec_scrambler_free  # at exit this module may be gone before the object
+        self.free = library().srec_scrambler_free  # at exit this module may disappear before the object
 
     def __del__(self):
         self.free(self.handle)
@@ -107,8 +110,10 @@ class Scrambler:
         )
 
     def restore(self, packet, cipher, received, soft, keystream):
-        """received (n, per_byte) float32: soft values in the order of the air -> soft, of the features; for add the
-        keystream too"""
+        """Write the soft values of the features to soft; for the cipher add, write the keystream too.
+
+        received: (n, per_byte) float32, soft values in the order on the air.
+        """
         n = ctypes.c_size_t(len(received))
         if soft.shape[1] == 2:
             _call("srec_scrambler_restore_amplitude", self.handle, _u64(packet), _p(received), _p(soft), n)
@@ -119,12 +124,15 @@ class Scrambler:
 
 
 class Link:
-    """The way of feature bytes over a link and back to their posterior. Calls of several threads are independent."""
+    """Sends feature bytes over a link and computes their posterior. Several threads may call it independently."""
 
     def __init__(self, levels, tables, covariance=()):
-        """levels: byte levels per unit of the feature; tables (T, 256) float32: priors, rows sum to 1, T <= 64
-        covariance: of the features of a patch at each ladder step, (k, k) float32 each; none: features are estimated
-        each on its own
+        """Create a link.
+
+        levels: byte levels per unit of the feature.
+        tables: (T, 256) float32, priors whose rows sum to 1, T <= 64.
+        covariance: covariances of the features of a patch, (k, k) float32 for each ladder step. Without them each
+            feature is estimated separately.
         """
         self.tables = np.ascontiguousarray(tables, np.float32)
         self.covariance = [np.ascontiguousarray(c, np.float32) for c in covariance]
@@ -141,10 +149,12 @@ class Link:
             (ctypes.c_void_p * steps)(*(c.ctypes.data for c in self.covariance)) if steps else None,
         )
         self.local, self.made = threading.local(), []
-        self.free = library().srec_descrambler_free  # at exit this module may be gone before the object
+        self.free = library().srec_descrambler_free  # at exit this module may disappear before the object
 
     def priors_in_use(self):
-        """-> {"tables", "covariance"} as tensors of this object's memory, to make an equal one of"""
+        """Return {"tables", "covariance"} as tensors of this object's memory, from which an equal object can be
+        created.
+        """
         return {"tables": torch.from_numpy(self.tables), "covariance": [torch.from_numpy(c) for c in self.covariance]}
 
     def __del__(self):
@@ -159,9 +169,13 @@ class Link:
         return self.local.handle
 
     def send(self, features, table, rate_map, modulation, snr_db, seed, cipher="add", hard=False):
-        """features (n,) uint8, table (n,) uint8 prior tables, rate_map (patches,) uint8 ladder steps of the patches
-        they belong to
-        -> mean, deviation (n,) float32 in units of the feature"""
+        """Send features, and return mean and deviation, each (n,) float32 in units of the feature.
+
+        features: (n,) uint8.
+        table: (n,) uint8, prior table of each feature.
+        rate_map: (patches,) uint8, ladder steps of the patches of the features.
+        snr_db: Es/N0, dB.
+        """
         n, mod = len(features), MODULATIONS.index(modulation)
         granule = library().srec_modem_byte_granule(mod)
         sent = np.zeros(-(-n // granule) * granule, np.uint8)
@@ -225,5 +239,5 @@ _pool = ThreadPoolExecutor(os.cpu_count())
 
 
 def send_all(link, parts):
-    """Link.send for several (arguments) at once, in threads; results in order."""
+    """Call Link.send for several tuples of arguments in threads. Results are in order."""
     return list(_pool.map(lambda arguments: link.send(*arguments), parts))

@@ -17,7 +17,7 @@ from . import trainer
 from .pairs import Pairs
 from .super_resolution import MEAN, SIZES, Enhancer, save
 
-SEAM_DB = 70.0  # a tile's halo suffices when its result is that of the whole picture to within this PSNR
+SEAM_DB = 70.0  # minimum PSNR between the result of a tile and that of the whole image for a sufficient halo
 
 
 def add_arguments(parser):
@@ -37,7 +37,9 @@ def add_arguments(parser):
 
 
 def planes(picture, deviation):
-    """(N, h, w, 3) u8 and (N, h, w, 2) f32 -> what the network takes, channels last"""
+    """Convert an image (N, h, w, 3) u8 and deviation planes (N, h, w, 2) f32 to the inputs of the network, channels
+    last.
+    """
     x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(
         1, 3, 1, 1
     )
@@ -45,8 +47,10 @@ def planes(picture, deviation):
 
 
 class Crops:
-    """Random crops of random pairs, mirrored half of the time and transposed a quarter. What is drawn follows from seed
-    and step."""
+    """Random crops of random pairs, half of them mirrored and a quarter transposed.
+
+    The random choices depend only on seed and step.
+    """
 
     def __init__(self, pairs, side, seed):
         self.pairs, self.side, self.scale, self.seed = pairs, side, pairs.what["scale"], seed
@@ -55,8 +59,11 @@ class Crops:
             raise SystemExit(f"srec-train: no pair has {side} pixels each way")
 
     def __call__(self, step, count):
-        """-> original (N, side, side, 3) u8, received (N, side / scale, ...), deviation planes (N, side / scale, side /
-        scale, 2) f32"""
+        """Return crops for a step.
+
+        They are original (N, side, side, 3) u8, received (N, side / scale, ...) u8, and deviation planes (N, side /
+        scale, side / scale, 2) f32.
+        """
         random, scale, small = np.random.default_rng((self.seed, step)), self.scale, self.side // self.scale
         out = []
         for i in random.choice(self.fit, count):
@@ -78,8 +85,11 @@ class Crops:
 
 
 def whole(net, received, d, fast=True):
-    """A whole picture as the C core runs it: widened by edge replication, cropped. fast: in bfloat16.
-    -> enhanced and plain, (1, 3, H, W) in 0..1"""
+    """Run a whole image as the C core does: widened by edge replication, then cropped.
+
+    fast: compute in bfloat16.
+    Returns enhanced and plain image, each (1, 3, H, W) in 0..1.
+    """
     h, w = received.shape[:2]
     d = d[np.arange(h)[:, None] // 16, np.arange(w) // 16]
     m, g = net.margin, net.granule
@@ -101,7 +111,7 @@ def psnr(a, original):
 
 
 def validation(net, pairs, count):
-    """-> PSNR before and after in the mean, mean gain for each modulation and SNR, and the worst gain of any pair"""
+    """Return mean PSNR before and after, mean gain for each modulation and SNR, and the worst gain of any pair."""
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int))
     before, after, gains, worst = [], [], {}, math.inf
     for i in chosen:
@@ -123,9 +133,10 @@ def validation(net, pairs, count):
 
 @torch.no_grad()
 def find_halo(net, pairs, count=3):
-    """-> (halo, {halo: worst PSNR in dB}): the least halo, in input samples, for which windows cut out of pictures give
-    what the whole
-    pictures give to within SEAM_DB, everywhere in the part that counts; None: what the layers need, exactly"""
+    """Find the smallest halo, in input samples, with which windows give the result of whole images to within SEAM_DB.
+
+    Returns (halo, {halo: worst PSNR in dB}). halo is None if only the exact halo of the layers suffices.
+    """
     net, g, s = net.float(), net.granule, net.scale
     part, reach = 2 * g, 4 * g  # the layers reach 92 pixels of the result
     table = {halo: math.inf for halo in range(0, reach, g)}
@@ -145,7 +156,8 @@ def find_halo(net, pairs, count=3):
             )
             inner = window[:, :, s * (y - top) : s * (y - top + part), s * (x - left) : s * (x - left + part)]
             error = inner - whole_picture[:, :, s * y : s * (y + part), s * x : s * (x + part)]
-            worst = F.avg_pool2d(error**2, 8 * s, 2 * s).max().item()  # in small parts, so that a seam is not diluted
+            # over small areas, so that a seam is not averaged out
+            worst = F.avg_pool2d(error**2, 8 * s, 2 * s).max().item()
             table[halo] = min(table[halo], -10 * math.log10(max(worst, 1e-12)))
     table = {halo: round(worst, 1) for halo, worst in table.items()}
     return next((halo for halo, worst in table.items() if worst >= SEAM_DB), None), table

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A training run's averaged weights as a model file for the C core (docs/model-format.md), and its card; and back, to
-train on from a file."""
+"""Writes the averaged weights of a training run as a model file for the C core (docs/model-format.md), with its card.
+
+It also reads a model file, so that training can continue from it.
+"""
 import dataclasses
 import json
 import os
@@ -13,8 +15,8 @@ from .core import FORMATS
 from .graph import Graph
 from .networks import BITS_MAX, BITS_SCALE, COVARIANCE_START, DEVIATION_FLOOR, PATCH, Codec, Sizes
 
-COUNTED = 1e5  # bytes that a prior table of a model file stands for when training goes on
-COUNTED_PATCHES = 1e3  # patches that a covariance stands for
+COUNTED = 1e5  # number of bytes that a prior table of a model file counts for when training continues
+COUNTED_PATCHES = 1e3  # number of patches that a covariance counts for
 
 
 def add_arguments(parser):
@@ -38,7 +40,7 @@ def residual(g, x, block):
 
 
 def sequence(g, x, modules):
-    """Residual, Up, convolutions (a following ReLU is fused), in order."""
+    """Write Residual, Up and convolutions in order. A ReLU that follows a convolution is fused with it."""
     from torch.nn import ReLU
 
     from .networks import Residual, Up
@@ -57,19 +59,23 @@ def sequence(g, x, modules):
 
 
 def blocks_of(linear, n):
-    """gs's linear map (768, n), for a pixel shuffle by 16 -> as convolution (768, n, 1, 1), for one by 8 and then one
-    by 2"""
+    """Split gs's linear map (768, n) for a pixel shuffle by 16 into a convolution and two shuffles.
+
+    Returns the weights (768, n, 1, 1) of the convolution for a shuffle by 8 followed by one by 2.
+    """
     return linear.reshape(3, 8, 2, 8, 2, n).transpose(0, 2, 4, 1, 3, 5).reshape(768, n, 1, 1)
 
 
 def linear_of(blocks, n):
-    """Inverse of blocks_of"""
+    """Inverse of blocks_of()."""
     return blocks.reshape(3, 2, 2, 8, 8, n).transpose(0, 3, 1, 4, 2, 5).reshape(768, n)
 
 
 def graphs_of(net, tensors, dtype=np.float16):
-    """Codec -> {name: graph}; the weights go to `tensors`. As float32 they are views of the parameters, all but
-    gs.0.weight."""
+    """Convert a Codec to {name: graph}, and add the weights to `tensors`.
+
+    As float32 they are views of the parameters, except gs.0.weight.
+    """
     n = net.sizes.latent
     out = {}
 
@@ -93,7 +99,7 @@ def graphs_of(net, tensors, dtype=np.float16):
     g = Graph("fd", tensors, dtype, feature=n)
     finish(g, sequence(g, "feature", net.fd))
 
-    # gs: the linear path shuffled by 8 to the deep path's 12 channels at half size, then both by 2
+    # gs: the linear path is shuffled by 8 to the deep path's 12 channels at half size, then both are shuffled by 2
     g = Graph("gs", tensors, dtype, latent=n)
     linear = g.shuffle(g.conv("latent", blocks_of(net.gs.linear.detach().numpy(), n)), 8)
     finish(g, g.shuffle(g.conv(sequence(g, "latent", net.gs.body), *layer(net.gs.tail), add=linear), 2))
@@ -101,7 +107,7 @@ def graphs_of(net, tensors, dtype=np.float16):
 
 
 def tensors_of(net):
-    """Everything but the graphs' weights."""
+    """Return all tensors except the weights of the graphs."""
     p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
     tensors = {"entropy.scale": net.scale.reshape(-1).numpy().astype(np.float32)}
     longest = net.sizes.ladder[-1]
@@ -147,8 +153,10 @@ def codec_of(sizes):
 
 
 def load(path):
-    """Model file -> Codec. The linear maps carry the features' means and deviations from now on; the priors count as
-    COUNTED bytes."""
+    """Load a model file as Codec.
+
+    The linear maps then include the features' means and deviations; the priors count as COUNTED bytes.
+    """
     try:
         tensors, metadata = safetensors.load(path)
         net = Codec(Sizes(**json.loads(metadata["sizes"])))
@@ -162,8 +170,10 @@ def load(path):
 
 
 def fill(net, tensors):
-    """Tensors of a model file -> parameters of a Codec of its sizes. Raises KeyError, ValueError or RuntimeError if
-    they do not fit"""
+    """Copy the tensors of a model file to the parameters of a Codec of its sizes.
+
+    Raises KeyError, ValueError or RuntimeError if they do not fit.
+    """
     views = {}
     graphs_of(net, views, np.float32)
     for name, view in views.items():
@@ -188,7 +198,7 @@ def fill(net, tensors):
             put(net.token_d[f, r], tensors[f"{prefix}fd.linear.{r}.bias"] - weight @ mean)
             put(net.feature_mean[f, r, :k], mean)
             if f"prior.{name}.covariance.{r}" in tensors:
-                c = tensors[f"prior.{name}.covariance.{r}"].astype(np.float32)  # those beside the seen taken off again
+                c = tensors[f"prior.{name}.covariance.{r}"].astype(np.float32)  # subtracts the artificial patches again
                 put(
                     net.moment[f, r, :k, :k],
                     (COUNTED_PATCHES + COVARIANCE_START) * c - COVARIANCE_START * np.diag(np.diag(c)),

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks as data (docs/model-format.md): a builder that writes graphs, and an interpreter that runs them in
-PyTorch."""
+"""Networks as data (docs/model-format.md): a builder that writes graphs, and an interpreter that runs them in PyTorch.
+"""
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 
 class Graph:
-    """Writes one network. Methods return the name of the tensor they made."""
+    """Writes one network. Each method returns the name of the tensor that it adds."""
 
     def __init__(self, name, tensors, dtype=np.float16, **inputs):
-        """tensors: dict that collects the weights, as `dtype`; inputs: name = channels"""
+        """Start a network.
+
+        tensors: dict that collects the weights, as `dtype`.
+        inputs: name = channels.
+        """
         self.name, self.tensors, self.dtype, self.nodes, self.outputs = name, tensors, dtype, [], []
         self.inputs = [{"name": k, "channels": v} for k, v in inputs.items()]
 
@@ -20,7 +24,11 @@ class Graph:
         return out
 
     def conv(self, x, weight, bias=None, stride=1, pad=None, relu=False, add=None):
-        """weight (out, in, k, k), bias (out): arrays"""
+        """Add a convolution.
+
+        weight: array (out, in, k, k).
+        bias: array (out).
+        """
         key = f"{self.name}.{len(self.nodes)}"
         self.tensors[key + ".weight"] = np.asarray(weight, self.dtype)
         if bias is not None:
@@ -37,7 +45,10 @@ class Graph:
         )
 
     def residual(self, x, a, b):
-        """x + b(relu(a(x))); a, b: (weight, bias)"""
+        """Add x + b(relu(a(x))).
+
+        a, b: (weight, bias).
+        """
         return self.conv(self.conv(x, *a, relu=True), *b, add=x)
 
     def shuffle(self, x, factor):
@@ -69,7 +80,7 @@ class Graph:
 
 
 class Runner(torch.nn.Module):
-    """Runs a graph with the weights of a model file; planes are (N, C, H, W)."""
+    """Runs a graph with the weights of a model file. Planes are (N, C, H, W)."""
 
     def __init__(self, graph, tensors, dtype=torch.float32):
         super().__init__()
@@ -85,7 +96,7 @@ class Runner(torch.nn.Module):
                 self.weights[name] = w.contiguous(memory_format=torch.channels_last)
 
     def forward(self, *inputs, keep=False):
-        """-> list of outputs, or with keep all tensors by name"""
+        """Return the list of outputs, or with keep all tensors by name."""
         v = {i["name"]: x for i, x in zip(self.graph["inputs"], inputs)}
         for n in self.graph["nodes"]:
             x = [v[i] for i in n["in"]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several processes of one training on this machine. PyTorch 1.13's torchrun fails with Python 3.11."""
+"""Runs several processes of one training on this machine. PyTorch 1.13's torchrun fails with Python 3.11."""
 import os
 import signal
 import socket
@@ -9,17 +9,16 @@ import time
 
 from .stopping import EXIT_CODE, LAUNCHER
 
-SAVING_S = 10.0  # how long the process that writes the run's folder may take to save
+SAVING_S = 10.0  # time that the process that writes the run's folder may take to save
 
 
 def _start(count):
-    with socket.socket() as s:  # a port that is free now
+    with socket.socket() as s:  # a free port
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
+    # torch.set_num_threads() does not limit these threads, and they spin while they wait.
     common = {
-        "OPENBLAS_NUM_THREADS": (
-            "1"
-        ),  # torch.set_num_threads() does not count its threads, and they spin while they wait
+        "OPENBLAS_NUM_THREADS": "1",
         **os.environ,
         "WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
@@ -27,12 +26,12 @@ def _start(count):
         LAUNCHER: str(os.getpid()),
     }
     command = [sys.executable, *sys.orig_argv[1:]]
-    # process groups of their own: Ctrl-C in a terminal reaches the launcher alone
+    # In separate process groups, so that Ctrl-C in a terminal reaches only the launcher.
     return [subprocess.Popen(command, env={**common, "RANK": str(rank)}, process_group=0) for rank in range(count)]
 
 
 def _wait(started):
-    """-> exit code, when all have ended; one that fails ends the others, which would wait for it"""
+    """Wait for all processes, and return the exit code. A failed process ends the others, which would wait for it."""
     failed, left = 0, dict(enumerate(started))
     while left:
         for rank, process in [item for item in left.items() if item[1].poll() is not None]:
@@ -50,7 +49,7 @@ def _wait(started):
 
 
 def launch(count):
-    """This very command as `count` processes of one training; -> exit code."""
+    """Run this command as `count` processes of one training, and return the exit code."""
     if "RANK" in os.environ:
         raise RuntimeError("a process of a training starts no others")
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,9 +59,9 @@ def launch(count):
         started = _start(count)
         return _wait(started)
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one changes nothing
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second signal changes nothing
             signal.signal(number, signal.SIG_IGN)
-        if started:  # rank 0 saves and says so
+        if started:  # rank 0 saves and reports it
             started[0].terminate()
             try:
                 started[0].wait(SAVING_S)

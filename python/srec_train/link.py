@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages (b): the feature coder, trained through the channel. Bytes, keys, mapping, noise, soft values and posterior
-means come from the C core.
+"""Stages (b): the feature coder, trained through the channel.
+
+Bytes, keys, mapping, noise, soft values and posterior means come from the C core.
 
     --domain latent    only fe and fd, on the latents of whole images; a step is ten times cheaper
     --domain picture   also gs, end to end; the entropy model stays fixed
-    --learn-ga         also ga, with constant bits: otherwise the encoder would enlarge its latents, and so the rate, to
-    beat the noise
+    --learn-ga         also ga, with constant bits: otherwise the encoder would enlarge its latents, and so the rate,
+                       to beat the noise
     --profile paper    NTSCC as trained in the paper: AWGN at 10 dB on features in clear, no bytes
+
     loss = mean over images of 10 log10(mean squared error): no SNR dominates the others
 """
 import copy
@@ -24,7 +26,7 @@ from . import export, pictures, trainer
 from .networks import TRANSFORM, Codec, Sizes, Way, psnr
 from .transform import validation_pictures
 
-# modulation: odds, lowest SNR in dB, span
+# modulation: odds, lowest SNR in dB, span in dB
 ROBUST = {
     "bpsk": (0.10, -2, 14),
     "qpsk": (0.40, 0, 18),
@@ -32,12 +34,13 @@ ROBUST = {
     "64qam": (0.05, 8, 16),
     "pam256": (0.23, 4, 20),
 }
-ANCHOR = 100.0  # dB of loss for a picture whose bits are twice what they were
+ANCHOR = 100.0  # loss in dB for an image whose bits have doubled
+# SNR of a feature for which the linear start is optimal, dB: bits, amplitudes.
 FEATURE_SNR = {
     "robust": (16.0, 10.0),
     "paper": (10.0, 10.0),
-}  # of a feature, for which the linear start is best, dB: bits, amplitudes
-LEVELS = {"robust": 16.0, "paper": 40.0}  # of bytes for bits; hard decisions want the byte's whole range
+}
+LEVELS = {"robust": 16.0, "paper": 40.0}  # of bytes, for bits; hard decisions need the whole range of a byte
 ETAS = (0.2, 0.2, 0.2, 0.16, 0.12, 0.08, 0.04)
 VALIDATION = {
     "robust": (
@@ -82,7 +85,7 @@ def add_arguments(parser):
 
 
 def draw(args, step, count):
-    """The way of a step's pictures and their eta, from the seed and the step alone."""
+    """Draw modulation and SNRs of a step's images, and their eta. They depend only on the seed and the step."""
     rng = random.Random(f"{args.seed} {step}")
     if args.profile == "paper":
         return Way("analog", torch.full((count,), 10.0), step), 0.2
@@ -94,8 +97,7 @@ def draw(args, step, count):
 
 
 def lose(latents, rng):
-    """As the decoder conceals lost patches: the mean of the neighbours that are there, those sharing a side counting
-    double."""
+    """Conceal lost patches like the decoder: by the mean of known neighbours, with double weight across a side."""
     n, c, h, w = latents.shape
     kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float()
     kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]])
@@ -105,7 +107,7 @@ def lose(latents, rng):
 
 
 class Latents:
-    """Latents and their bits of whole pictures in memory; random windows of them."""
+    """Random windows of the latents, and their bits, of whole images in memory."""
 
     def __init__(self, net, folder):
         self.all = []
@@ -130,10 +132,10 @@ class Latents:
 
 
 def validator(net, valid, profile):
-    """-> function that gives the PSNR over `valid` of each row of VALIDATION, and the mean number of features"""
+    """Return a function that gives the PSNR over `valid` for each row of VALIDATION and the mean number of features."""
 
     def validate():
-        row, links, net.links = {}, net.links, {}  # training goes on with its own
+        row, links, net.links = {}, net.links, {}  # training continues with its own links
         for modulation, snr, eta in VALIDATION[profile]:
             quality, features = [], []
             for i, x in enumerate(valid):
@@ -155,8 +157,10 @@ def validator(net, valid, profile):
 
 @torch.no_grad()
 def start_linear(net, batch, args):
-    """Power shared out among the latents, then the features' mean and variance as they are so, each format's. batch:
-    step -> picture or None, latents, bits"""
+    """Divide the power among the latents, then measure mean and variance of the features of each format.
+
+    batch: function step -> (image or None, latents, bits).
+    """
     sizes = net.sizes
     with torch.autocast("cpu", dtype=torch.bfloat16):
         power, patches = torch.zeros(len(sizes.ladder), sizes.latent), torch.zeros(len(sizes.ladder), 1)
@@ -169,7 +173,7 @@ def start_linear(net, batch, args):
             power.index_add_(0, steps, square)
             patches.index_add_(0, steps, torch.ones(len(steps), 1))
         common = power.sum(0) / patches.sum()
-        power = (power + 10 * common) / (patches + 10)  # steps that few patches have
+        power = (power + 10 * common) / (patches + 10)  # for steps with few patches
         for f, snr_db in enumerate(FEATURE_SNR[args.profile]):
             net.spread_features(f, power, snr_db)
         net.measure = True
@@ -181,7 +185,7 @@ def start_linear(net, batch, args):
 
 
 def start_of(path):
-    """--start -> state dict, sizes, is it of stage transform?"""
+    """Read --start. Return state dict, sizes, and whether it is of stage transform."""
     if os.path.isfile(path) and not zipfile.is_zipfile(path):  # PyTorch's checkpoints are zip files
         net = export.load(path)
         return net.state_dict(), net.sizes, False
@@ -220,11 +224,11 @@ def main(args):
         return u, by
 
     def bits(u):
-        """(N,) bits of each picture's latents, differentiable"""
+        """Return the bits of each image's latents, (N,), differentiable."""
         return net.entropy(u, noise=True)[0].sum((1, 2, 3))
 
     def batch(step):
-        """-> picture or None, latents, bits"""
+        """Return (image or None, latents, bits)."""
         if latent:
             u, by = source(random.Random(f"latents {args.seed} {step}"), args.batch, args.side // 16)
             return None, u, by
@@ -244,7 +248,7 @@ def main(args):
             if args.profile == "robust" and step % 10 == 9:
                 received = lose(received, np.random.default_rng(number))
             y = net.gs(received) + 0.5 if not latent else None
-        if latent:  # the KLT is orthonormal: the error in latents is that in pixels, nearly
+        if latent:  # the KLT is orthonormal, so the error in latents is nearly that in pixels
             mse = ((received - u) ** 2 * net.deviation.reshape(1, -1, 1, 1) ** 2).sum(1).mean((1, 2)) / 768
         else:
             mse = ((y - x) ** 2).mean((1, 2, 3))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The codec's networks. Planes are (N, channels, height, width); latents u are in units of their KLT channel's standard
-deviation.
+"""The codec's networks.
 
-Both transforms have two paths: a linear one over 16x16 blocks that starts at the KLT of training patches, and a deep
-one beside it whose
-last convolution starts at zero. The linear path makes training start where a block transform codec stands.
+Planes are (N, channels, height, width). Latents u are in units of the standard deviation of their KLT channel.
+
+Both transforms have two paths: a linear path over 16x16 blocks, which starts at the KLT of training patches, and a
+parallel deep path whose last convolution starts at zero. Training therefore starts at the quality of a block transform
+codec.
 """
 import dataclasses
 import math
@@ -17,34 +18,34 @@ from . import core
 from .core import FORMATS
 
 PATCH = 16
-KEPT_A_STEP = 0.998  # of what the priors have counted
-COVARIANCE_START = 50.0  # patches without correlation that a covariance counts beside those seen
-N_TABLES = 32  # prior tables, by classes of a feature's deviation in quarter octaves, 2^-4 .. 2^3.75
-DEVIATION_FLOOR = 0.11  # least deviation of a latent in the entropy model, in quantiser steps
-TRUNCATION_NOISE = 0.03  # deviation of the noise on latents that stand for features, in units of u
-BITS_MAX, BITS_SCALE = 12.0, 0.25  # how fe sees a latent's bits: min(bits, max) * scale
+KEPT_A_STEP = 0.998  # share of their counts that the priors keep in each step
+COVARIANCE_START = 50.0  # artificial patches without correlation that a covariance includes
+N_TABLES = 32  # prior tables, one for each quarter octave of a feature's deviation, 2^-4 .. 2^3.75
+DEVIATION_FLOOR = 0.11  # minimum deviation of a latent in the entropy model, in quantiser steps
+TRUNCATION_NOISE = 0.03  # deviation of the noise on latents that simulates features, in units of u
+BITS_MAX, BITS_SCALE = 12.0, 0.25  # input of fe for the bits of a latent: min(bits, max) * scale
 
 
 @dataclasses.dataclass
 class Sizes:
-    """Widths, depths and ladder: data, stored in checkpoints and implied by the exported graphs."""
+    """Widths, depths and ladder of a codec. Checkpoints store them, and exported graphs imply them."""
 
     latent: int = 192
-    latent_unit: float = (
-        8.0  # quantiser steps of the entropy model per unit of pixel amplitude (0..1) in a KLT coefficient
-    )
-    widths: tuple = (48, 96, 144)  # at 1/2, 1/4, 1/8 of the picture's size
+    # Quantiser steps of the entropy model per unit of pixel amplitude (0..1) in a KLT coefficient.
+    latent_unit: float = 8.0
+    widths: tuple = (48, 96, 144)  # at 1/2, 1/4, 1/8 of the image's size
     hyper: int = 64
     feature_inner: int = 96  # inner width of the residual blocks of fe and fd
     feature_blocks: int = 3
     ladder: tuple = (2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192)
-    # a feature s becomes the byte 128 + levels * s; with a bound, levels * bound * tanh(s / bound) (0: none)
+    # A feature s becomes the byte 128 + levels * s; with a bound, 128 + levels * bound * tanh(s / bound). bound 0:
+    # none.
     levels: tuple = (16.0, 56.0)  # bits, amplitude
     bound: tuple = (0.0, 2.0)
 
 
 class Residual(nn.Module):
-    """x + b(relu(a(x))), two 3x3 convolutions; starts near the identity"""
+    """x + b(relu(a(x))) with two 3x3 convolutions. It starts near the identity."""
 
     def __init__(self, channels, inner=None):
         super().__init__()
@@ -58,7 +59,7 @@ class Residual(nn.Module):
 
 
 class Up(nn.Module):
-    """Convolution to four times the channels, then pixel shuffle: twice the size"""
+    """Doubles the size: convolution to four times the channels, then pixel shuffle."""
 
     def __init__(self, inputs, outputs, kernel=3, relu=False):
         super().__init__()
@@ -82,33 +83,35 @@ def zero(conv):
 
 
 def pointwise(x, weight):
-    """1x1 convolution (N, C, H, W), (K, C) -> (N, K, H, W); as one matrix product, which PyTorch's own of float32 is
-    not"""
+    """Convolve with 1x1 kernels: x (N, C, H, W), weight (K, C) -> (N, K, H, W).
+
+    It is a single matrix product; PyTorch's own convolution in float32 is not.
+    """
     return F.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
 
 
 class Analysis(nn.Module):
-    """ga: picture minus 0.5 (N, 3, H, W) -> latents u (N, C, H/16, W/16)"""
+    """ga: image minus 0.5 (N, 3, H, W) -> latents u (N, C, H/16, W/16)."""
 
     def __init__(self, sizes):
         super().__init__()
         a, b, c = sizes.widths
         n = sizes.latent
-        self.head = nn.Conv2d(12, a, 3, padding=1)  # of the picture unshuffled by 2
+        self.head = nn.Conv2d(12, a, 3, padding=1)  # of the image unshuffled by 2
         self.body = nn.Sequential(
             Down(a, b), Residual(b), Down(b, c), Residual(c), Residual(c), Down(c, n), Residual(n, n * 2 // 3)
         )
         self.tail = zero(nn.Conv2d(n, n, 3, padding=1))
-        self.linear = nn.Parameter(torch.zeros(n, 3 * PATCH * PATCH))  # of the picture unshuffled by 16
+        self.linear = nn.Parameter(torch.zeros(n, 3 * PATCH * PATCH))  # of the image unshuffled by 16
 
     def forward(self, x):
         deep = self.tail(self.body(F.relu(self.head(F.pixel_unshuffle(x, 2)))))
-        with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1: not for bfloat16
+        with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1, too much for bfloat16
             return deep.float() + pointwise(F.pixel_unshuffle(x.float(), PATCH), self.linear)
 
 
 class Synthesis(nn.Module):
-    """gs: latents u -> picture minus 0.5"""
+    """gs: latents u (N, C, h, w) -> image minus 0.5 (N, 3, 16 h, 16 w)."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -136,12 +139,12 @@ class Synthesis(nn.Module):
 
 
 def round_through(x):
-    """Rounds; the gradient passes."""
+    """Round; the gradient passes unchanged."""
     return x + (torch.round(x) - x).detach()
 
 
 class Codec(nn.Module):
-    """ga, gs, entropy model (ha, hs) and the feature coder (fe, fd with a linear map a ladder step)."""
+    """ga, gs, entropy model (ha, hs) and feature coder (fe, fd with one linear map per ladder step)."""
 
     def __init__(self, sizes):
         super().__init__()
@@ -152,7 +155,7 @@ class Codec(nn.Module):
         self.hs = nn.Sequential(Up(z, z, relu=True), Up(z, z, relu=True), nn.Conv2d(z, 2 * n, 3, padding=1))
         self.hyper_mean = nn.Parameter(torch.zeros(1, z, 1, 1))
         self.hyper_scale = nn.Parameter(torch.zeros(1, z, 1, 1))
-        self.register_buffer("deviation", torch.ones(n))  # of the KLT's channels, in pixel amplitude
+        self.register_buffer("deviation", torch.ones(n))  # of the KLT channels, in pixel amplitude
         # feature coder
         steps, longest = len(sizes.ladder), sizes.ladder[-1]
         self.fe_in = nn.Conv2d(2 * n, n, 1)
@@ -161,31 +164,32 @@ class Codec(nn.Module):
         self.fd = nn.Sequential(*(Residual(n, sizes.feature_inner) for _ in range(sizes.feature_blocks)))
         for block in (*self.fe, *self.fd):
             zero(block.b)  # training starts at the linear maps
-        # a token and a linear map for each format and ladder step
+        # one token and one linear map for each format and ladder step
         formats = len(FORMATS)
         self.token_e = nn.Parameter(torch.zeros(formats, steps, n))
         self.token_d = nn.Parameter(torch.zeros(formats, steps, n))
         eye = torch.eye(n)[:longest]
         self.weight_e = nn.Parameter(eye.repeat(formats, steps, 1, 1))  # (F, steps, K, C): features = W f
         self.weight_d = nn.Parameter(eye.T.repeat(formats, steps, 1, 1).clone())  # (F, steps, C, K)
-        self.weight_v = nn.Parameter(torch.zeros(formats, steps, n, longest))  # on the posterior deviations
+        self.weight_v = nn.Parameter(torch.zeros(formats, steps, n, longest))  # for the posterior deviations
         self.register_buffer("feature_mean", torch.zeros(formats, steps, longest))
         self.register_buffer("feature_var", torch.ones(formats, steps, longest))
-        self.register_buffer("feature_power", torch.ones(formats))  # of all features together
-        self.register_buffer(
-            "feature_sigma", torch.ones(formats, steps, longest)
-        )  # what remains of each one's deviation
+        self.register_buffer("feature_power", torch.ones(formats))  # over all features
+        # Remaining part of each one's deviation.
+        self.register_buffer("feature_sigma", torch.ones(formats, steps, longest))
         self.register_buffer("histogram", torch.zeros(formats, N_TABLES, 256))  # of the bytes, by class of deviation
-        self.register_buffer(
-            "moment", torch.zeros(formats, steps, longest, longest)
-        )  # sums of products of a patch's features as sent
+        # Sums of products of a patch's features as sent.
+        self.register_buffer("moment", torch.zeros(formats, steps, longest, longest))
         self.register_buffer("moment_patches", torch.zeros(formats, steps))
         self.register_buffer("ladder", torch.tensor(sizes.ladder))
-        self.measure = False  # take mean and variance of the features anew
+        self.measure = False  # measure mean and variance of the features again
         self.links = {}
 
     def start_at_klt(self, patches):
-        """patches (N, 3, 16, 16), pictures minus 0.5"""
+        """Start the linear paths at the KLT.
+
+        patches: (N, 3, 16, 16), images minus 0.5.
+        """
         n = self.sizes.latent
         v = F.pixel_unshuffle(patches, PATCH).reshape(len(patches), -1)
         values, vectors = torch.linalg.eigh((v.T @ v / len(v)).double())
@@ -198,49 +202,48 @@ class Codec(nn.Module):
         nn.init.zeros_(self.hs[-1].bias)
 
     def spread_features(self, f, power, snr_db):
-        """A linear start of the feature coder for format f: each ladder step sends as many latents as it has features,
-        and every feature
-        carries a share of each, so that none is lost where one feature is, and an important latent gets the power of
-        many.
+        """Set a linear start of the feature coder for format f.
 
-        power    (steps, C) mean square of the latents in pixel amplitude, over the patches of each step
-        snr_db   of a feature, for which power is shared out and the decoder's map is best: a latent with power p is
-        left with
-                 1 / (1 + p snr) of its own. Least error in all: p + 1 / snr in proportion to the latent's deviation
-                 (Lee and Petersen,
-                 Optimal linear coding for vector channels, 1976).
+        Each ladder step sends as many latents as it has features. Every feature carries a share of each latent, so that
+        a lost feature does not lose a latent, and an important latent gets the power of several features.
+
+        power: (steps, C), mean square of the latents in pixel amplitude, over the patches of each step.
+        snr_db: SNR of a feature for which the division of power and the decoder's map are optimal, dB. Of a latent with
+            power p the part 1 / (1 + p snr) remains as error. The total error is minimal if p + 1 / snr is proportional
+            to the latent's deviation (Lee and Petersen, Optimal linear coding for vector channels, 1976).
         """
         snr = 10 ** (snr_db / 10)
         for r, count in enumerate(self.sizes.ladder):
             deviation, sent = power[r].sqrt().sort(descending=True)
             deviation, sent = deviation[:count], sent[:count]
             share = torch.zeros(count)
-            for m in range(count, 0, -1):  # the most that all get some
+            for m in range(count, 0, -1):  # the largest number of latents that all get some power
                 share[:m] = deviation[:m] * (count + m / snr) / deviation[:m].sum() - 1 / snr
                 if share[m - 1] > 0:
                     break
                 share[m - 1] = 0
             share.clamp_(min=1e-4)
             at = torch.arange(count) * (2 * math.pi / count)
+            # Hartley transform.
             turn = (
                 torch.cos(at[:, None] * torch.arange(count)) + torch.sin(at[:, None] * torch.arange(count))
-            ) / math.sqrt(
-                count
-            )  # Hartley
+            ) / math.sqrt(count)
             size = deviation / self.deviation[sent]  # in units of u
-            kept = share * (1 + snr) / (share * snr + 1)  # of the posterior mean, which is shrunk by snr / (1 + snr)
+            kept = share * (1 + snr) / (share * snr + 1)  # of the posterior mean, which shrinks by snr / (1 + snr)
             encode, decode = self.weight_e.data[f, r].zero_(), self.weight_d.data[f, r].zero_()
             encode[:count, sent] = turn * share.sqrt() / size
             decode[sent, :count] = (turn * size / share.sqrt() * kept).T
 
     @property
     def scale(self):
-        """Quantiser steps per unit of u (1, C, 1, 1)"""
+        """Quantiser steps per unit of u, (1, C, 1, 1)."""
         return (self.deviation * self.sizes.latent_unit).reshape(1, -1, 1, 1)
 
     def entropy(self, u, noise):
-        """u -> bits of each latent, bits of each hyper latent, means in units of u. With `noise` uniform noise stands
-        for rounding."""
+        """Return bits of each latent of u, bits of each hyper latent, and means in units of u.
+
+        noise: use uniform noise instead of rounding.
+        """
         scale = self.scale
         z = self.ha(u).float()
         zn = z + torch.rand_like(z) - 0.5 if noise else torch.round(z)
@@ -256,11 +259,12 @@ class Codec(nn.Module):
         return -torch.log2(p.clamp_min(1e-9)), -torch.log2(pz.clamp_min(1e-9)), mean
 
     def transform(self, x, noise, eta=0.0):
-        """Stage (a): picture 0..1 -> picture coded with quantised latents, bits of latents, bits of hyper latents.
+        """Stage (a): code an image.
 
-        With an `eta` the second half of the batch is decoded from the first latents of each patch alone, as many as the
-        rate map gives it,
-        unquantised but for a little noise: what a link leaves of them.
+        x: image, (N, 3, H, W) in 0..1.
+        eta: if not 0, the second half of the batch is decoded from only the first latents of each patch, as many as the
+            rate map gives it. These are not quantised but carry a little noise, like latents after a link.
+        Returns the image coded with quantised latents, bits of latents, bits of hyper latents.
         """
         u = self.ga(x - 0.5)
         by, bz, mean = self.entropy(u, noise)
@@ -274,20 +278,26 @@ class Codec(nn.Module):
         return self.gs(uq) + 0.5, by, bz
 
     def rate_map(self, by, eta):
-        """Bits of latents (N, C, h, w) -> ladder step of each patch (N, h, w): the smallest at or above eta times the
-        patch's bits"""
+        """Return the ladder step of each patch, (N, h, w): the smallest one that is at least eta times the patch's
+        bits.
+
+        by: bits of latents, (N, C, h, w).
+        """
         return torch.searchsorted(self.ladder.float(), by.sum(1) * eta).clamp_(max=len(self.ladder) - 1)
 
     def prior_class(self, f):
-        """(steps, K) which prior table a feature uses, by its deviation"""
+        """Return the prior table of each feature, (steps, K), according to its deviation."""
         return (4 * torch.log2(self.feature_sigma[f].clamp_min(1e-3)) + 16).round().clamp(0, N_TABLES - 1).long()
 
     def prior_tables(self, f):
-        """(32, 256): histograms of the bytes, on top of half Gaussian, half Laplace where little was seen"""
+        """Return the prior tables, (32, 256).
+
+        They are histograms of the bytes. Rarely seen bytes follow a mixture of half Gaussian, half Laplace.
+        """
         levels, bound = self.sizes.levels[f], self.sizes.bound[f]
         v = (torch.arange(256.0) - 128) / levels
         jacobian = torch.zeros(256)
-        if bound:  # back through the tanh; beyond its range nothing comes
+        if bound:  # inverse of the tanh; values beyond its range do not occur
             inside = (v / bound).clamp(-0.999, 0.999)
             jacobian = -torch.log1p(-(inside**2)) + torch.where((v / bound).abs() < 0.999, 0.0, -20.0)
             v = bound * torch.atanh(inside)
@@ -297,8 +307,10 @@ class Codec(nn.Module):
         return table / table.sum(1, keepdim=True)
 
     def covariance(self, f):
-        """[(k, k)] of the features of a patch, each ladder step's; towards none where little was seen; [] if nothing
-        was"""
+        """Return the covariance (k, k) of the features of a patch for each ladder step, or [] if none were seen.
+
+        With few patches it tends to a diagonal matrix.
+        """
         if not self.moment_patches[f].any():
             return []
         out = []
@@ -309,19 +321,21 @@ class Codec(nn.Module):
         return out
 
     def memory(self):
-        """What the next forward pass depends on beside parameters and buffers: the priors that the links have now.
-        Plain values and tensors."""
+        """Return what the next forward pass depends on in addition to parameters and buffers: the priors of the links.
+
+        The values are plain values and tensors.
+        """
         return {f: link.priors_in_use() for f, link in self.links.items()}
 
     def recall(self, memory):
-        """Inverse of memory()"""
+        """Inverse of memory()."""
         self.links = {}
         for f, priors in memory.items():
             covariance = [c.numpy() for c in priors["covariance"]]
             self.links[f] = core.Link(self.sizes.levels[f], priors["tables"].numpy(), covariance)
 
     def core_link(self, f, fresh):
-        """The C core's link with the priors as they are now; kept until `fresh`."""
+        """Return the C core's link with the present priors. It is kept until `fresh`."""
         if fresh or f not in self.links:
             self.links[f] = core.Link(
                 self.sizes.levels[f], self.prior_tables(f).numpy(), [c.numpy() for c in self.covariance(f)]
@@ -329,11 +343,11 @@ class Codec(nn.Module):
         return self.links[f]
 
     def link(self, u, by, rate, way, fresh=True):
-        """Latents over the channel and back.
+        """Send latents over the channel, and return the received latents, (N, C, h, w).
 
-        u, by  (N, C, h, w) latents and their bits; rate (N, h, w) ladder steps
-        way    Way: modulation, SNR of each picture, ...
-        ->     latents received (N, C, h, w)
+        u, by: latents and their bits, (N, C, h, w).
+        rate: ladder steps, (N, h, w).
+        way: Way: modulation, SNR of each image, and so on.
         """
         x = (
             self.fe_in(torch.cat([u, by.clamp(max=BITS_MAX) * BITS_SCALE], 1))
@@ -386,7 +400,7 @@ class Codec(nn.Module):
             table = torch.cat([classes[r, :k].repeat(len(rows)) for r, k, rows in groups])
             patches = torch.cat(
                 [torch.stack([rows // (h * w), torch.full_like(rows, r)]) for r, _, rows in groups], 1
-            )  # picture, step
+            )  # image, step
             if self.training and way.modulation != "analog":
                 self._count_moments(f, s, groups)
             estimate, deviation = self._channel(s, table, picture, patches, n, way, fresh)
@@ -412,7 +426,10 @@ class Codec(nn.Module):
             self.moment_patches[f, r] += len(rows)
 
     def _channel(self, s, table, picture, patches, n, way, fresh):
-        """Features (M,) of all pictures -> estimates, deviations; counts the bytes for the priors while training."""
+        """Send the features (M,) of all images. Return estimates and deviations.
+
+        During training, the bytes are counted for the priors.
+        """
         if way.modulation == "analog":
             noise = (10 ** (-way.snr_db / 20))[picture]
             return s + torch.randn_like(s) * noise, noise
@@ -446,8 +463,11 @@ class Codec(nn.Module):
 
 @dataclasses.dataclass
 class Way:
-    """How features travel: SNR (Es/N0, dB) of each picture of the batch; "analog" adds noise to the features
-    themselves, in clear."""
+    """How features travel.
+
+    It has the SNR (Es/N0, dB) of each image of the batch. Modulation "analog" adds noise to the features themselves, in
+    clear.
+    """
 
     modulation: str
     snr_db: torch.Tensor

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received and original images, to train the enhancer. The C core of the product encodes, scrambles, maps, adds noise
-and decodes. At scale 2
-it first halves the image.
+"""Received and original images, to train the enhancer.
+
+The C core of the product encodes, scrambles, maps, adds noise and decodes. At scale 2 it first halves the image.
 
 Writes these files to the folder --out, and resumes an interrupted run:
+
     pairs.u8    planes in sequence: images as (height, width, 3) u8, deviations of patches as (rows, cols) f32
     pairs.csv   one line per pair: its image, how it was sent, the location of its planes
     pairs.json  model, scale, seed: settings that a resumed run must have
@@ -36,9 +37,9 @@ SENT = {
 PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
 GRID = [(modulation, snr) for modulation in PAPER[0] for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 SLICE_BYTES = 3000
-TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may be any bytes
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names may contain any bytes
 SIDE_MIN = 16
-SIDE_MAX = 1024  # of larger pictures the middle is taken
+SIDE_MAX = 1024  # larger images are cropped to their middle
 COLUMNS = (
     "number",
     "picture",
@@ -118,12 +119,12 @@ class Error(ctypes.Structure):
 
 
 def image(array):
-    """(height, width, 3) u8, contiguous -> srec_image of its memory"""
+    """Return an srec_image for the memory of an array (height, width, 3) u8, contiguous."""
     return Picture(array.shape[1], array.shape[0], 3, array.strides[0], array.ctypes.data)
 
 
 def halve(array):
-    """What `--scale 2` sends of a picture."""
+    """Return the image that `--scale 2` sends."""
     half = np.empty(((array.shape[0] + 1) // 2, (array.shape[1] + 1) // 2, 3), np.uint8)
     if library().srec_image_halve(ctypes.byref(image(array)), ctypes.byref(image(half))):
         raise RuntimeError("srec_image_halve")
@@ -136,7 +137,7 @@ def middle(array, height, width):
 
 
 def enlarge(array):
-    """The middle of a picture at twice its size: calm, as pictures are that a link carries nearly without fault."""
+    """Return the middle of an image at twice its size: smooth, like images that a link carries nearly unharmed."""
     h, w = (n // 2 for n in array.shape[:2])
     return np.array(Image.fromarray(middle(array, h, w)).resize((2 * w, 2 * h), Image.Resampling.LANCZOS))
 
@@ -146,7 +147,7 @@ def psnr(a, b):
 
 
 class Codec:
-    """Encoder and decoder of a model file, and the links its priors make."""
+    """Encoder and decoder of a model file, and the links with its priors."""
 
     def __init__(self, path, threads):
         lib = library()
@@ -182,7 +183,9 @@ class Codec:
             raise SystemExit(f"srec-train: {self.error.message.decode()}")
 
     def send(self, array, modulation, snr_db, eta, cipher, hard, loss, seed):
-        """-> what is received of (height, width, 3) u8, and (rows, cols) f32 deviations of its patches"""
+        """Send an image (height, width, 3) u8. Return the received image and the deviations of its patches, (rows,
+        cols) f32.
+        """
         mod, lib = MODULATIONS.index(modulation), self.lib
         rng, features = np.random.default_rng(seed), Features()
         self._try(
@@ -199,7 +202,7 @@ class Codec:
         )
         rate_map, content = np.empty(patches, np.uint8), np.empty(SLICE_BYTES, np.uint8)
         keep = rng.random(slices) >= loss
-        keep[rng.integers(slices)] = True  # a picture of which nothing came is none
+        keep[rng.integers(slices)] = True  # at least one slice must arrive
         begun = False
         for i in np.flatnonzero(keep):
             s = Slice()
@@ -286,7 +289,7 @@ def add_arguments(parser):
 
 
 def draw(args, number, count):
-    """-> which of count pictures, how it is sent, random generator of the pair"""
+    """Return the index of an image out of count, how it is sent, and the random generator of the pair."""
     rng = np.random.default_rng((args.seed, number))
     plain = {"cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
     if args.grid:
@@ -319,14 +322,14 @@ def draw(args, number, count):
 
 
 def rows_of(folder):
-    """Lines of pairs.csv, numbers as such."""
+    """Return the lines of pairs.csv, with numbers converted."""
     try:
         path = os.path.join(folder, "pairs.csv")
         with open(path, newline="", **TEXT) as f:
             text = f.read()
     except OSError as error:
         raise SystemExit(f"srec-train: {error.filename}: {error.strerror}; make pairs first: srec-train pairs")
-    whole = text[: text.rfind("\n") + 1]  # a killed run may have left a piece of a line
+    whole = text[: text.rfind("\n") + 1]  # a killed run may have left a partial line
     rows = list(csv.DictReader(io.StringIO(whole, newline="")))
     for row in rows:
         for key in COLUMNS:
@@ -336,14 +339,14 @@ def rows_of(folder):
 
 
 class Originals:
-    """The pictures of a folder, each as it is, halved or its middle enlarged."""
+    """The images of a folder, each unchanged, halved, or with its middle enlarged."""
 
     def __init__(self, args):
         self.args, self.paths, self.broken = args, pictures.find(args.pictures), set()
         self.step = max(1, len(self.paths) // args.count) if args.grid else 1  # evenly spaced
 
     def load(self, which):
-        """-> (path, picture): number `which`, or the next one that can be read"""
+        """Return (path, image) of number `which`, or of the next readable image."""
         for i in range(len(self.paths)):
             path = self.paths[(which * self.step + i) % len(self.paths)]
             if path in self.broken:
@@ -359,7 +362,7 @@ class Originals:
         raise SystemExit(f"srec-train: none of {len(self.paths)} pictures in {self.args.pictures} can be read")
 
     def draw(self, which, rng):
-        """-> (name, picture of even sides)"""
+        """Return (name, image with even sides)."""
         path, picture = self.load(which)
         name, kind = os.path.basename(path), math.inf if self.args.grid else rng.random()
         if kind < self.args.reduced:
@@ -372,7 +375,10 @@ class Originals:
 
 
 class Writer:
-    """pairs.u8 and pairs.csv of a folder, from where an earlier run ended. done: pairs that are there"""
+    """Writes pairs.u8 and pairs.csv of a folder, from where an earlier run ended.
+
+    done: number of existing pairs.
+    """
 
     def __init__(self, folder):
         self.folder, table = folder, os.path.join(folder, "pairs.csv")
@@ -388,7 +394,7 @@ class Writer:
         if not rows:
             self.table.writeheader()
         else:
-            self.lines.seek(whole_lines(table))  # a killed run may have left a piece of one
+            self.lines.seek(whole_lines(table))  # a killed run may have left a partial line
             self.lines.truncate()
 
     def _append(self, array):
@@ -397,7 +403,7 @@ class Writer:
         return at
 
     def add(self, name, original, sent, received, deviation, way):
-        """One pair: the line comes after the planes, so that an interrupted one is none."""
+        """Write one pair. The line follows the planes, so that an interrupted pair does not count."""
         with stopping.lock:
             if name not in self.originals:
                 self.originals[name] = (self._append(original), *original.shape[:2])
@@ -427,13 +433,16 @@ class Writer:
 
 
 def whole_lines(path):
-    """Length of a file up to the end of its last whole line"""
+    """Return the length of a file up to the end of its last complete line."""
     with open(path, "rb") as f:
         return f.read().rfind(b"\n") + 1
 
 
 def check_same_pairs(args, what):
-    """what: the settings that a run that goes on must have too"""
+    """Check that an earlier run in the folder has the same settings.
+
+    what: the settings that a continued run must share.
+    """
     note = os.path.join(args.out, "pairs.json")
     if os.path.exists(os.path.join(args.out, "checkpoint.pt")):
         raise SystemExit(f"srec-train: {args.out} holds a training run: name another --out")
@@ -477,12 +486,12 @@ def main(args):
 
 
 def grid_of(row):
-    """Rows and columns of the deviations of a pair."""
+    """Return rows and columns of the deviations of a pair."""
     return (row["sent_height"] + 63) // 64 * 4, (row["sent_width"] + 63) // 64 * 4
 
 
 class Pairs:
-    """The pairs of a folder; planes are read from the file when asked for."""
+    """The pairs of a folder. Planes are read from the file on demand."""
 
     def __init__(self, folder):
         self.rows = rows_of(folder)
@@ -496,8 +505,11 @@ class Pairs:
         return len(self.rows)
 
     def planes(self, i):
-        """-> original (H, W, 3) u8, received (h, w, 3) u8, deviation planes as the network takes them (rows, cols, 2)
-        f32"""
+        """Return the planes of pair i.
+
+        They are original (H, W, 3) u8, received (h, w, 3) u8, and deviation planes as the network takes them, (rows,
+        cols, 2) f32.
+        """
         row = self.rows[i]
 
         def picture(at, height, width):

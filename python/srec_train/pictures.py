@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures for training: a folder decoded once into one file, random crops from it."""
+"""Images for training: a folder is decoded once into one file; random crops come from it."""
 import hashlib
 import os
 import struct
@@ -13,11 +13,11 @@ from PIL import Image
 from . import stopping
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
-FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # no other decoder of Pillow gets a file, whatever its name
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # no file reaches another decoder of Pillow, whatever its name
 
 
 def find(folder):
-    """Paths of the pictures of a folder, sorted."""
+    """Return the sorted paths of the images of a folder."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -28,16 +28,16 @@ def find(folder):
     return paths
 
 
-# What Pillow raises on files that it cannot read
+# exceptions of Pillow for unreadable files
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 class Unreadable(Exception):
-    """A file that is no picture for training: one line."""
+    """A file that is not an image for training. Its text is one line."""
 
 
 def load(path):
-    """-> (height, width, 3) uint8. Raises Unreadable"""
+    """Load an image as (height, width, 3) uint8. Raises Unreadable."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.mode[0] in "IF":  # "I", "I;16" and their like, "F"
@@ -54,7 +54,7 @@ def warn(error):
 
 
 def each(paths):
-    """-> generator of (path, picture). Passes over what cannot be read, with a warning; exits if none is left."""
+    """Yield (path, image). Skip unreadable files with a warning, and exit if no image is left."""
     readable = 0
     for path in paths:
         try:
@@ -69,19 +69,18 @@ def each(paths):
 
 
 def tensor(picture):
-    """(..., height, width, 3) uint8 -> (N, 3, height, width) float32 in 0..1, channels last"""
+    """Convert (..., height, width, 3) uint8 to (N, 3, height, width) float32 in 0..1, channels last."""
     x = torch.from_numpy(np.array(picture))
     x = x if x.dim() == 4 else x[None]
     return x.permute(0, 3, 1, 2).float().div_(255.0)
 
 
 class Crops:
-    """Random crops, mirrored half of the time and transposed a quarter; a picture's odds grow with the root of its
-    area.
+    """Random crops, half of them mirrored and a quarter transposed.
 
-    The pictures of the folder (at least `side` pixels each way) are decoded once into `cache`; what is drawn follows
-    from the seed and
-    the number of the step alone, so that a resumed run sees what an uninterrupted one would have seen.
+    The odds of an image grow with the root of its area. The images of the folder (at least `side` pixels each way) are
+    decoded once into `cache`. The random choices depend only on the seed and the number of the step, so a resumed run
+    sees the same crops as an uninterrupted one.
     """
 
     def __init__(self, folder, side, cache, seed=0):
@@ -93,7 +92,7 @@ class Crops:
         if not os.path.exists(shapes):
             os.makedirs(cache, exist_ok=True)
             sizes = []
-            with stopping.whole(file) as new, open(new, "wb") as f:  # several processes may be here at once
+            with stopping.whole(file) as new, open(new, "wb") as f:  # several processes may run this at the same time
                 for _, picture in each(paths):
                     sizes.append(picture.shape[:2])
                     f.write(picture.tobytes())
@@ -116,7 +115,7 @@ class Crops:
         return len(self.pictures)
 
     def __call__(self, step, count):
-        """-> (count, side, side, 3) uint8"""
+        """Return (count, side, side, 3) uint8."""
         random = np.random.default_rng((self.seed, step))
         out = np.empty((count, self.side, self.side, 3), np.uint8)
         for i, which in enumerate(random.choice(len(self.pictures), count, p=self.odds)):

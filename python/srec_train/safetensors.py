@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""safetensors files with the metadata of docs/model-format.md, NumPy in and out."""
+"""safetensors files with the metadata of docs/model-format.md, as NumPy arrays."""
 import hashlib
 import json
 import struct
@@ -12,7 +12,7 @@ _DTYPES = {"F32": np.float32, "F16": np.float16, "U8": np.uint8}
 
 
 def load(path):
-    """-> (tensors {name: array}, metadata {str: str}). Raises OSError, ValueError."""
+    """Load a file. Return (tensors {name: array}, metadata {str: str}). Raises OSError, ValueError."""
     with open(path, "rb") as f:
         content = f.read()
     length = int.from_bytes(content[:8], "little")
@@ -28,7 +28,7 @@ def load(path):
 
 
 def save(path, tensors, metadata):
-    """Tensors are stored in the dtype they have (float32, float16, uint8); the checksum is added here."""
+    """Save tensors in their dtype (float32, float16, uint8). The checksum is added here."""
     names = {np.dtype(v): k for k, v in _DTYPES.items()}
     header, blobs, offset = {}, [], 0
     for name in sorted(tensors):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ctrl-C (SIGINT), SIGTERM and SIGHUP: the process ends within a moment, whatever it computes, and keeps what it has
-finished.
+"""Ctrl-C (SIGINT), SIGTERM and SIGHUP: the process ends at once and keeps its finished work.
 
-Python's main thread sees no signal while PyTorch or the C core computes, which may take many seconds. So another thread
-waits for one: the C part of Python's signal handling writes to a pipe at once (signal.set_wakeup_fd). That thread keeps
-what the stage has finished, says so, and ends the process.
+Python's main thread sees no signal while PyTorch or the C core computes, which may take many seconds. Therefore another
+thread waits for signals: the C part of Python's signal handling writes to a pipe at once (signal.set_wakeup_fd). That
+thread saves the finished work of the stage, reports it, and ends the process.
 """
 import contextlib
 import os
@@ -14,22 +13,26 @@ import sys
 import threading
 
 EXIT_CODE = 130
-LAUNCHER = "SREC_TRAIN_LAUNCHER"  # process id of the launcher: a process of a training does not outlive it
+LAUNCHER = "SREC_TRAIN_LAUNCHER"  # process id of the launcher: the processes of a training do not outlive it
 
-lock = threading.RLock()  # held while something is half done that is kept or written: the process does not stop then
-_keep = None  # () -> what was kept and how to go on, one line
+# Held while a save or a write is in progress: the process does not stop then.
+lock = threading.RLock()
+_keep = None  # function that returns one line: what was kept and how to continue
 _unfinished = set()  # files being written
 
 
 def on_stop(keep):
-    """keep: called when the process stops, in another thread and with `lock` held; its line is shown"""
+    """Set the function that is called when the process stops.
+
+    keep: runs in another thread with `lock` held, and returns a line to print.
+    """
     global _keep
     _keep = keep
 
 
 @contextlib.contextmanager
 def whole(path):
-    """A file that is there as a whole or not at all: -> the name to write it under."""
+    """Context for a file that exists completely or not at all. It gives the name for writing."""
     new = f"{path}.{os.getpid()}.new"  # several processes may write one file
     _unfinished.add(new)
     try:
@@ -45,7 +48,7 @@ def _stop():
     with lock:
         try:
             kept = _keep() if _keep else "nothing new was finished"
-        except Exception as error:  # whatever it is, the process ends
+        except Exception as error:  # the process ends in any case
             kept = f"what was done last could not be kept: {error}"
         for path in list(_unfinished):
             with contextlib.suppress(OSError):
@@ -64,22 +67,22 @@ def _wait(pipe):
 
 
 def watch():
-    """From now on. To be called in the main thread, before anything that takes long."""
+    """Start to watch. Call it in the main thread before any long step."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, lambda *_: None)
     threading.Thread(target=_wait, args=(reader,), daemon=True).start()
 
 
 def unwatch():
-    """Before this process becomes a launcher, which handles signals itself."""
+    """Stop to watch, before this process becomes a launcher, which handles signals itself."""
     signal.set_wakeup_fd(-1)
 
 
 def settle():
-    """Before the main thread ends: a stop that has begun is carried out."""
+    """Complete a stop that has begun, before the main thread ends."""
     with lock:
         pass

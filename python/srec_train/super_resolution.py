@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The super-resolution network (SREC eq. 11 to 24) and its model file.
 
-        I_norm = I - mean                                     (11)   here and in the C core outside the graph
-        W      = sigmoid(UNet(I_norm))                        (12)   four strided convolutions down, four pixel shuffles
-        up, skips by concat
-        I_0    = shuffle(conv(I_norm))                        (13)
-        F_0    = conv(conv(I_norm))                           (14)
-        F_d    = RDB_d(F_d-1): dense 3x3 convolutions with ReLU, 1x1 fusion, local residual        (15 to 18)
-        F_GF   = conv(sum over d of the 1x1 convolutions of F_d)   (19)   a 1x1 convolution of their concatenation,
-        summed on the way
-        F_A    = F_GF * W                                     (20)
-        I_up   = shuffle(conv(F_A))                           (21)
-        I_GRL  = I_0 + I_up                                   (22)
-        out    = conv(I_GRL) + plain(I_norm) + mean           (23, 24)
+    I_norm = I - mean                                          (11)  here and in the C core outside the graph
+    W      = sigmoid(UNet(I_norm))                             (12)  four strided convolutions down, four pixel
+                                                                     shuffles up, skips by concat
+    I_0    = shuffle(conv(I_norm))                             (13)
+    F_0    = conv(conv(I_norm))                                (14)
+    F_d    = RDB_d(F_d-1)                                      (15 to 18)  dense 3x3 convolutions with ReLU, 1x1
+                                                                     fusion, local residual
+    F_GF   = conv(sum over d of the 1x1 convolutions of F_d)   (19)  a 1x1 convolution of their concatenation,
+                                                                     summed step by step
+    F_A    = F_GF * W                                          (20)
+    I_up   = shuffle(conv(F_A))                                (21)
+    I_GRL  = I_0 + I_up                                        (22)
+    out    = conv(I_GRL) + plain(I_norm) + mean                (23, 24)
 
-Beside the paper: two more input planes tell how far the decoder trusts its features (deviation), and the picture itself
-goes past the
-network (plain: as it is for scale 1, by cubic interpolation for scale 2). The last convolution starts at zero, so
-training starts at
-"do nothing" and a good picture can stay what it is. Scale 1 runs on the picture unshuffled by 2: the same network, a
-quarter of the positions.
+Differences from the paper: two additional input planes show how reliable the decoder's features are (deviation). The
+image itself bypasses the network (plain: unchanged at scale 1, by cubic interpolation at scale 2). The last convolution
+starts at zero, so training starts at "do nothing", and a good image can remain unchanged. Scale 1 runs on the image
+unshuffled by 2: the same network at a quarter of the positions.
 """
 import json
 
@@ -31,9 +30,9 @@ from torch import nn
 from . import safetensors
 from .graph import Graph
 
-MEAN = (0.44, 0.43, 0.39)  # of photographs; any value near it does
-DEVIATION_PLANES = 2  # mean posterior deviation, 0 where it is not known; 1 where it is not known (hard decisions)
-SIZES = {  # what a network of the budget looks like; all of it is data
+MEAN = (0.44, 0.43, 0.39)  # of photographs; the exact value does not matter
+DEVIATION_PLANES = 2  # mean posterior deviation, or 0 if unknown; 1 where unknown (hard decisions), else 0
+SIZES = {  # the default network; all of it is data
     "base": 48,  # channels of the features F
     "growth": 32,  # channels that each dense convolution adds
     "layers": 3,  # dense convolutions of a block
@@ -44,9 +43,11 @@ SIZES = {  # what a network of the budget looks like; all of it is data
 
 
 def cubic_phases():
-    """(12, 3, 5, 5): doubling by Keys' cubic convolution, a = -1/2, as a convolution before a pixel shuffle. Output
-    samples lie a quarter
-    of an input sample left and right of (above and below) the input's."""
+    """Return weights (12, 3, 5, 5) that double an image by a convolution before a pixel shuffle.
+
+    This is Keys' cubic convolution, a = -1/2. Output samples lie a quarter of an input sample left and right of (above
+    and below) each input sample.
+    """
 
     def keys(x):
         x = abs(x)
@@ -71,7 +72,7 @@ class UNet(nn.Module):
         self.stem = conv(fin, widths[0])
         self.down = nn.ModuleList(conv(a, b, 2, 2) for a, b in zip(widths, widths[1:]))
         self.inner = nn.ModuleList(conv(b, b) for b in widths[1:])
-        # 1x1 before each shuffle and one 3x3 after each skip: a small halo, so that tiles overlap little
+        # 1x1 before each shuffle and one 3x3 after each skip: the halo is small, so tiles overlap little
         self.up = nn.ModuleList(conv(b, 4 * a, 1) for a, b in zip(widths, widths[1:]))
         self.fuse = nn.ModuleList(conv(2 * a, a if i else fout) for i, a in enumerate(widths[:-1]))
 
@@ -121,8 +122,11 @@ def pair(layer):
 
 
 class Enhancer(nn.Module):
-    """image (N, 3, H, W) in 0..1 minus MEAN, deviation (N, 2, H, W) -> (N, 3, scale H, scale W) in 0..1 minus MEAN. H,
-    W: multiples of granule."""
+    """The super-resolution network.
+
+    It maps an image (N, 3, H, W) in 0..1 minus MEAN and deviation planes (N, 2, H, W) to (N, 3, scale H, scale W) in
+    0..1 minus MEAN. H and W are multiples of granule.
+    """
 
     def __init__(self, scale, **sizes):
         super().__init__()
@@ -136,7 +140,8 @@ class Enhancer(nn.Module):
             raise ValueError("unet: five widths, for four steps down and up")
         fin = (3 + DEVIATION_PLANES) * (4 if scale == 1 else 1)
         self.granule = 32 if scale == 1 else 16
-        self.margin = 0 if scale == 1 else 2  # the cubic interpolation must not meet the convolution's zero padding
+        # keeps the zero padding of the convolution away from the cubic interpolation
+        self.margin = 0 if scale == 1 else 2
         self.unet = UNet(fin, base, widths)
         self.initial = conv(fin, 4 * image)
         self.shallow = nn.ModuleList([conv(fin, base), conv(base, base)])
@@ -165,7 +170,7 @@ class Enhancer(nn.Module):
         return self.plain(image) + self.last(y)
 
     def graph(self, tensors):
-        """-> graph (docs/model-format.md); its weights are added to \\p tensors"""
+        """Return the graph (docs/model-format.md), and add its weights to tensors."""
         g = Graph("enhancer", tensors, image=3, deviation=DEVIATION_PLANES)
         x = g.concat("image", "deviation")
         if self.scale == 1:
@@ -199,9 +204,11 @@ class Enhancer(nn.Module):
 
 
 def save(net, path, halo=None, **card):
-    """Write the model file. halo: input samples of overlap of tiles, a multiple of the granule (None: what the layers
-    need, exactly);
-    card: metadata (name, training, data, licence, ...), all text"""
+    """Write the model file.
+
+    halo: overlap of tiles in input samples, a multiple of the granule. None: the exact halo of the layers.
+    card: metadata (name, training, data, licence, ...), all text.
+    """
     tensors = {}
     graph = {"enhancer": net.graph(tensors)}
     numbers = {"scale": net.scale, "mean": list(MEAN), "margin": net.margin, "sizes": net.sizes}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every stage of training shares: the loop, its schedule, moving average of weights, checkpoints, logs, several
-processes."""
+"""Shared by all stages of training: loop, schedule, moving average of weights, checkpoints, logs, several processes."""
 import csv
 import errno
 import io
@@ -57,9 +56,11 @@ class PeerLost(Exception):
 
 
 class Workers:
-    """The processes of one training, as torch.distributed's environment variables (WORLD_SIZE, RANK, MASTER_ADDR,
-    MASTER_PORT) name them;
-    alone without these. Each takes its own crops; gradients are averaged (gloo)."""
+    """The processes of one training, from the environment variables of torch.distributed.
+
+    These are WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT; without them the process is alone. Each process takes its own
+    crops; gradients are averaged (gloo).
+    """
 
     def __init__(self):
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
@@ -70,7 +71,7 @@ class Workers:
             distributed.init_process_group("gloo")
 
     def average(self, parameters):
-        """Gradients to their mean over the processes, in one message."""
+        """Replace gradients by their mean over the processes, in one message."""
         if self.count == 1:
             return
         grads = [p.grad for p in parameters if p.grad is not None]
@@ -87,7 +88,7 @@ class Workers:
 
 
 class Average:
-    """Exponential moving average of a network's parameters; buffers are taken as they are."""
+    """Exponential moving average of a network's parameters. Buffers are copied."""
 
     def __init__(self, net, decay):
         self.decay, self.values, self.swapped = decay, {k: v.detach().clone() for k, v in net.named_parameters()}, False
@@ -100,7 +101,7 @@ class Average:
         torch._foreach_add_(mine, [v.detach() for v in values], alpha=1 - decay)
 
     def swap(self, net):
-        """Exchange with the network's parameters: call again to undo."""
+        """Exchange the average with the network's parameters. A second call undoes it."""
         with stopping.lock:
             for k, v in net.named_parameters():
                 v.data, self.values[k] = self.values[k], v.data
@@ -108,26 +109,26 @@ class Average:
 
 
 def rate_at(step, steps, rate, decay):
-    """Warm-up over 200 steps, flat, then a cosine to zero."""
+    """Return the learning rate: warm-up over 200 steps, constant, then a cosine to zero."""
     done = step / steps
     fall = 1.0 if done < 1 - decay else 0.5 * (1 + math.cos(math.pi * (done - 1 + decay) / decay))
     return rate * min(1.0, (step + 1) / 200) * fall
 
 
 def mean(values):
-    """Of the values that are numbers; NaN if none is."""
+    """Return the mean of the values that are not NaN, or NaN if all are."""
     values = [v for v in values if not math.isnan(v)]
     return sum(values) / len(values) if values else math.nan
 
 
 class Table:
-    """NAME.csv of a run: a row a step that is logged."""
+    """NAME.csv of a run, with one row per logged step."""
 
     def __init__(self, folder, name):
         self.path = os.path.join(folder, name + ".csv")
 
     def rows(self):
-        """Whole rows alone: a process that was killed may have left a piece of one."""
+        """Return the complete rows. A killed process may have left a partial one."""
         if not os.path.exists(self.path):
             return []
         with open(self.path, newline="") as f:
@@ -142,7 +143,7 @@ class Table:
             writer.writerow(f"{v:.6g}" for v in row.values())
 
     def cut(self, step):
-        """Drop the rows beyond a step: those steps are done again."""
+        """Remove the rows beyond a step, because those steps are repeated."""
         rows = self.rows()
         kept = [row for row in rows if float(row["step"]) <= step]
         if not os.path.exists(self.path):
@@ -161,10 +162,10 @@ def shown(row):
 
 
 class Run:
-    """A training run in its folder: what its checkpoint holds, as it is after the last finished step.
+    """A training run in its folder. It keeps the content of the checkpoint after the last finished step.
 
-    A forward pass may change buffers, and what the network's memory() returns. `before` and `memory` have them as they
-    were before it, so that an unfinished step leaves no trace.
+    A forward pass may change buffers and the result of the network's memory(). `before` and `memory` hold their state
+    before the pass, so that an unfinished step leaves no trace.
     """
 
     def __init__(self, args, net, groups, state, workers):
@@ -176,16 +177,16 @@ class Run:
         self.checkpoint = os.path.join(args.out, "checkpoint.pt")
         self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")
         self.last = min(args.steps, args.stop_at or args.steps)
-        self.step, self.saved_step = 0, None  # finished steps, and those that the checkpoint holds
+        self.step, self.saved_step = 0, None  # finished steps, and how many of them the checkpoint contains
         self.hours, self.started = 0.0, time.time()
-        self.sums, self.since, self.steps_since = {}, time.time(), 0  # of the steps since the last row of train.csv
+        self.sums, self.since, self.steps_since = {}, time.time(), 0  # over the steps since the last row of train.csv
         kept = net.state_dict()
         self.buffers = {name: buffer for name, buffer in net.named_buffers() if name in kept}
         self.before = {name: buffer.clone() for name, buffer in self.buffers.items()}
         self.memory = {}
 
     def resume(self):
-        """From the checkpoint of the run's folder, if there is one."""
+        """Resume from the checkpoint of the run's folder, if there is one."""
         if not os.path.exists(self.checkpoint):
             if self.workers.lead:
                 self.train.cut(0)
@@ -209,7 +210,7 @@ class Run:
             self.validation.cut(self.step)
 
     def remember(self):
-        """What a forward pass changes, as it is now."""
+        """Save the state that a forward pass changes."""
         for name, buffer in self.buffers.items():
             self.before[name].copy_(buffer)
         if hasattr(self.net, "memory"):
@@ -236,7 +237,7 @@ class Run:
             self.saved_step = self.step
 
     def keep(self):
-        """What stopping calls: save where the run is."""
+        """Save the run. stopping calls this."""
         if not self.workers.lead:
             return "the process of rank 0 keeps the run"
         if self.step != self.saved_step and self.step:
@@ -247,7 +248,7 @@ class Run:
         return f"{self.step} of {self.args.steps} steps are saved in {self.checkpoint}: the same command goes on"
 
     def advance(self, loss_of):
-        """One step. Nothing that is kept changes but at its end."""
+        """Run one step. The state to keep changes only at its end."""
         step = self.step
         self.net.train()
         torch.manual_seed(self.args.seed * 1_000_003 + step * self.workers.count + self.workers.rank)
@@ -278,14 +279,14 @@ class Run:
         print(shown(row), f"ETA {(self.args.steps - self.step) * row['seconds_a_step'] / 3600:.2f} h", flush=True)
 
     def log(self):
-        """A row of train.csv over the steps since the last one."""
+        """Write a row of train.csv over the steps since the last one."""
         with stopping.lock:
             if self.steps_since:
                 self.train.append(self.figures())
             self.sums, self.since, self.steps_since = {}, time.time(), 0
 
     def validate(self, figures_of):
-        """With the averaged weights."""
+        """Validate with the averaged weights."""
         self.average.swap(self.net)
         self.net.eval()
         with torch.no_grad():
@@ -307,11 +308,12 @@ class Run:
 def run(args, net, groups, loss_of, validate, state):
     """Train `net` until args.steps.
 
-    groups    [{"params": [...], "factor": 1.0}, ...]: parameters that learn, and what multiplies their rate
-    loss_of   (step, worker) -> (loss, {figure: float}) for one batch; averages of the figures go to the log
-    validate  () -> {figure: float}, called with the averaged weights
-    state     kept in the checkpoint under "state": stage, sizes, and what else a run that goes on must have the same
-    A network with memory() and recall(memory) has them in the checkpoint too.
+    groups: [{"params": [...], "factor": 1.0}, ...]: parameters to learn, and a factor for their learning rate.
+    loss_of: (step, worker) -> (loss, {figure: float}) for one batch. The log has the averages of the figures.
+    validate: () -> {figure: float}, called with the averaged weights.
+    state: stored in the checkpoint under "state": stage, sizes, and other settings that a continued run must share.
+
+    The state of a network with memory() and recall(memory) is in the checkpoint too.
     """
     torch.set_num_threads(args.threads or max(1, os.cpu_count() // args.processes))
     workers = Workers()
@@ -322,7 +324,7 @@ def run(args, net, groups, loss_of, validate, state):
     stopping.on_stop(this.keep)
     begin, this.since = this.step, time.time()
     if workers.lead and this.validation_due() and not this.is_validated():
-        this.validate(validate)  # it was broken off
+        this.validate(validate)  # the validation was interrupted
     if begin >= this.last:
         print(f"nothing left to do: {begin} of {args.steps} steps are done", flush=True)
     while this.step < this.last:
@@ -330,13 +332,13 @@ def run(args, net, groups, loss_of, validate, state):
             this.advance(loss_of)
         except PeerLost as error:
             if stopping.LAUNCHER in os.environ and not workers.lead:
-                raise SystemExit(1)  # the launcher or rank 0 says it
+                raise SystemExit(1)  # the launcher or rank 0 reports it
             with stopping.lock:
                 raise SystemExit(f"srec-train: another process of this training has ended ({error}); {this.keep()}")
         if not workers.lead:
             continue
         logged = this.step % args.every == 0 or this.step == this.last
-        if logged or this.step == begin + 1:  # the first one says how long it will take
+        if logged or this.step == begin + 1:  # the first row shows how long training will take
             this.show()
         if logged:
             this.log()
@@ -347,7 +349,7 @@ def run(args, net, groups, loss_of, validate, state):
 
 
 def curves(folder):
-    """validate.csv and the loss of train.csv as curves.png; nothing without Matplotlib."""
+    """Draw validate.csv and the loss of train.csv as curves.png. Do nothing without Matplotlib."""
     try:
         import matplotlib
 
@@ -373,14 +375,15 @@ def curves(folder):
     plt.close(figure)
 
 
-# What the pickle of a checkpoint may name besides storages. torch.save() imports by the opcode GLOBAL alone.
+# What the pickle of a checkpoint may name in addition to storages. torch.save() imports only by the opcode GLOBAL.
 _PLAIN = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
 _IMPORTS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
 
 
 def check_plain(content):
-    """A checkpoint from elsewhere runs no code: its pickles name tensors and plain values alone. content: bytes of the
-    file
+    """Check that a checkpoint from elsewhere runs no code: its pickles name only tensors and plain values.
+
+    content: bytes of the file.
     PyTorch 1.13 cannot do this: weights_only reads no floats, and pickle_module is ignored. Raises
     pickle.UnpicklingError.
     """
@@ -394,7 +397,7 @@ def check_plain(content):
 
 
 def check_pickle(content):
-    """Raises pickle.UnpicklingError if it names anything but tensors and plain values."""
+    """Raise pickle.UnpicklingError if a pickle names anything but tensors and plain values."""
     for code, argument, _ in pickletools.genops(content):
         storage = code.name == "GLOBAL" and re.fullmatch(r"torch \w+Storage", argument)
         if code.name in _IMPORTS or (code.name == "GLOBAL" and argument not in _PLAIN and not storage):
@@ -402,7 +405,7 @@ def check_pickle(content):
 
 
 def tensor_bytes(value):
-    """Of all tensors in nested dicts and lists"""
+    """Return the bytes of all tensors in nested dicts and lists."""
     if isinstance(value, torch.Tensor):
         return value.numel() * value.element_size()
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
@@ -410,9 +413,9 @@ def tensor_bytes(value):
 
 
 def write_checkpoint(path, content):
-    """Raises OSError"""
+    """Write a checkpoint. Raises OSError."""
     disk = os.statvfs(os.path.dirname(path) or ".")
-    # checked before, for PyTorch's writer aborts the process on a full disk
+    # Check the free space first, because PyTorch's writer aborts the process on a full disk.
     if disk.f_bavail * disk.f_frsize < tensor_bytes(content) + 2**20:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     with stopping.whole(path) as new:
@@ -420,7 +423,7 @@ def write_checkpoint(path, content):
 
 
 def read_checkpoint(path):
-    """-> what Run.save() wrote"""
+    """Read a checkpoint of Run.save()."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -432,20 +435,23 @@ def read_checkpoint(path):
         return {**saved, **{key: kind(saved[key]) for key, kind in kinds.items()}}
     except OSError as error:
         raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({error.strerror or error})")
-    except Exception as error:  # of a file of any other kind the unpickler may say anything
+    except Exception as error:  # the unpickler may raise anything for other files
         why = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({why})")
 
 
 def plain(value):
-    """Tuples as lists, throughout: a checkpoint may have either."""
+    """Convert tuples to lists, recursively, because a checkpoint may have either."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def check_same_run(args, there, now):
-    """Ends the program if the run in args.out is another one than this. there, now: its state and this one's"""
+    """End the program if the run in args.out is a different one.
+
+    there, now: the state of that run and of this one.
+    """
     for key in ("stage", *(key for key in now if key not in ("stage", "start"))):
         if key in there and plain(there[key]) != plain(now[key]):
             short = isinstance(now[key], (str, int))
@@ -454,7 +460,7 @@ def check_same_run(args, there, now):
 
 
 def load(path, *stages):
-    """-> (averaged state dict, what the checkpoint holds) of a checkpoint or a run's folder, of one of these stages"""
+    """Return (averaged state dict, content) of a checkpoint or a run's folder of one of these stages."""
     path = os.path.join(path, "checkpoint.pt") if os.path.isdir(path) else path
     saved = read_checkpoint(path)
     if saved["state"]["stage"] not in stages:

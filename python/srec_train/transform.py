@@ -5,8 +5,7 @@ patches.
     loss = bits per pixel + lambda * 255^2 * mean squared error
 
 Half of each batch is decoded from quantised latents, as in a digital codec. The other half is decoded from only the
-first latents of each
-patch, as many as its rate map gives. So the latents learn the order in which a link takes them.
+first latents of each patch, as many as its rate map gives. So the latents learn the order in which a link takes them.
 """
 import dataclasses
 import random
@@ -30,7 +29,7 @@ def add_arguments(parser):
 
 
 def validation_pictures(folder, count):
-    """Evenly spaced pictures of a folder, cut to multiples of 64 -> [(1, 3, H, W)]"""
+    """Return evenly spaced images of a folder, cropped to multiples of 64: [(1, 3, H, W)]."""
     paths = pictures.find(folder)
     paths = paths[:: max(1, len(paths) // count)][:count]
     out = []
