@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures as encrypted semantic features: GNU Radio blocks. See docs/blocks.md."""
+"""GNU Radio blocks that send images as encrypted semantic features. See docs/blocks.md."""
 from gnuradio import gr as _gr  # noqa: F401  (base classes of the bindings)
 
 from .srec_python import *  # noqa: F401,F403

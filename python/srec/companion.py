@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defaults of the blocks in GNU Radio Companion that work in whatever folder a flowgraph runs."""
+"""Defaults of the blocks in GNU Radio Companion that work in any folder."""
 import os
 import sys
 import tempfile
@@ -8,8 +8,10 @@ EXAMPLE = "raccoon.jpg"
 
 
 def example_picture():
-    """-> path of the example picture, in the source tree or below the prefix that this module is installed in.
-    Raises ValueError if it is missing."""
+    """Return the path of the example image.
+
+    It is in the source tree, or below the prefix that this module is installed in. Raises ValueError if it is missing.
+    """
     folder = os.path.dirname(os.path.realpath(__file__))
     candidates = [os.path.join(folder, "..", "..", "examples", EXAMPLE)]
     while folder != os.path.dirname(folder):
@@ -22,12 +24,12 @@ def example_picture():
 
 
 def picture_or_example(path):
-    """-> path, or the example picture if path is empty"""
+    """Return path, or the path of the example image if path is empty."""
     return path or example_picture()
 
 
 def _can_hold(folder):
-    """Whether the folder can be written or made."""
+    """Return whether the folder is writable or can be created."""
     folder = os.path.abspath(folder)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
@@ -35,16 +37,19 @@ def _can_hold(folder):
 
 
 def _home_folder():
-    """Raises OSError if there is none."""
+    """Return the home folder of the user. Raises OSError if there is none."""
     path = os.path.expanduser("~")
-    if path in ("~", "/"):  # what expanduser and containers give to users without one
+    # Placeholders that expanduser and containers use for users without a home folder.
+    if path in ("~", "/"):
         raise FileNotFoundError("no home folder")
     return path
 
 
 def _private_folder():
-    """-> folder of this user among the temporary files; not made here. Raises OSError if another user has taken its
-    name."""
+    """Return the path of this user's folder among the temporary files, without creating it.
+
+    Raises OSError if another user has taken its name.
+    """
     path = os.path.join(tempfile.gettempdir(), f"srec-{os.getuid()}")
     if os.path.lexists(path) and (os.path.islink(path) or os.lstat(path).st_uid != os.getuid()):
         raise PermissionError(f"{path} belongs to another user")
@@ -52,8 +57,11 @@ def _private_folder():
 
 
 def folder_to_write(folder):
-    """-> the folder for results; makes nothing. A relative one whose place cannot be written moves to the home folder,
-    or else to a folder among the temporary files, and a line on standard error says so."""
+    """Return the folder for results, without creating it.
+
+    A relative folder in an unwritable place moves to the home folder, or else to a folder among the temporary files. A
+    line on standard error reports this.
+    """
     if not folder or os.path.isabs(folder) or _can_hold(folder):
         return folder
     for base in (_home_folder, _private_folder):

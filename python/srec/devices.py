@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where samples come from and go to: files, pipes, ZeroMQ, radios over UHD and SoapySDR. Every way that can fail ends
-in one line."""
+"""Sources and sinks of samples: files, pipes, ZeroMQ, radios over UHD and SoapySDR. Every error is one line."""
 import errno
 import os
 
@@ -9,16 +8,19 @@ from . import sigmf
 KINDS = ("sim", "file", "zmq", "uhd", "soapy")
 RADIOS = ("uhd", "soapy")
 USAGE = "sim, file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS or -"
-RATE_TOLERANCE = 1e-6  # of a rate that a radio set against the one asked for
+RATE_TOLERANCE = 1e-6  # permitted relative deviation of the radio's rate
 FREQUENCY_TOLERANCE_HZ = 10.0
 
 
 class DeviceError(Exception):
-    """A device that cannot be used as asked: one line that says why and what to do."""
+    """A device that cannot be used as requested: one line with the reason and the cure."""
 
 
 def parse(text):
-    """'zmq:tcp://*:5555' -> ('zmq', 'tcp://*:5555'); '-' -> ('-', ''). Raises ValueError."""
+    """Split the text of a device into kind and argument. Raises ValueError.
+
+    'zmq:tcp://*:5555' gives ('zmq', 'tcp://*:5555'); '-' gives ('-', '').
+    """
     if text == "-":
         return "-", ""
     kind, _, argument = text.partition(":")
@@ -36,7 +38,7 @@ def parse(text):
     return kind, argument
 
 
-# words of a driver's message (lower case) -> what they mean and what helps
+# words of a driver's message (lower case): their meaning and the cure
 _MEANINGS = (
     (
         (
@@ -62,7 +64,7 @@ _MEANINGS = (
 
 
 def explain(name, error):
-    """A driver's exception -> DeviceError with one line"""
+    """Return a DeviceError with one line for a driver's exception."""
     text = " ".join(str(error).split())[:160]
     lower = text.lower()
     for words, meaning in _MEANINGS:
@@ -90,9 +92,12 @@ def _range(name, what, asked, low, high, unit, option):
 
 
 def open_uhd(arguments, transmit, options):
-    """-> usrp_sink or usrp_source, tuned. options: rate, frequency and, or None, gain, antenna, bandwidth."""
+    """Return a tuned usrp_sink or usrp_source.
+
+    options: an object with rate, frequency and, optionally None, gain, antenna, bandwidth.
+    """
     name = f"uhd:{arguments}"
-    os.environ.setdefault("UHD_LOG_CONSOLE_LEVEL", "warning")  # its greetings would hide what matters
+    os.environ.setdefault("UHD_LOG_CONSOLE_LEVEL", "warning")  # the greetings of the driver would hide important lines
     try:
         from gnuradio import uhd
     except ImportError as error:
@@ -121,7 +126,7 @@ def open_uhd(arguments, transmit, options):
 
 
 def open_soapy(arguments, transmit, options):
-    """-> soapy sink or source, tuned. options as of open_uhd."""
+    """Return a tuned SoapySDR sink or source. The options are those of open_uhd()."""
     name = f"soapy:{arguments}"
     try:
         from gnuradio import soapy
@@ -174,8 +179,11 @@ def open_soapy(arguments, transmit, options):
 
 
 def open_source(kind, argument, options):
-    """-> block with one complex output. options as of open_uhd, and datatype (of pipes and bare files), repeat.
-    Blocks of files, pipes and ZeroMQ have finish() and error (sample_io.sample_source). Raises DeviceError."""
+    """Return a block with one complex output. Raises DeviceError.
+
+    options: those of open_uhd(), and datatype (of pipes and bare files), repeat.
+    Blocks of files, pipes and ZeroMQ have finish() and error (see sample_io.sample_source).
+    """
     from . import sample_io
 
     try:
@@ -193,11 +201,13 @@ def open_source(kind, argument, options):
 
 
 def open_sink(kind, argument, options, fd=1):
-    """-> block with one complex input. options as of open_uhd, datatype, and of a recording srec (dict for its
-    metadata) and overwrite; fd: what '-'
-    writes to. Blocks of files, pipes and ZeroMQ have error and writer (sample_io.sample_sink); of a file the caller
-    closes the writer.
-    Raises DeviceError."""
+    """Return a block with one complex input. Raises DeviceError.
+
+    options: those of open_uhd(), and datatype; for a recording also srec (dict for its metadata) and overwrite.
+    fd: file descriptor for the device "-".
+    Blocks of files, pipes and ZeroMQ have error and writer (see sample_io.sample_sink). The caller closes the writer of
+    a file.
+    """
     from . import recording, sample_io
 
     try:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens when the code of a block written in Python fails. GNU Radio ends the block's thread and nothing else, so
-its neighbours wait for ever. Here the fault is recorded, the end mark goes out and the block ends; the commands, which
-watch for faults, then end the flowgraph."""
+"""Handling of exceptions in blocks written in Python.
+
+GNU Radio ends the block's thread and nothing else, so its neighbours would wait for ever. Here the fault is recorded,
+the end mark goes out and the block ends. The commands watch for faults and then end the flowgraph.
+"""
 import functools
 import threading
 
@@ -10,11 +12,11 @@ from gnuradio import gr
 from .srec_python import end_block, record_fault
 from .text import printable
 
-TEXT_MAX = 300  # characters of a fault's description
+TEXT_MAX = 300  # maximum characters of a fault's description
 
 
 def describe(error):
-    """exception -> text on one line"""
+    """Return the description of an exception as text on one line."""
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     else:
@@ -23,27 +25,33 @@ def describe(error):
 
 
 class message_block(gr.basic_block):
-    """Base of blocks with message ports alone. error: the exception that ended the block, or None."""
+    """Base of blocks that have message ports only.
+
+    error: the exception that ended the block, or None.
+    """
 
     error = None
 
     def set_msg_handler(self, port, handler):
-        """As of gr.basic_block: handler is a method. After a fault no handler is called any more."""
+        """Set the handler of a port, as in gr.basic_block. The handler must be a method. After a fault no handler is
+        called.
+        """
 
         def guarded(msg):
             if self.error is None:
                 self.guard(handler, msg)
 
-        guarded.__name__ = handler.__name__ + "_guarded"  # GNU Radio calls handlers by name, as methods of the block
+        # GNU Radio calls handlers by name, as methods of the block.
+        guarded.__name__ = handler.__name__ + "_guarded"
         setattr(self, guarded.__name__, guarded)
         gr.basic_block.set_msg_handler(self, port, guarded)
 
     def guarded_thread(self, target):
-        """-> a daemon thread, not started"""
+        """Return a daemon thread that has not started yet."""
         return threading.Thread(target=self.guard, args=(target,), daemon=True)
 
     def guard(self, call, *arguments):
-        """Calls it; what it raises ends the block."""
+        """Call a function. An exception in it ends the block."""
         try:
             call(*arguments)
         except Exception as error:
@@ -55,16 +63,17 @@ class message_block(gr.basic_block):
                 self.end()
 
     def last_words(self):
-        """What a block sends that ends after a fault: the end mark, if others wait for that. To be overridden."""
+        """Send what the block sends before it ends after a fault: the end mark, if others wait for it. Subclasses
+        override it.
+        """
 
     def end(self):
-        """The block ends once it has handled the messages that wait, and with it those that live on its messages.
-        Any thread."""
+        """End the block after the waiting messages, and with it the blocks that depend on its messages. Any thread."""
         end_block(self.to_basic_block())
 
 
 def guarded_work(work):
-    """Decorator of a stream block's work(): what it raises is kept in `error` and ends the block."""
+    """Decorator of a stream block's work(). An exception is stored in `error` and ends the block."""
 
     @functools.wraps(work)
     def guarded(self, input_items, output_items):

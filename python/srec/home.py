@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flowgraphs without a home folder. The first one that starts in a process notes in $HOME/.gnuradio which kind of
-buffer the machine can do, and
-GNU Radio refuses to start where it cannot: for a user of services, whose home is missing or cannot be written."""
+"""Flowgraphs without a home folder.
+
+The first flowgraph of a process writes to $HOME/.gnuradio which kind of buffer the machine supports. GNU Radio does not
+start where it cannot write: for a service user, whose home folder is missing or read-only.
+"""
 import os
 import tempfile
 
@@ -18,8 +20,10 @@ def _can_note(home):
 
 
 def prepare():
-    """Before the first flowgraph starts: with a home of no use a small one runs in a temporary home, and GNU Radio
-    remembers what it found."""
+    """Call this before the first flowgraph starts.
+
+    If the home folder is unusable, a small flowgraph runs in a temporary one, and GNU Radio remembers the result.
+    """
     home = os.environ.get("HOME")
     if home is None or _can_note(home):
         return

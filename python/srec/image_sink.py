@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received pictures as PNG files with a JSON of their metadata beside them."""
+"""Writes received images as PNG files, with a JSON file of metadata for each."""
 import collections
 import os
 import threading
@@ -18,8 +18,10 @@ def _intern(meta, key, value):
 
 
 def _claim(png, base, number):
-    """Gives a picture the first number that is free, in a way that no other receiver that uses the folder can get it
-    too. -> number, path"""
+    """Reserve the first free number for an image, so that no other receiver that uses the folder gets it too.
+
+    Returns number and path.
+    """
     while True:
         path = f"{base}{number:04d}.png"
         if not os.path.lexists(f"{base}{number:04d}.json"):
@@ -32,30 +34,32 @@ def _claim(png, base, number):
 
 
 class image_sink(message_block):
-    """Message ports: in `pdus` (pictures), out `info` (each picture's metadata with `event`, `number` and, once
-    written, `path`).
+    """Writes received images as PNG files with their metadata as JSON, or keeps them in memory.
 
-    folder: made if missing; "" = no files, the latest pictures stay in memory (`pictures`: (array, metadata), oldest
-    first);
-    prefix: of the file names, PREFIX0000.png and on; stop_after: pictures after which wait() returns and none is taken,
-    0 = at the end mark only;
-    keep: pictures kept in memory, at least 1;
-    first: number of the first picture, in file names and metadata. A number that has a file in the folder already,
-    another receiver's perhaps, is
-    passed over; nothing is overwritten, and a picture that cannot be written whole leaves no file.
-    Raises ValueError for an impossible number or prefix, OSError if the folder cannot be made.
-    `count` pictures came, `dropped` messages were no pictures or could not be written. Setters may be called while the
-    flowgraph runs.
+    Message ports: in `pdus` (images), out `info` (each image's metadata with `event`, `number` and, once written,
+    `path`).
+
+    folder: created if missing. "": no files; the latest images stay in memory (`pictures`: (array, metadata), oldest
+        first).
+    prefix: prefix of the file names: PREFIX0000.png and so on.
+    stop_after: number of images after which wait() returns and further images are ignored. 0: at the end mark only.
+    keep: number of images kept in memory, at least 1.
+    first: number of the first image, in file names and metadata, 0 .. 2^63 - 1. Numbers that already have a file in the
+        folder are skipped.
+
+    Nothing is overwritten. An image that cannot be written completely leaves no file. `count` images have arrived.
+    `dropped` messages were not images or could not be written. Setters may be called while the flowgraph runs. Raises
+    ValueError for an impossible number or prefix, OSError if the folder cannot be created.
     """
 
     def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
         message_block.__init__(self, "image_sink", None, None)
         if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
-        self._number = first  # of the next picture
+        self._number = first  # of the next image
         self._stop_after = stop_after
         self._done = threading.Event()
-        self._said = set()  # kinds of trouble that the log has
+        self._said = set()  # kinds of trouble logged so far
         self.pictures, self.count, self.dropped = collections.deque(maxlen=keep), 0, 0
         self.set_prefix(prefix)
         self.set_folder(folder)
@@ -64,7 +68,7 @@ class image_sink(message_block):
         self.set_msg_handler(pmt.intern("pdus"), self._handle)
 
     def set_folder(self, folder):
-        """Holds from the next picture on."""
+        """Set the folder for the next images. Raises OSError if it cannot be created."""
         if folder:
             os.makedirs(folder, exist_ok=True)
         self._folder = folder
@@ -73,7 +77,7 @@ class image_sink(message_block):
         return self._folder
 
     def set_prefix(self, prefix):
-        """Holds from the next picture on."""
+        """Set the prefix for the next images. Raises ValueError if it is impossible."""
         if os.path.basename(prefix) != prefix:
             raise ValueError(f"prefix '{prefix}': folders belong into the parameter folder")
         self._prefix = prefix
@@ -82,7 +86,7 @@ class image_sink(message_block):
         return self._prefix
 
     def wait(self, timeout=None):
-        """-> True once the last picture is there (end mark or stop_after)"""
+        """Wait for the last image (end mark or stop_after). Return whether it has arrived within `timeout` seconds."""
         return self._done.wait(timeout)
 
     def last_words(self):
@@ -97,9 +101,9 @@ class image_sink(message_block):
                 return
             if self._full():
                 return  # the flowgraph has not stopped yet
-            meta.pop("deviation", None)  # of every patch, for the enhancer
+            meta.pop("deviation", None)  # one per patch, for the enhancer
             array = picture_array(meta, pmt.cdr(msg))
-        except Exception as error:  # whatever a stranger may send: dropped and counted
+        except Exception as error:  # a stranger may send anything: drop and count it
             self._drop("not a picture PDU: ", f"{type(error).__name__} {error}"[:120])
             return
         self.count += 1
@@ -127,11 +131,11 @@ class image_sink(message_block):
         self._info(to_pmt({"event": "dropped", "dropped": self.dropped}))
 
     def path(self, number):
-        """-> where the picture of that number is, or would be"""
+        """Return the path of the image with that number, whether it exists or not."""
         return os.path.join(self._folder, f"{self._prefix}{number:04d}.png")
 
     def _write(self, array, meta):
-        """-> number and path of the PNG, or (None, None) if it could not be written"""
+        """Return number and path of the PNG, or (None, None) if it could not be written."""
         base = os.path.join(self._folder, self._prefix)  # setters may be called meanwhile
         path, png = f"{base}{self._number:04d}.png", None
         try:

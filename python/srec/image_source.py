@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures from files as PDUs, released no faster than the link takes them."""
+"""Sends images from files as PDUs, no faster than the link takes them."""
 import threading
 import time
 
@@ -13,14 +13,17 @@ from .picture_file import find_pictures, load_picture
 from .srec_python import u8vector
 from .text import printable
 
-ENCODER_BYTES = (
-    30  # of memory for each pixel at the peak of two pictures in flight: with 12 million pixels 21 were measured
-)
-LOOK_S = 0.02  # between looks at the queue behind
+# Bytes of memory for each pixel at the peak of two images in flight. With 12 million pixels 21 were measured.
+ENCODER_BYTES = 30
+LOOK_S = 0.02  # interval between checks of the queue behind
 
 
 def picture_pdu(array, number, filename="", **more):
-    """uint8 array -> picture PDU (docs/blocks.md); more: of its metadata"""
+    """Return an image PDU (docs/blocks.md).
+
+    array: uint8, (height, width) or (height, width, 3).
+    more: further metadata.
+    """
     array = np.ascontiguousarray(array, np.uint8)
     meta = {
         "width": array.shape[1],
@@ -34,31 +37,32 @@ def picture_pdu(array, number, filename="", **more):
 
 
 class image_source(message_block):
-    """Message ports: in `next`, out `pdus` (pictures, then the end mark), out `info` (`event` = picture or eof).
+    """Sends images from files as PDUs.
 
-    path: file, folder (sorted) or list of files; repeat: start over for ever; in_flight: pictures released before the
-    first is reported
-    sent, at least 1; interval: seconds between pictures instead, if above 0. Raises ValueError if there is no picture
-    to send.
-    `skipped` files could not be read. Setters may be called while the flowgraph runs.
+    Message ports: in `next`, out `pdus` (images, then the end mark), out `info` (`event` = picture or eof).
 
-    `next` takes the info of mapper and of semantic_encoder, or of transmitter's two info ports. A dict with `event` =
-    picture from the mapper
-    (the picture has been sent) or `event` = dropped (it never will be) releases the next picture, once for each number
-    in `picture`; without
-    a number the oldest in flight counts. What the encoder says of a picture that it encoded does not release: its
-    symbols are yet to leave.
-    If no block behind `pdus` is connected to `next`, the source connects the encoder and mapper that it finds there by
-    itself; if there are
-    none, a picture goes as soon as the one before has left the queue of the block behind. After the end mark the source
-    ends, and with it the
-    blocks that live on its pictures.
+    path: file, folder (sorted) or list of files.
+    repeat: start again after the last image, without end.
+    in_flight: number of images released before the first one is reported as sent, at least 1.
+    interval: seconds between images, instead of in_flight, if above 0.
+
+    `next` takes the info of mapper and semantic_encoder, or of the two info ports of transmitter. A dict with `event` =
+    picture from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
+    once for each number in `picture`. A dict without a number counts for the oldest image in flight. The encoder's
+    report of an encoded image does not release, since its symbols are still to be sent.
+
+    If no block behind `pdus` is connected to `next`, the source finds the encoder and the mapper behind it and connects
+    them itself. If there are none, an image goes as soon as the previous one has left the queue of the next block.
+    After the end mark the source ends, and with it the blocks that depend on its images.
+
+    `skipped` files could not be read. Setters may be called while the flowgraph runs. Raises ValueError if there is no
+    image to send.
     """
 
     def __init__(self, path, repeat=False, in_flight=2, interval=0.0):
         message_block.__init__(self, "image_source", None, None)
-        self._change = threading.Condition()  # guards what follows
-        self._in_flight = []  # numbers of pictures on their way, oldest first
+        self._change = threading.Condition()  # guards the following
+        self._in_flight = []  # numbers of the images on their way, oldest first
         self._stopped = True
         self._files = find_pictures(path, ENCODER_BYTES, "to send")
         self._repeat = bool(repeat)
@@ -73,8 +77,7 @@ class image_source(message_block):
         self.set_msg_handler(pmt.intern("next"), self._next)
 
     def set_path(self, path):
-        """Begins anew with these pictures after the one in hand. Raises ValueError and changes nothing if there is
-        none."""
+        """Start again with these images after the current one. Raises ValueError without a change if there is none."""
         files = find_pictures(path, ENCODER_BYTES, "to send")
         with self._change:
             self._files = files
@@ -107,7 +110,7 @@ class image_source(message_block):
 
     def start(self):
         if self._thread:
-            self._thread.join()  # of a run before
+            self._thread.join()  # of an earlier run
         with self._change:
             self._stopped = False
             self._in_flight = []
@@ -123,7 +126,10 @@ class image_source(message_block):
         return True
 
     def _wait(self, last):
-        """Until a picture may go; last: time.monotonic() of the one before, or None. -> False when stopped"""
+        """Wait until an image may be sent. Return False when stopped.
+
+        last: time.monotonic() of the previous image, or None.
+        """
         look = self._pace.watch()
         with self._change:
             while not self._stopped:
@@ -140,13 +146,13 @@ class image_source(message_block):
             return False
 
     def _pictures(self):
-        """(file, array) of every readable picture; over again if repeating or if there are others to send"""
+        """Yield (file, array) of every readable image. Start again if `repeat` is set or if there is a new path."""
         while True:
             files, found = self._files, False
             for file in files:
                 try:
                     picture = load_picture(file, ENCODER_BYTES, "to send")
-                except Exception as error:  # whatever a file can do to a decoder: that picture is passed over
+                except Exception as error:  # a file may break a decoder in any way: skip this image
                     self.skipped += 1
                     self.logger.warn(
                         printable(error if isinstance(error, ValueError) else f"{file}: {describe(error)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Received pictures in a window, as their packets arrive."""
+"""A window that shows received images as their packets arrive."""
 import collections
 import dataclasses
 import math
@@ -25,9 +25,10 @@ REJECTED = ("foreign", "unsupported")  # counters of burst_sync
 
 
 def application():
-    """-> the program's QApplication, made if there is none. Raises RuntimeError with one line if PyQt5 or a display is
-    missing: Qt itself would
-    end the program."""
+    """Return the program's QApplication, and create it if there is none.
+
+    Raises RuntimeError with one line if PyQt5 or a display is missing. Qt itself would end the program.
+    """
     try:
         from PyQt5 import QtWidgets
     except ImportError:
@@ -57,29 +58,29 @@ def application():
 
 @dataclasses.dataclass
 class _Panel:
-    """What one panel shows."""
+    """Content of one panel."""
 
     array: np.ndarray = None
-    part: float = 1.0  # of the picture's packets
+    part: float = 1.0  # share of the image's packets that have arrived
     caption: str = ""
 
 
 class image_view(gr.hier_block2):
-    """A window with the picture as it arrives: Bob's, Eve's beside it from her first picture on, and the one sent where
-    that is known.
+    """Shows images in a window as they arrive.
 
-    Message ports, all in: `bob` and `eve` (pictures, and pictures so far, of a receiver's `pdus` and `progress`),
-    `original` (pictures as they are
-    sent: for PSNR, and latency if they have `time`), `info` (dicts of a receiver's `burst_info` for SNR and
-    `packet_info` for refused packets).
+    The window shows Bob's image, Eve's next to it from her first image on, and the image sent where it is known.
 
-    title: above the pictures; snr_db: to show where neither burst_info nor the pictures tell it, NaN = unknown;
-    original: file of the picture
-    sent, if that is not known from the port. Raises RuntimeError without PyQt5 or a QApplication (`application()` makes
-    one), ValueError if
-    the file is unreadable.
-    Made, shown and grabbed in the thread of Qt; messages may come from any. If they come faster than Qt draws, only the
-    newest is drawn.
+    Message ports, all in: `bob` and `eve` (images and partial images, from a receiver's `pdus` and `progress`),
+    `original` (images as they are sent: for PSNR, and for latency if they have `time`), `info` (dicts of a receiver's
+    `burst_info` for the SNR and `packet_info` for refused packets).
+
+    title: text above the images.
+    snr_db: shown if neither burst_info nor the images contain the SNR, dB. NaN: unknown.
+    original: file of the image sent, if the port does not provide it.
+
+    Create, show and grab it in the thread of Qt. Messages may come from any thread. If they come faster than Qt draws,
+    only the newest is drawn. Raises RuntimeError without PyQt5 or a QApplication (`application()` creates one),
+    ValueError if the file is unreadable.
     """
 
     def __init__(self, title="", snr_db=float("nan"), original=""):
@@ -93,18 +94,18 @@ class image_view(gr.hier_block2):
         if QtWidgets.QApplication.instance() is None:
             raise RuntimeError("image_view needs a QApplication: make one first")
         self._reference = load_picture(original) if original else None
-        self._lock = threading.Lock()  # guards what follows
+        self._lock = threading.Lock()  # guards the following
         self._panels = {name: _Panel() for name in PANELS}
         self._originals = Originals()
         self._told = False  # Qt knows of a change and has not drawn it yet
         self._snr_db = snr_db
         self._refused = {}
-        self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest pictures
-        self._number = None  # of Bob's latest picture, with its session
+        self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest images
+        self._number = None  # of Bob's latest image, with its session
         self.pictures = self.missed = self.packets = self.packets_lost = self.dropped = self.partials = 0
         self._widget = image_view_widget.View(title, PANELS)
         self._pixels = image_view_widget.pixels
-        self._changed = image_view_widget.Changed(self._widget)  # ends with the window, and then draws no more
+        self._changed = image_view_widget.Changed(self._widget)  # ends with the window and then draws nothing
         self._changed.signal.connect(self._draw)
         if self._reference is not None:
             self._panels["sent"] = _Panel(self._reference, 1.0, printable(os.path.basename(original)))
@@ -114,11 +115,11 @@ class image_view(gr.hier_block2):
         self._draw()
 
     def qwidget(self):
-        """-> the QWidget to put into a layout, or to show()"""
+        """Return the QWidget, to put into a layout or to show()."""
         return self._widget
 
     def grab(self):
-        """-> uint8 array (height, width, 3) of the window. In the thread of Qt."""
+        """Return the window as uint8 array (height, width, 3). In the thread of Qt."""
         self._draw()
         return self._pixels(self._widget)
 
@@ -128,12 +129,15 @@ class image_view(gr.hier_block2):
         self._tell()
 
     def captions(self):
-        """-> {panel: caption}, and under "status" the line of figures"""
+        """Return {panel: caption}, and the line of figures under "status"."""
         with self._lock:
             return {**{name: panel.caption for name, panel in self._panels.items()}, "status": self._status()}
 
     def parts(self):
-        """-> {panel: part of its picture's packets that has come, 0 .. 1; 1 of a whole picture, 0 before the first}"""
+        """Return {panel: share of its image's packets that have arrived}.
+
+        0: before the first image. 1: a whole image.
+        """
         with self._lock:
             return {name: panel.part if panel.array is not None else 0.0 for name, panel in self._panels.items()}
 
@@ -149,11 +153,11 @@ class image_view(gr.hier_block2):
                 pass
 
     def _picture(self, msg):
-        """-> (metadata, array), or None for the end mark and what is no picture"""
+        """Return (metadata, array), or None for the end mark and for anything that is not an image."""
         try:
             meta = to_dict(pmt.car(msg))
             return None if meta.get("eof") is True else (meta, picture_array(meta, pmt.cdr(msg)), meta["picture"])[:2]
-        except Exception:  # whatever a stranger may send
+        except Exception:  # a stranger may send anything
             with self._lock:
                 self.dropped += 1
             self._tell()
@@ -221,7 +225,8 @@ class image_view(gr.hier_block2):
             snr_db = meta.get("snr_db")
             if isinstance(snr_db, float):
                 self._snr_db = snr_db
-            for port, keys in (("accepted", REFUSED), ("preambles", REJECTED)):  # packet_decoder's, burst_sync's
+            # counters of packet_decoder and of burst_sync
+            for port, keys in (("accepted", REFUSED), ("preambles", REJECTED)):
                 if port in meta:
                     self._refused[port] = sum(meta[key] for key in keys if isinstance(meta.get(key), int))
         self._tell()

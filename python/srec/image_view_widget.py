@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The window of image_view. Needs PyQt5; everything here runs in the thread of Qt."""
+"""The window of image_view. It needs PyQt5. Everything here runs in the thread of Qt."""
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 MARGIN, BAR = 4, 5  # pixels
@@ -7,20 +7,23 @@ GROUND, BAR_COLOUR, BAR_GROUND = QtGui.QColor(24, 24, 24), QtGui.QColor(90, 170,
 
 
 class Changed(QtCore.QObject):
-    """Carries the news of a change from a block's thread into that of Qt."""
+    """Reports a change from a block's thread to the thread of Qt."""
 
     signal = QtCore.pyqtSignal()
 
 
 def qimage(array):
-    """uint8 (height, width) or (height, width, 3) -> QImage with memory of its own"""
+    """Return a QImage with its own memory.
+
+    array: uint8, (height, width) or (height, width, 3).
+    """
     height, width = array.shape[:2]
     form = QtGui.QImage.Format_Grayscale8 if array.ndim == 2 else QtGui.QImage.Format_RGB888
     return QtGui.QImage(array.tobytes(), width, height, array.strides[0], form).copy()
 
 
 class Picture(QtWidgets.QWidget):
-    """A picture as large as there is room for, and below it a bar for the part that has come."""
+    """An image as large as the space permits, and below it a bar for the share that has arrived."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +56,7 @@ class Picture(QtWidgets.QWidget):
 
 
 class Panel(QtWidgets.QWidget):
-    """Title, picture, caption."""
+    """Title, image, caption."""
 
     def __init__(self, title):
         super().__init__()
@@ -76,7 +79,9 @@ class Panel(QtWidgets.QWidget):
 
 
 class View(QtWidgets.QWidget):
-    """Panels side by side, each from its first picture on (the first one always), and a line of figures."""
+    """Panels side by side and a line of figures. The first panel is always visible, each other one from its first image
+    on.
+    """
 
     def __init__(self, title, names):
         super().__init__()
@@ -108,7 +113,7 @@ class View(QtWidgets.QWidget):
 
 
 def pixels(widget):
-    """-> uint8 array (height, width, 3) of what the widget shows"""
+    """Return what the widget shows as uint8 array (height, width, 3)."""
     import numpy as np
 
     image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory this process may still take: Linux grants more than it has, and kills later."""
+"""Memory that this process may still take. Linux grants more than it has, and kills processes later."""
 import resource
 
 
 def _number(path, key=""):
-    """First whole number of a file, or of its line that begins with key. -> int or None"""
+    """Return the first integer of a file, or of its line that begins with key, or None."""
     try:
         with open(path) as f:
             for line in f:
@@ -19,7 +19,7 @@ def _number(path, key=""):
 
 
 def available():
-    """-> bytes, or None where it cannot be told: the least of the machine's, the container's and the process's own"""
+    """Return the available bytes, or None if unknown: the minimum for the machine, the container and the process."""
     limits = []
     free = _number("/proc/meminfo", "MemAvailable:")
     if free is not None:

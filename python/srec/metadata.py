@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata between PMT and Python. GNU Radio's pmt.to_pmt() takes no integer from 2^63 on, and session numbers are
-64-bit unsigned."""
+"""Conversion of metadata between PMT and Python.
+
+GNU Radio's pmt.to_pmt() takes no integers from 2^63 on, and session numbers are 64-bit unsigned.
+"""
 import pmt
 
 from .srec_python import pmt_text, u8array
@@ -8,10 +10,11 @@ from .text import utf8
 
 
 def to_pmt(values):
-    """dict of text to None, bool, int, float or text -> PMT dict; whole numbers from 0 to 2^64 - 1 as unsigned, as the
-    C++ blocks have them; bytes of
-    text that are not UTF-8 (names of files) as \\xNN, since pmt.to_python() could not read them.
-    Raises TypeError or OverflowError for anything else."""
+    r"""Convert a dict of text to None, bool, int, float or text to a PMT dict.
+
+    Integers from 0 to 2^64 - 1 become unsigned, as in the C++ blocks. Bytes of text that are not UTF-8 (file names)
+    become \xNN, because pmt.to_python() could not read them. Raises TypeError or OverflowError for anything else.
+    """
     result = pmt.make_dict()
     for key, value in values.items():
         if value is None:
@@ -45,9 +48,11 @@ def _plain(item):
 
 
 def to_dict(metadata):
-    """PMT dict -> dict of text to what JSON can hold: numbers, text, lists of numbers; of other values the printed
-    form.
-    Raises TypeError if it is no dict."""
+    """Convert a PMT dict to a dict of text to values that JSON supports.
+
+    These are numbers, text and lists of numbers. Other values become their printed form. Raises TypeError if the
+    argument is not a dict.
+    """
     if not pmt.is_dict(metadata):
         raise TypeError("not a metadata dict")
     items = pmt.dict_items(metadata)  # the latest first
@@ -56,8 +61,12 @@ def to_dict(metadata):
 
 
 def picture_array(meta, vector):
-    """metadata of a picture PDU as dict, and its vector -> uint8 array (height, width) or (height, width, 3).
-    Raises KeyError, TypeError or ValueError."""
+    """Convert an image PDU to a uint8 array (height, width) or (height, width, 3).
+
+    meta: its metadata as dict.
+    vector: its data.
+    Raises KeyError, TypeError or ValueError.
+    """
     width, height, channels = meta["width"], meta["height"], meta["channels"]
     if channels not in (1, 3) or not width or not height:
         raise ValueError(f"{width}x{height} pixels of {channels} channels")

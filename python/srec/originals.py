@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures that were sent, kept for a while, and how the received ones compare with them."""
+"""Keeps the images that were sent for a while, and compares the received ones with them."""
 import collections
 import threading
 import time
@@ -8,14 +8,14 @@ from .srec_python import psnr
 
 
 class Originals:
-    """By picture number, the latest `keep` of them. Any thread."""
+    """The latest `keep` images by number. Any thread."""
 
     def __init__(self, keep=16):
         self._keep = keep
-        self._lock = threading.Lock()  # guards what follows
-        self._pictures = collections.OrderedDict()  # number: (array, time it was taken or None)
-        self.first = self.last = None  # numbers of the first and the latest
-        self.frames_dropped = 0  # as the latest says: frames that its source left out
+        self._lock = threading.Lock()  # guards the following
+        self._pictures = collections.OrderedDict()  # number: (array, time of capture or None)
+        self.first = self.last = None  # numbers of the first and the latest image
+        self.frames_dropped = 0  # frames that the source has dropped, according to the latest image
 
     def add(self, meta, array):
         with self._lock:
@@ -27,9 +27,11 @@ class Originals:
                 self._pictures.popitem(last=False)
 
     def figures(self, meta, array, reference=None):
-        """Received picture -> dict of what is known: psnr_db against the picture of its number (or against reference),
-        and latency_s,
-        the seconds from `time` in the original's metadata until now."""
+        """Return a dict of what is known about a received image.
+
+        It contains psnr_db against the original of the same number (or against `reference`), and latency_s, the seconds
+        from `time` in the original's metadata until now.
+        """
         with self._lock:
             original, taken = self._pictures.get(meta["picture"], (None, None))
         known = {}

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are whole or not there. Each is written under a random name in its folder and gets its own name at the
-end; if anything fails it is removed. Symbolic links are never followed. Needs no GNU Radio."""
+"""Files that exist completely or not at all.
+
+Each is written under a random name in its folder and gets its own name at the end. After an error it is removed.
+Symbolic links are never followed. Needs no GNU Radio.
+"""
 import contextlib
 import errno
 import json
@@ -11,13 +14,15 @@ import stat
 
 from .text import utf8
 
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # of file systems without hard links
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
 FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def _is_special(path):
-    """A device, pipe or socket, or a name below /dev or /proc (/dev/stdout): written directly, since it cannot be
-    replaced."""
+    """Return whether the path is a device, pipe or socket, or a name below /dev or /proc (/dev/stdout).
+
+    Such a file cannot be replaced, so it is written directly.
+    """
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     if (folder + "/").startswith(("/dev/", "/proc/")) and not (folder + "/").startswith("/dev/shm/"):
         return os.path.exists(path)
@@ -29,13 +34,16 @@ def _is_special(path):
 
 
 class NewFile:
-    """A file that is being written. `file` is a binary file object; commit() gives it its name, discard() removes it.
-    As a context: commits at the end, discards after an exception.
+    """A file that is being written.
 
-    overwrite: commit() replaces an existing file of that name, in one step; otherwise it raises FileExistsError.
-    mode: permissions before the umask. An existing file's owner and permissions are not taken over, and a symbolic
-    link is replaced, not followed. temporary: the name while it is written, where a killed program shall leave its work
-    to be found; by default a random one.
+    `file` is a binary file object. commit() gives it its name, discard() removes it. As a context it commits at the
+    end, and discards after an exception.
+
+    overwrite: commit() replaces an existing file of that name in one step. Otherwise it raises FileExistsError.
+    mode: permissions before the umask. Owner and permissions of an existing file are not kept, and a symbolic link is
+        replaced, not followed.
+    temporary: name during writing, for work that should remain after a program is killed. By default it is random.
+
     Every OSError names the file. One thread at a time.
     """
 
@@ -52,8 +60,10 @@ class NewFile:
             self._temporary = temporary
 
     def commit(self, path=None):
-        """The file is whole. path: another name in the same folder, where `path` is taken. After an error: discard(),
-        or another name."""
+        """Give the complete file its name. After an error call discard(), or try another name.
+
+        path: another name in the same folder, if `path` of the constructor is taken.
+        """
         self.path = self.path if path is None else path
         with self._named():
             self.file.close()
@@ -64,7 +74,7 @@ class NewFile:
             self._temporary = None
 
     def _link(self):
-        """Under a name that nothing has; os.replace() alone could not tell."""
+        """Give the file a name that must not exist yet. os.replace() alone would not notice an existing file."""
         try:
             os.link(self._temporary, self.path, follow_symlinks=False)
         except OSError as error:
@@ -80,18 +90,18 @@ class NewFile:
             os.unlink(self._temporary)
 
     def leave(self):
-        """Closes the file under its temporary name."""
+        """Close the file under its temporary name."""
         self._temporary = None
         with self._named():
             self.file.close()
 
     def discard(self):
-        """Removes what has been written; does nothing after commit()."""
+        """Remove what has been written. Does nothing after commit()."""
         temporary, self._temporary = self._temporary, None
         if temporary:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        with contextlib.suppress(OSError):  # its last bytes may not fit
+        with contextlib.suppress(OSError):  # the last bytes may not fit
             self.file.close()
 
     @contextlib.contextmanager
@@ -116,7 +126,10 @@ class NewFile:
 
 
 def plain(value):
-    """What a JSON file may hold: text as UTF-8 (what is not becomes \\xNN), numbers that are not finite as None."""
+    r"""Return the value in a form that JSON supports.
+
+    Text becomes UTF-8 (other bytes become \xNN); numbers that are not finite become None.
+    """
     if isinstance(value, str):
         return utf8(value)
     if isinstance(value, float):
@@ -133,11 +146,14 @@ def json_bytes(value):
 
 
 def write(path, data, overwrite=True, mode=0o666):
-    """data: bytes or text. Raises OSError."""
+    """Write a file. Raises OSError.
+
+    data: bytes or text.
+    """
     with NewFile(path, overwrite, mode) as file:
         file.write(utf8(data).encode() if isinstance(data, str) else data)
 
 
 def write_json(path, value, overwrite=True):
-    """Raises OSError."""
+    """Write a value as JSON. Raises OSError."""
     write(path, json_bytes(value), overwrite)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pace of a source of pictures: what releases the next one."""
+"""The pace of a source of images: what releases the next image."""
 import time
 
 import pmt
 
 from .srec_python import busy_behind, feeds_back, follow, items_behind, waiting_behind
 
-WARN_S = 10.0  # of waiting for `next` while the link does nothing
+WARN_S = 10.0  # of waiting for `next` while the link is idle
 
 
 def released(msg):
-    """info dict of mapper or semantic_encoder -> (True, picture number, or None if it names none), or (False, None) if
-    it releases nothing.
-    `event` = picture of the mapper and `event` = dropped release; what the encoder says of a picture that it has
-    encoded does not.
+    """Return (True, image number or None) if an info dict of mapper or semantic_encoder releases an image.
+
+    Otherwise return (False, None). `event` = picture of the mapper and `event` = dropped release. The encoder's report
+    of an encoded image does not. The number is None if the dict contains none.
     """
 
     def value(key):
@@ -29,35 +29,39 @@ def released(msg):
 
 
 def without(in_flight, number):
-    """The numbers still in flight, oldest first, after this one was released (None: the oldest)."""
+    """Return the numbers still in flight, oldest first, after `number` has been released (None: the oldest)."""
     return in_flight[1:] if number is None else [n for n in in_flight if n != number]
 
 
 class Pace:
-    """Where the pace of a source comes from, whose ports are `next` and `pdus`. driven: reports come on `next`, from
-    blocks that are connected to it, or else from the encoder and mapper behind the source, which begin() then connects.
-    Otherwise the source looks at the queue behind `pdus`."""
+    """Finds what releases the images of a source with the ports `next` and `pdus`.
+
+    driven: reports arrive on `next`, from connected blocks or from the encoder and mapper behind the source, which
+        begin() then connects. Otherwise the source watches the queue behind `pdus`.
+    """
 
     def __init__(self, block):
         self._block, self.driven = block, True
         self._heard = self._warned = False
 
     def begin(self):
-        """In the block's start()."""
+        """Call this in the block's start()."""
         block = self._block.to_basic_block()
         self.driven = feeds_back(block, "next") or follow(block, "next") > 0
         self._heard = self._warned = False
 
     def hear(self):
-        """Something that releases a picture has come on `next`."""
+        """Record that a report on `next` has released an image."""
         self._heard = self.driven = True
 
     def queue_is_empty(self):
         return waiting_behind(self._block.to_basic_block(), "pdus") == 0
 
     def watch(self):
-        """-> function to call now and then while a picture waits for `next`: warns once if nothing ever comes and the
-        link does nothing"""
+        """Return a function to call from time to time while an image waits for `next`.
+
+        It warns once if no report ever arrives and the link is idle.
+        """
         block = self._block.to_basic_block()
         since, items = time.monotonic(), items_behind(block)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Picture files. Every picture that gr-srec reads comes through here; Pillow opens no other format than those listed.
-Needs no GNU Radio."""
+"""Image files. gr-srec reads every image through this module. Pillow opens only the formats listed here.
+
+Needs no GNU Radio.
+"""
 import contextlib
 import os
 import stat
@@ -13,21 +15,23 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .memory import available
 from .text import printable
 
-FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # Pillow's names; EPS runs a program
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # Pillow's names; EPS would run a program
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MAX_SIDE = 65535
-LOAD_BYTES = 20  # of memory for each pixel at the peak of loading: with transparency four copies of 4, and the array
-ORIENTATION = 0x112  # of EXIF: 1 is upright, 2 to 8 are turned or mirrored
+# Bytes of memory for each pixel at the peak of loading: with transparency four copies of 4, and the array.
+LOAD_BYTES = 20
+ORIENTATION = 0x112  # EXIF tag: 1 is upright, 2 to 8 are rotated or mirrored
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339
 WHITE_IS_ZERO, UNSIGNED = 0, 1
-STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # raw mode: what Pillow scales samples by, but not the clear value
+# raw mode: factor by which Pillow scales samples, but not the transparent value
+STEPS = {"1": 255, "L;2": 85, "L;4": 17}
 
-_limit = threading.Lock()  # of Image.MAX_IMAGE_PIXELS
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of broken EXIF and the like, in several lines
+_limit = threading.Lock()  # for Image.MAX_IMAGE_PIXELS
+warnings.filterwarnings("ignore", module=r"PIL\.")  # about broken EXIF and the like, in several lines
 
 
 class _Unusable(ValueError):
-    """A picture that is whole but not of a kind that can be sent."""
+    """An intact image of a kind that cannot be sent."""
 
 
 def _open(path):
@@ -36,7 +40,8 @@ def _open(path):
         raise _Unusable("not a file" if not stat.S_ISDIR(kind.st_mode) else "a folder, not a picture")
     if kind.st_size == 0:
         raise _Unusable("the file is empty")
-    with _limit:  # sizes are checked below; elsewhere in the program Pillow's limit stays
+    # Sizes are checked below. Elsewhere in the program Pillow's limit remains.
+    with _limit:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(path, formats=FORMATS)
@@ -46,8 +51,7 @@ def _open(path):
 
 @contextlib.contextmanager
 def _opened(path):
-    """The picture, its samples not read yet; all that can go wrong becomes a ValueError with one line that names the
-    file."""
+    """Open an image without reading its samples. Any error becomes a ValueError with one line that names the file."""
     name = printable(path)
     try:
         with _open(path) as image:
@@ -61,7 +65,7 @@ def _opened(path):
         raise ValueError(f"{name}: not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP picture") from None
     except MemoryError:
         raise ValueError(f"{name}: no memory for this picture") from None
-    except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
+    except Exception as error:  # Pillow's readers raise anything on broken files
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(f"{name}: cannot read this picture: {printable(why, 100)}") from None
 
@@ -76,19 +80,22 @@ def _check_memory(size, bytes_per_pixel, purpose):
 
 
 def check_memory(path, bytes_per_pixel, purpose):
-    """Raises ValueError if what is to be done with the picture (purpose: "to send") takes more memory than there is."""
+    """Raise ValueError if the intended use of the image takes more memory than is available.
+
+    purpose: the intended use as text, for example "to send".
+    """
     with _opened(path) as image:
         _check_memory(image.size, bytes_per_pixel, purpose)
 
 
 def picture_size(path):
-    """-> (width, height) as the file's header has them. Raises ValueError as load_picture does."""
+    """Return (width, height) from the header of the file. Raises ValueError like load_picture()."""
     with _opened(path) as image:
         return image.size
 
 
 def _turned(image):
-    """Upright, as a camera's EXIF has it; broken EXIF counts as none."""
+    """Rotate the image according to its EXIF data. Broken EXIF data are ignored."""
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -97,7 +104,7 @@ def _turned(image):
 
 
 def _largest_of_16_bits(tags):
-    """What white is in samples of more than 8 bits."""
+    """Return the value of white for samples of more than 8 bits."""
     bits = tags.get(TIFF_BITS, (16,))[0]
     kind = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))[0]
     if bits > 16 or kind != UNSIGNED:
@@ -109,7 +116,10 @@ def _largest_of_16_bits(tags):
 
 
 def _grey_of_16_bits(image, tags):
-    """tags: of a TIFF file"""
+    """Convert a 16-bit image to 8-bit grey.
+
+    tags: tags of a TIFF file.
+    """
     largest, values = _largest_of_16_bits(tags), np.asarray(image)
     grey = ((values.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
     if tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -119,7 +129,10 @@ def _grey_of_16_bits(image, tags):
 
 
 def _grey(image, step):
-    """step: what a sample of 1 in the file has become"""
+    """Convert an image to grey.
+
+    step: value to which Pillow scales a sample of 1 in the file.
+    """
     if image.mode == "LA":
         grey, alpha = image.split()
         return np.array(Image.composite(grey, Image.new("L", image.size, 255), alpha))
@@ -133,7 +146,7 @@ def _grey(image, step):
 def _rgb(image, raw_mode):
     clear = image.info.get("transparency")
     if image.mode == "RGB" and clear is not None and raw_mode.startswith("RGB;16"):
-        image.info["transparency"] = tuple(value >> 8 for value in clear)  # as the samples
+        image.info["transparency"] = tuple(value >> 8 for value in clear)  # like the samples
     if image.mode in ("RGBA", "PA") or clear is not None:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -141,16 +154,21 @@ def _rgb(image, raw_mode):
 
 
 def _raw_mode(image):
-    """How Pillow names the samples in the file, "" if it does not say"""
+    """Return Pillow's name for the samples in the file, or "" if it gives none."""
     arguments = image.tile[0][3] if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
 def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
-    """-> uint8 array (height, width) or (height, width, 3): grey stays grey, all else becomes RGB. docs/command-line.md
-    says what becomes of 16 bits, transparency, palettes and the rest. bytes_per_pixel: of memory that is needed for
-    what
-    follows, purpose: what that is. Raises ValueError with one line that says what is wrong."""
+    """Load an image as uint8 array (height, width) or (height, width, 3).
+
+    Grey stays grey; everything else becomes RGB. docs/command-line.md describes 16 bits, transparency, palettes and the
+    rest.
+
+    bytes_per_pixel: memory that the following steps need.
+    purpose: these steps as text, for example "to send".
+    Raises ValueError with one line that names the fault.
+    """
     with _opened(path) as image:
         _check_memory(image.size, max(bytes_per_pixel, LOAD_BYTES), purpose)
         if image.mode == "F":
@@ -165,9 +183,11 @@ def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
 
 
 def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
-    """file, folder or list of files -> list of files; a folder's are sorted. Raises ValueError if there is none, or if
-    a
-    single file cannot be loaded (load_picture has the other parameters)."""
+    """Return the files that a file, a sorted folder or a list of files names.
+
+    bytes_per_pixel, purpose: see load_picture().
+    Raises ValueError if there is none, or if a single file cannot be loaded.
+    """
     if not path:
         raise ValueError("no picture is named: give a file or a folder")
     if isinstance(path, str) and os.path.isdir(path):
@@ -182,5 +202,5 @@ def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
 
 
 def pictures_of(folder):
-    """-> paths of the files in a folder that are named as pictures are, sorted. Raises OSError."""
+    """Return the sorted paths of the files in a folder that have the name of an image. Raises OSError."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))

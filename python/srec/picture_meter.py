@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures a second, latency and PSNR of a link whose both ends are in one program."""
+"""Measures rate, latency and PSNR of a link whose two ends are in one program."""
 import collections
 import statistics
 import threading
@@ -14,17 +14,17 @@ from .ports import add_ports
 
 
 class picture_meter(gr.hier_block2):
-    """Message ports: in `original` (pictures as they are sent, with `time` in their metadata), in `pdus` (received
-    ones), out `pdus` (the same with
-    `latency_s` and `psnr_db` in the metadata where known), out `info` (each picture's figures and the counter `dropped`
-    of messages that were no
-    pictures; at the end mark those of the whole run).
+    """Measures images per second, latency and PSNR.
 
-    report: seconds between lines on standard output, and one at the end; 0 = none. Raises ValueError if it is negative
-    or not a number.
-    Latency: seconds from `time` of the picture sent until the one received of the same number is here. Medians are of
-    the latest 1000 pictures.
-    `figures()` may be called from any thread.
+    Message ports: in `original` (images as they are sent, with `time` in their metadata), in `pdus` (received images),
+    out `pdus` (the same with `latency_s` and `psnr_db` in the metadata where known), out `info` (each image's figures
+    and the counter `dropped` of messages that were not images; at the end mark the figures of the whole run).
+
+    report: seconds between lines on standard output, plus one at the end. 0: none.
+
+    Latency is the time from `time` of the image sent until the received image of the same number arrives, in seconds.
+    Medians are over the latest 1000 images. `figures()` may be called from any thread. Raises ValueError if report is
+    negative or not a number.
     """
 
     def __init__(self, report=0.0):
@@ -33,18 +33,20 @@ class picture_meter(gr.hier_block2):
             raise ValueError("report must be 0 (never) or more seconds")
         self._report = report
         self._originals = Originals()
-        self._latest = collections.deque(maxlen=1000)  # (seconds of latency or None, PSNR or None)
+        self._latest = collections.deque(maxlen=1000)  # (latency in seconds or None, PSNR or None)
         self._first = self._last = self._reported = None  # time.monotonic() of arrivals and of the latest line
-        self._begin = None  # number of the first picture sent, or else received
+        self._begin = None  # number of the first image sent, or else received
         self._max_latency = None
         self.pictures = self.lost = self.dropped = 0
-        self._lock = threading.Lock()  # of dropped: each port has a thread of its own
+        self._lock = threading.Lock()  # of dropped: each port has its own thread
         self._ports = add_ports(self, {"pdus": self._received, "original": self._sent}, {"pdus": ("pdus", "info")})
 
     def figures(self):
-        """-> dict: pictures received, lost (their numbers are missing), dropped messages, frames_dropped by the source;
-        rate_hz; median and largest
-        latency_s; median PSNR. None where nothing is known."""
+        """Return a dict of the figures; values are None where nothing is known.
+
+        It has the images received, lost (numbers that are missing), dropped messages, frames_dropped by the source,
+        rate_hz, median and maximum of latency_s, median PSNR.
+        """
         latencies, psnrs = ([row[i] for row in list(self._latest) if row[i] is not None] for i in (0, 1))
         seconds = self._last - self._first if self.pictures > 1 else 0
         return {
@@ -63,7 +65,7 @@ class picture_meter(gr.hier_block2):
             meta = to_dict(pmt.car(msg))
             if meta.get("eof") is not True:
                 self._originals.add(meta, picture_array(meta, pmt.cdr(msg)))
-        except Exception:  # whatever a stranger may send
+        except Exception:  # a stranger may send anything
             self._drop()
 
     def _drop(self):
@@ -103,7 +105,10 @@ class picture_meter(gr.hier_block2):
             self._line()
 
     def _count_lost(self, number):
-        """number: of a picture that should be here by now, as all before it"""
+        """Count the missing images.
+
+        number: number of an image that should have arrived, like all before it.
+        """
         if self._begin is None:
             self._begin = number if self._originals.first is None else self._originals.first
         self.lost = max(0, number + 1 - self._begin - self.pictures)

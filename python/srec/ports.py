@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Message ports that end one by one."""
+"""Message ports that end separately."""
 import pmt
 
 from .guard import message_block
 
 
 class message_port(message_block):
-    """One message port `in` with a handler, and any out ports, as a block of its own. GNU Radio ends a message block as
-    soon as the first of the
-    blocks that send to it has ended: a block with several senders, some of which end before the last picture is
-    through, is made of these.
+    """One message port `in` with a handler, and any number of out ports, as a separate block.
+
+    GNU Radio ends a message block as soon as the first of its senders has ended. A block with several senders, some of
+    which end before the last image has passed, therefore consists of these.
     """
 
     def __init__(self, name, handler, outputs=()):
@@ -20,14 +20,18 @@ class message_port(message_block):
         self._handler = handler
         self.set_msg_handler(pmt.intern("in"), self._handle)
 
-    def _handle(self, msg):  # GNU Radio calls handlers by name, as methods of the block
+    # GNU Radio calls handlers by name, as methods of the block.
+    def _handle(self, msg):
         self._handler(msg)
 
 
 def add_ports(hier, handlers, outputs=None):
-    """Gives a hier_block2 message ports in {name: handler}, each handler in a thread of its own, and out {name of the
-    port in: names of its ports
-    out}. -> {name of the port in: message_port}"""
+    """Add message ports to a hier_block2.
+
+    handlers: {name of an in port: handler}. Each handler runs in its own thread.
+    outputs: {name of an in port: names of its out ports}.
+    Returns {name of an in port: message_port}.
+    """
     made = {}
     for name, handler in handlers.items():
         out = (outputs or {}).get(name, ())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Complex symbols in, pictures out: the receiver in one block."""
+"""The receiver in one block: complex symbols in, images out."""
 import pmt
 from gnuradio import gr
 
@@ -7,27 +7,30 @@ from . import srec_python as srec
 from .metadata import to_pmt
 
 
-ENHANCER_QUEUE = 4  # pictures that may wait for the enhancer
+ENHANCER_QUEUE = 4  # images that may wait for the enhancer
 
 
 class receiver(gr.hier_block2):
-    """Stream in: samples as a radio gives them; with samples_per_symbol = 0 bare symbols with length tags.
-    Message ports: out `pdus` (pictures), out `received` (pictures before super-resolution), out `info` (of the semantic
-    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is
-    one),
-    out `progress` (pictures so far, with progress above 0).
+    """Receives images from samples or symbols.
 
-    enhancer: "" = no such block; "installed" = $SREC_ENHANCER or the installed models; "none" = pictures at their full
-    size without enhancement;
-    else a model file. With one, `pdus` has the enhanced pictures, `received` those before, and `enhancer_info` a dict
-    for each. If pictures come
-    faster than they are enhanced, the oldest pass as they are. scale: 0 = that at which each picture was sent, as its
-    packets say; 1 or 2: pictures
-    of this scale. bypass: see set_bypass().
-    key: an srec.key, or the text of one. payload_key: another key for encrypted payloads than for the headers, to show
-    what an eavesdropper
-    sees ("" = the same).
-    Other parameters as of burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md).
+    Stream in: samples from a radio. With samples_per_symbol = 0, bare symbols with length tags.
+
+    Message ports: out `pdus` (images), out `received` (images before super-resolution), out `info` (of the semantic
+    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is
+    one), out `progress` (partial images, with progress above 0). With an enhancer, `pdus` has the enhanced images,
+    `received` those before enhancement, and `enhancer_info` a dict for each.
+
+    key: an srec.key, or the text of one.
+    payload_key: another key for encrypted payloads than for the headers, to show what an eavesdropper sees. "": the
+        same.
+    enhancer: "": no such block. "installed": $SREC_ENHANCER or the installed models. "none": images at their full size
+        without enhancement. Otherwise a model file.
+    scale: 0: the scale at which each image was sent, according to its packets. 1 or 2: images of this scale.
+    bypass: see set_bypass().
+
+    If images arrive faster than they can be enhanced, the oldest pass unchanged. The other parameters are those of
+    burst_sync, soft_demapper, packet_decoder, descrambler and semantic_decoder (docs/blocks.md). Raises ValueError or
+    RuntimeError for impossible parameters.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class receiver(gr.hier_block2):
             gr.io_signature(1 + gain_input, 1 + gain_input, gr.sizeof_gr_complex),
             gr.io_signature(0, 0, 0),
         )
-        key = srec.key(key)  # read once: it may be a pipe
+        key = srec.key(key)  # read once, because it may be a pipe
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("packet_info")
@@ -81,10 +84,11 @@ class receiver(gr.hier_block2):
         if enhancer:
             model = "" if enhancer == "installed" else enhancer
             self.enhancer = srec.sr_enhancer(model, scale, bypass, threads, precision, ENHANCER_QUEUE, "pass_oldest")
-        # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
+        # Connected after everything has been created: GNU Radio never frees a block that has connections, and such a
+        # block holds the key.
         self.message_port_register_hier_out("burst_info")
         self.connect(self.demapper, self.packet_decoder)
-        if self.sync:  # its noise estimates come as tags
+        if self.sync:  # its noise estimates arrive as tags
             self.demapper.set_snr_db(float("nan"))
             self.connect(self, self.sync, self.demapper)
             self.connect((self.sync, 1), (self.demapper, 1))
@@ -113,13 +117,12 @@ class receiver(gr.hier_block2):
             self.demapper.set_snr_db(snr_db)
 
     def set_bypass(self, bypass):
-        """True: pictures pass the enhancer as they are (scale 2: doubled by cubic interpolation)."""
+        """Set whether images pass the enhancer unchanged (at scale 2 doubled by cubic interpolation)."""
         if self.enhancer:
             self.enhancer.set_bypass(bypass)
 
     def finish(self):
-        """Deliver the pictures being received with what is there, then the end mark: for radios, whose streams have no
-        end. Any thread."""
+        """Deliver the unfinished images, then the end mark: for radios, whose streams have no end. Any thread."""
         self.descrambler.to_basic_block()._post(
             pmt.intern("in"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, []))
         )

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings that are written whole or not at all: the samples of NAME go to NAME.part.sigmf-data, with metadata,
-until commit() gives
-both their names. A program that is killed leaves NAME.part, a recording like any other. Needs no GNU Radio."""
+"""SigMF recordings that are written completely or not at all.
+
+The samples of NAME go to NAME.part.sigmf-data, with metadata, until commit() gives both files their names. A killed
+program leaves NAME.part, a valid recording. Needs no GNU Radio.
+"""
 import contextlib
 import errno
 import fcntl
@@ -11,7 +13,7 @@ from . import output, sigmf
 
 
 def part_of(path):
-    """'take' -> 'take.part', whichever of the recording's names was given"""
+    """Return the name of the unfinished recording: 'take' gives 'take.part'. Any name of the recording will do."""
     return sigmf.paths(path)[0][: -len(sigmf.META)] + ".part"
 
 
@@ -27,12 +29,12 @@ def _is_being_written(path):
 
 
 class RecordingWriter:
-    """A writer of sample_sink. Nothing on the disk changes before open().
+    """The writer of a sample_sink for a recording. Nothing on the disk changes before open().
 
-    overwrite: the recording may take the place of an existing one, which stays until commit(), and of one that a killed
-    program left.
-    n_samples: written so far.
-    Raises ValueError for what cannot be, FileExistsError for a name that is taken, OSError.
+    overwrite: the recording may replace an existing one, which remains until commit(), and one that a killed program
+        has left.
+    n_samples: number of samples written so far.
+    Raises ValueError for impossible parameters, FileExistsError for a name that is taken, OSError.
     """
 
     def __init__(self, path, datatype, rate, frequency=None, srec=None, overwrite=False):
@@ -48,7 +50,7 @@ class RecordingWriter:
         self.check()
 
     def check(self):
-        """Whether the recording may be made, as far as that can be seen without making it. Raises OSError."""
+        """Check that the recording can be created, as far as possible without creating it. Raises OSError."""
         folder = os.path.dirname(self.name) or "."
         if not os.path.isdir(folder):
             code = errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
@@ -68,7 +70,7 @@ class RecordingWriter:
                 raise FileExistsError(errno.EEXIST, "exists; --overwrite replaces the recording", path)
 
     def open(self):
-        """Makes the files, unless they are open. Raises OSError, and leaves nothing behind then."""
+        """Create the files, unless they are open. Raises OSError and then leaves nothing behind."""
         if self._data:
             return
         self.check()
@@ -90,7 +92,7 @@ class RecordingWriter:
             raise
 
     def write(self, samples):
-        """-> samples taken: all. Raises OSError; what was written before stays, in whole samples."""
+        """Write all samples, and return their number. Raises OSError; earlier samples remain, as whole samples."""
         rest = memoryview(sigmf.to_bytes(samples, self._datatype))
         size = sigmf.bytes_per_sample(self._datatype)
         file, at = self._data.file, self.n_samples * size
@@ -108,29 +110,29 @@ class RecordingWriter:
         return len(samples)
 
     def commit(self):
-        """The recording gets its name; one without samples is removed. Raises OSError: then NAME.part stays."""
+        """Give the recording its name; remove it if it has no samples. Raises OSError; NAME.part then remains."""
         if self._meta and self.n_samples:
             self._data.commit()
             self._meta.commit()
         self.discard()
 
     def leave(self):
-        """It stays under the name NAME.part; one without samples is removed."""
+        """Keep the recording as NAME.part; remove it if it has no samples."""
         if self._meta and self.n_samples:
             self._data.leave()
             self._meta.leave()
         self.discard()
 
     def discard(self):
-        """Nothing of it stays, unless commit() or leave() was called before."""
+        """Remove the recording, unless commit() or leave() was called before."""
         for file in (self._meta, self._data):
             if file:
                 file.discard()
         self._meta = self._data = None
 
     def abandon(self):
-        """Nothing here waits for another end."""
+        """Do nothing: a recording waits for no other end."""
 
     def close(self, _complete):
-        """As the block recording_sink ends: a stream that breaks off is worth keeping too."""
+        """Commit when the block recording_sink ends. An interrupted stream is worth keeping too."""
         self.commit()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples from and to files, pipes and ZeroMQ sockets: readers and writers, and the two blocks that put them into a
+"""Samples from and to files, pipes and ZeroMQ sockets: readers, writers, and the two blocks that put them into a
 flowgraph.
-Unlike GNU Radio's own sources these pass on the end (tag `srec_eof`), so that a run ends when its last picture is
-done."""
+
+Unlike GNU Radio's own sources, these pass the end on (tag `srec_eof`), so that a run ends when its last image is done.
+"""
 import os
 import select
 import stat
@@ -17,14 +18,14 @@ from .guard import describe, guarded_work
 from .recording import RecordingWriter
 from .srec_python import record_fault
 
-POLL_S = 0.1  # how long a reader or writer may keep the flowgraph from stopping
-LINGER_MS = 30000  # how long the last samples may wait for a receiver
-HIGH_WATER = 64  # messages that a ZeroMQ socket queues: half a second of 1 Msample/s
-MESSAGE_MAX = 4 << 20  # bytes of a ZeroMQ message
+POLL_S = 0.1  # longest time that a reader or writer may delay the end of the flowgraph
+LINGER_MS = 30000  # longest time that the last samples may wait for a receiver
+HIGH_WATER = 64  # messages that a ZeroMQ socket queues: half a second at 1 Msample/s
+MESSAGE_MAX = 4 << 20  # maximum bytes of a ZeroMQ message
 
 
 class FileReader:
-    """Samples of a file, `size` bytes from `offset` on; size None: to its end. Raises OSError."""
+    """Reads `size` bytes of samples of a file from `offset` on; size None: to its end. Raises OSError."""
 
     def __init__(self, path, datatype, repeat=False, offset=0, size=None):
         self._file, self._datatype, self._repeat = open(path, "rb"), datatype, repeat
@@ -42,7 +43,7 @@ class FileReader:
         return data
 
     def read(self, n):
-        """-> up to n samples, or None at the end"""
+        """Return up to n samples, or None at the end."""
         size = sigmf.bytes_per_sample(self._datatype)
         data = self._bytes(n * size)
         if len(data) < size and self._repeat:
@@ -56,20 +57,20 @@ class FileReader:
 
 
 def file_reader(path, datatype, repeat=False):
-    """-> reader of a file of bare samples; of a named pipe or a device too. Raises OSError."""
+    """Return a reader for a file of bare samples, a named pipe or a device. Raises OSError."""
     if stat.S_ISREG(os.stat(path).st_mode) or os.path.isdir(path):
         return FileReader(path, datatype, repeat)
     return PipeReader(os.open(path, os.O_RDONLY | os.O_CLOEXEC), datatype)
 
 
 def recording_reader(recording, repeat=False):
-    """sigmf.Recording -> reader. Raises OSError."""
+    """Return a reader for a sigmf.Recording. Raises OSError."""
     size = recording.n_samples * sigmf.bytes_per_sample(recording.datatype)
     return FileReader(recording.data, recording.datatype, repeat, recording.data_offset, size)
 
 
 class PipeReader:
-    """Bare samples from a file descriptor, standard input as a rule."""
+    """Reads bare samples from a file descriptor, usually standard input."""
 
     def __init__(self, fd, datatype):
         self._fd, self._datatype, self._rest = fd, datatype, b""
@@ -91,7 +92,7 @@ class PipeReader:
 
 
 class _Peers:
-    """The programs connected to a ZeroMQ socket, as its monitor reports them. One thread."""
+    """The programs connected to a ZeroMQ socket, according to its monitor. One thread."""
 
     def __init__(self, zmq_socket):
         import zmq
@@ -102,10 +103,10 @@ class _Peers:
         self._socket = zmq_socket
         self._monitor = zmq_socket.get_monitor_socket(self._came[0] | self._came[1] | self._gone[0] | self._gone[1])
         self._there = set()  # file descriptors
-        self.lost = 0  # connections that broke off
+        self.lost = 0  # number of connections that broke off
 
     def count(self):
-        """-> programs connected now"""
+        """Return the number of programs connected now."""
         while self._monitor.poll(0):
             event = self._receive(self._monitor)
             if event["event"] in self._came:
@@ -121,8 +122,10 @@ class _Peers:
 
 
 class ZmqReader:
-    """Bare cf32 samples of a PUSH socket (srec send, GNU Radio's ZMQ PUSH Sink without tags). Raises OSError.
-    lost: connections that broke off, as that to a sender does whose messages are longer than MESSAGE_MAX."""
+    """Reads bare cf32 samples of a PUSH socket (srec send, GNU Radio's ZMQ PUSH Sink without tags). Raises OSError.
+
+    lost: number of connections that broke off. A sender of messages longer than MESSAGE_MAX loses its connection.
+    """
 
     def __init__(self, address):
         import zmq
@@ -151,7 +154,7 @@ class ZmqReader:
 
 
 class PipeWriter:
-    """Bare samples to a file descriptor, standard output as a rule."""
+    """Writes bare samples to a file descriptor, usually standard output."""
 
     def __init__(self, fd, datatype):
         self._fd, self._datatype, self._rest = fd, datatype, b""
@@ -161,14 +164,14 @@ class PipeWriter:
         pass
 
     def write(self, samples):
-        """-> samples taken"""
-        if self._rest:  # of the samples before: first that
+        """Return the number of samples taken."""
+        if self._rest:  # first the rest of the previous samples
             if select.select([], [self._fd], [], POLL_S)[1]:
                 self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
             return 0
         data = memoryview(sigmf.to_bytes(samples, self._datatype))
         while data and select.select([], [self._fd], [], POLL_S)[1]:
-            data = data[os.write(self._fd, data[: select.PIPE_BUF]) :]  # as much as goes without blocking
+            data = data[os.write(self._fd, data[: select.PIPE_BUF]) :]  # as much as possible without blocking
         self._rest = bytes(data)
         return len(samples)
 
@@ -182,8 +185,10 @@ class PipeWriter:
 
 
 class ZmqWriter:
-    """Bare cf32 samples to a PUSH socket, which waits for receivers. Raises OSError.
-    peers: receivers connected now. Among several ZeroMQ deals the messages out, so that none of them gets whole bursts.
+    """Writes bare cf32 samples to a PUSH socket, which waits for receivers. Raises OSError.
+
+    peers: number of receivers connected now. ZeroMQ distributes the messages among several receivers, so that none of
+        them gets whole bursts.
     """
 
     def __init__(self, address):
@@ -234,9 +239,11 @@ def _attach(owner, method, address):
 
 
 class sample_source(gr.sync_block):
-    """Stream out: what a reader gives; at its end one more sample with the tag `srec_eof`, then the flowgraph ends.
-    error: what went wrong, or None;
-    ended: the reader has come to its end."""
+    """Gives out the samples of a reader, then one more sample with the tag `srec_eof`, and ends the flowgraph.
+
+    error: the exception that ended it, or None.
+    ended: the reader has reached its end.
+    """
 
     def __init__(self, reader, name="sample_source"):
         gr.sync_block.__init__(self, name, None, [np.complex64])
@@ -244,7 +251,7 @@ class sample_source(gr.sync_block):
         self._finish = threading.Event()
 
     def finish(self):
-        """The stream ends here. Any thread."""
+        """End the stream here. Any thread."""
         self._finish.set()
 
     @guarded_work
@@ -256,7 +263,7 @@ class sample_source(gr.sync_block):
         if not self._finish.is_set():
             try:
                 samples = self.reader.read(len(out))
-            except Exception as error:  # the pictures so far still get through
+            except Exception as error:  # the images received so far still get through
                 self.error = error
         if samples is None:
             out[0] = 0
@@ -272,18 +279,18 @@ class sample_source(gr.sync_block):
 
 
 class sample_sink(gr.sync_block):
-    """Stream in: what a writer takes. error: what went wrong, or None; then the flowgraph ends.
+    """Passes samples to a writer.
 
-    optional: after an error the samples are let through to nowhere instead. stay_open: what the writer wrote is closed
-    by the caller, who
-    knows what it is worth.
+    optional: after an error the samples are discarded. Otherwise the flowgraph ends.
+    stay_open: the caller closes the writer's output, because it knows whether the output is good.
+    error: the exception of the writer, or None.
     """
 
     def __init__(self, writer, name="sample_sink", optional=False, stay_open=False):
         gr.sync_block.__init__(self, name, [np.complex64], None)
         self.writer, self.error = writer, None
         self._optional, self._stay_open = optional, stay_open
-        self.whole = False  # the end mark has come
+        self.whole = False  # the end mark has arrived
 
     def start(self):
         try:
@@ -310,7 +317,7 @@ class sample_sink(gr.sync_block):
         return taken
 
     def abandon(self):
-        """What the other end has not taken yet is given up, so that the flowgraph stops at once. Any thread."""
+        """Discard what the other end has not taken, so that the flowgraph stops at once. Any thread."""
         self.writer.abandon()
 
     def stop(self):
@@ -324,11 +331,12 @@ class sample_sink(gr.sync_block):
 
 
 class recording_source(sample_source):
-    """A SigMF recording as a stream of samples, then the end mark.
+    """Gives out a SigMF recording as a stream of samples, then the end mark.
 
-    path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf; repeat: start over for ever. Raises
-    ValueError (sigmf.Fault) with one line.
-    recording: what the metadata say (sigmf.Recording).
+    path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf.
+    repeat: start again at the end, without limit.
+
+    recording: the metadata (sigmf.Recording). Raises ValueError (sigmf.Fault) with one line.
     """
 
     def __init__(self, path, repeat=False):
@@ -337,12 +345,13 @@ class recording_source(sample_source):
 
 
 class recording_sink(sample_sink):
-    """Samples into a SigMF recording, which gets its name when the flowgraph ends; until then it is called NAME.part.
+    """Writes samples to a SigMF recording, which gets its name when the flowgraph ends. Until then it is NAME.part.
 
-    datatype: cf32_le, ci16_le, ci8 or cu8 (all but the first limit samples to full scale, 1); rate: samples per second;
-    frequency: Hz, 0 = not told;
-    metadata: dict of what the metadata say of gr-srec (sigmf.SREC_KEYS); overwrite: an existing recording is replaced,
-    otherwise refused.
+    datatype: cf32_le, ci16_le, ci8 or cu8. All except the first limit samples to full scale, 1.
+    rate: samples per second.
+    frequency: Hz. 0: unknown.
+    metadata: dict of the metadata of gr-srec (sigmf.SREC_KEYS).
+    overwrite: replace an existing recording instead of refusing it.
     Raises OSError, ValueError.
     """
 

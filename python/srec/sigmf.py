@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings: samples in NAME.sigmf-data, what they are in NAME.sigmf-meta (JSON; https://sigmf.org, version
-1.0), or both in the archive
-NAME.sigmf. One channel, four datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio."""
+"""SigMF recordings (https://sigmf.org, version 1.0).
+
+Samples are in NAME.sigmf-data and their description in NAME.sigmf-meta (JSON), or both in the archive NAME.sigmf. One
+channel, four datatypes, and gr-srec's own namespace `srec:`. Needs no GNU Radio.
+"""
 import datetime
 import json
 import math
@@ -15,7 +17,7 @@ from .text import printable
 
 VERSION = "1.0.0"
 META, DATA = ".sigmf-meta", ".sigmf-data"
-META_MAX = 64 << 20  # bytes of metadata that are read
+META_MAX = 64 << 20  # maximum bytes of metadata
 # NumPy type, offset and scale: sample = (stored - offset) / scale
 DATATYPES = {
     "cf32_le": ("<f4", 0.0, 1.0),
@@ -42,7 +44,7 @@ SREC_KEYS = {
 
 
 class Fault(ValueError):
-    """A recording that is none, or none that can be used: one line."""
+    """An invalid or unusable recording. Its text is one line."""
 
 
 def bytes_per_sample(datatype):
@@ -50,7 +52,7 @@ def bytes_per_sample(datatype):
 
 
 def to_samples(data, datatype):
-    """bytes of whole samples -> complex64 array; full scale is 1"""
+    """Convert the bytes of whole samples to a complex64 array with full scale 1."""
     kind, offset, scale = DATATYPES[datatype]
     values = np.frombuffer(data, kind)
     if datatype == "cf32_le":
@@ -59,7 +61,7 @@ def to_samples(data, datatype):
 
 
 def to_bytes(samples, datatype):
-    """complex64 array -> bytes; what exceeds full scale is limited to it (cf32_le: kept)"""
+    """Convert a complex64 array to bytes. Values beyond full scale are limited to it (cf32_le: kept)."""
     kind, offset, scale = DATATYPES[datatype]
     values = np.ascontiguousarray(samples, np.complex64).view(np.float32)
     if datatype == "cf32_le":
@@ -71,7 +73,7 @@ def to_bytes(samples, datatype):
 
 
 def paths(path):
-    """NAME, NAME.sigmf-meta, NAME.sigmf-data or NAME.sigmf -> (meta path, data path)"""
+    """Return (meta path, data path) for NAME, NAME.sigmf-meta, NAME.sigmf-data or NAME.sigmf."""
     for ending in (META, DATA, ".sigmf"):
         if path.endswith(ending):
             path = path[: -len(ending)]
@@ -80,7 +82,7 @@ def paths(path):
 
 
 def archive_of(path):
-    """-> path of the archive that NAME.sigmf, or NAME where there is no NAME.sigmf-meta, stands for, or None"""
+    """Return the path of the archive for NAME.sigmf, or for NAME if NAME.sigmf-meta does not exist, or None."""
     if any(path.endswith(ending) for ending in (META, DATA)):
         return None
     name = path if path.endswith(sigmf_archive.ENDING) else path + sigmf_archive.ENDING
@@ -92,12 +94,20 @@ def is_recording(path):
 
 
 class Recording:
-    """meta, data: paths, of an archive both its own; data_offset: of the first sample in the file, in bytes; datatype;
-    rate in Hz; frequency in Hz or None;
-    n_samples; srec: dict, the namespace without its prefix; metadata: all"""
+    """A recording with checked metadata.
+
+    meta, data: paths; for an archive, both are its own path.
+    data_offset: position of the first sample in the file, bytes.
+    datatype: one of DATATYPES.
+    rate: Hz.
+    frequency: Hz, or None.
+    n_samples: number of samples.
+    srec: dict of the namespace, without its prefix.
+    metadata: all metadata.
+    """
 
     def __init__(self, path):
-        """Reads and checks the metadata. Raises Fault."""
+        """Read and check the metadata. Raises Fault."""
         text, size = self._find(path)
         self.metadata = _parse(self.name, text)
         top = self.metadata.get("global")
@@ -122,12 +132,12 @@ class Recording:
         self.frequency = _number(self.name, captures[0], "core:frequency") if captures else None
         self.srec = {key: self._own(top, key, kind) for key, kind in SREC_KEYS.items() if "srec:" + key in top}
         self.n_samples, rest = divmod(size, bytes_per_sample(self.datatype))
-        self.cut = rest != 0  # the last sample is not whole
+        self.cut = rest != 0  # the last sample is incomplete
         if not self.n_samples:
             raise Fault(f"{printable(self.data)}: there is no sample in it")
 
     def _find(self, path):
-        """Sets meta, data, data_offset and name, that for messages. -> (text of the metadata, bytes of samples)"""
+        """Set meta, data, data_offset and name (for messages). Return (text of the metadata, bytes of samples)."""
         self.meta, self.data = paths(path)
         self.data_offset, archive = 0, archive_of(path)
         self.name = printable(archive or self.meta)
@@ -156,7 +166,7 @@ class Recording:
 
 
 def shown(value, limit=40):
-    """A value out of metadata -> text on one line, not long; of lists and objects the kind alone"""
+    """Return a value of metadata as short text on one line. Lists and objects become their type alone."""
     if isinstance(value, str):
         return printable(" ".join(value.split()), limit)
     if isinstance(value, int) and abs(value) >= 2**64:
@@ -169,7 +179,10 @@ def _quoted(value):
 
 
 def _number(name, where, key):
-    """name: of the file, for messages"""
+    """Return a number of the metadata.
+
+    name: file name for messages.
+    """
     value = where.get(key)
     if value is None:
         return None
@@ -191,7 +204,10 @@ def _read(path):
 
 
 def _parse(name, text):
-    """name: of the file, for messages"""
+    """Parse the metadata.
+
+    name: file name for messages.
+    """
     if len(text) > META_MAX:
         raise Fault(f"{name}: more than {META_MAX >> 20} MB of metadata")
     try:
@@ -200,7 +216,7 @@ def _parse(name, text):
         raise Fault(f"{name}: not JSON that can be read: it is nested too deeply") from None
     except MemoryError:
         raise Fault(f"{name}: no memory for these metadata") from None
-    except ValueError as error:  # of numbers with thousands of digits too
+    except ValueError as error:  # also for numbers with thousands of digits
         raise Fault(f"{name}: not JSON: {printable(str(error).splitlines()[0], 80)}") from None
     if not isinstance(metadata, dict):
         raise Fault(f"{name}: no SigMF metadata: not a JSON object")
@@ -208,7 +224,10 @@ def _parse(name, text):
 
 
 def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
-    """-> what a recording's metadata file holds, as JSON knows it. srec: dict with SREC_KEYS."""
+    """Return the content of a recording's metadata file as JSON types.
+
+    srec: dict with SREC_KEYS.
+    """
     top = {
         "core:datatype": datatype,
         "core:sample_rate": rate,
@@ -229,5 +248,5 @@ def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", desc
 
 
 def write_meta(path, *what, **more):
-    """Writes NAME.sigmf-meta, at once or not at all; parameters as of metadata(). Raises OSError."""
+    """Write NAME.sigmf-meta completely or not at all. The parameters are those of metadata(). Raises OSError."""
     write_json(paths(path)[0], metadata(*what, **more))

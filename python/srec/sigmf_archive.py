@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF archives: NAME.sigmf, a tar file with the two files of a recording. They are read where they are; nothing is
-unpacked."""
+"""SigMF archives: NAME.sigmf, a tar file with the two files of a recording.
+
+They are read in place; nothing is unpacked.
+"""
 import tarfile
 
 ENDING = ".sigmf"
@@ -8,11 +10,11 @@ MEMBERS_MAX = 1000
 
 
 class Fault(ValueError):
-    """What is wrong with an archive, without its name."""
+    """The fault of an archive, without its name."""
 
 
 def _members(tar, meta_ending, data_ending):
-    """-> {name without ending: {ending: TarInfo}} of the plain files with these endings"""
+    """Return {name without ending: {ending: TarInfo}} of the regular files with these endings."""
     found = {}
     for number, member in enumerate(tar):
         if number >= MEMBERS_MAX:
@@ -24,8 +26,10 @@ def _members(tar, meta_ending, data_ending):
 
 
 def locate(path, meta_ending, data_ending, meta_max):
-    """-> (bytes of the metadata, at most meta_max + 1; offset and size of the samples in the file). Raises Fault,
-    OSError."""
+    """Return the metadata, and offset and size of the samples in the file. Raises Fault, OSError.
+
+    At most meta_max + 1 bytes of the metadata are read.
+    """
     try:
         with tarfile.open(path, "r:") as tar:
             found = _members(tar, meta_ending, data_ending)

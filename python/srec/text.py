@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text from outside (file names, metadata, model cards) made safe to print and to write as JSON. Needs no GNU Radio."""
+"""Makes text from outside (file names, metadata, model cards) safe to print and to write as JSON.
+
+Needs no GNU Radio.
+"""
 import contextlib
 import io
 import sys
@@ -7,7 +10,8 @@ import sys
 
 def _escaped(character):
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode() has put a byte of a name that is not UTF-8 here
+    # os.fsdecode() represents a byte of a name that is not UTF-8 by these codes.
+    if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -15,8 +19,13 @@ def _escaped(character):
 
 
 def printable(value, limit=None):
-    """Any value -> text on one line. What a terminal could take as a command (control characters, line ends, changes of
-    direction) and bytes that are not UTF-8 become \\xNN or \\uNNNN. limit: characters that are kept; dots follow."""
+    r"""Convert any value to text on one line.
+
+    Characters that control a terminal (control characters, line ends, changes of direction) and bytes that are not
+    UTF-8 become \xNN or \uNNNN.
+
+    limit: maximum number of characters; dots replace the rest.
+    """
     text = str(value)
     cut = limit is not None and len(text) > limit
     text = "".join(c if c.isprintable() else _escaped(c) for c in (text[:limit] if cut else text))
@@ -24,8 +33,7 @@ def printable(value, limit=None):
 
 
 def utf8(text):
-    """Text that may hold bytes that are not UTF-8, as os.fsdecode() gives them -> text that every encoder takes: those
-    become \\xNN."""
+    r"""Convert text from os.fsdecode() to text that every encoder accepts. Bytes that are not UTF-8 become \xNN."""
     return "".join(_escaped(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
 
 
@@ -50,8 +58,12 @@ def _naming_stdout():
 
 
 def plain_streams():
-    """From here on nothing that the program prints can command a terminal, or fails for a character that the terminal's
-    encoding lacks. A last resort: values are made printable before they are printed, for line ends pass here."""
+    """Make standard output and standard error safe.
+
+    Nothing that the program prints from now on can control a terminal, or fail for a character that the terminal's
+    encoding lacks. This is a last resort: values are made printable before they are printed, because line ends pass
+    here.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures in, complex symbols out: the transmitter in one block."""
+"""The transmitter in one block: images in, complex symbols out."""
 from gnuradio import gr
 
 from . import srec_python as srec
 
 
 class transmitter(gr.hier_block2):
-    """Message ports: in `pdus` (pictures), out `info` (of the mapper), out `encoder_info`. Stream out: bursts of
-    samples for a
-    radio; with samples_per_symbol = 0 bare symbols, Es = 1. Connect both info ports to image_source's `next`: one tells
-    of pictures sent, the other of pictures that the encoder drops.
+    """Sends images as bursts of samples or as symbols.
 
-    key: an srec.key, or the text of one. Parameters as of semantic_encoder, scrambler, packet_encoder, mapper and
-    burst_shaper (docs/blocks.md).
+    Message ports: in `pdus` (images), out `info` (of the mapper), out `encoder_info`. Connect both info ports to
+    image_source's `next`: one reports images that have been sent, the other one images that the encoder drops. Stream
+    out: bursts of samples for a radio. With samples_per_symbol = 0, bare symbols, Es = 1.
+
+    key: an srec.key, or the text of one.
+
+    The other parameters are those of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper
+    (docs/blocks.md).
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class transmitter(gr.hier_block2):
         gr.hier_block2.__init__(
             self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
         )
-        key = srec.key(key)  # read once: it may be a pipe
+        key = srec.key(key)  # read once, because it may be a pipe
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("encoder_info")
@@ -51,7 +54,8 @@ class transmitter(gr.hier_block2):
             if samples_per_symbol
             else None
         )
-        # connected when all are made: GNU Radio never frees a block that has connections, and it holds the key
+        # Connected after everything has been created: GNU Radio never frees a block that has connections, and such a
+        # block holds the key.
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")

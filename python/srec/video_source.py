@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames of a camera, a video file or a folder as picture PDUs: always the newest, never a queue."""
+"""Sends frames of a camera, a video file or a folder as image PDUs: always the newest frame, never a queue."""
 import os
 import threading
 import time
@@ -17,7 +17,7 @@ MAX_RATE = 1000.0
 
 
 def _opencv():
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it warns at length of what is refused here in one line
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its long warnings repeat what is reported here in one line
     try:
         import cv2
     except ImportError:
@@ -26,7 +26,7 @@ def _opencv():
 
 
 class _Folder:
-    """A folder's pictures as frames: read() -> (True, RGB or grey array), or (False, None) at the end."""
+    """Frames from the images of a folder. read() returns (True, RGB or grey array), or (False, None) at the end."""
 
     def __init__(self, path, skip):
         self._files, self._skip = iter(find_pictures(path)), skip
@@ -35,7 +35,7 @@ class _Folder:
         for file in self._files:
             try:
                 return True, load_picture(file)
-            except Exception as error:  # whatever a file can do to a decoder: that picture is passed over
+            except Exception as error:  # a file may break a decoder in any way: skip this image
                 self._skip(str(error) if isinstance(error, ValueError) else f"{file}: {describe(error)}")
         return False, None
 
@@ -44,7 +44,7 @@ class _Folder:
 
 
 class _Capture:
-    """OpenCV's reader of cameras and video files, or an object like it, with the colours in our order."""
+    """OpenCV's reader of cameras and video files, or an equivalent object, with colours converted to RGB."""
 
     def __init__(self, capture, cv2):
         self._capture, self._cv2 = capture, cv2
@@ -61,31 +61,31 @@ class _Capture:
 
 
 class video_source(message_block):
-    """Message ports: in `next` (both info ports of the transmitter, as for image_source; or, with the receiver in the
-    same program, its `info` and the
-    transmitter's `encoder_info`, so that the decoder is waited for too), out `pdus` (pictures, then the end mark), out
-    `info`
-    (`event` = picture or eof, with the counters below). A picture's metadata has `time` (Unix seconds when the frame
-    was read), `frame` (its number
-    in the source, from 0) and `frames_dropped` (frames left out before it).
+    """Sends video frames as image PDUs.
 
-    source: number of a camera ("0") or its device file, a video file, a folder of pictures (sorted), or an object with
-    OpenCV's read();
-    width, height: size to send; 0 = as it is, or in proportion to the other; with both, the frame's middle of that
-    shape is taken;
-    rate: frames a second, of a camera asked for, of files played at; 0 = the camera's own, and files as fast as the
-    link takes them;
-    frames: frames read before the end, 0 = no limit; repeat: folder or file over again; in_flight: pictures on their
-    way at once;
-    timeout: seconds after which a picture that nothing was heard of on `next` is taken as lost (`unreported`), 0 =
-    never.
-    Newest-frame policy: a camera, or files with a rate, do not wait; of the frames read while the link is busy only the
-    newest is sent, the
-    others are left out and counted (`frames_dropped`). `skipped` files of a folder could not be read. If nothing is
-    connected to `next`, the pace
-    is found as by image_source. After the end mark the source ends, and with it the blocks that live on its pictures.
-    Raises ValueError or RuntimeError, with one line, for what cannot be opened or is out of range. In_flight may be set
-    while it runs.
+    Message ports: in `next` (both info ports of the transmitter, as for image_source; or, with the receiver in the same
+    program, its `info` and the transmitter's `encoder_info`, so that the source waits for the decoder too), out `pdus`
+    (images, then the end mark), out `info` (`event` = picture or eof, with the counters below). The metadata of an
+    image has `time` (Unix seconds when the frame was read), `frame` (its number in the source, from 0) and
+    `frames_dropped` (frames dropped before it).
+
+    source: number of a camera ("0") or its device file, a video file, a folder of images (sorted), or an object with
+        OpenCV's read().
+    width, height: size to send, 0 .. 65535. 0: unchanged, or in proportion to the other one. With both, the middle of
+        the frame with that shape is used.
+    rate: frames per second: requested from a camera, played from a file. 0: the camera's own rate; files as fast as the
+        link takes them.
+    frames: number of frames to read. 0: no limit.
+    repeat: start a folder or file again at its end.
+    in_flight: images on their way at the same time. It may be changed during the run.
+    timeout: seconds without a report on `next` after which an image counts as lost (`unreported`). 0: never.
+
+    A camera, or a file with a rate, does not wait. Of the frames read while the link is busy only the newest is sent;
+    the others are dropped and counted (`frames_dropped`). `skipped` files of a folder could not be read. If nothing is
+    connected to `next`, the source finds its pace like image_source. After the end mark the source ends, and with it
+    the blocks that depend on its images.
+
+    Raises ValueError or RuntimeError, with one line, for a source that cannot be opened or a parameter out of range.
     """
 
     def __init__(self, source, width=0, height=0, rate=0.0, frames=0, repeat=False, in_flight=2, timeout=2.0):
@@ -109,8 +109,8 @@ class video_source(message_block):
         )
         self._camera = self._camera_of(source)
         self._live = self._camera is not None or not isinstance(source, str) or rate > 0
-        self._change = threading.Condition()  # guards what follows
-        self._in_flight = {}  # pictures on their way, oldest first: time.monotonic() when they left
+        self._change = threading.Condition()  # guards the following
+        self._in_flight = {}  # images on their way, oldest first: time.monotonic() of their departure
         self._newest = None  # (frame, its number, time, frames dropped before it)
         self._ended = False
         self._stopped = True
@@ -118,7 +118,7 @@ class video_source(message_block):
         self.set_in_flight(in_flight)
         self._pace = Pace(self)
         self._threads = []
-        self._reader = self._open()  # the first one: what is wrong is said at once
+        self._reader = self._open()  # the first one, to report errors at once
         self.message_port_register_in(pmt.intern("next"))
         self.message_port_register_out(pmt.intern("pdus"))
         self.message_port_register_out(pmt.intern("info"))
@@ -126,7 +126,7 @@ class video_source(message_block):
 
     @staticmethod
     def _camera_of(source):
-        """-> number or device file of a camera, or None"""
+        """Return the number or the device file of a camera, or None."""
         if isinstance(source, int):
             return source
         if isinstance(source, str) and source.isdigit():
@@ -188,7 +188,7 @@ class video_source(message_block):
 
     def start(self):
         for thread in self._threads:
-            thread.join()  # of a run before
+            thread.join()  # of an earlier run
         with self._change:
             self._stopped = self._ended = False
             self._in_flight, self._newest, self.frames_dropped, self.unreported = {}, None, 0, 0
@@ -205,7 +205,7 @@ class video_source(message_block):
         return True
 
     def _read(self):
-        """Thread: frames from the source into the place for the newest."""
+        """Thread: read frames from the source, and keep the newest."""
         self._reader = self._reader or self._open()
         number, due = 0, time.monotonic()
         paced = self._rate > 0 and self._camera is None
@@ -220,7 +220,7 @@ class video_source(message_block):
                     break
             try:
                 good, frame = self._reader.read()
-            except Exception as error:  # a source of any making
+            except Exception as error:  # the source may be any object
                 self._skip(f"the video broke off: {error}")
                 break
             if not good:
@@ -247,8 +247,10 @@ class video_source(message_block):
             self._change.notify_all()
 
     def _give_up(self):
-        """Takes pictures of which nothing was heard for the timeout as lost. -> seconds until the next may be, or
-        None"""
+        """Count images without a report within the timeout as lost.
+
+        Returns the seconds until the next one may be lost, or None.
+        """
         if not self._timeout or not self._in_flight:
             return None
         oldest = next(iter(self._in_flight))
@@ -263,7 +265,7 @@ class video_source(message_block):
         return len(self._in_flight) < self._limit if self._pace.driven else self._pace.queue_is_empty()
 
     def _take(self):
-        """The newest frame, once the link is free -> the same tuple, or None at the end or when stopped"""
+        """Wait until the link is free. Return the newest frame as tuple, or None at the end or when stopped."""
         with self._change:
             while not self._stopped and (self._newest is None or not self._link_is_free()):
                 if self._newest is None and self._ended:
@@ -274,7 +276,7 @@ class video_source(message_block):
             return taken
 
     def _send(self):
-        """Thread: frames into the link."""
+        """Thread: send frames over the link."""
         sent = 0
         while (taken := self._take()) is not None:
             frame, number, when, dropped = taken
@@ -308,7 +310,7 @@ class video_source(message_block):
     def _resized(self, frame):
         height, width = frame.shape[:2]
         to_width, to_height = self._size
-        if to_width and to_height:  # the middle, of the wanted shape
+        if to_width and to_height:  # the middle with the requested shape
             across, down = min(width, round(height * to_width / to_height)), min(
                 height, round(width * to_height / to_width)
             )
