@@ -19,13 +19,13 @@ top.msg_connect(source, "pdus", transmitter, "pdus")
 top.msg_connect(source, "pdus", meter, "original")
 top.msg_connect(receiver, "pdus", meter, "pdus")
 top.msg_connect(meter, "pdus", sink, "pdus")
-top.msg_connect(receiver, "info", source, "next")  # the next image leaves when this one was received
+top.msg_connect(receiver, "info", source, "next")  # the next image leaves when this one has been received
 top.msg_connect(transmitter, "encoder_info", source, "next")  # or when the encoder dropped it
 
 top.start()
 for snr_db in (4.0, 8.0, 12.0):
     channel.set_snr_db(snr_db)  # while the flowgraph runs
-    wanted = sink.count + 4  # images already on their way had the SNR before
+    wanted = sink.count + 4  # images on their way were sent at the previous SNR
     while sink.count < wanted:
         time.sleep(0.05)
     print(f"SNR {snr_db:4.1f} dB: PSNR {sink.pictures[-1][1]['psnr_db']:.1f} dB")

@@ -20,7 +20,7 @@ top.connect(transmitter, channel, receiver)
 top.msg_connect(source, "pdus", transmitter, "pdus")
 top.msg_connect(source, "pdus", meter, "original")
 top.msg_connect(receiver, "pdus", meter, "pdus")
-top.msg_connect(receiver, "info", source, "next")  # the next frame leaves when this one was received
+top.msg_connect(receiver, "info", source, "next")  # the next frame leaves when this one has been received
 top.msg_connect(transmitter, "encoder_info", source, "next")  # or when the encoder dropped it
 
 signal.signal(signal.SIGINT, lambda *_: top.stop())
