@@ -22,7 +22,7 @@ def length_tag(offset, length):
 
 
 class Capture:
-    """Items and tags that left a stream."""
+    """Records the items and tags of a stream."""
 
     def __init__(self, sink):
         self.items = np.array(sink.data())
@@ -34,7 +34,7 @@ class Capture:
 
 class qa_burst(BlockCase):
     def frames(self, n, key=KEY):
-        """-> symbols of n QPSK frames one after the other, their lengths"""
+        """Return the symbols of n consecutive QPSK frames, and their lengths."""
         pdus = [slice_pdu(packet=i, seed=i)[0] for i in range(n)]
         frames = [data_of(p) for p in self.through(srec.packet_encoder(key, "qpsk"), pdus)[0]]
         bits = np.concatenate([np.unpackbits(f.astype(np.uint8)) for f in frames]).reshape(-1, 2)
@@ -47,14 +47,14 @@ class qa_burst(BlockCase):
         return Capture(sink)
 
     def bursts(self, n, key=KEY):
-        """-> samples of n bursts, one after the other"""
+        """Return the samples of n consecutive bursts."""
         symbols, lengths = self.frames(n, key)
         return self.shape(
             symbols, [length_tag(o, length) for o, length in zip(np.cumsum([0] + lengths[:-1]), lengths)]
         ).items
 
     def synchronise(self, samples, modulation="qpsk", sps=SPS, **options):
-        """-> symbols, gains, block; what it published is in self.info"""
+        """Run burst_sync. Return symbols, gains and the block; self.info has what it published."""
         top, symbols, gains, block = (
             gr.top_block(),
             blocks.vector_sink_c(),
@@ -122,7 +122,7 @@ class qa_burst(BlockCase):
         out, gains, block = self.synchronise(samples)
         self.assertEqual(block.bursts(), 3)
         self.assertEqual([n for _, n in out.of("packet_len")], lengths)
-        self.assertEqual(out.items.size, symbols.size + 1)  # and the end mark's symbol
+        self.assertEqual(out.items.size, symbols.size + 1)  # and the symbol of the end mark
         self.assertEqual([o for o, _ in out.of("srec_eof")], [symbols.size])
         error = np.mean(np.abs(out.items[:-1] - gains.items[:-1] * symbols) ** 2)
         self.assertAlmostEqual(10 * np.log10(error), -15, delta=0.5)
@@ -133,7 +133,8 @@ class qa_burst(BlockCase):
             self.assertAlmostEqual(told["snr_db"], 15, delta=0.5)
             self.assertAlmostEqual(told["cfo"], 0.1 * SPS / (2 * np.pi), delta=1e-5)
             self.assertAlmostEqual(told["level_db"], -40, delta=0.3)
-        self.assertEqual(gains.tags, [])  # the demapper passes the tags of both ports on: each comes once
+        # the demapper passes the tags of both ports on, so each tag must arrive only once
+        self.assertEqual(gains.tags, [])
         self.assertEqual(block.counters()["bursts"], 3)
 
     def test_noise_gives_nothing_and_the_end_comes_through(self):
@@ -146,9 +147,8 @@ class qa_burst(BlockCase):
 
     def test_with_a_key_only_its_bursts_pass_and_others_hide_none(self):
         own, other = self.bursts(2), self.bursts(3, OTHER_KEY)
-        head = self.bursts(1, OTHER_KEY)[
-            : (GUARD + PREAMBLE + 3 * (DATA + PILOTS)) * SPS
-        ]  # a forgery: the signal field alone
+        # A forgery: only the signal field.
+        head = self.bursts(1, OTHER_KEY)[: (GUARD + PREAMBLE + 3 * (DATA + PILOTS)) * SPS]
         out, _, block = self.synchronise(np.concatenate([other, head, own]), key=KEY)
         self.assertEqual(len(out.of("packet_len")), 2)
         self.assertEqual((block.counters()["bursts"], block.counters()["foreign"]), (2, 4))
@@ -193,9 +193,8 @@ class qa_burst(BlockCase):
         )
         top.connect(source, srec.soft_demapper("qpsk", float("nan")), sink)
         top.run()
-        np.testing.assert_allclose(
-            np.abs(sink.data()), 2 * np.sqrt(2) * np.sqrt(0.5) / 0.25, rtol=1e-3
-        )  # LLR = 2 sqrt(2) Re y / N0
+        # LLR = 2 sqrt(2) Re y / N0.
+        np.testing.assert_allclose(np.abs(sink.data()), 2 * np.sqrt(2) * np.sqrt(0.5) / 0.25, rtol=1e-3)
 
     def test_bad_parameters_are_refused(self):
         for bad in (

@@ -20,7 +20,7 @@ def tag(offset, key="packet_len"):
 
 class qa_channel(BlockCase):
     def send(self, block, symbols, tags=(), gain=False, chunk=0):
-        """-> received, or (received, gain)"""
+        """Send symbols through the block. Return the received symbols, or (received, gain)."""
         tb = gr.top_block()
         sinks = [blocks.vector_sink_c() for _ in range(1 + gain)]
         tb.connect(blocks.vector_source_c(list(map(complex, symbols)), False, 1, list(tags)), block)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the qa_<block>.py share: flowgraphs around one block, PDUs, captured log lines, independent reference
-computations."""
+"""Shared by the qa_<block>.py: flowgraphs around one block, PDUs, captured log lines, independent reference
+computations.
+"""
 import contextlib
 import json
 import os
@@ -25,9 +26,10 @@ import make_crypto_vectors as CRYPTO  # noqa: E402
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 SOFT_PER_BYTE = {name: 2 if name == "pam256" else 8 for name in MODULATIONS}
-GRANULE = {name: {"64qam": 3, "pam256": 2}.get(name, 1) for name in MODULATIONS}  # frame bytes that fill whole symbols
+# frame bytes that fill a whole number of symbols
+GRANULE = {name: {"64qam": 3, "pam256": 2}.get(name, 1) for name in MODULATIONS}
 PAM_STEP = np.sqrt(0.5 / ((256**2 - 1) / 12))
-HANG = 120.0  # seconds after which a test calls it a hang: no measure of speed, however loaded the machine
+HANG = 120.0  # seconds after which a test reports a hang: no measure of speed, even on a loaded machine
 END = pmt.cons(pmt.to_pmt({"eof": True}), pmt.init_u8vector(0, []))
 
 
@@ -47,7 +49,11 @@ def u8(array):
 
 
 def pdu(meta, data):
-    """dict (int values become u64, arrays u8vectors) and uint8 or float32 data -> PDU"""
+    """Return a PDU.
+
+    meta: dict; int values become u64, arrays u8vectors.
+    data: uint8 or float32 array.
+    """
     d = pmt.make_dict()
     for key, value in meta.items():
         d = pmt.dict_add(d, pmt.intern(key), _value(value))
@@ -58,7 +64,7 @@ def pdu(meta, data):
 
 
 def meta_of(msg):
-    """PDU or info dict -> Python dict"""
+    """Convert a PDU or info dict to a Python dict."""
     return pmt.to_python(pmt.car(msg) if pmt.is_pdu(msg) else msg)
 
 
@@ -67,7 +73,7 @@ def data_of(msg):
 
 
 def with_meta(msg, **changes):
-    """The same PDU with keys changed; None removes one."""
+    """Return the same PDU with changed keys. The value None removes a key."""
     d = pmt.car(msg)
     for key, value in changes.items():
         d = pmt.dict_delete(d, pmt.intern(key)) if value is None else pmt.dict_add(d, pmt.intern(key), _value(value))
@@ -79,7 +85,7 @@ def is_end(msg):
 
 
 def picture(number=0, width=64, height=64, channels=3, seed=0):
-    """A smooth picture with some texture, as PDU. -> (PDU, array)"""
+    """Return a smooth image with some texture, as (PDU, array)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     base = 128 + 60 * np.sin(2 * np.pi * x / 40 + seed)[..., None] * np.cos(2 * np.pi * y / 56)[
@@ -89,7 +95,7 @@ def picture(number=0, width=64, height=64, channels=3, seed=0):
     return pdu({"width": width, "height": height, "channels": channels, "picture": number}, array), array
 
 
-MODEL_HOLDER = srec.descrambler(KEY, MODEL)  # blocks share a loaded model as long as one of them lives
+MODEL_HOLDER = srec.descrambler(KEY, MODEL)  # blocks share a loaded model as long as one of them exists
 LADDER = srec.model_info(MODEL)["ladder"]  # features of a patch at each step
 MODEL_ID = int(srec.model_info(MODEL)["id"], 16)
 
@@ -97,9 +103,10 @@ MODEL_ID = int(srec.model_info(MODEL)["id"], 16)
 def slice_pdu(
     number=0, packet=0, session=1, part=0, parts=1, seed=0, cipher="add", model=MODEL_ID, fmt=0, steps=16, scale=1
 ):
-    """A slice of a 64x64 picture (16 patches) as the scrambler gives it out, with random bytes; steps: of the ladder,
-    from the lowest.
-    -> (PDU, bytes)"""
+    """Return a slice of a 64x64 image (16 patches) from the scrambler, with random bytes, as (PDU, bytes).
+
+    steps: number of ladder steps to use, from the lowest.
+    """
     rng = np.random.default_rng([seed, number, part])
     rate_map = rng.integers(0, min(steps, len(LADDER)), 16 // parts)
     data = rng.integers(0, 256, sum(LADDER[step] for step in rate_map)).astype(np.uint8)
@@ -126,7 +133,7 @@ def slice_pdu(
     )
 
 
-BAD_SLICE_KEYS = (  # what no slice can say of itself; None: the key is missing
+BAD_SLICE_KEYS = (  # values that no slice can have; None: the key is missing
     {"model": None},
     {"rate_map": None},
     {"rate_map": 3},
@@ -159,7 +166,7 @@ NOT_A_PDU = (
 
 
 def keystream(seed, session, packet, n):
-    """ChaCha20 keystream from the project's known-answer file (written from RFC 8439, not from the library)."""
+    """Return the ChaCha20 keystream from the known-answer file (written from RFC 8439, not from the library)."""
     with open(VECTORS) as file:
         for line in file:
             what, *fields = line.split()
@@ -171,20 +178,22 @@ def keystream(seed, session, packet, n):
 
 
 def order(seed, session, packet, n):
-    """At which place of the packet each byte of the slice travels, by the same reference."""
+    """Return the place in the packet of each byte of the slice, from the same reference."""
     return np.array(CRYPTO.order(seed, session, packet, n), int)
 
 
 def in_order(values, seed, session, packet):
-    """(n, ...) -> the same in the order of the air"""
+    """Reorder (n, ...) to the order on the air."""
     sent = np.empty_like(values)
     sent[order(seed, session, packet, len(values))] = values
     return sent
 
 
 def model_priors(fmt):
-    """Read from the model file by the safetensors format's own rules.
-    -> (levels, tables (n, 256), index (step, position), [covariance (k, k) of each step])"""
+    """Read the priors from the model file according to the safetensors specification.
+
+    Returns (levels, tables (n, 256), index (step, position), [covariance (k, k) of each step]).
+    """
     name = ("bits", "amplitude")[fmt]
     with open(MODEL, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -205,8 +214,7 @@ def model_priors(fmt):
 
 
 def axis(bits_per_axis):
-    """Level of each label of one axis, half the minimum distance = 1: reflected Gray code, first label from the
-    right."""
+    """Return the level of each label of one axis in half minimum distances: reflected Gray code from the right."""
     n = 1 << bits_per_axis
     levels = np.empty(n)
     for position in range(n):
@@ -215,7 +223,10 @@ def axis(bits_per_axis):
 
 
 def constellation(modulation):
-    """-> (points by label, bits per symbol); bits of a label take turns on I and Q, most significant first; Es = 1"""
+    """Return (points by label, bits per symbol), with Es = 1.
+
+    The bits of a label alternate between I and Q, most significant first.
+    """
     if modulation == "bpsk":
         return np.array([1, -1], complex), 1
     bits = {"qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8}[modulation]
@@ -229,7 +240,7 @@ def constellation(modulation):
 
 
 def modulate(modulation, data):
-    """bytes -> symbols"""
+    """Map bytes to symbols."""
     data = np.asarray(data, np.uint8)
     if modulation == "pam256":
         amplitude = (data.astype(float) - 127.5) * PAM_STEP
@@ -240,7 +251,7 @@ def modulate(modulation, data):
 
 
 def llrs(modulation, symbols, n0, gain=1.0):
-    """ln p(bit = 0) / p(bit = 1) by brute force over the constellation -> (symbols * bits)"""
+    """Compute ln p(bit = 0) / p(bit = 1), (symbols * bits), by brute force over the constellation."""
     points, bits = constellation(modulation)
     exponent = -np.abs(np.asarray(symbols)[:, None] - np.atleast_1d(gain)[:, None] * points) ** 2 / n0
     labels = np.arange(points.size)
@@ -253,7 +264,7 @@ def llrs(modulation, symbols, n0, gain=1.0):
 
 
 def soft_values(modulation, data, reliability=20.0):
-    """What a demapper gives for bytes received without error: LLRs, or (amplitude, variance) pairs"""
+    """Return the demapper's output for bytes received without error: LLRs, or (amplitude, variance) pairs."""
     data = np.asarray(data, np.uint8)
     if modulation == "pam256":
         return (
@@ -266,7 +277,7 @@ def soft_values(modulation, data, reliability=20.0):
 
 
 def ends(action, seconds=HANG):
-    """Whether a call that may hang, run in a thread of its own, returns."""
+    """Return whether a call that may hang returns. It runs in its own thread."""
     thread = threading.Thread(target=action, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -274,7 +285,7 @@ def ends(action, seconds=HANG):
 
 
 def stops(tb):
-    """Whether stop() and wait() of a flowgraph return."""
+    """Return whether stop() and wait() of a flowgraph return."""
     return ends(lambda: (tb.stop(), tb.wait()))
 
 
@@ -284,7 +295,7 @@ def post(block, port, *messages):
 
 
 class Log:
-    """Text that the process wrote to its standard outputs."""
+    """Text that the process has written to its standard outputs."""
 
     text = ""
 
@@ -294,8 +305,10 @@ class Log:
 
 @contextlib.contextmanager
 def captured_log():
-    """Takes both standard outputs at file level, where GNU Radio's logger writes. -> Log, filled at the end of the
-    block"""
+    """Capture both standard outputs at file level, where GNU Radio's logger writes.
+
+    Gives a Log, which is filled at the end of the context.
+    """
     log = Log()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -319,7 +332,7 @@ FLUSHED = pmt.intern("flushed")
 
 
 class sender(gr.basic_block):
-    """Publishes what the test says: ports of a hier block are reached by a connection only."""
+    """Publishes the messages of the test, since the ports of a hier block are reached only by a connection."""
 
     def __init__(self):
         gr.basic_block.__init__(self, "sender", None, None)
@@ -331,8 +344,7 @@ class sender(gr.basic_block):
 
 
 class Teller(gr.basic_block):
-    """Stands behind a source of pictures and is connected to its `next`, though nothing comes from there by itself: the
-    test posts."""
+    """A block behind a source of images that is connected to its `next` but sends nothing by itself: the test posts."""
 
     def __init__(self):
         gr.basic_block.__init__(self, "teller", None, None)
@@ -349,7 +361,7 @@ class Teller(gr.basic_block):
 
 
 class Collector:
-    """Messages of one port."""
+    """Collects the messages of one port."""
 
     def __init__(self, tb, block, port):
         self.debug, self.late = blocks.message_debug(False), []
@@ -359,13 +371,15 @@ class Collector:
         return self.debug.num_messages()
 
     def flush(self):
-        """Returns when all that was published before the call is there: the collector has a thread of its own."""
+        """Return when everything published before the call has arrived. The collector has its own thread."""
         post(self.debug, "store", FLUSHED)
         wait_for(lambda: any(pmt.eqv(self.debug.get_message(i), FLUSHED) for i in range(len(self))), "the flush")
 
     def take_late(self):
-        """What the collector's thread, which ends with the block before, has left in its queue. Once the flowgraph has
-        ended."""
+        """Take the messages that remain in the queue once the flowgraph has ended.
+
+        The collector's thread ends with the preceding block.
+        """
         while (message := self.debug.delete_head_nowait(pmt.intern("store"))) is not None:
             self.late.append(message)
 
@@ -378,7 +392,7 @@ class Collector:
 
 
 class BlockCase(gr_unittest.TestCase):
-    """One flowgraph a test, stopped at its end whatever happens."""
+    """One flowgraph per test, stopped at its end in any case."""
 
     def setUp(self):
         self.tb = gr.top_block()
@@ -389,13 +403,16 @@ class BlockCase(gr_unittest.TestCase):
         self.tb = None
 
     def through(self, block, messages, port_in="in", port_out="out"):
-        """Post messages and an end mark to a message block. -> (messages out without the end mark, info dicts)"""
+        """Post messages and an end mark to a message block.
+
+        Returns (messages out without the end mark, info dicts).
+        """
         tb = gr.top_block()
         out, info = Collector(tb, block, port_out), Collector(tb, block, "info")
         tb.start()
         post(block, port_in, *messages, END)
         wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
-        if "pdus" in (port_in, port_out):  # these report the end, after passing it on
+        if "pdus" in (port_in, port_out):  # these report the end after they have passed it on
             wait_for(lambda: info.last().get("event") == "eof", "the report of the end")
         info.flush()
         tb.stop()
@@ -405,8 +422,10 @@ class BlockCase(gr_unittest.TestCase):
         return found[:-1], [meta_of(m) for m in info.messages()]
 
     def queued(self, block, messages, port_in, port_out):
-        """Messages and an end mark wait before the block's first turn. -> (numbers of the pictures that came out, last
-        info dict, Log)"""
+        """Post messages and an end mark before the block runs for the first time.
+
+        Returns (numbers of the images that came out, last info dict, Log).
+        """
         tb = gr.top_block()
         out, info = Collector(tb, block, port_out), Collector(tb, block, "info")
         post(block, port_in, *messages, END)
@@ -419,20 +438,20 @@ class BlockCase(gr_unittest.TestCase):
         return [meta_of(m)["picture"] for m in out.messages()[:-1]], info.last(), log
 
     def assert_ends_by_itself(self, tb, *collectors):
-        """The flowgraph is done without a stop(). The collectors have all messages then."""
+        """Assert that the flowgraph ends without a stop(). The collectors have all messages then."""
         self.assertTrue(ends(tb.wait), f"the flowgraph still ran after {HANG:g} s")
         for collector in collectors:
             collector.take_late()
 
     def assert_stops_under_load(self, block, messages, port_in):
-        """Hundreds of messages wait; stop() and wait() return all the same."""
+        """Assert that stop() and wait() return while hundreds of messages wait."""
         Collector(self.tb, block, "info")
         self.tb.start()
         post(block, port_in, *messages)
         self.assertTrue(stops(self.tb))
 
     def assert_refused(self, words, make, *arguments, **named):
-        """The constructor (or callback) throws one line that contains each of the words."""
+        """Assert that the constructor (or callback) throws one line that contains each of the words."""
         with self.assertRaises((ValueError, RuntimeError)) as caught:
             make(*arguments, **named)
         text = str(caught.exception)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""companion: the example picture is found in the source tree and in an installed one, results find a place."""
+"""companion: finding the example image in the source tree and in an installed one, and a place for results."""
 import contextlib
 import importlib.util
 import io
@@ -25,7 +25,7 @@ class qa_companion(unittest.TestCase):
         self.home, self.scratch = (os.path.join(self.folder, name) for name in ("home", "scratch"))
         for folder in (self.home, self.scratch):
             os.mkdir(folder)
-        self.taken = os.path.join(self.folder, "taken")  # a file: no folder can be made below it, not even by root
+        self.taken = os.path.join(self.folder, "taken")  # a file: not even root can create a folder below it
         open(self.taken, "w").close()
         before = os.getcwd()
         os.chdir(self.folder)
@@ -39,7 +39,7 @@ class qa_companion(unittest.TestCase):
         self.temp.cleanup()
 
     def installed(self, *files):
-        """-> the module as a prefix of its own has it, with these files below the prefix"""
+        """Return the module as installed in a separate prefix, with these files below the prefix."""
         site = os.path.join(self.folder, "prefix", "lib", "python3", "dist-packages", "gnuradio", "srec")
         os.makedirs(site)
         path = shutil.copy(os.path.realpath(companion.__file__), site)
@@ -52,7 +52,7 @@ class qa_companion(unittest.TestCase):
         return module
 
     def moved(self, folder):
-        """-> (folder_to_write(folder), what it said)"""
+        """Return (folder_to_write(folder), its message)."""
         with contextlib.redirect_stderr(io.StringIO()) as said:
             place = srec.folder_to_write(folder)
         self.assertEqual(sorted(os.listdir(self.folder)), ["home", "scratch", "taken"], "it made something")

@@ -28,8 +28,9 @@ from qa_common import (
 
 
 def soft_slice(modulation="qpsk", soft=None, **fields):
-    """A scrambled slice as the packet decoder gives it out, without error unless soft values are given. -> (PDU, plain
-    bytes)"""
+    """Return a scrambled slice from the packet decoder as (PDU, plain bytes). It has no errors unless soft values are
+    given.
+    """
     fields = {"steps": 6, "fmt": int(modulation == "pam256"), **fields}
     msg, plain = slice_pdu(**fields)
     meta = meta_of(msg)
@@ -45,8 +46,10 @@ def soft_slice(modulation="qpsk", soft=None, **fields):
 
 
 def bayes(log_likelihood, key, prior, levels):
-    """Bayes' rule over the 256 values of a byte. PARAM log_likelihood (n, 256) of the scrambled byte -> means,
-    deviations"""
+    """Apply Bayes' rule over the 256 values of a byte. Return means, deviations.
+
+    log_likelihood: (n, 256), of the scrambled byte.
+    """
     plain = np.arange(256)
     weight = np.log(np.maximum(prior, 1e-300)) + np.stack(
         [row[(plain + k) % 256] for row, k in zip(log_likelihood, key.astype(int))]
@@ -59,9 +62,10 @@ def bayes(log_likelihood, key, prior, levels):
 
 
 def predictions(covariance, mean, deviation, told, step):
-    """Of each feature of a patch from the others, by least squares without it. PARAM told: means, variances of the
-    priors so far
-    -> means, variances"""
+    """Predict each feature of a patch from the others, by least squares without it. Return means, variances.
+
+    told: means and variances of the previous priors.
+    """
     size = (3 + np.sum(mean**2 + deviation**2)) / (3 + np.trace(covariance))
     covariance = covariance * size
     known = np.minimum(deviation**2 + step, told[1] * 100 / 101)
@@ -76,8 +80,10 @@ def predictions(covariance, mean, deviation, told, step):
 
 
 def posterior(log_likelihood, key, meta):
-    """Each byte on its own, then the doubtful ones again, around what the others of their patch predict -> means,
-    deviations"""
+    """Estimate each byte separately, then the uncertain ones again around the prediction from the rest of their patch.
+
+    Returns means, deviations.
+    """
     levels, tables, index, covariances = model_priors(meta["format"])
     prior = tables[np.concatenate([index[step, : LADDER[step]] for step in meta["rate_map"]])]
     log_likelihood = log_likelihood - log_likelihood.max(1, keepdims=True)
@@ -155,7 +161,7 @@ class qa_descrambler(BlockCase):
         msg, plain = soft_slice()
         (out,), _ = self.run_block([msg])
         mean, deviation = self.split(out)
-        likely = np.abs(plain.astype(float) - 128) < 1.5 * levels  # where no prior can outweigh LLRs of 20
+        likely = np.abs(plain.astype(float) - 128) < 1.5 * levels  # values whose prior cannot outweigh LLRs of 20
         self.assertGreater(likely.sum(), 20)
         np.testing.assert_allclose(mean[likely], (plain[likely].astype(float) - 128) / levels, atol=2e-2)
         self.assertLess(deviation[likely].max(), 0.1)

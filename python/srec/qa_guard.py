@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an exception in a block written in Python does: the flowgraph ends, and whoever watches knows why."""
+"""An exception in a block written in Python: the flowgraph ends, and a watch reports the reason."""
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
@@ -10,7 +10,7 @@ from qa_common import END, BlockCase, Collector, captured_log, is_end, post, wai
 
 
 class Relay(guard.message_block):
-    """Passes messages on, and raises what it is told to."""
+    """Passes messages on, and raises an exception on demand."""
 
     def __init__(self):
         guard.message_block.__init__(self, "relay", None, None)
@@ -28,7 +28,7 @@ class Relay(guard.message_block):
 
 
 class Careless(gr.basic_block):
-    """As many users write them."""
+    """A block as many users write it."""
 
     def __init__(self):
         gr.basic_block.__init__(self, "careless", None, None)
@@ -40,7 +40,7 @@ class Careless(gr.basic_block):
 
 
 class Source(guard.message_block):
-    """Its thread raises at once."""
+    """A source whose thread raises at once."""
 
     def __init__(self):
         guard.message_block.__init__(self, "source", None, None)
@@ -58,7 +58,7 @@ class Source(guard.message_block):
 
 
 class Reader:
-    """Two samples, then trouble that no reader should make."""
+    """A reader that gives two samples, then an unexpected exception."""
 
     def __init__(self):
         self.reads = 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""image_sink: files and memory, metadata of any 64-bit session, what is no picture."""
+"""image_sink: files and memory, metadata of any 64-bit session, messages that are not images."""
 import json
 import os
 import tempfile
@@ -34,7 +34,7 @@ class qa_image_sink(gr_unittest.TestCase):
         self.temp.cleanup()
 
     def run_sink(self, sink, messages, expect_infos):
-        """-> info dicts, as PMT"""
+        """Run the sink. Return its info dicts as PMT."""
         top, debug = gr.top_block(), blocks.message_debug(False)
         top.msg_connect(sink, "info", debug, "store")
         top.start()
@@ -130,11 +130,11 @@ class qa_image_sink(gr_unittest.TestCase):
     def test_a_full_disk_costs_the_picture_and_leaves_nothing_behind(self):
         sink = srec.image_sink(self.folder)
         noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3))
-        with largest_file(4096):  # too small for the picture, large enough for its metadata
+        with largest_file(4096):  # too small for the image, large enough for its metadata
             self.run_sink(sink, [picture(noise)], 1)
         self.assertEqual((os.listdir(self.folder), sink.dropped), ([], 1))
         long = {"text": pmt.intern(9000 * "x")}
-        with largest_file(4096):  # and the other way round
+        with largest_file(4096):  # and vice versa
             self.run_sink(sink, [picture(np.zeros((2, 2)), **long)], 1)
         self.assertEqual((os.listdir(self.folder), sink.dropped), ([], 2))
         infos = self.run_sink(sink, [picture(noise, **long)], 1)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""image_source: what it reads, what releases the next picture, and that a folder ends by itself whatever the encoder
-drops."""
+"""image_source: what it reads, what releases the next image, and that a folder ends whatever the encoder drops."""
 import importlib
 import os
 import tempfile
@@ -23,7 +22,7 @@ def release(event="picture", **values):
 
 
 class spoiler(gr.basic_block):
-    """Passes pictures on, the first ones together; those of the numbers named claim another width than they have."""
+    """Passes images on, the first ones together. The images with the given numbers get a wrong width."""
 
     def __init__(self, numbers, together=1):
         gr.basic_block.__init__(self, "spoiler", None, None)
@@ -59,7 +58,10 @@ class qa_image_source(gr_unittest.TestCase):
         return path
 
     def start(self, source, driven=True):
-        """driven: something is connected to `next`, though nothing comes from there by itself"""
+        """Start a source.
+
+        driven: something is connected to `next`, but sends nothing by itself.
+        """
         top, debug, self.teller = gr.top_block(), blocks.message_debug(False), Teller()
         top.msg_connect(source, "pdus", debug, "store")
         if driven:
@@ -76,7 +78,7 @@ class qa_image_source(gr_unittest.TestCase):
         source.to_basic_block()._post(pmt.intern("next"), message)
 
     def exactly(self, debug, n):
-        """n PDUs come, and no more of them"""
+        """Assert that exactly n PDUs arrive."""
         wait_for(lambda: debug.num_messages() >= n, f"{n} messages")
         wait_for_silence()
         self.assertEqual(debug.num_messages(), n)
@@ -95,7 +97,8 @@ class qa_image_source(gr_unittest.TestCase):
         source = srec.image_source(files, in_flight=2)
         _, debug = self.start(source)
         self.exactly(debug, 2)
-        for number, expect in ((0, 3), (0, 3), (77, 3), (1, 4)):  # each counts once, strangers not at all
+        # each number counts once; unknown numbers do not count
+        for number, expect in ((0, 3), (0, 3), (77, 3), (1, 4)):
             self.send(source, release(picture=number))
             self.exactly(debug, expect)
         self.send(source, release("dropped", picture=2))
@@ -127,7 +130,7 @@ class qa_image_source(gr_unittest.TestCase):
             self.assertEqual(sorted(encoded + dropped), list(range(12)))
 
     def through_link(self, source, between, **options):
-        """source -> between -> encoder ... mapper; ends by itself or fails. -> (numbers encoded, numbers dropped)"""
+        """Run source -> between -> encoder ... mapper until it ends. Return (numbers encoded, numbers dropped)."""
         top, debug = gr.top_block(), blocks.message_debug(False)
         encoder, scrambler = srec.semantic_encoder(threads=1, **options), srec.scrambler("seed:1")
         packets, mapper = srec.packet_encoder("seed:1"), srec.mapper()
@@ -218,9 +221,8 @@ class qa_image_source(gr_unittest.TestCase):
         encoder_info = blocks.message_debug(False)
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.msg_connect(transmitter, "encoder_info", encoder_info, "store")
-        top.connect(
-            transmitter, blocks.throttle(gr.sizeof_gr_complex, 1e5), sink
-        )  # the link is slower than the encoder
+        # The link is slower than the encoder.
+        top.connect(transmitter, blocks.throttle(gr.sizeof_gr_complex, 1e5), sink)
         top.start()
         self.assertTrue(ends(top.wait), "it did not end")
         infos = [pmt.to_python(encoder_info.get_message(i)) for i in range(encoder_info.num_messages())]
@@ -243,7 +245,7 @@ class qa_image_source(gr_unittest.TestCase):
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.msg_connect(source, "info", debug, "store")
         top.connect(transmitter, receiver)
-        top.msg_connect(receiver, "packet_info", source, "next")  # which never releases a picture
+        top.msg_connect(receiver, "packet_info", source, "next")  # never releases an image
         top.start()
         self.addCleanup(lambda: (top.stop(), top.wait()))
         self.exactly(debug, 1)

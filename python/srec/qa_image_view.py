@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""image_view: what the window shows, as pixels and as text; panels that appear, growing pictures, counters, threads,
-what is missing."""
+"""image_view: pixels and texts of the window, appearing panels, growing images, counters, threads, missing parts."""
 import importlib.util
 import os
 import subprocess
@@ -25,7 +24,7 @@ RED, GREEN, BLUE = (200, 30, 20), (20, 180, 40), (10, 40, 220)
 
 
 def plain(colour, number=0, width=64, height=48, **meta):
-    """A picture of one colour (a number: grey) -> PDU"""
+    """Return a PDU of an image of one colour. A number means grey."""
     grey = isinstance(colour, int)
     array = np.full((height, width) if grey else (height, width, 3), colour, np.uint8)
     return pdu(
@@ -34,7 +33,7 @@ def plain(colour, number=0, width=64, height=48, **meta):
 
 
 def run(code, **environment):
-    """A program of its own -> (exit code, standard error)"""
+    """Run a separate program. Return (exit code, standard error)."""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG, env={**os.environ, **environment}
     )
@@ -67,13 +66,16 @@ class qa_image_view(BlockCase):
         self.tb.start()
 
     def give(self, name, *messages, shows=None):
-        """Messages to a port; shows: words of the captions that say that the last one is in"""
+        """Send messages to a port.
+
+        shows: words of the captions that prove the arrival of the last message.
+        """
         self.port[name].send(*messages)
         if shows:
             wait_for(lambda: shows in " | ".join(self.view.captions().values()), f"'{shows}' in {self.view.captions()}")
 
     def has_colour(self, colour, least=2000):
-        """Pixels of the window that are of this colour"""
+        """Return whether enough pixels of the window have this colour."""
         self.app.processEvents()
         return np.sum(np.all(self.view.grab() == np.array(colour, np.uint8), axis=2)) >= least
 

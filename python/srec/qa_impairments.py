@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block impairments: nothing by default, each parameter reaches the core, the end comes through. The effects
-themselves: tests/core."""
+"""The block impairments: defaults without effect, each parameter reaches the core, the end passes.
+
+tests/core tests the effects themselves.
+"""
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""key: the master key is in memory once, locked, and wiped; a pipe is read once; doubtful keys are named."""
+"""key: the master key is in memory once, locked, and wiped; a pipe is read once; doubtful keys give a warning."""
 import os
 import re
 import select
@@ -16,7 +16,7 @@ from gnuradio import srec
 from qa_common import wait_for
 from waiting import HANG_S
 
-# What a process does with the key file of argv[1]; it waits for a line after each step.
+# steps of a process with the key file argv[1]; it waits for a line after each step
 STEPS = r"""
 import gc, sys
 from gnuradio import srec
@@ -46,7 +46,7 @@ pause("link")
 
 
 def copies(process, needle):
-    """-> the mappings of a process that hold the bytes, one for each copy"""
+    """Return the mappings of a process that contain the bytes, one for each copy."""
     found = []
     with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb") as memory:
         for line in maps:
@@ -56,7 +56,7 @@ def copies(process, needle):
             try:
                 memory.seek(start)
                 found += [line.split()[0]] * memory.read(end - start).count(needle)
-            except (OSError, OverflowError, ValueError):  # the kernel's own
+            except (OSError, OverflowError, ValueError):  # mappings of the kernel
                 pass
     return found
 
@@ -74,7 +74,7 @@ class qa_key(unittest.TestCase):
         srec.key_generate(self.path)
 
     def open_for_writing(self, pipe):
-        """-> file descriptor, or None where nobody reads"""
+        """Return a file descriptor, or None if nobody reads."""
         try:
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
@@ -132,7 +132,7 @@ class qa_key(unittest.TestCase):
         done = self.run_python(text, self.path, input=secret)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         for make in ("scrambler", "packet_encoder", "packet_decoder", "descrambler", "transmitter", "receiver"):
-            # each may be the first
+            # each may be the first one
             done = self.run_python(
                 (
                     f"from gnuradio import srec; first = srec.{make}('/dev/stdin')\n"
@@ -152,7 +152,7 @@ class qa_key(unittest.TestCase):
             "srec.key(sys.argv[1])\n"
         )
         process = self.start(text, pipe)
-        # open for writing, as soon as it is read: the wait is then one for bytes, of two minutes
+        # open for writing as soon as it is read, so that the key waits for bytes, for up to two minutes
         writer = wait_for(lambda: self.open_for_writing(pipe), "a reader of the pipe")
         self.addCleanup(os.close, writer)
         process.stdin.write(b"alive\n")

@@ -29,7 +29,7 @@ ALL_BYTES = np.arange(256).astype(np.uint8)
 
 
 def every_label(modulation):
-    """Bytes that send each point of the constellation 24 times in a row, in the order of the labels."""
+    """Return bytes that send each point of the constellation 24 times in a row, in the order of the labels."""
     points, bits = constellation(modulation)
     return np.packbits(
         (np.repeat(np.arange(points.size), 24)[:, None] >> np.arange(bits)[::-1] & 1).astype(np.uint8).ravel()
@@ -38,7 +38,7 @@ def every_label(modulation):
 
 class qa_mapper(BlockCase):
     def send(self, modulation, frames, tag="packet_len"):
-        """-> (symbols, tags, info dicts); the flowgraph ends by the end mark"""
+        """Send frames. Return (symbols, tags, info dicts). The end mark ends the flowgraph."""
         tb = gr.top_block()
         mapper, sink = srec.mapper(modulation, tag), blocks.vector_sink_c()
         tb.connect(mapper, sink)
@@ -51,7 +51,8 @@ class qa_mapper(BlockCase):
 
     def test_symbols_are_the_gray_constellation_for_every_modulation(self):
         for modulation in MODULATIONS:
-            data = np.concatenate([ALL_BYTES, RNG.integers(0, 256, 44).astype(np.uint8)])  # 300: whole symbols for all
+            # 300 bytes: whole symbols for all modulations
+            data = np.concatenate([ALL_BYTES, RNG.integers(0, 256, 44).astype(np.uint8)])
             symbols, _, _ = self.send(modulation, [pdu({}, data)])
             np.testing.assert_allclose(symbols[:-1], modulate(modulation, data), atol=2e-6, err_msg=modulation)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""output: files are whole or not there, links are not followed, nobody's file is overwritten unasked."""
+"""output: files are complete or absent, links are not followed, no file is overwritten unless requested."""
 import contextlib
 import errno
 import json
@@ -19,7 +19,7 @@ BEFORE = b"before"
 
 @contextlib.contextmanager
 def largest_file(n_bytes):
-    """No file may grow beyond it: stands for a full disk where the tests are not root."""
+    """Context in which no file may grow beyond n_bytes. It simulates a full disk where the tests are not root."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:
@@ -29,7 +29,7 @@ def largest_file(n_bytes):
 
 
 def claim(folder, mine):
-    """Another process that writes ten files under the first free numbers."""
+    """A separate process that writes ten files under the first free numbers."""
     number = 0
     for i in range(10):
         file = output.NewFile(os.path.join(folder, str(number)))
@@ -89,7 +89,7 @@ class qa_output(unittest.TestCase):
         self.assertEqual((self.names(), self.content()), (["result"], BEFORE))
 
     def test_a_full_disk_leaves_nothing_behind_and_names_the_file(self):
-        for size in (2000, 5 << 20):  # noticed when it is closed, and before
+        for size in (2000, 5 << 20):  # noticed at close(), and earlier
             with largest_file(1000), self.assertRaises(OSError) as caught:
                 output.write(self.path, bytes(size))
             self.assertEqual((caught.exception.filename, caught.exception.errno), (self.path, errno.EFBIG))
@@ -105,7 +105,7 @@ class qa_output(unittest.TestCase):
         output.write(self.path, b"after")
         self.assertEqual((self.content(victim), self.content(), os.path.islink(self.path)), (BEFORE, b"after", False))
         os.remove(self.path)
-        os.symlink("nowhere", self.path)  # points to nothing: it would be made
+        os.symlink("nowhere", self.path)  # a dangling link, whose target would be created
         with self.assertRaises(FileExistsError):
             output.write(self.path, b"x", overwrite=False)
         self.assertEqual(self.names(), ["result", "victim"])
@@ -157,7 +157,7 @@ class qa_output(unittest.TestCase):
         os.close(writer)
         self.assertEqual(os.read(reader, 100), b"through")
         os.close(reader)
-        with open(self.path, "wb") as f:  # as > FILE and --json /dev/stdout
+        with open(self.path, "wb") as f:  # like > FILE and --json /dev/stdout
             output.write(f"/proc/self/fd/{f.fileno()}", b"in place")
         self.assertEqual(self.content(), b"in place")
 
@@ -182,7 +182,7 @@ class qa_output(unittest.TestCase):
                 "n": 2**64 - 1,
             },
         )
-        text = self.content().decode()  # is UTF-8
+        text = self.content().decode()  # is valid UTF-8
         self.assertEqual(
             json.loads(text, parse_constant=self.fail),
             {"na\\xe4me": "t\\xe4ke \\ud800", "bad": [None, None, 1.5], "umlaut": "ä", "n": 2**64 - 1},

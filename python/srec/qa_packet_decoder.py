@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block packet_decoder: frames out of a stream of soft values; what it drops and how it counts."""
+"""The block packet_decoder: frames from a stream of soft values; dropped frames and counters."""
 
 import numpy as np
 import pmt
@@ -29,13 +29,16 @@ RNG = np.random.default_rng(3)
 
 class qa_packet_decoder(BlockCase):
     def frames(self, slices, modulation="qpsk", key=KEY):
-        """-> soft values of each frame, received without error"""
+        """Return the soft values of each frame, received without error."""
         return [
             soft_values(modulation, data_of(m)) for m in self.through(srec.packet_encoder(key, modulation), slices)[0]
         ]
 
     def decode(self, pieces, modulation="qpsk", key=KEY, tag="packet_len", end=True, chunk=0, block=None):
-        r"""\param pieces (tagged, values): a frame begins at each tagged piece  -> (slices, infos, block)"""
+        """Decode pieces of a stream. Return (slices, infos, block).
+
+        pieces: (tagged, values); a frame begins at each tagged piece.
+        """
         tags, at = [], 0
         for tagged, values in pieces:
             if tagged:

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block packet_encoder: the frame as include/srec/packet.h draws it, what it refuses, sessions and packet
-numbers."""
+"""The block packet_encoder: the frame as specified in include/srec/packet.h, refusals, sessions and packet numbers."""
 import binascii
 import math
 import struct
@@ -31,7 +30,7 @@ POLYNOMIALS = (0x1ED, 0x19B, 0x127)  # K = 9, rate 1/3
 
 
 def coded_field(modulation, data):
-    """The coded, interleaved, repeated bytes of a field (packet.h)"""
+    """Return the coded, interleaved, repeated bytes of a field (packet.h)."""
     bits = np.concatenate([np.unpackbits(np.frombuffer(data, np.uint8)), np.zeros(8, np.uint8)])
     state, code = 0, []
     for bit in bits:
@@ -94,7 +93,7 @@ class qa_packet_encoder(BlockCase):
 
     def test_payload_ends_the_frame_in_importance_order(self):
         msg, payload = slice_pdu()
-        for modulation in ("bpsk", "qpsk", "256qam"):  # there a byte's own order is that of importance
+        for modulation in ("bpsk", "qpsk", "256qam"):  # for these the order of a byte is already that of importance
             np.testing.assert_array_equal(
                 data_of(self.encode([msg], modulation)[0][0])[-payload.size :], payload, modulation
             )

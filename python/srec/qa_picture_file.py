@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""picture_file: which files are read, what becomes of every kind of picture, and that a broken or hostile file costs
-one line."""
+"""picture_file: which files are read, the conversion of each kind of image, one line for broken and hostile files."""
 import io
 import os
 import random
@@ -22,7 +21,7 @@ SEED = 5
 
 
 def png(width, height, bits, kind, chunks=(), data=None):
-    """A PNG file by hand; its samples are all zero by default."""
+    """Build a PNG file by hand. All its samples are zero by default."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -119,7 +118,7 @@ class qa_picture_file(unittest.TestCase):
         self.assertEqual(picture_file.find_pictures(self.folder), [odd])
         self.refused(self.put("b\udce4\n\x1b[31m.png", b"x"), r"b\xe4\x0a\x1b[31m.png")
 
-    # --- what becomes of them
+    # --- conversion
 
     def test_grey_of_16_bits_becomes_8(self):
         self.is_grey(self.save("16.png", Image.fromarray(RAMP * 257)), RAMP)
@@ -146,7 +145,7 @@ class qa_picture_file(unittest.TestCase):
         half = Image.merge("LA", [ramp8, Image.new("L", (16, 16), 51)])
         expected = np.rint((RAMP * 51 + 255 * 204) / 255)
         self.assertLessEqual(np.abs(load(self.save("la.png", half)).astype(int) - expected).max(), 1)
-        for bits, step in ((1, 255), (2, 85), (4, 17)):  # the PNG names the sample as it is stored
+        for bits, step in ((1, 255), (2, 85), (4, 17)):  # the PNG names the sample as stored
             row = b"\0\x01" + bytes(bits - 1)  # the filter, then seven samples 0 and one 1
             clear = png(8, 1, bits, 0, [(b"tRNS", struct.pack(">H", 1))], row)
             grey = load(self.put(f"bits{bits}.png", clear))
@@ -189,7 +188,7 @@ class qa_picture_file(unittest.TestCase):
             path = self.save(name, first, save_all=True, append_images=[second])
             self.assertLess(np.abs(load(path).astype(int) - [0, 255, 0]).max(), 3, name)
 
-    # --- hostile ones
+    # --- hostile files
 
     def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(self):
         with mock.patch.object(picture_file, "available", lambda: 10**9):
@@ -254,4 +253,4 @@ class qa_picture_file(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(warnings="ignore")  # Pillow's, which picture_file silences where nobody else sets filters
+    unittest.main(warnings="ignore")  # warnings of Pillow, which picture_file silences where nobody else sets filters

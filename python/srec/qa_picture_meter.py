@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""picture_meter: PSNR against the original of the same number, latency, lost pictures, the run's figures, bad input."""
+"""picture_meter: PSNR against the original of the same number, latency, lost images, figures of the run, bad input."""
 import contextlib
 import io
 import time
@@ -26,7 +26,7 @@ from qa_common import (
 
 
 def sent(number, seed=0, **more):
-    """-> (PDU, array)"""
+    """Return an image that was sent, as (PDU, array)."""
     msg, array = picture(number, seed=seed)
     for key, value in more.items():
         msg = pmt.cons(pmt.dict_add(pmt.car(msg), pmt.intern(key), pmt.to_pmt(value)), pmt.cdr(msg))
@@ -43,14 +43,14 @@ class qa_picture_meter(BlockCase):
         self.tb.start()
 
     def give(self, msg):
-        """An original, once it is in: it has a thread of its own."""
+        """Send an original, and wait until it has arrived, because it has its own thread."""
         self.originals.send(msg)
         number = meta_of(msg)["picture"]
         wait_for(lambda: self.meter._originals.last == number, "the original")
 
     def wait_infos(self, n):
         wait_for(lambda: len(self.info) >= n, "the report")
-        for collector in (self.out, self.info):  # a picture goes out before its report, but to another thread
+        for collector in (self.out, self.info):  # an image goes out before its report, but to another thread
             collector.flush()
         return [meta_of(m) for m in self.info.messages()]
 

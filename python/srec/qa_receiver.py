@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""receiver: pictures of a link and their figures, keys, soft and hard decisions, fading, lost ends, refusals."""
+"""receiver: images of a link and their figures, keys, soft and hard decisions, fading, lost ends, refusals."""
 import os
 import tempfile
 
@@ -25,7 +25,7 @@ def texture(height=128, width=192):
 
 
 def symbols_in(*args, **named):
-    """-> a receiver of bare symbols"""
+    """Return a receiver of bare symbols."""
     return srec.receiver(*args, samples_per_symbol=0, **named)
 
 
@@ -40,9 +40,11 @@ class qa_receiver(gr_unittest.TestCase):
         self.temp.cleanup()
 
     def link(self, receiver, snr_db=12.0, kind="awgn", pictures=1, stop_after=0, ends=True, gain=False, **options):
-        """-> (image_sink, info dicts, packet info dicts) once the last picture is there; ends = False: the end mark is
-        cut off; gain: the
-        channel's goes to the receiver"""
+        """Run a link until the last image. Return (image_sink, info dicts, packet info dicts).
+
+        ends: False cuts the end mark off.
+        gain: the receiver gets the gain of the channel.
+        """
         top = gr.top_block()
         source = srec.image_source([self.path] * pictures, in_flight=pictures)
         transmitter = srec.transmitter("seed:1", session=2**63 + 1, samples_per_symbol=0, **options)
@@ -202,9 +204,8 @@ class qa_receiver(gr_unittest.TestCase):
             top.msg_connect(transmitter, port, source, "next")
         top.msg_connect(receiver, "progress", found, "store")
         top.start()
-        wait_for(
-            found.num_messages, "a picture so far"
-        )  # those with lost packets stay unfinished until the next begins
+        # Those with lost packets remain unfinished until the next one begins.
+        wait_for(found.num_messages, "a picture so far")
         top.stop()
         top.wait()
         meta = pmt.to_python(pmt.car(found.get_message(0)))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings that are written whole or not at all, and archives of them."""
+"""Recordings that are written completely or not at all, and archives of them."""
 import errno
 import io
 import os
@@ -160,7 +160,10 @@ class qa_archive(RecordingCase):
     """SigMF archives: tar files of a recording."""
 
     def archive(self, name, members, **more):
-        """members: [(name, bytes)]"""
+        """Write an archive.
+
+        members: [(name, bytes)].
+        """
         with tarfile.open(self.path(name), **{"mode": "w", **more}) as tar:
             for member, data in members:
                 information = tarfile.TarInfo(member)

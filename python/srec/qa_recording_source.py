@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The blocks recording_source and recording_sink, and the metadata in between: values, round trips, the end mark,
-damaged files."""
+"""The blocks recording_source and recording_sink: values, metadata, round trips, the end mark, damaged files."""
 import json
 import os
 import tempfile
@@ -13,7 +12,7 @@ from gnuradio.srec import sigmf
 
 from qa_common import BlockCase, wait_for
 
-EXACT = {"cf32_le": 0.0, "ci16_le": 0.5 / 32768, "ci8": 0.5 / 128, "cu8": 0.5 / 127.5}  # greatest error of I or Q
+EXACT = {"cf32_le": 0.0, "ci16_le": 0.5 / 32768, "ci8": 0.5 / 128, "cu8": 0.5 / 127.5}  # maximum error of I or Q
 
 
 class qa_recording(BlockCase):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block scrambler: c = (p + keystream) mod 256 (SREC eq. 10) or exclusive or, the secret order, packet numbers,
-sessions, clear text."""
+"""The block scrambler: addition mod 256 (SREC eq. 10), exclusive or, secret order, packet numbers, sessions, clear
+text.
+"""
 import os
 import tempfile
 
@@ -15,7 +16,7 @@ PLAIN = np.random.default_rng(1).integers(0, 256, 300).astype(np.uint8)
 
 
 def added(plain, seed=1, packet=0):
-    """What is sent of plain bytes with the cipher add."""
+    """Return what is sent for plain bytes with the cipher add."""
     return in_order((plain.astype(int) + keystream(seed, SESSION, packet, plain.size)) % 256, seed, SESSION, packet)
 
 
@@ -43,9 +44,8 @@ class qa_scrambler(BlockCase):
         )
 
     def test_key_file_hex_digits_and_seed_name_the_same_key(self):
-        key = bytes.fromhex(
-            "afbc1c053c2f278e3cbd4409c1c094f184aa459dd2f7fca96d6077730ab9ffe3"
-        )  # "master 1" of the known answers
+        # "master 1" of the known answers.
+        key = bytes.fromhex("afbc1c053c2f278e3cbd4409c1c094f184aa459dd2f7fca96d6077730ab9ffe3")
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "key")
             with open(path, "wb") as file:

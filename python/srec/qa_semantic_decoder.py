@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block semantic_decoder: pictures out of estimates, lost slices, when a picture is given out, queue and policy,
-bad input."""
+"""The block semantic_decoder: images from estimates, lost slices, time of delivery, queue and policy, bad input."""
 import math
 import resource
 import time
@@ -34,7 +33,7 @@ LEVELS = 16
 
 
 def estimate(msg, session=1, noise=0.0, seed=0):
-    """Estimate PDU of a slice of the encoder: its bytes as features, plus noise"""
+    """Return the estimate PDU of a slice of the encoder: its bytes as features, plus noise."""
     feature = (data_of(msg).astype(float) - 128) / LEVELS
     mean = feature + noise * np.random.default_rng(seed).normal(size=feature.size)
     return pdu(
@@ -43,8 +42,7 @@ def estimate(msg, session=1, noise=0.0, seed=0):
 
 
 def one_patch_of(side, number):
-    """Estimate PDU of one of the slices of a large picture, each of which has one patch: all that its sender ever
-    sends"""
+    """Return the estimate PDU of one slice of a large image with one patch per slice. Its sender sends nothing else."""
     cols = math.ceil(side / 64) * 4
     return pdu(
         {
@@ -67,7 +65,7 @@ def one_patch_of(side, number):
 class qa_semantic_decoder(BlockCase):
     @classmethod
     def setUpClass(cls):
-        """One 64x64 picture of one slice (two numbers) and one 128x128 picture of several."""
+        """Create a 64x64 image of one slice (two numbers) and a 128x128 image of several."""
         case = cls()
         small, cls.small = picture()
         large, cls.large = picture(7, 128, 128)
@@ -78,7 +76,7 @@ class qa_semantic_decoder(BlockCase):
         assert len(cls.many) >= 3
 
     def decode(self, messages, block=None, **parameters):
-        """-> (pictures, infos)"""
+        """Decode messages. Return (images, infos)."""
         return self.through(
             block or srec.semantic_decoder(**{"threads": 1, "timeout": HANG, **parameters}), messages, "in", "pdus"
         )
@@ -91,7 +89,7 @@ class qa_semantic_decoder(BlockCase):
     def test_undoes_the_encoder(self):
         (out,), _ = self.decode([estimate(m) for m in self.many])
         got = self.pixels(out)
-        mse = np.mean((got.astype(float) - self.large) ** 2)  # the picture's own texture has variance 16
+        mse = np.mean((got.astype(float) - self.large) ** 2)  # the texture of the image has variance 16
         self.assertGreater(10 * np.log10(255**2 / mse), 32)
         self.assertAlmostEqual(srec.psnr(got, self.large), 10 * np.log10(255**2 / mse), places=3)
 
@@ -147,7 +145,7 @@ class qa_semantic_decoder(BlockCase):
         block = srec.semantic_decoder(threads=1)
         out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.tb.start()
-        post(block, "in", estimate(self.one))  # what the networks need is there before the memory ends
+        post(block, "in", estimate(self.one))  # allocates the memory of the networks before memory runs out
         wait_for(lambda: len(out), "the first picture")
         with open("/proc/self/statm") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
@@ -184,12 +182,12 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual([i["event"] for i in info], ["picture", "picture", "eof"])
 
     def delivered(self, messages, **parameters):
-        """-> [(session, picture, slices lost, reason)], last info"""
+        """Return [(session, picture, slices lost, reason)] and the last info."""
         out, info = self.decode(messages, **parameters)
         return [(m["session"], m["picture"], m["slices_lost"], m["reason"]) for m in map(meta_of, out)], info[-1]
 
     def slices_of(self, session=1, number=7, first_packet=0):
-        """Estimates of the picture of several slices, with packet numbers"""
+        """Return the estimates of the image of several slices, with packet numbers."""
         return [
             with_meta(estimate(m, session=session), picture=number, packet=first_packet + n)
             for n, m in enumerate(self.many)
@@ -276,7 +274,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual(got, [(2, 7, n - 1, "end"), (1, 7, n - 2, "end")])
 
     def test_stopping_cancels_a_picture_in_the_middle_of_decoding(self):
-        at_work_s = 0.4  # of one core; the whole picture takes many times as long
+        at_work_s = 0.4  # of one core; the whole image takes many times as long
         block = srec.semantic_decoder(threads=1)
         out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.tb.start()
@@ -371,7 +369,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertGreater(srec.psnr(self.pixels(out[-1]), self.small), 28, "the next picture is unharmed")
 
     def queue_up(self, policy, max_queue):
-        """Ten pictures and the end mark wait before the block's first turn. -> numbers decoded, last info"""
+        """Post ten images and the end mark before the block first runs. Return numbers decoded, last info."""
         block = srec.semantic_decoder(threads=1, max_queue=max_queue, policy=policy)
         numbers, info, log = self.queued(
             block, [with_meta(estimate(self.one), picture=n) for n in range(10)], "in", "pdus"
@@ -385,8 +383,7 @@ class qa_semantic_decoder(BlockCase):
             self.assertEqual((got, info["dropped"]), (numbers, 8))
 
     def step_by_step(self, block, slices):
-        """Each slice is sent once the picture so far that the one before made is there. -> (pictures so far,
-        picture)"""
+        """Send each slice once the partial image of the previous one has arrived. Return (partial images, image)."""
         out, progress = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "progress")
         self.tb.start()
         for n, msg in enumerate(slices):
@@ -466,7 +463,7 @@ class qa_semantic_decoder(BlockCase):
             wait_for(lambda: len(info) == number + 1, "the drop after the slice")
         progress.flush()
         self.assertEqual(progress.messages(), [])
-        block.set_progress(1e-6)  # holds at once: the clock's next beat shows the picture
+        block.set_progress(1e-6)  # takes effect at once: the next tick of the clock shows the image
         self.assertAlmostEqual(block.progress(), 1e-6)
         wait_for(lambda: len(progress.messages()) == 1, "the picture so far")
         self.assertEqual(meta_of(progress.messages()[0])["slices_lost"], len(self.many) - 2)

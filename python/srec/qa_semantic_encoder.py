@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block semantic_encoder: slices that cover the picture, figures on info, eta, queue and policy, bad pictures."""
+"""The block semantic_encoder: slices that cover the image, figures on info, eta, queue and policy, bad images."""
 import math
 import tempfile
 
@@ -33,7 +33,7 @@ class qa_semantic_encoder(BlockCase):
         return self.through(block or srec.semantic_encoder(**{"threads": 1, **parameters}), pictures, "pdus")
 
     def assert_covers(self, slices, width, height, channels):
-        """Slices 0 .. n-1, all patches of the padded picture, as many bytes as the rate map says"""
+        """Assert that slices 0 .. n-1 have all patches of the padded image, and as many bytes as the rate map says."""
         metas = [meta_of(m) for m in slices]
         self.assertEqual([m["slice"] for m in metas], list(range(len(slices))))
         self.assertEqual(
@@ -169,8 +169,7 @@ class qa_semantic_encoder(BlockCase):
         self.assertEqual(log.count("do not fit the vector"), 1, log.text)
 
     def queue_up(self, policy, pictures, max_queue):
-        """All pictures and the end mark wait before the block's first turn. -> numbers of the pictures encoded, last
-        info"""
+        """Post all images and the end mark before the block first runs. Return numbers encoded, last info."""
         block = srec.semantic_encoder(threads=1, max_queue=max_queue, policy=policy)
         numbers, info, log = self.queued(block, [picture(n)[0] for n in range(pictures)], "pdus", "out")
         self.assertEqual(log.count("dropped"), int(pictures > max_queue), log.text)

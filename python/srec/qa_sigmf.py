@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""sigmf: whatever a recording's metadata hold, there is a recording or one line that says what is wrong."""
+"""sigmf: any metadata give a recording, or one line that names the fault."""
 import json
 import os
 import random
@@ -10,7 +10,7 @@ import unittest
 from gnuradio.srec import sigmf
 
 GOOD = {"core:datatype": "ci16_le", "core:sample_rate": 250000, "core:version": "1.0.0"}
-HUGE = 10**399  # no float holds it
+HUGE = 10**399  # beyond the range of a float
 SEED = 20
 
 
@@ -68,7 +68,7 @@ class qa_sigmf(unittest.TestCase):
         deep = b'{"global": {"core:datatype": ' + b"[" * 5000 + b"]" * 5000 + b"}}"
         for text in (b"[" * 10**6, b'{"global":' * 10**5, deep):
             self.refused(text, "nested too deeply")
-        for depth in range(100, 1000, 100):  # around what the reader takes: either way one line
+        for depth in range(100, 1000, 100):  # around the limit of the parser: either way one line
             self.refused(b'{"global": {"core:datatype": ' + b"[" * depth + b"]" * depth + b"}}")
 
     def test_bytes_that_are_no_json_are_refused(self):

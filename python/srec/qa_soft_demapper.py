@@ -23,7 +23,7 @@ def length_tag(offset, key="packet_len", value=2000):
 
 
 class trickle(gr.sync_block):
-    """Gives out a stream in pieces, each when all before it has reached the sink."""
+    """Gives out a stream in pieces, each once everything before it has reached the sink."""
 
     def __init__(self, items, tags_at, ends, reached):
         gr.sync_block.__init__(self, "trickle", None, [np.complex64])
@@ -67,7 +67,7 @@ class qa_soft_demapper(BlockCase):
         return np.array(sink.data())
 
     def assert_llrs(self, got, expected, label=""):
-        """Where the core saturates (16QAM and up: near +-80) only the sign and that much are asked for."""
+        """Compare LLRs. Where the core saturates (16QAM and above: near +-80), check sign and minimum magnitude."""
         self.assertEqual(got.shape, expected.shape)
         small = np.abs(expected) < 60
         np.testing.assert_allclose(got[small], expected[small], rtol=1e-3, atol=2e-3, err_msg=label)
@@ -157,7 +157,7 @@ class qa_soft_demapper(BlockCase):
             self.assertEqual([t.offset for t in self.tags], [0, 100 * factor, 301 * factor])
 
     def estimated_db(self, modulation, symbols, soft, gain=None):
-        """SNR that explains BPSK or QPSK soft values: they are proportional to 1 / N0."""
+        """Return the SNR that explains BPSK or QPSK soft values, which are proportional to 1 / N0."""
         scale = llrs(modulation, symbols, 1.0, 1.0 if gain is None else gain)
         return 10 * np.log10(np.sum(soft * scale) / np.sum(scale**2))
 
@@ -171,7 +171,7 @@ class qa_soft_demapper(BlockCase):
         for cuts in ((), (1, 1990, 2003, 3999, 4001), range(333, 6000, 333)):
             soft = self.demap("qpsk", np.concatenate(parts), NAN, tags=tags, cuts=cuts)
             for k, snr_db in enumerate(levels):
-                tail = slice(1000, 2000)  # whatever the cut, the estimate stands by then
+                tail = slice(1000, 2000)  # whatever the pieces, the estimate is complete here
                 got = self.estimated_db(
                     "qpsk", parts[k][tail], soft[4000 * k : 4000 * (k + 1)].reshape(-1, 2)[tail].ravel()
                 )

@@ -45,7 +45,7 @@ def pixels(msg):
 
 class qa_sr_enhancer(BlockCase):
     def enhance(self, messages, scale=1, block=None, **parameters):
-        """-> (pictures, infos)"""
+        """Enhance messages. Return (images, infos)."""
         return self.through(
             block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "in", "pdus"
         )
@@ -98,9 +98,8 @@ class qa_sr_enhancer(BlockCase):
         np.testing.assert_array_equal(pixels(d), pixels(e), "without a word it is not known")
         self.assertFalse(np.array_equal(pixels(c), pixels(d)))
         self.assertNotIn("deviation", meta_of(b))
-        (f,), _ = self.enhance(
-            [with_deviation(with_meta(msg, mean_deviation=0.75), [0.0] * 3)]
-        )  # of the wrong number: not heard
+        # Of the wrong number, so it is ignored.
+        (f,), _ = self.enhance([with_deviation(with_meta(msg, mean_deviation=0.75), [0.0] * 3)])
         np.testing.assert_array_equal(pixels(f), pixels(a))
 
     def test_two_pictures_in_a_row_and_the_flowgraph_again(self):

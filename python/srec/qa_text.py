@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""text: what comes from outside cannot command a terminal."""
+"""text: text from outside cannot control a terminal."""
 import os
 import subprocess
 import sys

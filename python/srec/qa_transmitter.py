@@ -21,13 +21,13 @@ END = pmt.cons(pmt.dict_add(pmt.make_dict(), pmt.intern("eof"), pmt.PMT_T), pmt.
 
 
 def symbols_of(*args, **named):
-    """-> a transmitter that gives bare symbols"""
+    """Return a transmitter that gives bare symbols."""
     return srec.transmitter(*args, samples_per_symbol=0, **named)
 
 
 class qa_transmitter(gr_unittest.TestCase):
     def send(self, transmitter, pdus):
-        """-> (symbols, tags, info dicts, encoder info dicts), once the end mark has passed"""
+        """Send images. Return (symbols, tags, info dicts, encoder info dicts) once the end mark has passed."""
         top, sink = gr.top_block(), blocks.vector_sink_c()
         info, encoder_info = blocks.message_debug(False), blocks.message_debug(False)
         top.msg_connect(transmitter, "info", info, "store")
@@ -38,7 +38,7 @@ class qa_transmitter(gr_unittest.TestCase):
             transmitter.encoder.to_basic_block()._post(pmt.intern("pdus"), pdu)
 
         def told():
-            """Messages may come after the samples that they tell of: each picture that was encoded, and the end."""
+            """Return whether each encoded image and the end have been reported. Messages may follow the samples."""
             events = [pmt.to_python(encoder_info.get_message(i))["event"] for i in range(encoder_info.num_messages())]
             return "eof" in events and info.num_messages() >= events.count("picture")
 
@@ -56,14 +56,13 @@ class qa_transmitter(gr_unittest.TestCase):
             symbols, tags, info, _ = self.send(
                 symbols_of("seed:1", modulation, frame_bytes=4000), [picture_pdu(texture(), 0), END]
             )
-            self.assertAlmostEqual(
-                np.mean(abs(symbols[:-1]) ** 2), 1, delta=0.08, msg=modulation
-            )  # small picture: short coded fields are not quite even
+            # In a small image, short coded fields have uneven power.
+            self.assertAlmostEqual(np.mean(abs(symbols[:-1]) ** 2), 1, delta=0.08, msg=modulation)
             at = 0
             for offset, length in self.frames(tags):
                 self.assertEqual(offset, at)
                 at += length
-            self.assertEqual(at, len(symbols) - 1)  # then the item of the end mark
+            self.assertEqual(at, len(symbols) - 1)  # then follows the item of the end mark
             self.assertEqual([t.offset for t in tags if pmt.symbol_to_string(t.key) == "srec_eof"], [at])
             self.assertEqual(
                 [(i["event"], i["n_symbols"], i["packets_sent"]) for i in info],

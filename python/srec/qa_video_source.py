@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""video_source: order and number of frames, newest-frame policy, sizes and colours, end mark, lost pictures,
-refusals."""
+"""video_source: order and number of frames, newest-frame policy, sizes and colours, end mark, lost images, refusals."""
 import importlib.util
 import os
 import queue
@@ -22,12 +21,12 @@ WIDTH, HEIGHT = 32, 16
 
 
 def frame(number):
-    """RGB; the number can be read from it, also after video compression"""
+    """Return an RGB frame whose number can be read even after video compression."""
     return np.full((HEIGHT, WIDTH, 3), (8 * number, 255 - 8 * number, 40), np.uint8)
 
 
 class Camera:
-    """What OpenCV's VideoCapture is to video_source; the test gives out the frames."""
+    """A replacement for OpenCV's VideoCapture; the test gives out the frames."""
 
     def __init__(self):
         self.frames, self.reads, self.released = queue.Queue(), 0, False
@@ -41,7 +40,7 @@ class Camera:
         self.released = True
 
     def give(self, *arrays):
-        """-> once the source has taken the last one and asks for another"""
+        """Give out frames. Return once the source has taken the last one and asks for another."""
         want = self.reads + len(arrays) if self.reads else 1 + len(arrays)
         for array in arrays:
             self.frames.put(array)
@@ -67,10 +66,10 @@ class qa_video_source(BlockCase):
             shutil.rmtree(self.folder)
 
     def begin(self, source, **parameters):
-        """-> (block, pictures, infos), running"""
+        """Return (block, images, infos), running."""
         self.block = block = srec.video_source(
             source, **{"timeout": 0, **parameters}
-        )  # GNU Radio keeps no Python block alive
+        )  # GNU Radio does not keep Python blocks alive
         self.out, self.info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.teller = Teller()
         self.teller.connect(self.tb, block)
@@ -107,7 +106,7 @@ class qa_video_source(BlockCase):
         block = self.begin(self.folder, in_flight=1)
         for n in range(5):
             wait_for(lambda: len(self.pictures()) == n + 1, "the picture")
-            post(block, "next", report(n, n_features=3))  # the encoder's: releases nothing
+            post(block, "next", report(n, n_features=3))  # from the encoder: releases nothing
             post(block, "next", report(n, "dropped" if n == 2 else "picture"))
         self.wait_end()
         self.assertEqual(self.frames(), [0, 1, 2, 3, 4])
@@ -241,7 +240,7 @@ class qa_video_source(BlockCase):
         block = self.begin(self.folder, in_flight=1)
         wait_for(lambda: len(self.out) == 1, "the first picture")
         post(block, "next", pmt.PMT_T, pmt.from_long(3), pmt.to_pmt({"event": "eof"}), report(77))
-        post(block, "next", report(None))  # names none: the oldest
+        post(block, "next", report(None))  # contains no number: the oldest
         wait_for(lambda: len(self.out) == 2, "the second picture")
         self.assertEqual(self.frames(), [0, 1])
 
