@@ -17,12 +17,12 @@ class burst_shaper_impl : public guarded<burst_shaper>
     const pmt::pmt_t d_tag;
     const size_t d_idle, d_tail;
     std::atomic<float> d_amplitude;
-    std::vector<gr_complex> d_frame, d_samples; /* symbols of the frame coming in;
-                                                 * samples going out */
-    size_t d_want = 0, d_sent = 0;              /* symbols of the frame; samples already
-                                                 * sent */
-    bool d_burst = false, d_ended = false;      /* what goes out is a burst, not
-                                                 * silence; the end mark has come */
+    /* Symbols of the frame that arrives; samples to send. */
+    std::vector<gr_complex> d_frame, d_samples;
+    /* Symbols of the frame; samples already sent. */
+    size_t d_want = 0, d_sent = 0;
+    /* True while a burst and not silence is sent; true once the end mark has arrived. */
+    bool d_burst = false, d_ended = false;
     once d_once;
 
     void shape()
@@ -45,7 +45,8 @@ class burst_shaper_impl : public guarded<burst_shaper>
         d_burst = burst;
     }
 
-    /* Takes symbols until a frame is whole. \return symbols taken */
+    /* Takes symbols until the frame is complete.
+     * \return symbols taken */
     size_t take(const gr_complex* in, size_t n)
     {
         std::vector<tag_t> tags;
@@ -142,7 +143,7 @@ public:
             const size_t taken = take(in, ninput_items[0]);
             consume(0, taken);
             if (d_sent == d_samples.size()) {
-                if (!d_idle || d_want) /* within a frame its rest is about to come */
+                if (!d_idle || d_want) /* within a frame the rest is about to arrive */
                     return 0;
                 d_samples.assign(d_idle, gr_complex(0, 0));
                 begin(false);

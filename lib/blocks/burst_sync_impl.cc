@@ -21,15 +21,15 @@ class burst_sync_impl : public guarded<burst_sync>
     };
     const pmt::pmt_t d_tag, d_info = pmt::mp("info");
     handle<srec_sync, srec_sync_free> d_sync;
-    std::deque<frame> d_frames; /* waiting to go out: at most what one call's samples
-                                 * hold */
-    size_t d_sent = 0;          /* symbols of the first one already out */
+    /* Waiting to be sent: at most the content of one call's samples. */
+    std::deque<frame> d_frames;
+    size_t d_sent = 0; /* symbols of the first frame already sent */
     bool d_ended = false;
-    const std::optional<shared_key> d_key; /* of the headers that are accepted; none: of
-                                            * all */
+    /* The key of the accepted headers. Without it all are accepted. */
+    const std::optional<shared_key> d_key;
     const srec_modulation d_modulation;
-    uint64_t d_judged = 0, d_rejected = 0; /* samples at the last judgement, bursts
-                                            * rejected at the last report */
+    /* Samples at the last judgement, bursts rejected at the last report. */
+    uint64_t d_judged = 0, d_rejected = 0;
     mutable std::mutex d_mutex; /* of the following, which other threads read */
     std::map<std::string, uint64_t> d_counters;
     std::map<std::string, std::string> d_findings;
@@ -118,8 +118,8 @@ class burst_sync_impl : public guarded<burst_sync>
         }
     }
 
-    /* After a push: what other threads may ask for, and what listeners of `info` may
-     * want to know. */
+    /* After a push: updates what other threads may read, and informs the listeners of
+     * `info`. */
     void report(bool ended)
     {
         srec_sync_counters c;
@@ -220,7 +220,7 @@ public:
         }
         const frame& f = d_frames.front();
         if (d_sent == 0) {
-            /* on the first port alone: the demapper passes the tags of both on */
+            /* on the first port only: the demapper passes the tags of both ports on */
             if (f.eof)
                 add_item_tag(0, nitems_written(0), pmt::mp("srec_eof"), pmt::PMT_T);
             else {

@@ -13,7 +13,7 @@ class channel_impl : public guarded<channel>
     handle<srec_channel, srec_channel_free> d_channel;
     const pmt::pmt_t d_tag;
     float d_snr_db, d_loss;
-    std::mt19937_64 d_random; /* of losses: one draw a frame */
+    std::mt19937_64 d_random; /* of losses: one number per frame */
     bool d_erased = false;
 
     void check_loss(float loss)
@@ -45,9 +45,9 @@ public:
                 "channel: snr_db must be -50 .. 100, coherence at least 1");
         d_channel.reset(c);
         check_loss(loss);
-        set_tag_propagation_policy(TPP_DONT); /* work() passes tags on with the symbols,
-                                               * not with the gain: the two meet again
-                                               * in a demapper */
+        /* work() passes tags on with the symbols but not with the gain, because the two
+         * streams meet again in a demapper. */
+        set_tag_propagation_policy(TPP_DONT);
     }
 
     void set_snr_db(float snr_db) override

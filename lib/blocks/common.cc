@@ -258,8 +258,9 @@ void bounded_queue::take(gr::basic_block& block,
                           ? std::prev(d_queue.end())
                           : std::find_if_not(d_queue.begin(), d_queue.end(), is_eof);
         dropped.push_back(*victim);
-        d_queue.erase(victim); /* the newest is the message just come: not an end mark
-                                * */
+        /* The newest one is the message that has just arrived, which is not an end
+         * mark. */
+        d_queue.erase(victim);
         d_waiting--;
     }
 }

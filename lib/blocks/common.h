@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What all blocks share: parameters from text, models shared between blocks, slices
- *  and pictures as PDUs. */
+ *  Shared by all blocks: parameters from text, models shared between blocks, slices
+ *  and images as PDUs. */
 #ifndef INCLUDED_SREC_COMMON_H
 #define INCLUDED_SREC_COMMON_H
 
@@ -21,30 +21,31 @@
 namespace gr {
 namespace srec {
 
-/* Parameters; each throws std::invalid_argument or std::runtime_error with one line. */
+/* Parameters. Each function throws std::invalid_argument or std::runtime_error with one
+ * line. */
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
 srec_precision precision_from(const std::string& name);
 bool drops_newest(const std::string& policy);
 
-/* $SREC_MODEL, else the installed model, else the build tree's. */
+/* The path in $SREC_MODEL, else the installed model, else that of the build tree. */
 GR_SREC_API std::string default_model();
-/* Where models of gr-srec may lie: the folders of $SREC_MODEL, of the installed models,
- * of the build tree's. */
+/* Folders that may contain models of gr-srec: those of $SREC_MODEL, of the installed
+ * models and of the build tree. */
 GR_SREC_API std::vector<std::string> model_folders();
-/* One copy of a model per process, shared by the blocks that name the same file. */
+/* Returns the copy of a model that all blocks of the process share. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
-/* $SREC_ENHANCER, else the installed enhancer of that scale, else the build tree's;
- * where it would be installed if there is none. */
+/* The path in $SREC_ENHANCER, else the installed enhancer of that scale, else that of the
+ * build tree. If there is none, the path where it would be installed. */
 GR_SREC_API std::string default_enhancer(int scale);
 GR_SREC_API std::shared_ptr<const srec_enhancer_model>
 enhancer_from(const std::string& path);
-/* Text from outside, or of an exception that may hold some, as the log and the terminal
- * may have it: srec_fail() does it. */
+/* Makes text from outside, or of an exception that may contain some, safe for log and
+ * terminal. srec_fail() does this itself. */
 GR_SREC_API std::string printable(const std::string& text);
-/* throw std::runtime_error(message) unless ok */
+/* Throws std::runtime_error(message) unless the status is SREC_OK. */
 GR_SREC_API void require(srec_status status, const srec_error& error);
 
-/* A signal came while something was waited for; the same call may be made again. */
+/* A signal arrived during a wait. The call may be repeated. */
 struct GR_SREC_API interrupted : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -57,17 +58,17 @@ struct handle_deleter {
 template <typename T, void (*Free)(T*)>
 using handle = std::unique_ptr<T, handle_deleter<T, Free>>;
 
-/* A slice with the memory its rate map points to. */
+/* A slice with the memory that its rate map points to. */
 struct slice_pdu {
     srec_slice slice;
     std::vector<uint8_t> rate_map;
 };
 
 pmt::pmt_t slice_to_dict(const srec_slice& slice);
-/* false if a key is missing, of the wrong kind or out of range */
+/* \return false if a key is missing, of the wrong kind or out of range */
 bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 
-/* PDU accessors beyond pmt::is_pdu() */
+/* PDU functions in addition to pmt::is_pdu(). */
 GR_SREC_API bool is_eof(const pmt::pmt_t& msg);
 GR_SREC_API pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);
@@ -85,12 +86,12 @@ inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v)
     return put(dict, key, pmt::from_double(v));
 }
 
-/* What the info port says of a dropped message: its picture too if it names one, so
- * that image_source need not wait for that. */
+/* Report of a dropped message for the info port. It includes the image that the message
+ * names, so that image_source does not wait for it. */
 pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg);
 
-/* Logs a kind of trouble once, so that a bad link does not fill the terminal. Lines
- * that differ in their numbers only are one kind. */
+/* Logs each kind of trouble once, so that a bad link does not fill the terminal. Lines
+ * that differ only in numbers are of one kind. */
 class once
 {
     std::set<std::string> d_said;
@@ -106,43 +107,44 @@ public:
     }
 };
 
-/* For a block that waits for tags: says once if none of its key comes, and which others
- * do. */
+/* For a block that waits for tags: reports once if none with its key arrives, and which
+ * other tags do. */
 class tag_watch
 {
-    static constexpr uint64_t PATIENCE = 65536; /* items without the tag, */
+    static constexpr uint64_t PATIENCE = 65536; /* items without the tag */
     static constexpr uint64_t LEAST = 1024;     /* and before the end mark */
     static constexpr size_t NAMES = 5;
     const pmt::pmt_t d_key;
     std::set<std::string> d_others;
     uint64_t d_items = 0;
-    bool d_done = false; /* the tag came, or it has been said that it does not */
+    bool d_done = false; /* the tag has arrived, or its absence has been reported */
 
 public:
     explicit tag_watch(const pmt::pmt_t& key) : d_key(key) {}
     bool done() const { return d_done; }
-    /* \p tags on the next \p n items; at an end mark it is said at once */
+    /* Examines the \p tags on the next \p n items. At an end mark it reports at once. */
     void operator()(const gr::logger_ptr& logger,
                     const std::vector<gr::tag_t>& tags,
                     size_t n);
 };
 
-/* GNU Radio's message queues have no limit. A handler that may be slow moves what waits
- * on its port into this queue, where the policy
- * holds, and works from here. The end mark is never dropped and takes no place. */
+/* GNU Radio's message queues have no limit. A handler that may be slow moves the messages
+ * that wait on its port to this queue, which applies the policy, and takes them from
+ * here. The end mark is never dropped and does not count. */
 class bounded_queue
 {
     std::deque<pmt::pmt_t> d_queue;
-    size_t d_waiting = 0; /* of d_queue, end marks left out */
+    size_t d_waiting = 0; /* messages in d_queue, without end marks */
     const size_t d_max;
     const bool d_drop_newest;
 
-    /* What the policy drops is appended to \p dropped. */
+    /* Appends the messages that the policy drops to \p dropped. */
     void take(gr::basic_block& block,
               const pmt::pmt_t& port,
               pmt::pmt_t msg,
               std::vector<pmt::pmt_t>& dropped);
-    /* next message, or a null pointer; also takes what came in the meantime */
+    /* \return the next message, or a null pointer; also takes new messages from the
+     * port */
     pmt::pmt_t next(gr::basic_block& block,
                     const pmt::pmt_t& port,
                     std::vector<pmt::pmt_t>& dropped);
@@ -152,9 +154,8 @@ public:
     bounded_queue(size_t max, bool drop_newest) : d_max(max), d_drop_newest(drop_newest)
     {
     }
-    /* \p msg is what the port's handler was called with: it and all that waits goes to
-     * \p handle in turn; before each what the policy
-     * dropped meanwhile goes to \p drop. */
+    /* Passes \p msg, the argument of the port's handler, and then all waiting messages to
+     * \p handle. Before each it passes those that the policy has dropped to \p drop. */
     void work(gr::basic_block& block,
               const pmt::pmt_t& port,
               const pmt::pmt_t& msg,
@@ -163,9 +164,9 @@ public:
     size_t size() const { return d_waiting; }
 };
 
-/* True while the flowgraph is being stopped: what still waits is to be dropped. */
+/* True while the flowgraph is being stopped: waiting messages must be dropped. */
 bool stopping();
-/* The same as srec_compute.cancelled: runs of networks end between two layers. */
+/* The same as srec_compute.cancelled: networks stop between two layers. */
 bool is_cancelled(void*);
 
 } // namespace srec

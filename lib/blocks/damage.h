@@ -7,11 +7,11 @@
 namespace gr {
 namespace srec {
 
-/* The figures of a packet in its metadata: the dict `damage`. */
+/* Stores the figures of a packet in its metadata, in the dict `damage`. */
 pmt::pmt_t put_damage(const pmt::pmt_t& meta, const srec_damage& damage);
-/* What is missing or no number counts as 0. */
+/* Reads these figures. Missing values and values that are not numbers count as 0. */
 srec_damage get_damage(const pmt::pmt_t& meta);
-/* The figures of a picture in its metadata; none if nothing was measured. */
+/* Stores the figures of an image in its metadata; none if nothing was measured. */
 pmt::pmt_t put_damage_figures(pmt::pmt_t meta, const srec_damage& damage);
 
 } // namespace srec

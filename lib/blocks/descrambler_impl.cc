@@ -16,7 +16,7 @@ class descrambler_impl : public guarded<descrambler>
     std::shared_ptr<const srec_model> d_model;
     handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
     uint64_t d_dropped = 0;
-    /* A key and the scrambler that it gives for the session received last. */
+    /* A key, and its scrambler for the session received last. */
     struct stream {
         const shared_key key;
         uint64_t session = 0;
@@ -34,8 +34,8 @@ class descrambler_impl : public guarded<descrambler>
             return true;
         }
     };
-    stream d_secret, d_clear; /* for packets that are encrypted, and for those in clear
-                               * */
+    /* For encrypted packets, and for those in clear. */
+    stream d_secret, d_clear;
     std::atomic<bool> d_soft;
     once d_once;
 
@@ -114,7 +114,7 @@ class descrambler_impl : public guarded<descrambler>
         const srec_damage header = get_damage(meta);
         srec_damage_add(&damage, &header);
         const pmt::pmt_t out = put_damage(meta, damage);
-        /* deviations of 0 that mean nothing: the decoder is told */
+        /* Hard deviations of 0 carry no information; `soft` tells the decoder so. */
         message_port_pub(d_out,
                          pmt::cons(d_soft ? out : put(out, "soft", pmt::PMT_F),
                                    pmt::init_f32vector(2 * n, estimate)));

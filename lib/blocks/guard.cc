@@ -21,7 +21,7 @@ registry& watches()
     return all;
 }
 
-/* \return false: nobody watches */
+/* \return false if there is no watch */
 bool tell(const std::string& block, const std::string& what)
 {
     registry& all = watches();
@@ -31,8 +31,7 @@ bool tell(const std::string& block, const std::string& what)
     return !all.watches.empty();
 }
 
-/* GNU Radio's wrapper of its blocks' threads logs what ended one, and tells nobody
- * else. */
+/* GNU Radio's wrapper of a block's thread only logs the exception that ended it. */
 class thread_listener : public spdlog::sinks::base_sink<std::mutex>
 {
     void sink_it_(const spdlog::details::log_msg& message) override

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  What happens when a block's own code fails. GNU Radio ends the block's thread and
- *  nothing else, so its neighbours
- *  wait for ever. A guarded block records the fault, sends the end mark and ends as
- *  after its last message; whoever runs
- *  the flowgraph can ask for the faults. */
+ *  Handling of exceptions in a block's own code. GNU Radio ends the block's thread and
+ *  nothing else, so its neighbours would wait for ever. A guarded block records the
+ *  fault, sends the end mark and ends as after its last message. The program that runs
+ *  the flowgraph can read the faults. */
 #ifndef INCLUDED_SREC_GUARD_H
 #define INCLUDED_SREC_GUARD_H
 
@@ -22,13 +21,13 @@
 namespace gr {
 namespace srec {
 
-/* The faults of all blocks of this process since the watch began, those of GNU Radio's
- * own blocks too. Thread-safe. */
+/* The faults of all blocks of this process since the watch began, including GNU Radio's
+ * own blocks. Thread-safe. */
 class GR_SREC_API fault_watch
 {
     mutable std::mutex d_mutex;
-    std::vector<std::pair<std::string, std::string>> d_faults; /* block, what happened
-                                                                * */
+    /* Block, description. */
+    std::vector<std::pair<std::string, std::string>> d_faults;
 
 public:
     fault_watch();
@@ -39,22 +38,21 @@ public:
     std::vector<std::pair<std::string, std::string>> faults() const;
 };
 
-/* Tells every watch; logs an error if there is none. Any thread. */
+/* Informs every watch; logs an error if there is none. Any thread. */
 GR_SREC_API void record_fault(const std::string& block, const std::string& what);
 
-/* The block ends once it has handled the messages that are waiting, and with it the
- * blocks that live on its messages.
- * Any thread. */
+/* Ends the block after its waiting messages, and with it the blocks that depend on its
+ * messages. Any thread. */
 GR_SREC_API void end_block(gr::basic_block& block);
 
-/* What a guarded block is doing. */
+/* The activity of a guarded block. */
 class GR_SREC_API activity
 {
     using clock = std::chrono::steady_clock;
-    std::atomic<clock::rep> d_since{ 0 }; /* ticks of the clock, 0 = idle */
+    std::atomic<clock::rep> d_since{ 0 }; /* ticks of the clock; 0: idle */
 
 protected:
-    /* Marks the block as busy while it exists. */
+    /* Marks the block as busy during its lifetime. */
     class mark
     {
         std::atomic<clock::rep>& d_mark;
@@ -69,8 +67,7 @@ protected:
 
 public:
     virtual ~activity() = default;
-    /* Seconds that the message or the samples in hand have taken so far, 0 = idle. Any
-     * thread. */
+    /* Seconds of work on the current message or samples; 0: idle. Any thread. */
     double busy_s() const
     {
         const clock::duration since(d_since);
@@ -79,8 +76,8 @@ public:
     }
 };
 
-/* Base of a block's implementation, on top of its interface: message handlers and
- * work() cannot kill its thread. */
+/* Base of a block's implementation on top of its interface: exceptions in message
+ * handlers and work() cannot kill its thread. */
 template <class Interface>
 class guarded : public Interface, public activity
 {
@@ -121,7 +118,7 @@ protected:
         }
     }
 
-    /* general_work() of a block that is neither a sync block nor one of its kind */
+    /* general_work() of a block that is not a sync block, decimator or interpolator. */
     virtual int work_items(int n_output,
                            gr_vector_int& n_input,
                            gr_vector_const_void_star& in,

@@ -11,13 +11,13 @@ namespace srec {
 
 class impairments_impl : public guarded<impairments>
 {
-    static constexpr size_t PART = 4096; /* samples taken at once */
-    static constexpr size_t TAIL = 64;   /* samples of silence after the end mark: more
-                                          * than the resampler's memory */
+    static constexpr size_t PART = 4096; /* samples processed at a time */
+    /* Samples of silence after the end mark: more than the resampler's memory. */
+    static constexpr size_t TAIL = 64;
     handle<srec_impairments, srec_impairments_free> d_handle;
-    std::vector<gr_complex> d_out; /* made and not yet sent */
+    std::vector<gr_complex> d_out; /* computed, but not sent yet */
     size_t d_sent = 0;
-    uint64_t d_silence; /* samples of the delay that are still to come */
+    uint64_t d_silence; /* remaining samples of the delay */
     bool d_ended = false;
 
     void apply(const gr_complex* in, size_t n)
@@ -33,7 +33,8 @@ class impairments_impl : public guarded<impairments>
         d_out.resize(old + made);
     }
 
-    /* Makes the next samples. \return samples taken from the input */
+    /* Computes the next samples.
+     * \return samples taken from the input */
     size_t make_part(const gr_complex* in, size_t n)
     {
         d_out.clear();
@@ -125,8 +126,8 @@ impairments::sptr impairments::make(float noise_power,
                                     "echo_delay and bits at least 0");
     srec_impairment_set set{};
     const double silence = std::ceil(delay);
-    set.delay = (float)(silence - delay); /* the core's goes the other way: samples are
-                                           * taken so much later */
+    /* The core's delay has the opposite sign: it takes samples that much later. */
+    set.delay = (float)(silence - delay);
     set.noise_power = noise_power;
     set.cfo = cfo;
     set.clock_ppm = clock_ppm;

@@ -13,8 +13,8 @@ class level_meter_impl : public guarded<level_meter>
     const pmt::pmt_t d_info = pmt::mp("info");
     const float d_full_scale;
     const uint64_t d_period;
-    srec_level d_message{}, d_reading{}; /* since the last message, since the last
-                                          * read() */
+    /* Since the last message, and since the last read(). */
+    srec_level d_message{}, d_reading{};
 
     std::map<std::string, double> figures(const srec_level& l) const
     {

@@ -16,9 +16,9 @@ class mapper_impl : public guarded<mapper>
     const pmt::pmt_t d_in = pmt::mp("pdus"), d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     const pmt::pmt_t d_tag;
-    std::deque<pmt::pmt_t> d_frames;   /* filled by the handler, which runs in the thread
-                                      * of work() */
-    std::vector<gr_complex> d_symbols; /* of the frame being sent */
+    /* Filled by the handler, which runs in the thread of work(). */
+    std::deque<pmt::pmt_t> d_frames;
+    std::vector<gr_complex> d_symbols; /* of the current frame */
     size_t d_sent = 0;
     pmt::pmt_t d_meta;
     bool d_ended = false;
@@ -54,15 +54,16 @@ class mapper_impl : public guarded<mapper>
                 return drop("made for " + made_for + ", but this mapper is set to " +
                                 srec_modulation_name(d_modulation),
                             msg);
-            /* a picture's last frame reports the picture, and sources wait for that: it
-             * finds room when others do not */
+            /* The last frame of an image reports the image, and sources wait for the
+             * report. It therefore has additional room. */
             if (d_frames.size() >= (is_last(pmt::car(msg)) ? 2 : 1) * MAX_FRAMES)
                 return drop("frames come faster than they are sent", msg);
         }
         d_frames.push_back(msg);
     }
 
-    /* Maps the next frame. \return false: nothing to send */
+    /* Maps the next frame.
+     * \return false: nothing to send */
     bool load()
     {
         if (d_frames.empty())
@@ -148,8 +149,8 @@ public:
             if (d_sent == d_symbols.size() && !d_ended)
                 frame_left();
         }
-        if (n == 0) /* messages are handled between calls: come back soon, but do not
-                     * spin */
+        /* Messages are handled between calls: return soon, but do not spin. */
+        if (n == 0)
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         return n;
     }

@@ -12,17 +12,17 @@ namespace srec {
 class packet_decoder_impl : public guarded<packet_decoder>
 {
     const pmt::pmt_t d_out = pmt::mp("out"), d_info = pmt::mp("info"), d_tag;
-    const shared_key d_key; /* outlives the decoder, as the model does */
+    const shared_key d_key; /* outlives the decoder, like the model */
     std::shared_ptr<const srec_model> d_model;
     const srec_modulation d_modulation;
     const size_t d_per_byte;
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
-    mutable std::mutex d_mutex; /* other threads export and import the decoder's marks
-                                 * */
+    /* Other threads export and import the decoder's marks. */
+    mutable std::mutex d_mutex;
     std::vector<float> d_frame; /* soft values since the frame's tag */
-    size_t d_want = 0;          /* soft values that the frame, or first its signal
-                                 * field, has; 0: between frames */
-    pmt::pmt_t d_burst = pmt::PMT_NIL; /* what burst_sync says of the frame */
+    /* Soft values of the frame, or first of its signal field; 0: between frames. */
+    size_t d_want = 0;
+    pmt::pmt_t d_burst = pmt::PMT_NIL; /* metadata of the frame from burst_sync */
     bool d_signal_read = false;
     uint64_t d_truncated = 0;
     once d_once;
@@ -73,8 +73,8 @@ class packet_decoder_impl : public guarded<packet_decoder>
         message_port_pub(d_info, report(why));
     }
 
-    /* d_frame holds d_want values: the signal field tells the length of the whole, then
-     * the whole is decoded */
+    /* d_frame holds d_want values. First the signal field gives the length of the frame;
+     * then the whole frame is decoded. */
     void complete()
     {
         if (!d_signal_read) {

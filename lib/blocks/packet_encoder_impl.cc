@@ -16,8 +16,8 @@ class packet_encoder_impl : public guarded<packet_encoder>
     const srec_modulation d_modulation;
     const shared_key d_key;
     uint64_t d_dropped = 0;
-    /* One for each session, for good: it knows which packet numbers were used, so that
-     * no (key, nonce) pair repeats when sessions take turns. */
+    /* One per session, for ever. It knows which packet numbers were used, so that no
+     * (key, nonce) pair repeats when sessions alternate. */
     std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
     once d_once;
 

@@ -16,7 +16,7 @@
 namespace gr {
 namespace srec {
 
-/* Means over the slices that came as bursts: the radio figures of a picture. */
+/* Means over the slices that arrived as bursts: the radio figures of an image. */
 class burst_figures
 {
     static constexpr const char* NAMES[] = {
@@ -52,20 +52,20 @@ public:
     }
 };
 
-/* What came of one picture: the body of an open picture of the collector. */
+/* The received part of an image: the body of an open image of the collector. */
 struct slices {
     using clock = std::chrono::steady_clock;
-    static constexpr size_t OVERHEAD = 4096; /* bytes of a message beside its values,
-                                              * generously */
-    const srec_slice common;                 /* all but slice, patches and rate map */
-    std::map<uint32_t, pmt::pmt_t> came;     /* estimates by slice */
+    /* Upper bound for the bytes of a message in addition to its values. */
+    static constexpr size_t OVERHEAD = 4096;
+    const srec_slice common; /* everything except slice, patches and rate map */
+    std::map<uint32_t, pmt::pmt_t> came; /* received estimates by slice */
     size_t bytes = 0;
     burst_figures figures;
     srec_damage damage{};
-    std::string cipher; /* "none" if any of the packets came in
-                                              * clear */
+    /* "none" if any packet was sent in clear. */
+    std::string cipher;
     const clock::time_point begun = clock::now();
-    size_t n_shown = 0; /* slices in the last picture so far */
+    size_t n_shown = 0; /* slices in the last partial image */
     uint64_t partials = 0;
 
     explicit slices(const srec_slice& first) : common(first) {}
@@ -108,12 +108,12 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
     const double d_max_pixels; /* 0: no limit */
     std::atomic<float> d_progress;
     std::atomic<uint64_t> d_dropped{ 0 }, d_too_large{ 0 }, d_late{ 0 };
-    clock::time_point d_shown; /* when the last picture so far was done */
+    clock::time_point d_shown; /* when the last partial image was finished */
     once d_once;
     std::thread d_timer;
     std::atomic<bool> d_timer_stop{ false };
 
-    /* Then it is we who are late, not the slices. */
+    /* Then this block is late, not the slices. */
     bool is_work_waiting() { return d_queue.size() || nmsgs(d_in); }
     static double now_s()
     {
@@ -140,8 +140,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("dropped", pmt::make_dict());
     }
 
-    /* A picture that will never come: named, so that its source does not wait for it.
-     * */
+    /* Reports an image that will never be delivered, so that its source does not wait for
+     * it. */
     void drop_picture(const std::string& why, uint32_t number)
     {
         d_dropped++;
@@ -150,7 +150,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("dropped", put_u64(pmt::make_dict(), "picture", number));
     }
 
-    /* \return false: no such picture is to be decoded here */
+    /* \return false if this image must not be decoded here */
     bool size_is_allowed(const srec_slice& s)
     {
         if (!(d_max_pixels > 0) || (double)s.width * s.height <= d_max_pixels)
@@ -185,7 +185,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         }
     }
 
-    /* The picture from what came. Throws std::runtime_error with one line. */
+    /* The image from the slices received. Throws std::runtime_error with one line. */
     pmt::pmt_t decode(uint64_t session, slices& body)
     {
         const srec_slice& s = body.common;
@@ -193,10 +193,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         const auto start = clock::now();
         add_slices(body, error);
         const size_t n_bytes = (size_t)s.width * s.height * s.channels;
-        const std::unique_ptr<uint8_t[]> pixels(new uint8_t[n_bytes]); /* not zeroed: of
-                                                                        * a huge picture
-                                                                        * that takes
-                                                                        * seconds */
+        /* Not zeroed, which would take seconds for a huge image. */
+        const std::unique_ptr<uint8_t[]> pixels(new uint8_t[n_bytes]);
         const srec_image image{
             s.width, s.height, s.channels, (size_t)s.width * s.channels, pixels.get()
         };
@@ -225,8 +223,9 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         return pmt::cons(meta, pmt::init_u8vector(n_bytes, pixels.get()));
     }
 
-    /* The same; a picture larger than this machine's memory is no reason to end the
-     * flowgraph. \return a null pointer, and \p why filled */
+    /* The same without exceptions, because an image larger than the memory must not end
+     * the flowgraph.
+     * \return a null pointer after an error, with \p why filled */
     pmt::pmt_t try_to_decode(uint64_t session, slices& body, std::string& why)
     {
         try {
@@ -276,8 +275,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         }
     }
 
-    /* The picture that grew last as far as it came, if that is wanted and no work
-     * waits: it must not hold up what is to come. */
+    /* Publishes the image that grew last as partial image, if that is requested and no
+     * work waits. It must not delay further messages. */
     void show_progress()
     {
         const float progress = d_progress;
@@ -297,7 +296,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         } else if (!stopping() && d_once(why))
             d_logger->warn("no picture so far: {:s} (said once)", why);
         body->n_shown = body->came.size();
-        d_shown = clock::now(); /* its own decoding time comes on top */
+        d_shown = clock::now(); /* excludes the decoding time from the interval */
     }
 
     void end()
@@ -308,8 +307,8 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         report("eof", pmt::make_dict());
     }
 
-    /* Estimates without a packet number come straight from an encoder: numbered as by a
-     * scrambler whose pictures all have as many slices. */
+    /* Estimates without a packet number come directly from an encoder. They are numbered
+     * as by a scrambler whose images all have as many slices. */
     static srec_collector_packet_id packet_of(const pmt::pmt_t& meta, const srec_slice& s)
     {
         const uint64_t counted = (uint64_t)s.picture * s.n_slices + s.slice;
@@ -382,7 +381,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         show_progress();
     }
 
-    /* The timer only posts; the block's own thread looks at the clock. */
+    /* The timer only posts; the block's own thread reads the clock. */
     void handle_tick()
     {
         if (!is_work_waiting()) {

@@ -21,15 +21,14 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
     const size_t d_frame_bytes;
     bounded_queue d_queue;
     const int d_scale;
-    std::vector<uint8_t> d_half; /* the half-size picture */
+    std::vector<uint8_t> d_half; /* the image at half size */
     std::atomic<float> d_eta;
     uint64_t d_dropped = 0, d_pictures = 0;
     once d_once;
 
-    /* Bytes of a frame with the header of the smallest slice considered and four
-     * patches of the longest ladder step: with fewer, a picture
-     * full of such patches may have no division into slices, since those are not all of
-     * the same number of patches. */
+    /* Bytes of a frame with the header of the smallest slice considered and four patches
+     * of the longest ladder step. With fewer bytes, an image full of such patches may
+     * have no division into slices, because slices differ in their number of patches. */
     int shortest_frame() const
     {
         const size_t header =

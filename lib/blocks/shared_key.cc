@@ -13,8 +13,7 @@ namespace srec {
 
 using key_ptr = std::shared_ptr<const srec_key>;
 
-/* The keys in use. A pipe gives its bytes once, so its name is remembered with the key.
- * */
+/* The keys in use. A pipe gives its bytes once, so its name is stored with the key. */
 struct key_register {
     std::mutex mutex;
     std::vector<std::weak_ptr<const srec_key>> keys;
@@ -34,7 +33,7 @@ static bool is_pipe(const std::string& text)
     return stat(text.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
-/* The copy that others use already, or else this one. */
+/* Returns the copy that others use already, or else this one. */
 static key_ptr shared(key_register& keys, key_ptr key)
 {
     keys.keys.erase(std::remove_if(keys.keys.begin(),

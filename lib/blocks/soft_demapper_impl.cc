@@ -101,8 +101,8 @@ public:
         require(srec_noise_probe_create(d_modulation, &probe, &error), error);
         d_probe.reset(probe);
         set_min_noutput_items(d_per_symbol);
-        set_tag_propagation_policy(TPP_DONT); /* those of the gain would come a second
-                                               * time */
+        /* The tags of the gain would arrive a second time. */
+        set_tag_propagation_policy(TPP_DONT);
     }
 
     void set_snr_db(float snr_db) override

@@ -21,7 +21,7 @@ struct network {
     explicit operator bool() const { return enhancer != nullptr; }
 };
 
-/* A picture PDU, checked. */
+/* A checked image PDU. */
 struct picture_in {
     pmt::pmt_t meta;
     const uint8_t* pixels;
@@ -49,16 +49,16 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
 {
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"),
                      d_info = pmt::mp("info");
-    const unsigned d_scale;            /* 0: of each picture */
-    const bool d_without;              /* no network at all: pictures pass at their full
-                                        * size */
+    const unsigned d_scale; /* 0: that of each image */
+    /* No network: images pass at their full size. */
+    const bool d_without;
     std::array<network, 3> d_networks; /* by scale */
     const excess_policy d_policy;
     bounded_queue d_queue;
     std::atomic<bool> d_bypass;
     uint64_t d_dropped = 0;
-    uint64_t d_passed = 0; /* pictures that were not enhanced because too many were
-                            * waiting */
+    /* Images that were not enhanced because too many were waiting. */
+    uint64_t d_passed = 0;
     once d_once;
 
     void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
@@ -69,7 +69,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         message_port_pub(d_info, dropped_info(d_dropped, msg));
     }
 
-    /* The patches' deviations, if they are there and of the right number. */
+    /* Returns the deviations of the patches if their number is right, else nothing. */
     static std::vector<float> deviation_of(const pmt::pmt_t& meta,
                                            const srec_image& image)
     {
@@ -88,7 +88,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         return get_u64(meta, "sent_scale", 1) == 2 ? 2 : 1;
     }
 
-    /* false: dropped */
+    /* \return false: dropped */
     bool parse(const pmt::pmt_t& msg, picture_in& in)
     {
         if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg))) {
@@ -118,7 +118,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         return true;
     }
 
-    /* Asked between the layers of a network. */
+    /* Polled between the layers of a network. */
     static bool is_over(void* self)
     {
         return stopping() || static_cast<sr_enhancer_impl*>(self)->d_bypass;
@@ -133,7 +133,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         const pmt::pmt_t mean =
             pmt::dict_ref(in.meta, pmt::intern("mean_deviation"), pmt::PMT_NIL);
         const float everywhere =
-            pmt::is_real(mean) ? (float)pmt::to_double(mean) : -1.0f; /* not known */
+            pmt::is_real(mean) ? (float)pmt::to_double(mean) : -1.0f; /* unknown */
         return srec_enhancer_run(net.enhancer.get(),
                                  &in.image,
                                  map.empty() ? nullptr : map.data(),
@@ -150,7 +150,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         return SREC_OK;
     }
 
-    /* \param wanted false: the picture passes as it is, at its full size */
+    /* \param wanted false: the image passes without enhancement, at its full size */
     void process(const pmt::pmt_t& msg, bool wanted, bool excess = false)
     {
         if (stopping())
@@ -198,9 +198,8 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
                  unsigned scale,
                  double enhance_s)
     {
-        meta = pmt::dict_delete(meta, pmt::intern("deviation")); /* of the patches of
-                                                                  * the picture that
-                                                                  * came in */
+        /* It belongs to the patches of the input image. */
+        meta = pmt::dict_delete(meta, pmt::intern("deviation"));
         meta = put_u64(meta, "width", out.width);
         meta = put_u64(meta, "height", out.height);
         meta = put(meta, "enhanced", pmt::from_bool(enhanced));
@@ -279,7 +278,7 @@ class sr_enhancer_impl : public guarded<sr_enhancer>
         d_networks[found] = std::move(net);
     }
 
-    /* The networks that the parameters name. */
+    /* Loads the networks that the parameters name. */
     void load_all(const std::string& model, const srec_compute& compute)
     {
         if (d_without)

@@ -30,7 +30,7 @@ void each_subscriber(gr::basic_block& block,
         gr::basic_block_sptr subscriber;
         try {
             subscriber = global_block_registry.block_lookup(pmt::car(target));
-        } catch (const std::runtime_error&) { /* it is gone */
+        } catch (const std::runtime_error&) { /* the block no longer exists */
             continue;
         }
         take(subscriber, pmt::cdr(target));
@@ -45,8 +45,8 @@ void each_subscriber(gr::basic_block& block, const take_subscriber& take)
         each_subscriber(block, pmt::vector_ref(ports, p), take);
 }
 
-/* The blocks that \p source reaches, over messages and if \p streams over streams too;
- * itself is not among them. */
+/* The blocks that \p source reaches over messages and, if \p streams, over streams too.
+ * \p source itself is not included. */
 std::vector<gr::basic_block_sptr> reached(const gr::basic_block_sptr& source,
                                           bool streams)
 {
@@ -56,8 +56,8 @@ std::vector<gr::basic_block_sptr> reached(const gr::basic_block_sptr& source,
             found.push_back(block);
     };
     for (size_t i = 0; i < found.size(); i++) {
-        const gr::basic_block_sptr block = found[i]; /* a copy: add() moves the others
-                                                      * */
+        /* A copy, because add() moves the elements. */
+        const gr::basic_block_sptr block = found[i];
         each_subscriber(*block,
                         [&add](const auto& subscriber, const auto&) { add(subscriber); });
         const auto with_streams = std::dynamic_pointer_cast<gr::block>(block);
