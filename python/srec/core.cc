@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Python binding of the core alone, no flowgraph: a whole transmission in four calls, for sweeps. Each call does
- *  what
- * a row of blocks does, over the same packets, so equal seeds give the flowgraph's result. Arrays are NumPy's:
- * pictures
- * uint8 (height, width[, 3]), symbols complex64. The calls release Python's lock; one thread at a time per object.
- * */
+ *  Python binding of the core alone, without a flowgraph: a whole transmission in four calls, for sweeps. Each call
+ *  does the work of a row of blocks, over the same packets, so equal seeds give the flowgraph's result. Arrays are
+ *  NumPy's: images uint8 (height, width[, 3]), symbols complex64. The calls release Python's lock; one thread at a
+ *  time per object. */
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -82,9 +80,8 @@ static std::string as_id(uint64_t id)
     return text;
 }
 
-/* Encoders, decoders or enhancers of a model, kept for the next call: making one takes as long as a small picture.
- * One
- * network thread each: a sweep has a process for each core. */
+/* Encoders, decoders or enhancers of a model, kept for the next call, because creating one takes as long as a small
+ * image. Each uses one thread for its network, since a sweep has one process per core. */
 template <typename Model, typename T, srec_status (*Create)(const Model *, const srec_compute *, T **, srec_error *),
           void (*Free)(T *)>
 class kept
@@ -128,7 +125,7 @@ struct model {
     }
 };
 
-/* A coded picture that owns its bytes. */
+/* A coded image that owns its bytes. */
 struct coded {
     srec_features f;
     std::vector<uint8_t> rate_map, bytes;
@@ -155,7 +152,7 @@ static std::shared_ptr<coded> encode(model &m, const pixels &picture, float eta,
     return out;
 }
 
-/* What left the mapper, and where its frames lie. */
+/* The output of the mapper, and the positions of its frames. */
 struct transmission {
     srec_modulation modulation;
     std::vector<std::complex<float>> iq;
@@ -217,7 +214,7 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
     return out;
 }
 
-/* -> (received symbols, gains or None) */
+/* \return (received symbols, gains or None) */
 static py::tuple channel(const symbols &in, const std::string &kind_name, float snr_db, uint64_t seed,
                          unsigned coherence)
 {
@@ -239,8 +236,8 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     return gains ? py::make_tuple(out, gain) : py::make_tuple(out, py::none());
 }
 
-/* Feature estimates of one packet, as the descrambler block makes them. scrambler: of the packet's session and key
- * */
+/* Feature estimates of one packet, like those of the descrambler block.
+ * \param scrambler of the packet's session and key */
 static srec_status descramble(const model &m, srec_descrambler *d, srec_scrambler *scrambler, const srec_packet &p,
                               bool soft, std::vector<float> &estimate)
 {
@@ -265,7 +262,7 @@ static srec_status descramble(const model &m, srec_descrambler *d, srec_scramble
                 : srec_descrambler_hard(d, modulation, stream, values.data(), n, mean, deviation);
 }
 
-/* -> dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,
+/* \return dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,
  * mean_deviation */
 static py::dict receive(model &m, const transmission &sent, const symbols &received, const py::object &gains,
                         float snr_db, uint64_t key_seed, uint64_t payload_key_seed, bool soft)
@@ -316,7 +313,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
             if (srec_packet_read_signal(packets.get(), sent.modulation, llr.data(), &signal) != SREC_OK ||
                 srec_packet_decode(packets.get(), sent.modulation, llr.data(), n_bytes, &packet) != SREC_OK)
                 continue;     /* counted by the packet decoder */
-            if (!scrambler) { /* in clear the order comes from the link's key, which then is public */
+            if (!scrambler) { /* in clear the order comes from the link's key, which is then public */
                 srec_scrambler *raw = nullptr;
                 require(srec_scrambler_create(packet.signal.cipher == SREC_CIPHER_NONE ? &key : &payload_key,
                                               packet.signal.session, &raw),
@@ -369,7 +366,8 @@ struct enhancer_model {
     }
 };
 
-/* deviation: (rows, cols) as receive() gives it; the result is height x width */
+/* \param deviation (rows, cols) from receive()
+ * \return image of height x width */
 static pixels enhance(enhancer_model &m, const pixels &picture, const floats &deviation, size_t height, size_t width)
 {
     const srec_image in = as_image(picture);
