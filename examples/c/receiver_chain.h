@@ -11,9 +11,8 @@ typedef struct receiver_chain receiver_chain; /* one thread at a time */
 srec_status receiver_create(const srec_model *model, const srec_key *key, receiver_chain **out, srec_error *error);
 void receiver_free(receiver_chain *r);
 
-/* One frame. iq: (n_symbols, 2) frame symbols; gain_iq: their channel gains, NULL for 1; n0: noise power per complex
- * symbol.
- * A frame that cannot be decoded is dropped and counted; that is no error. */
+/* Processes one frame. A frame that cannot be decoded is dropped and counted; that is not an error. iq: (n_symbols, 2)
+ * frame symbols; gain_iq: their channel gains, NULL for 1; n0: noise power per complex symbol. */
 srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain_iq, float n0, size_t n_symbols,
                            srec_error *error);
 

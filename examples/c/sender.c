@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sender MODEL KEY IMAGE.png SAMPLES.cf32: writes the bursts of an image as complex float samples, ready for a radio.
- * */
+/* sender MODEL KEY IMAGE.png SAMPLES.cf32: writes the bursts of an image as complex float samples, ready for a
+ * radio. */
 #include "png_file.h"
 #include "transmitter.h"
 
