@@ -13,7 +13,7 @@ struct srec_noise_probe {
     float n0;
     size_t wanted;    /* symbols that complete the probe of this frame */
     size_t n;         /* symbols in the probe */
-    size_t estimated; /* symbols that the estimate in force stands on */
+    size_t estimated; /* symbols behind the current estimate */
     bool with_gains;
     float iq[2 * SREC_NOISE_PROBE_MOST];
     float gain_iq[2 * SREC_NOISE_PROBE_MOST];
