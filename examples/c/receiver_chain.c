@@ -12,7 +12,7 @@ struct receiver_chain {
     srec_descrambler *descrambler;
     srec_decoder *decoder;
     srec_scrambler *scrambler; /* of the session below */
-    uint64_t session;          /* of the first packet, 0: none came */
+    uint64_t session;          /* of the first packet; 0: none yet */
     srec_slice picture;        /* first slice received: it describes the image */
     unsigned dropped;
     float *soft;        /* (8 SREC_FRAME_MAX) LLRs of a frame */

@@ -89,7 +89,7 @@ static srec_status wait_for_bytes(source *s, bool *ended, srec_error *error)
     if (n < 0)
         return srec_fail(error, SREC_ERR_IO, "cannot read key file %s: %s", s->path, strerror(errno));
     *ended =
-        !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* true if a writer has come and gone */
+        !(p.revents & POLLIN) && p.revents & (POLLHUP | POLLERR | POLLNVAL); /* true if a writer has closed the pipe */
     return SREC_OK;
 }
 

@@ -33,8 +33,9 @@ class message_block(gr.basic_block):
     error = None
 
     def set_msg_handler(self, port, handler):
-        """Set the handler of a port, as in gr.basic_block. The handler must be a method. After a fault no handler is
-        called.
+        """Set the handler of a port, as in gr.basic_block. The handler must be a method.
+
+        After a fault no handler is called.
         """
 
         def guarded(msg):
@@ -63,8 +64,9 @@ class message_block(gr.basic_block):
                 self.end()
 
     def last_words(self):
-        """Send what the block sends before it ends after a fault: the end mark, if others wait for it. Subclasses
-        override it.
+        """Send what the block sends before it ends after a fault: the end mark, if others wait for it.
+
+        Subclasses override it.
         """
 
     def end(self):

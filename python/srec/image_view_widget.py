@@ -79,8 +79,9 @@ class Panel(QtWidgets.QWidget):
 
 
 class View(QtWidgets.QWidget):
-    """Panels side by side and a line of figures. The first panel is always visible, each other one from its first image
-    on.
+    """Panels side by side and a line of figures.
+
+    The first panel is always visible, each other one from its first image on.
     """
 
     def __init__(self, title, names):

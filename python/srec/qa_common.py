@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared by the qa_<block>.py: flowgraphs around one block, PDUs, captured log lines, independent reference
-computations.
-"""
+"""Shared by the qa_<block>.py: flowgraphs around one block, PDUs, captured log lines, independent references."""
 import contextlib
 import json
 import os

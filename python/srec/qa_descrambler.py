@@ -28,8 +28,9 @@ from qa_common import (
 
 
 def soft_slice(modulation="qpsk", soft=None, **fields):
-    """Return a scrambled slice from the packet decoder as (PDU, plain bytes). It has no errors unless soft values are
-    given.
+    """Return a scrambled slice from the packet decoder as (PDU, plain bytes).
+
+    It has no errors unless soft values are given.
     """
     fields = {"steps": 6, "fmt": int(modulation == "pam256"), **fields}
     msg, plain = slice_pdu(**fields)

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block scrambler: addition mod 256 (SREC eq. 10), exclusive or, secret order, packet numbers, sessions, clear
-text.
-"""
+"""The block scrambler: addition mod 256 (SREC eq. 10), exclusive or, secret order, packet numbers, sessions."""
 import os
 import tempfile
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue and policy, bad
-input."""
+"""The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue, bad input."""
 import os
 
 import numpy as np

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples from and to files, pipes and ZeroMQ sockets: readers, writers, and the two blocks that put them into a
-flowgraph.
+"""Samples from and to files, pipes and ZeroMQ sockets.
 
-Unlike GNU Radio's own sources, these pass the end on (tag `srec_eof`), so that a run ends when its last image is done.
+It contains readers, writers, and the two blocks that put them into a flowgraph. Unlike GNU Radio's own sources, these
+pass the end on (tag `srec_eof`), so that a run ends when its last image is done.
 """
 import os
 import select

@@ -37,8 +37,10 @@ def add_arguments(parser):
 
 
 def planes(picture, deviation):
-    """Convert an image (N, h, w, 3) u8 and deviation planes (N, h, w, 2) f32 to the inputs of the network, channels
-    last.
+    """Convert images and deviation planes to the inputs of the network, channels last.
+
+    picture: (N, h, w, 3) u8.
+    deviation: (N, h, w, 2) f32.
     """
     x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(
         1, 3, 1, 1

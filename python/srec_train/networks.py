@@ -278,8 +278,9 @@ class Codec(nn.Module):
         return self.gs(uq) + 0.5, by, bz
 
     def rate_map(self, by, eta):
-        """Return the ladder step of each patch, (N, h, w): the smallest one that is at least eta times the patch's
-        bits.
+        """Return the ladder step of each patch, (N, h, w).
+
+        It is the smallest one that is at least eta times the patch's bits.
 
         by: bits of latents, (N, C, h, w).
         """

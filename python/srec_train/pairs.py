@@ -183,8 +183,9 @@ class Codec:
             raise SystemExit(f"srec-train: {self.error.message.decode()}")
 
     def send(self, array, modulation, snr_db, eta, cipher, hard, loss, seed):
-        """Send an image (height, width, 3) u8. Return the received image and the deviations of its patches, (rows,
-        cols) f32.
+        """Send an image. Return the received image and the deviations of its patches, (rows, cols) f32.
+
+        array: (height, width, 3) u8.
         """
         mod, lib = MODULATIONS.index(modulation), self.lib
         rng, features = np.random.default_rng(seed), Features()

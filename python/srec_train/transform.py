@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage (a): transform and entropy model, trained for rate and distortion, starting from the KLT of the training
-patches.
+"""Stage (a): transform and entropy model, trained for rate and distortion, starting from the KLT of training patches.
 
     loss = bits per pixel + lambda * 255^2 * mean squared error
 

@@ -189,10 +189,10 @@ def flowgraph(args, keys, enhancer):
 
 
 def simulate(top, sinks, info, ends, stop):
-    """Run the flowgraph until both ends have seen the end mark and the blocks in `ends` have reported all their
-    figures.
+    """Run the flowgraph to its end. Raises Failure or Stopped.
 
-    Prints a line from time to time during long runs. Raises Failure or Stopped.
+    It ends when both ends have seen the end mark and the blocks in `ends` have reported all their figures. A long run
+    prints a line from time to time.
     """
     started = said = time.monotonic()
     with link.Run("srec simulate", top, stop) as running:

@@ -208,8 +208,9 @@ class Experiment:
         return next(filter(os.path.exists, places), beside)
 
     def _replace(self, label, file):
-        """Apply --model LABEL=FILE. If a codec and an enhancer share a label, the file decides which of them it
-        replaces.
+        """Apply --model LABEL=FILE.
+
+        If a codec and an enhancer share a label, the file decides which of them it replaces.
         """
         tables = [table for table in (self.models, self.enhancers) if label in table]
         if not tables:

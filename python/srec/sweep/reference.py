@@ -84,8 +84,9 @@ def _tried(codec, quality, full_chroma, path, crop):
 
 
 def best_within(codec, budget_bytes, path, crop):
-    """Return (bytes, PSNR) of the best image that fits, over quality and chroma format, or None if not even the
-    coarsest fits.
+    """Return (bytes, PSNR) of the best image that fits, over quality and chroma format.
+
+    Return None if not even the coarsest fits.
     """
     best = None
     for full_chroma in _ENCODERS[codec][1]:
