@@ -152,7 +152,7 @@ class Link:
         self.free = library().srec_descrambler_free  # at exit this module may disappear before the object
 
     def priors_in_use(self):
-        """Return {"tables", "covariance"} as tensors of this object's memory. An equal object can be created from them."""
+        """Return {"tables", "covariance"} as tensors of this object's memory, to create an equal object."""
         return {"tables": torch.from_numpy(self.tables), "covariance": [torch.from_numpy(c) for c in self.covariance]}
 
     def __del__(self):
