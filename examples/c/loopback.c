@@ -31,10 +31,9 @@ static srec_status run(const srec_model *model, const srec_key *key, const srec_
                        srec_image *received, srec_error *error)
 {
     air a = { .n0 = powf(10, -snr_db / 10) };
-    srec_status status = srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 1, 1, &a.channel);
-    if (status != SREC_OK)
-        return srec_fail(error, status, "SNR %g dB: allowed are -50 to 100 dB", (double)snr_db);
-    status = receiver_create(model, key, &a.receiver, error);
+    srec_status status = srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 1, 1, &a.channel, error);
+    if (status == SREC_OK)
+        status = receiver_create(model, key, &a.receiver, error);
     if (status == SREC_OK)
         status = transmit(model, key, sent, through_the_air, &a, error);
     if (status == SREC_OK)

@@ -32,9 +32,13 @@ static srec_status read_bursts(burst_reader *reader, const char *path, srec_erro
     srec_waveform waveform;
     srec_waveform_default(&waveform);
     srec_sync *sync = NULL;
-    srec_status status = srec_sync_create(&waveform, SREC_QPSK, take_burst, reader, &sync);
+    srec_status status = srec_sync_create(&waveform, SREC_QPSK, take_burst, reader, &sync, error);
     static float samples[2 * CHUNK];
     size_t n;
+    if (status != SREC_OK) {
+        fclose(file);
+        return status;
+    }
     while (status == SREC_OK && (n = fread(samples, 2 * sizeof *samples, CHUNK, file)) > 0)
         status = srec_sync_push(sync, samples, n);
     if (status == SREC_OK)

@@ -39,12 +39,12 @@ srec_status receiver_create(const srec_model *model, const srec_key *key, receiv
     r->deviation = malloc(SREC_PAYLOAD_MAX * sizeof *r->deviation);
     if (!r->soft || !r->restored || !r->keystream || !r->tables || !r->mean || !r->deviation)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
-    srec_status status = srec_packet_decoder_create(key, model, &r->packets);
+    srec_status status = srec_packet_decoder_create(key, model, &r->packets, error);
     if (status == SREC_OK)
-        status = srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &r->descrambler);
-    if (status != SREC_OK)
-        return srec_fail(error, status, "receiver: %s", srec_strerror(status));
-    return srec_decoder_create(model, NULL, &r->decoder, error);
+        status = srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &r->descrambler, error);
+    if (status == SREC_OK)
+        status = srec_decoder_create(model, NULL, &r->decoder, error);
+    return status;
 }
 
 void receiver_free(receiver_chain *r)
@@ -67,9 +67,9 @@ void receiver_free(receiver_chain *r)
 /* The first packet names the session and the image. */
 static srec_status begin(receiver_chain *r, const srec_packet *packet, srec_error *error)
 {
-    const srec_status status = srec_scrambler_create(r->key, packet->signal.session, &r->scrambler);
+    const srec_status status = srec_scrambler_create(r->key, packet->signal.session, &r->scrambler, error);
     if (status != SREC_OK)
-        return srec_fail(error, status, "session: %s", srec_strerror(status));
+        return status;
     r->session = packet->signal.session;
     r->picture = packet->slice;
     r->picture.rate_map = NULL; /* belongs to the packet decoder */

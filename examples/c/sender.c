@@ -39,7 +39,7 @@ static srec_status write_bursts(const srec_model *model, const srec_key *key, co
         return srec_fail(error, SREC_ERR_IO, "%s: cannot be written", path);
     srec_waveform waveform;
     srec_waveform_default(&waveform);
-    srec_status status = srec_shaper_create(&waveform, &w.shaper);
+    srec_status status = srec_shaper_create(&waveform, &w.shaper, error);
     if (status == SREC_OK)
         status = transmit(model, key, image, write_burst, &w, error);
     srec_shaper_free(w.shaper);

@@ -27,12 +27,13 @@ static srec_status prepare(sender *s, const srec_key *key, srec_error *error)
 {
     uint64_t session;
     srec_status status = srec_session_generate(&session);
-    if (status == SREC_OK)
-        status = srec_scrambler_create(key, session, &s->scrambler);
-    if (status == SREC_OK)
-        status = srec_packet_encoder_create(key, session, &s->packets);
     if (status != SREC_OK)
         return srec_fail(error, status, "session: %s", srec_strerror(status));
+    status = srec_scrambler_create(key, session, &s->scrambler, error);
+    if (status == SREC_OK)
+        status = srec_packet_encoder_create(key, session, &s->packets, error);
+    if (status != SREC_OK)
+        return status;
     s->n_slices = srec_packet_slices(s->model, &s->features, MODULATION, FRAME_BYTES, &s->max_patches, &s->max_bytes);
     s->rate_map = malloc(s->max_patches);
     s->bytes = malloc(s->max_bytes);

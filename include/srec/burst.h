@@ -53,8 +53,9 @@ typedef struct srec_shaper srec_shaper;
  *
  *  \param[in]  waveform  the waveform; it is copied
  *  \param[out] out       the shaper, or NULL on error
+ *  \param[out] error     says what is wrong, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG if a parameter of the waveform is out of range; SREC_ERR_MEMORY */
-SREC_API srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out);
+SREC_API srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out, srec_error *error);
 
 /*! Free a shaper.
  *

@@ -30,9 +30,10 @@ typedef struct srec_channel srec_channel;
  *  \param[in]  seed       equal seeds give equal gains and noise
  *  \param[in]  coherence  samples with the same gain, at least 1; AWGN ignores the value
  *  \param[out] out        the channel at sample 0, or NULL on error
+ *  \param[out] error      says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium does not start */
 SREC_API srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence,
-                                         srec_channel **out);
+                                         srec_channel **out, srec_error *error);
 
 /*! Free a channel.
  *

@@ -25,9 +25,10 @@ typedef struct srec_descrambler srec_descrambler;
  *
  *  \param[in]  priors  the priors; they are copied, 6 kB per table
  *  \param[out] out     the descrambler, or NULL on error
+ *  \param[out] error   says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_MEMORY; SREC_ERR_ARG if a row is no probability distribution, or if ladder and covariances
  *          are invalid */
-SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out);
+SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out, srec_error *error);
 
 /*! Free a descrambler.
  *

@@ -118,8 +118,10 @@ typedef struct srec_packet_encoder srec_packet_encoder;
  *  \param[in]  key      the master key; it is not needed afterwards
  *  \param[in]  session  the session
  *  \param[out] out      the encoder, or NULL on error
+ *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
-SREC_API srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out);
+SREC_API srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out,
+                                                srec_error *error);
 
 /*! Wipe and free an encoder.
  *
@@ -161,9 +163,10 @@ typedef struct srec_packet_decoder srec_packet_decoder;
  *  \param[in]  key    the master key; it must outlive the decoder, which keeps no copy
  *  \param[in]  model  the model; it must outlive the decoder. The decoder refuses packets of other models
  *  \param[out] out    the decoder, or NULL on error
+ *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium does not start */
-SREC_API srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model,
-                                                srec_packet_decoder **out);
+SREC_API srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out,
+                                                srec_error *error);
 
 /*! Free a decoder.
  *
@@ -264,7 +267,7 @@ SREC_API srec_status srec_packet_decoder_import_marks(srec_packet_decoder *d, co
  *
  *  \param[in]  d    the decoder
  *  \param[out] out  the counters */
-SREC_API void srec_packet_decoder_counters(const srec_packet_decoder *d, srec_packet_counters *out);
+SREC_API void srec_packet_decoder_get_counters(const srec_packet_decoder *d, srec_packet_counters *out);
 
 SREC_END_DECLS
 #endif /* SREC_PACKET_H */

@@ -63,8 +63,10 @@ typedef struct srec_scrambler srec_scrambler;
  *  \param[in]  key      the master key; it is not needed afterwards
  *  \param[in]  session  the session
  *  \param[out] out      the scrambler, or NULL on error
+ *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
-SREC_API srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out);
+SREC_API srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out,
+                                           srec_error *error);
 
 /*! Wipe and free a scrambler.
  *

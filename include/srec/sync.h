@@ -79,9 +79,10 @@ typedef struct srec_sync srec_sync;
  *  \param[in]  handler     receives the bursts; srec_sync_push() and srec_sync_flush() call it
  *  \param[in]  context     first argument of \p handler
  *  \param[out] out         the synchroniser, or NULL on error
+ *  \param[out] error       says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation,
-                                      srec_burst_handler handler, void *context, srec_sync **out);
+                                      srec_burst_handler handler, void *context, srec_sync **out, srec_error *error);
 
 /*! Free a synchroniser.
  *

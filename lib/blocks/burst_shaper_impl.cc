@@ -103,11 +103,10 @@ public:
                     gr::io_signature::make(1, 1, sizeof(gr_complex))),
           d_tag(pmt::mp(len_tag_key)), d_idle(idle), d_tail(tail)
     {
-        const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
+        const srec_waveform w{ (unsigned)std::max(samples_per_symbol, 0), rolloff };
         srec_shaper* s = nullptr;
-        if (srec_shaper_create(&w, &s) != SREC_OK)
-            throw std::invalid_argument(
-                "samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
+        srec_error error{};
+        require(srec_shaper_create(&w, &s, &error), error);
         d_shaper.reset(s);
         if (idle < 0 || idle > 1000000)
             throw std::invalid_argument("idle must be 0 .. 1000000 samples");

@@ -159,11 +159,10 @@ public:
           d_tag(pmt::mp(len_tag_key)), d_key(key),
           d_modulation(modulation_from(modulation))
     {
-        const srec_waveform w{ (unsigned)samples_per_symbol, rolloff };
+        const srec_waveform w{ (unsigned)std::max(samples_per_symbol, 0), rolloff };
         srec_sync* s = nullptr;
-        if (srec_sync_create(&w, d_modulation, handler, this, &s) != SREC_OK)
-            throw std::invalid_argument(
-                "samples_per_symbol must be 2 .. 16, rolloff 0.1 .. 1");
+        srec_error error{};
+        require(srec_sync_create(&w, d_modulation, handler, this, &s, &error), error);
         d_sync.reset(s);
         if (d_key)
             srec_sync_set_check(s, authentic, this);

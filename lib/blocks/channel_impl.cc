@@ -39,10 +39,10 @@ public:
             throw std::invalid_argument("unknown channel '" + kind +
                                         "': awgn or rayleigh");
         srec_channel* c = nullptr;
-        if (coherence < 1 ||
-            srec_channel_create(k, snr_db, seed, coherence, &c) != SREC_OK)
-            throw std::invalid_argument(
-                "channel: snr_db must be -50 .. 100, coherence at least 1");
+        srec_error error{};
+        require(srec_channel_create(
+                    k, snr_db, seed, coherence < 1 ? 0 : coherence, &c, &error),
+                error);
         d_channel.reset(c);
         check_loss(loss);
         /* work() passes tags on with the symbols but not with the gain, because the two

@@ -49,6 +49,8 @@ std::string printable(const std::string& text)
 
 void require(srec_status status, const srec_error& error)
 {
+    if (status == SREC_ERR_ARG)
+        throw std::invalid_argument(error.message);
     if (status != SREC_OK)
         throw std::runtime_error(error.message);
 }

@@ -42,7 +42,8 @@ enhancer_from(const std::string& path);
 /* Makes text from outside, or of an exception that may contain some, safe for log and
  * terminal. srec_fail() does this itself. */
 GR_SREC_API std::string printable(const std::string& text);
-/* Throws std::runtime_error(message) unless the status is SREC_OK. */
+/* Throws unless status is SREC_OK: std::invalid_argument(message) for SREC_ERR_ARG, else
+ * std::runtime_error(message). */
 GR_SREC_API void require(srec_status status, const srec_error& error);
 
 /* A signal arrived during a wait. The call may be repeated. */

@@ -27,7 +27,7 @@ class descrambler_impl : public guarded<descrambler>
             srec_scrambler* raw = nullptr;
             if (scrambler && session == wanted)
                 return true;
-            if (srec_scrambler_create(key.get(), wanted, &raw) != SREC_OK)
+            if (srec_scrambler_create(key.get(), wanted, &raw, NULL) != SREC_OK)
                 return false;
             scrambler.reset(raw);
             session = wanted;
@@ -132,10 +132,11 @@ public:
     {
         for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
             srec_descrambler* d = nullptr;
-            if (srec_descrambler_create(
-                    srec_model_priors(d_model.get(), (srec_feature_format)f), &d) !=
-                SREC_OK)
-                throw std::runtime_error("no memory for the prior tables");
+            srec_error error{};
+            require(
+                srec_descrambler_create(
+                    srec_model_priors(d_model.get(), (srec_feature_format)f), &d, &error),
+                error);
             d_descrambler[f].reset(d);
         }
         message_port_register_in(d_in);

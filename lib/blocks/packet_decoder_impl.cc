@@ -123,9 +123,9 @@ public:
           d_per_byte(srec_modem_soft_per_byte(d_modulation))
     {
         srec_packet_decoder* d = nullptr;
-        srec_status status = srec_packet_decoder_create(d_key.get(), d_model.get(), &d);
-        if (status != SREC_OK)
-            throw std::runtime_error(srec_strerror(status));
+        srec_error error{};
+        require(srec_packet_decoder_create(d_key.get(), d_model.get(), &d, &error),
+                error);
         d_decoder.reset(d);
         message_port_register_out(d_out);
         message_port_register_out(d_info);
@@ -134,7 +134,7 @@ public:
     std::map<std::string, uint64_t> counters() const override
     {
         srec_packet_counters c;
-        srec_packet_decoder_counters(d_decoder.get(), &c);
+        srec_packet_decoder_get_counters(d_decoder.get(), &c);
         return { { "accepted", c.accepted },
                  { "damaged", c.damaged },
                  { "forged", c.forged },
@@ -168,13 +168,13 @@ public:
     uint64_t accepted() const override
     {
         srec_packet_counters c;
-        srec_packet_decoder_counters(d_decoder.get(), &c);
+        srec_packet_decoder_get_counters(d_decoder.get(), &c);
         return c.accepted;
     }
     uint64_t dropped() const override
     {
         srec_packet_counters c;
-        srec_packet_decoder_counters(d_decoder.get(), &c);
+        srec_packet_decoder_get_counters(d_decoder.get(), &c);
         return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported +
                d_truncated;
     }

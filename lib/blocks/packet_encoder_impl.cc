@@ -49,7 +49,7 @@ class packet_encoder_impl : public guarded<packet_encoder>
         if (!encoder) {
             srec_packet_encoder* e = nullptr;
             if (d_encoders.size() > MAX_SESSIONS ||
-                srec_packet_encoder_create(d_key.get(), session, &e) != SREC_OK) {
+                srec_packet_encoder_create(d_key.get(), session, &e, NULL) != SREC_OK) {
                 d_encoders.erase(session);
                 return drop(
                     "no packet encoder for the session: too many sessions, or no memory");

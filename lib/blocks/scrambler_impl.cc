@@ -70,9 +70,7 @@ public:
         if (!d_session)
             require(srec_session_generate(&d_session), error);
         srec_scrambler* s = nullptr;
-        srec_status status = srec_scrambler_create(d_key.get(), d_session, &s);
-        srec_fail(&error, status, "scrambler: %s", srec_strerror(status));
-        require(status, error);
+        require(srec_scrambler_create(d_key.get(), d_session, &s, &error), error);
         d_scrambler.reset(s);
         message_port_register_in(d_in);
         message_port_register_out(d_out);

@@ -12,9 +12,15 @@
 
 void srec_waveform_default(srec_waveform *out) { *out = (srec_waveform){ .samples_per_symbol = 4, .rolloff = 0.25f }; }
 
-bool srec_waveform_valid(const srec_waveform *w)
+srec_status srec_waveform_check(const srec_waveform *w, srec_error *error)
 {
-    return w && w->samples_per_symbol >= 2 && w->samples_per_symbol <= 16 && w->rolloff >= 0.1f && w->rolloff <= 1.0f;
+    if (!w)
+        return srec_fail(error, SREC_ERR_ARG, "waveform: NULL argument");
+    if (w->samples_per_symbol < 2 || w->samples_per_symbol > 16)
+        return srec_fail(error, SREC_ERR_ARG, "samples_per_symbol %u: must be 2 to 16", w->samples_per_symbol);
+    if (!(w->rolloff >= 0.1f && w->rolloff <= 1.0f))
+        return srec_fail(error, SREC_ERR_ARG, "rolloff %g: must be 0.1 to 1", (double)w->rolloff);
+    return SREC_OK;
 }
 
 size_t srec_burst_symbols(size_t n_data)
@@ -60,21 +66,24 @@ struct srec_shaper {
     srec_buffer symbols; /* of a whole burst, with zeros on both sides */
 };
 
-srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out)
+srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out, srec_error *error)
 {
-    if (!out || !srec_waveform_valid(waveform))
-        return SREC_ERR_ARG;
+    if (!out)
+        return srec_fail(error, SREC_ERR_ARG, "shaper: NULL argument");
     *out = NULL;
+    const srec_status status = srec_waveform_check(waveform, error);
+    if (status != SREC_OK)
+        return status;
     srec_shaper *s = calloc(1, sizeof *s);
     if (!s)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "shaper: out of memory");
     s->sps = waveform->samples_per_symbol;
     s->taps = 2 * SREC_BURST_SPAN + 1;
     s->stride = SREC_TAP_STRIDE(s->taps);
     s->pulse = volk_malloc(sizeof(float) * s->sps * s->stride, 64);
     if (!s->pulse) {
         srec_shaper_free(s);
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "shaper: out of memory");
     }
     for (unsigned p = 0; p < s->sps; p++)
         for (unsigned j = 0; j < s->taps; j++) { /* oldest symbol first: the order of the dot product */

@@ -41,16 +41,20 @@ static void gaussians(const srec_channel *c, uint64_t stream, uint64_t first, si
 }
 
 srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence,
-                                srec_channel **out)
+                                srec_channel **out, srec_error *error)
 {
-    if (!out || (kind != SREC_CHANNEL_AWGN && kind != SREC_CHANNEL_RAYLEIGH) || coherence < 1)
-        return SREC_ERR_ARG;
+    if (!out)
+        return srec_fail(error, SREC_ERR_ARG, "channel: NULL argument");
     *out = NULL;
+    if (kind != SREC_CHANNEL_AWGN && kind != SREC_CHANNEL_RAYLEIGH)
+        return srec_fail(error, SREC_ERR_ARG, "channel: unknown kind %d", (int)kind);
+    if (coherence < 1)
+        return srec_fail(error, SREC_ERR_ARG, "channel: coherence must be at least 1 symbol");
     if (sodium_init() < 0)
-        return SREC_ERR_INTERNAL;
+        return srec_fail(error, SREC_ERR_INTERNAL, "channel: libsodium does not start");
     srec_channel *c = calloc(1, sizeof *c);
     if (!c)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "channel: out of memory");
     c->kind = kind;
     c->coherence = coherence;
     c->gains_first = UINT64_MAX;
@@ -58,7 +62,7 @@ srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t s
         c->key[i] = (uint8_t)(seed >> (8 * i));
     if (srec_channel_set_snr(c, snr_db) != SREC_OK) {
         free(c);
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "channel: snr_db %g: must be -50 to 100 dB", (double)snr_db);
     }
     *out = c;
     return SREC_OK;

@@ -132,20 +132,20 @@ static srec_status copy_covariance(srec_descrambler *d, const srec_priors *prior
     return SREC_OK;
 }
 
-srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out)
+srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out, srec_error *error)
 {
     if (!out)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "descrambler: NULL argument");
     *out = NULL;
     if (!priors || !priors->tables || priors->n_tables < 1 || priors->n_tables > 64 || !(priors->levels > 0.0f) ||
         !isfinite(priors->levels))
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "descrambler: priors without tables or levels");
     for (unsigned t = 0; t < priors->n_tables; t++)
         if (!is_distribution(priors->tables + (size_t)t * VALUES))
-            return SREC_ERR_ARG;
+            return srec_fail(error, SREC_ERR_ARG, "descrambler: prior table %u is no distribution", t);
     srec_descrambler *d = calloc(1, sizeof *d);
     if (!d)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "descrambler: out of memory");
     d->levels = priors->levels;
     d->n_tables = priors->n_tables;
     srec_status status = copy_covariance(d, priors);
@@ -155,7 +155,7 @@ srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler 
         status = SREC_ERR_MEMORY;
     if (status != SREC_OK) {
         srec_descrambler_free(d);
-        return status;
+        return srec_fail(error, status, "descrambler: %s", srec_strerror(status));
     }
     for (unsigned t = 0; t < d->n_tables; t++)
         fill_table(d, t, priors->tables + (size_t)t * VALUES);

@@ -131,20 +131,20 @@ static srec_status check(const srec_impairment_set *set, srec_error *error)
     return SREC_OK;
 }
 
-static srec_status prepare(srec_impairments *s, uint64_t seed)
+static srec_status prepare(srec_impairments *s, uint64_t seed, srec_error *error)
 {
     const srec_impairment_set *set = &s->set;
     s->interpolator = volk_malloc((PHASES + 1) * TAPS * sizeof(float), 64);
     if (set->echo_delay)
         s->rays = calloc(2 * ECHO_MAX, sizeof *s->rays);
     if (!s->interpolator || (set->echo_delay && !s->rays))
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "impairments: out of memory");
     const float noise_db = set->noise_power > 0 ? -10 * log10f(set->noise_power) : 0;
-    const srec_status status = srec_channel_create(SREC_CHANNEL_AWGN, noise_db, 2 * seed, 1, &s->noise);
+    const srec_status status = srec_channel_create(SREC_CHANNEL_AWGN, noise_db, 2 * seed, 1, &s->noise, error);
     if (status != SREC_OK)
         return status;
     const float step_db = set->phase_noise > 0 ? -10 * log10f(2 * set->phase_noise) : 0;
-    return srec_channel_create(SREC_CHANNEL_AWGN, step_db, 2 * seed + 1, 1, &s->phase_steps);
+    return srec_channel_create(SREC_CHANNEL_AWGN, step_db, 2 * seed + 1, 1, &s->phase_steps, error);
 }
 
 srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
@@ -160,10 +160,10 @@ srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t see
     if (!s)
         return srec_fail(error, SREC_ERR_MEMORY, "impairments: out of memory");
     s->set = *set;
-    status = prepare(s, seed);
+    status = prepare(s, seed, error);
     if (status != SREC_OK) {
         srec_impairments_free(s);
-        return srec_fail(error, status, "impairments: %s", srec_strerror(status));
+        return status;
     }
     make_interpolator(s->interpolator);
     make_fading(s, seed);

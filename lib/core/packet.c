@@ -246,21 +246,23 @@ struct srec_packet_encoder {
     uint64_t session, next;
 };
 
-srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out)
+srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out,
+                                       srec_error *error)
 {
     if (!key || !out)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "packet encoder: NULL argument");
     *out = NULL;
     srec_packet_encoder *e = calloc(1, sizeof *e);
     if (!e)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "packet encoder: out of memory");
     e->session = session;
-    srec_status status = srec_key_derive_header(key, session, e->key);
-    if (status != SREC_OK)
+    const srec_status status = srec_key_derive_header(key, session, e->key);
+    if (status != SREC_OK) {
         srec_packet_encoder_free(e);
-    else
-        *out = e;
-    return status;
+        return srec_fail(error, status, "packet encoder: %s", srec_strerror(status));
+    }
+    *out = e;
+    return SREC_OK;
 }
 
 void srec_packet_encoder_free(srec_packet_encoder *e)
@@ -359,21 +361,22 @@ struct srec_packet_decoder {
     srec_buffer rate_map, soft;
 };
 
-srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out)
+srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out,
+                                       srec_error *error)
 {
     if (!key || !model || !out)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "packet decoder: NULL argument");
     *out = NULL;
     if (sodium_init() < 0)
-        return SREC_ERR_INTERNAL;
+        return srec_fail(error, SREC_ERR_INTERNAL, "packet decoder: libsodium does not start");
     srec_packet_decoder *d = calloc(1, sizeof *d);
     if (!d)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "packet decoder: out of memory");
     d->key = key;
     d->model = model;
     if (srec_replay_create(&d->received) != SREC_OK) {
         srec_packet_decoder_free(d);
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "packet decoder: out of memory");
     }
     *out = d;
     return SREC_OK;
@@ -390,7 +393,7 @@ void srec_packet_decoder_free(srec_packet_decoder *d)
     free(d);
 }
 
-void srec_packet_decoder_counters(const srec_packet_decoder *d, srec_packet_counters *out) { *out = d->counters; }
+void srec_packet_decoder_get_counters(const srec_packet_decoder *d, srec_packet_counters *out) { *out = d->counters; }
 
 static srec_status count(srec_packet_decoder *d, srec_status status)
 {

@@ -44,18 +44,18 @@ srec_cipher srec_cipher_for(srec_feature_format format)
 
 _Static_assert(SREC_KEY_BYTES == crypto_stream_chacha20_ietf_KEYBYTES, "the payload key is a ChaCha20 key");
 
-srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out)
+srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out, srec_error *error)
 {
     if (!key || !out)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "scrambler: NULL argument");
     *out = NULL;
     srec_scrambler *s = calloc(1, sizeof *s);
     if (!s)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "scrambler: out of memory");
     srec_status status = srec_key_derive_payload(key, session, s->key);
     if (status != SREC_OK) {
         srec_scrambler_free(s);
-        return status;
+        return srec_fail(error, status, "scrambler: %s", srec_strerror(status));
     }
     *out = s;
     return SREC_OK;

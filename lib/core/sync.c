@@ -55,14 +55,19 @@ struct srec_sync {
 };
 
 srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation, srec_burst_handler handler,
-                             void *context, srec_sync **out)
+                             void *context, srec_sync **out, srec_error *error)
 {
-    if (!out || !handler || !srec_waveform_valid(waveform) || (unsigned)modulation >= SREC_MODULATIONS)
-        return SREC_ERR_ARG;
+    if (!out || !handler)
+        return srec_fail(error, SREC_ERR_ARG, "synchroniser: NULL argument");
     *out = NULL;
+    if ((unsigned)modulation >= SREC_MODULATIONS)
+        return srec_fail(error, SREC_ERR_ARG, "synchroniser: unknown modulation %d", (int)modulation);
+    srec_status status = srec_waveform_check(waveform, error);
+    if (status != SREC_OK)
+        return status;
     srec_sync *s = calloc(1, sizeof *s);
     if (!s)
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "synchroniser: out of memory");
     s->sps = waveform->samples_per_symbol;
     s->modulation = modulation;
     s->evidence.waveform = *waveform;
@@ -71,14 +76,14 @@ srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modu
     s->context = context;
     s->fixes = FIXES_AT_ONCE;
     s->work = WORK_AT_ONCE;
-    srec_status status = srec_acquisition_create(waveform, &s->acquisition);
+    status = srec_acquisition_create(waveform, &s->acquisition);
     if (status == SREC_OK)
         status = srec_tracker_create(waveform, modulation, &s->tracker);
     if (status == SREC_OK)
         status = srec_survey_create(&s->survey);
     if (status != SREC_OK) {
         srec_sync_free(s);
-        return status;
+        return srec_fail(error, status, "synchroniser: %s", srec_strerror(status));
     }
     *out = s;
     return SREC_OK;

@@ -13,7 +13,7 @@
  * volk_32fc_32f_dot_prod_32fc without checking the alignment of the taps. */
 #define SREC_TAP_STRIDE(taps) (((taps) + 15u) / 16u * 16u)
 
-bool srec_waveform_valid(const srec_waveform *w);
+srec_status srec_waveform_check(const srec_waveform *w, srec_error *error);
 
 /* \param[out] iq (SREC_BURST_PREAMBLE, 2) */
 void srec_preamble(float *iq);

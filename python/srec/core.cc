@@ -32,6 +32,8 @@ using handle = std::unique_ptr<T, deleter<T, Free>>;
 
 static void require(srec_status status, const srec_error &error)
 {
+    if (status == SREC_ERR_ARG)
+        throw std::invalid_argument(error.message);
     if (status != SREC_OK)
         throw std::runtime_error(error.message);
 }
@@ -183,9 +185,9 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
     srec_key_from_seed(&key, key_seed);
     srec_scrambler *raw_scrambler = nullptr;
     srec_packet_encoder *raw_encoder = nullptr;
-    require(srec_scrambler_create(&key, session, &raw_scrambler), "scrambler");
+    require(srec_scrambler_create(&key, session, &raw_scrambler, &error), error);
     handle<srec_scrambler, srec_scrambler_free> scrambler(raw_scrambler);
-    require(srec_packet_encoder_create(&key, session, &raw_encoder), "packet encoder");
+    require(srec_packet_encoder_create(&key, session, &raw_encoder, &error), error);
     handle<srec_packet_encoder, srec_packet_encoder_free> encoder(raw_encoder);
     size_t max_patches, max_bytes;
     const uint32_t slices =
@@ -222,8 +224,8 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     if (srec_channel_kind_parse(kind_name.c_str(), &kind) != SREC_OK)
         throw std::invalid_argument("unknown channel '" + kind_name + "': awgn or rayleigh");
     srec_channel *raw = nullptr;
-    require(srec_channel_create(kind, snr_db, seed, coherence, &raw),
-            "channel: snr_db must be -50 .. 100, coherence at least 1");
+    srec_error error{};
+    require(srec_channel_create(kind, snr_db, seed, coherence, &raw, &error), error);
     handle<srec_channel, srec_channel_free> c(raw);
     const size_t n = in.size();
     symbols out(n), gain(kind == SREC_CHANNEL_AWGN ? 0 : n);
@@ -290,9 +292,9 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
         srec_packet_decoder *raw_packets = nullptr;
         srec_descrambler *raw_descrambler = nullptr;
         srec_error error{};
-        require(srec_packet_decoder_create(&key, m.m.get(), &raw_packets), "packet decoder");
+        require(srec_packet_decoder_create(&key, m.m.get(), &raw_packets, &error), error);
         handle<srec_packet_decoder, srec_packet_decoder_free> packets(raw_packets);
-        require(srec_descrambler_create(priors, &raw_descrambler), "descrambler");
+        require(srec_descrambler_create(priors, &raw_descrambler, &error), error);
         handle<srec_descrambler, srec_descrambler_free> descrambler(raw_descrambler);
         handle<srec_scrambler, srec_scrambler_free> scrambler; /* one session: that of the first packet */
         auto decoder = m.decoders.take(m.m.get());
@@ -316,8 +318,8 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
             if (!scrambler) { /* in clear the order comes from the link's key, which is then public */
                 srec_scrambler *raw = nullptr;
                 require(srec_scrambler_create(packet.signal.cipher == SREC_CIPHER_NONE ? &key : &payload_key,
-                                              packet.signal.session, &raw),
-                        "scrambler");
+                                              packet.signal.session, &raw, &error),
+                        error);
                 scrambler.reset(raw);
             }
             require(descramble(m, descrambler.get(), scrambler.get(), packet, soft, estimate), "descrambler");
@@ -330,7 +332,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
                                      soft ? estimate.data() + n_features : nullptr, n_features, &error),
                     error);
         }
-        srec_packet_decoder_counters(packets.get(), &counters);
+        srec_packet_decoder_get_counters(packets.get(), &counters);
         if (begun) {
             picture.resize((size_t)first.width * first.height * first.channels);
             const srec_image image{ first.width, first.height, first.channels, (size_t)first.width * first.channels,

@@ -92,7 +92,7 @@ class Scrambler:
 
     def __init__(self, key, session):
         self.handle = ctypes.c_void_p()
-        _call("srec_scrambler_create", _p(key), _u64(session), ctypes.byref(self.handle))
+        _call("srec_scrambler_create", _p(key), _u64(session), ctypes.byref(self.handle), None)
         self.free = library().srec_scrambler_free  # at exit this module may disappear before the object
 
     def __del__(self):
@@ -162,7 +162,7 @@ class Link:
     def _descrambler(self):
         if not hasattr(self.local, "handle"):
             self.local.handle = ctypes.c_void_p()
-            _call("srec_descrambler_create", ctypes.byref(self.priors), ctypes.byref(self.local.handle))
+            _call("srec_descrambler_create", ctypes.byref(self.priors), ctypes.byref(self.local.handle), None)
             self.made.append(self.local.handle)
         return self.local.handle
 
@@ -188,7 +188,7 @@ class Link:
         iq = np.empty((symbols, 2), np.float32)
         _call("srec_modem_map", mod, _p(ordered), ctypes.c_size_t(len(sent)), _p(iq))
         channel = ctypes.c_void_p()
-        _call("srec_channel_create", 0, ctypes.c_float(snr_db), _u64(seed), 1, ctypes.byref(channel))
+        _call("srec_channel_create", 0, ctypes.c_float(snr_db), _u64(seed), 1, ctypes.byref(channel), None)
         _call("srec_channel_apply", channel, _p(iq), _p(iq), None, ctypes.c_size_t(symbols))
         library().srec_channel_free(channel)
         per_byte = library().srec_modem_soft_per_byte(mod)

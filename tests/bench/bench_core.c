@@ -176,7 +176,7 @@ static void bench_scrambler(void)
     srec_key key;
     srec_key_from_seed(&key, 1);
     srec_scrambler *s;
-    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    check(srec_scrambler_create(&key, 1, &s, NULL), NULL, "scrambler");
     unsigned char nonce[crypto_stream_chacha20_ietf_NONCEBYTES] = { 0 };
     double ours[RUNS], bare[RUNS], ratio[RUNS];
     for (int run = -1; run < RUNS; run++) {
@@ -208,7 +208,7 @@ static float *soft_values(srec_modulation m, const uint8_t *sent, size_t n, int 
     const size_t symbols = srec_modem_symbols(m, n);
     float *iq = get(symbols * 2 * sizeof *iq), *soft = get(n * srec_modem_soft_per_byte(m) * sizeof *soft);
     srec_channel *channel;
-    check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel), NULL, "channel");
+    check(srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, 1, 1, &channel, NULL), NULL, "channel");
     check(srec_modem_map(m, sent, n, iq), NULL, "map");
     check(srec_channel_apply(channel, iq, iq, NULL, symbols), NULL, "channel");
     check(srec_modem_demap(m, iq, NULL, powf(10, -0.1f * (float)snr_db), symbols, soft), NULL, "demap");
@@ -224,14 +224,14 @@ static void bench_descrambler(const srec_model *model, int snr_db)
     for (int format = 0; format < SREC_FEATURE_FORMATS; format++) {
         const srec_priors *priors = srec_model_priors(model, (srec_feature_format)format);
         srec_descrambler *d;
-        check(srec_descrambler_create(priors, &d), NULL, "descrambler");
+        check(srec_descrambler_create(priors, &d, NULL), NULL, "descrambler");
         srec_modulation m = format == SREC_FEATURES_BITS ? SREC_QPSK : SREC_PAM256;
         uint8_t *bytes = get(N), *keystream = get(N), *tables = get(N);
         float *mean = get(N * sizeof *mean), *deviation = get(N * sizeof *deviation);
         srec_key key;
         srec_scrambler *s;
         srec_key_from_seed(&key, 2);
-        check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+        check(srec_scrambler_create(&key, 1, &s, NULL), NULL, "scrambler");
         check(srec_scrambler_keystream(s, 0, 0, keystream, N), NULL, "keystream");
         check(srec_scrambler_keystream(s, 1, 0, bytes, N), NULL, "keystream");
         for (size_t i = 0; i < N; i++)
@@ -270,7 +270,7 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     srec_descrambler *d;
     check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
     check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
-    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
+    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d, NULL), NULL, "descrambler");
     const size_t n = f.n_bytes, n_patches = (size_t)f.patch_cols * f.patch_rows;
     const srec_slice whole = { .format = SREC_FEATURES_BITS, .n_patches = (uint32_t)n_patches, .rate_map = f.rate_map };
     uint8_t *keystream = get(n), *sent = get(n), *tables = get(n);
@@ -278,7 +278,7 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     srec_key key;
     srec_scrambler *s;
     srec_key_from_seed(&key, 2);
-    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    check(srec_scrambler_create(&key, 1, &s, NULL), NULL, "scrambler");
     check(srec_scrambler_keystream(s, 0, 0, keystream, n), NULL, "keystream");
     check(srec_scrambler_apply(s, 0, 0, f.bytes, sent, n), NULL, "scramble");
     check(srec_slice_prior_tables(model, &whole, tables, n), NULL, "tables");
@@ -314,10 +314,10 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
     srec_scrambler *s;
     srec_key key;
     srec_key_from_seed(&key, 2);
-    check(srec_scrambler_create(&key, 1, &s), NULL, "scrambler");
+    check(srec_scrambler_create(&key, 1, &s, NULL), NULL, "scrambler");
     check(srec_encoder_create(model, NULL, &encoder, &error), &error, "encoder");
     check(srec_encoder_run(encoder, image, 0.2f, SREC_FEATURES_BITS, &f, &error), &error, "encode");
-    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d), NULL, "descrambler");
+    check(srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d, NULL), NULL, "descrambler");
     const size_t most = SREC_PAYLOAD_MAX, n_patches = (size_t)f.patch_cols * f.patch_rows;
     uint8_t *rate_map = get(n_patches), *bytes = get(most), *sent = get(most), *keystream = get(most),
             *tables = get(most);
@@ -385,8 +385,8 @@ static void bench_packets(const srec_model *model, const srec_image *image)
         srec_packet_encoder *e;
         srec_packet_decoder *d;
         uint64_t session = (uint64_t)(run + 2);
-        check(srec_packet_encoder_create(&key, session, &e), NULL, "packet encoder");
-        check(srec_packet_decoder_create(&key, model, &d), NULL, "packet decoder");
+        check(srec_packet_encoder_create(&key, session, &e, NULL), NULL, "packet encoder");
+        check(srec_packet_decoder_create(&key, model, &d, NULL), NULL, "packet decoder");
         double t_encode = 0, t_map = 0, t_demap = 0, t_decode = 0;
         size_t total = 0, symbols_total = 0;
         for (uint32_t i = 0; i < n_slices; i++) {

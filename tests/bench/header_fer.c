@@ -25,8 +25,8 @@ static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const sre
     srec_channel *channel;
     srec_error error;
     srec_key_from_seed(&key, SEED);
-    if (srec_packet_encoder_create(&key, SEED, &e) || srec_packet_decoder_create(&key, model, &d) ||
-        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, SEED + (unsigned)m, 1, &channel))
+    if (srec_packet_encoder_create(&key, SEED, &e, NULL) || srec_packet_decoder_create(&key, model, &d, NULL) ||
+        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, SEED + (unsigned)m, 1, &channel, NULL))
         exit(1);
     static uint8_t map[PATCHES], payload[PATCHES * 16], frame[SREC_FRAME_MAX];
     static float iq[SREC_FRAME_MAX * 8], soft[SREC_FRAME_MAX * 8];
@@ -60,7 +60,7 @@ static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const sre
         srec_packet_decode(d, m, soft, n_frame, &packet);
     }
     srec_packet_counters c;
-    srec_packet_decoder_counters(d, &c);
+    srec_packet_decoder_get_counters(d, &c);
     srec_packet_encoder_free(e);
     srec_packet_decoder_free(d);
     srec_channel_free(channel);

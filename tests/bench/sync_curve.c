@@ -48,7 +48,7 @@ static size_t make_frame(srec_modulation m, uint32_t patches, float *symbols)
     if (!e) {
         srec_key key;
         srec_key_from_seed(&key, SEED);
-        check(srec_packet_encoder_create(&key, SEED, &e));
+        check(srec_packet_encoder_create(&key, SEED, &e, NULL));
     }
     srec_slice slice = { srec_model_id(model), 0, 16, 16, 3, SREC_FEATURES_BITS, 0, 1, 16, map };
     slice.width = 64; /* four patches in a row */
@@ -107,7 +107,7 @@ static void run(srec_modulation m, const srec_waveform *w, double snr_db, double
     srec_sync *sync;
     srec_impairments *radio;
     const size_t n = make_frame(m, patches, symbols), silence = 3000 + (size_t)uniform(0, 500);
-    check(srec_shaper_create(w, &shaper));
+    check(srec_shaper_create(w, &shaper, NULL));
     const size_t body = srec_shaper_samples(shaper, n), total = body + 2 * silence;
     if (total > room) {
         room = 2 * total;
@@ -128,7 +128,7 @@ static void run(srec_modulation m, const srec_waveform *w, double snr_db, double
     check(srec_impairments_apply(radio, samples, total, received, &got));
     drift(received, got, extra_drift / (double)body, (double)silence, w->samples_per_symbol);
     *r = (result){ .sent = symbols, .n_sent = n };
-    check(srec_sync_create(w, m, take, r, &sync));
+    check(srec_sync_create(w, m, take, r, &sync, NULL));
     for (size_t at = 0; at < got;) {
         size_t part = (size_t)uniform(1, 5000);
         if (part > got - at)
@@ -160,7 +160,7 @@ static void waveform(const srec_waveform *w)
     static float symbols[SREC_FRAME_MAX * 8], *power;
     static double spectrum[N];
     srec_shaper *shaper;
-    check(srec_shaper_create(w, &shaper));
+    check(srec_shaper_create(w, &shaper, NULL));
     const size_t n = make_frame(SREC_QPSK, 16, symbols), total = srec_shaper_samples(shaper, n),
                  guard = SREC_BURST_GUARD * w->samples_per_symbol;
     float *samples = malloc(2 * total * sizeof(float)), *block = fftwf_malloc(2 * N * sizeof(float));
@@ -327,8 +327,8 @@ static void noise(const srec_waveform *w, unsigned millions)
     result r = { 0 };
     srec_sync *sync;
     srec_channel *channel;
-    check(srec_sync_create(w, SREC_QPSK, take, &r, &sync));
-    check(srec_channel_create(SREC_CHANNEL_AWGN, 0, SEED, 1, &channel));
+    check(srec_sync_create(w, SREC_QPSK, take, &r, &sync, NULL));
+    check(srec_channel_create(SREC_CHANNEL_AWGN, 0, SEED, 1, &channel, NULL));
     clock_t begin = clock();
     double generating = 0;
     for (uint64_t done = 0; done < (uint64_t)millions * 1000000; done += 65536) {
@@ -368,8 +368,8 @@ static void soak(const srec_waveform *w, unsigned count)
     srec_sync *sync;
     srec_impairments *radio;
     result r = { 0 };
-    check(srec_shaper_create(w, &shaper));
-    check(srec_sync_create(w, SREC_QPSK, take, &r, &sync));
+    check(srec_shaper_create(w, &shaper, NULL));
+    check(srec_sync_create(w, SREC_QPSK, take, &r, &sync, NULL));
     srec_impairment_set set = { .cfo = 0.02f,
                                 .clock_ppm = -20,
                                 .gain_db = -20,

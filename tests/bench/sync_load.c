@@ -58,12 +58,12 @@ static stream burst(const srec_key *key, size_t n_payload, uint32_t n_patches, s
         payload[i] = (uint8_t)(rand() >> 8);
     const srec_slice slice = { 1, 0, 2048, 2048, 3, SREC_FEATURES_BITS, 0, 1, n_patches, map };
     srec_waveform_default(&w);
-    check(srec_packet_encoder_create(key, 1, &e));
+    check(srec_packet_encoder_create(key, 1, &e, NULL));
     check(srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload, n_payload, frame, sizeof frame, &n,
                              NULL));
     const size_t all = srec_modem_symbols(SREC_QPSK, n), sent = n_symbols && n_symbols < all ? n_symbols : all;
     float *iq = malloc(2 * all * sizeof(float));
-    check(!iq || srec_modem_map(SREC_QPSK, frame, n, iq) || srec_shaper_create(&w, &shaper));
+    check(!iq || srec_modem_map(SREC_QPSK, frame, n, iq) || srec_shaper_create(&w, &shaper, NULL));
     stream s = { malloc(2 * srec_shaper_samples(shaper, sent) * sizeof(float)), srec_shaper_samples(shaper, sent) };
     check(!s.samples || srec_shaper_run(shaper, iq, sent, s.samples));
     for (size_t i = 0; i < 2 * s.n; i++)
@@ -129,7 +129,7 @@ static void measure(const char *name, stream s, unsigned millions)
     size_t at = 0;
     double seconds = 0, worst = 0;
     srec_waveform_default(&w);
-    check(srec_sync_create(&w, SREC_QPSK, ignore, NULL, &sync));
+    check(srec_sync_create(&w, SREC_QPSK, ignore, NULL, &sync, NULL));
     srec_sync_set_check(sync, authentic, NULL);
     for (uint64_t done = 0; done < (uint64_t)millions * 1000000; done += PART) {
         for (size_t i = 0; i < PART; i++, at = at + 1 == s.n ? 0 : at + 1)

@@ -80,8 +80,8 @@ int main(int argc, char **argv)
     srec_waveform_default(&w);
     srec_key_from_seed(&key, SEED);
     check(srec_model_create_bare(ladder, 1, NULL, NULL, 1, &model));
-    check(srec_packet_encoder_create(&key, SEED, &e));
-    check(srec_shaper_create(&w, &shaper));
+    check(srec_packet_encoder_create(&key, SEED, &e, NULL));
+    check(srec_shaper_create(&w, &shaper, NULL));
     srand(SEED);
 
     size_t room = 1 << 20, n = 4000;
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
     check(!f || fwrite(received, 2 * sizeof(float), got, f) != got || fclose(f));
 
     srec_sync *sync;
-    check(srec_sync_create(&w, SREC_BPSK, take, &ours, &sync));
+    check(srec_sync_create(&w, SREC_BPSK, take, &ours, &sync, NULL));
     clock_t start = clock();
     check(srec_sync_push(sync, received, got) || srec_sync_flush(sync));
     const double our_seconds = (double)(clock() - start) / CLOCKS_PER_SEC;

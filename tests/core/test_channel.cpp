@@ -21,7 +21,7 @@ static std::vector<float> transmit(srec_channel_kind kind, float snr_db, uint64_
 {
     srec_channel *c;
     std::vector<float> out(in.size());
-    LONGS_EQUAL(SREC_OK, srec_channel_create(kind, snr_db, seed, coherence, &c));
+    LONGS_EQUAL(SREC_OK, srec_channel_create(kind, snr_db, seed, coherence, &c, NULL));
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, in.data(), out.data(), gain ? gain->data() : nullptr, in.size() / 2));
     srec_channel_free(c);
     return out;
@@ -40,7 +40,7 @@ TEST(channel, a_sample_depends_on_seed_and_number_only)
             std::vector<float> gain(2 * n), whole = transmit(kind, 3, 77, coherence, in, &gain), cut = in,
                                             cut_gain(2 * n);
             srec_channel *c;
-            LONGS_EQUAL(SREC_OK, srec_channel_create(kind, 3, 77, coherence, &c));
+            LONGS_EQUAL(SREC_OK, srec_channel_create(kind, 3, 77, coherence, &c, NULL));
             for (size_t at = 0, part = 1; at < n; at += part, part = part * 3 % 1009 + 1) {
                 part = std::min(part, n - at); /* in place too */
                 LONGS_EQUAL(SREC_OK, srec_channel_apply(c, &cut[2 * at], &cut[2 * at], &cut_gain[2 * at], part));
@@ -110,7 +110,7 @@ TEST(channel, a_new_snr_scales_the_same_noise)
 {
     srec_channel *c;
     auto first = transmit(SREC_CHANNEL_AWGN, 0, 9, 1, zeros(100)), second = zeros(100);
-    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, 0, 9, 1, &c));
+    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, 0, 9, 1, &c, NULL));
     LONGS_EQUAL(SREC_OK, srec_channel_set_snr(c, 20));
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, second.data(), second.data(), nullptr, 100));
     for (size_t i = 0; i < 200; i++)
@@ -291,12 +291,12 @@ TEST(channel, names_and_bad_arguments)
     LONGS_EQUAL(SREC_ERR_ARG, srec_channel_kind_parse(nullptr, &kind));
     STRCMP_EQUAL("rayleigh", srec_channel_kind_name(SREC_CHANNEL_RAYLEIGH));
     POINTERS_EQUAL(nullptr, srec_channel_kind_name((srec_channel_kind)2));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 0, &c));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create((srec_channel_kind)2, 0, 0, 1, &c));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 200, 0, 1, &c));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 1, nullptr));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 0, &c, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create((srec_channel_kind)2, 0, 0, 1, &c, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 200, 0, 1, &c, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 1, nullptr, NULL));
     POINTERS_EQUAL(nullptr, c);
-    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 1, &c));
+    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, 0, 0, 1, &c, NULL));
     LONGS_EQUAL(SREC_ERR_ARG, srec_channel_apply(c, nullptr, nullptr, nullptr, 1));
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, nullptr, nullptr, nullptr, 0));
     srec_channel_free(c);

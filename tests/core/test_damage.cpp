@@ -104,7 +104,7 @@ TEST_GROUP(damage)
         const size_t n_symbols = srec_modem_symbols(m, frame.size());
         std::vector<float> iq(2 * n_symbols), soft(8 * frame.size());
         srec_channel *channel;
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, session, 1, &channel));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, (float)snr_db, session, 1, &channel, NULL));
         LONGS_EQUAL(SREC_OK, srec_modem_map(m, frame.data(), frame.size(), iq.data()));
         LONGS_EQUAL(SREC_OK, srec_channel_apply(channel, iq.data(), iq.data(), nullptr, n_symbols));
         const float n0 = (float)pow(10, -0.1 * (snr_db - n0_error_db));
@@ -126,9 +126,9 @@ TEST_GROUP(damage)
         srec_damage damage{};
         size_t n;
         session++;
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, session, &scrambler));
-        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &packer));
-        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &unpacker));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, session, &scrambler, NULL));
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &packer, NULL));
+        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &unpacker, NULL));
         std::vector<uint8_t> known(SREC_PAYLOAD_MAX), frame(SREC_FRAME_MAX);
         LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &features, 0, n_slices, number, rate_map.data(), rate_map.size(),
                                                 known.data(), known.size(), &slice, &n));
@@ -168,7 +168,7 @@ TEST_GROUP(damage)
     {
         srec_damage sum{};
         srec_descrambler *d;
-        LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d));
+        LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d, NULL));
         for (uint32_t i = 0; i < n_slices; i++) {
             const srec_damage part = over_the_air(m, i, d, change, snr_db, n0_error_db);
             srec_damage_add(&sum, &part);
@@ -216,7 +216,7 @@ TEST(damage, random_bytes_show_in_the_share_of_random_features_also_without_cova
     load(MODELS + "srec-codec-paper-v2.safetensors");
     encode(SREC_QPSK);
     srec_descrambler *d;
-    LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d));
+    LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d, NULL));
     const srec_damage intact = over_the_air(SREC_QPSK, 0, d, none, 10, 0);
     const srec_damage replaced = over_the_air(SREC_QPSK, 0, d, random_bytes, 10, 0);
     srec_descrambler_free(d);
@@ -255,7 +255,7 @@ TEST(damage, header_errors_are_as_many_as_their_LLRs_promise)
     for (srec_modulation m : MODULATIONS) {
         encode(m);
         srec_descrambler *d;
-        LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d));
+        LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, format), &d, NULL));
         srec_damage sum{};
         for (unsigned i = 0; i < 30; i++) {
             const srec_damage part = over_the_air(m, i % n_slices, d, none, 3, 0);
@@ -274,7 +274,7 @@ TEST(damage, nothing_measured_is_nothing_suspected_and_hard_decisions_measure_no
     CHECK_FALSE(srec_damage_is_suspect(&damage));
     load(MODELS + "srec-codec-v3.safetensors");
     srec_descrambler *d;
-    LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d));
+    LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &d, NULL));
     const std::vector<float> soft(800, 3.0f);
     const std::vector<uint8_t> tables(100, 0);
     std::vector<float> mean(100), deviation(100);

@@ -93,7 +93,7 @@ TEST_GROUP(descrambler)
 {
     priors_for_tests p;
     srec_descrambler *d = nullptr;
-    void setup() override { LONGS_EQUAL(SREC_OK, srec_descrambler_create(&p.priors, &d)); }
+    void setup() override { LONGS_EQUAL(SREC_OK, srec_descrambler_create(&p.priors, &d, NULL)); }
     void teardown() override { srec_descrambler_free(d); }
 };
 
@@ -270,8 +270,8 @@ TEST(descrambler, a_known_keystream_is_only_a_rotation)
         a.tables = plain.data();
         b.tables = rotated.data();
         srec_descrambler *with_key, *without;
-        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&a, &with_key));
-        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&b, &without));
+        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&a, &with_key, NULL));
+        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&b, &without, NULL));
         float llr[8], soft[2] = { 0.5f * normal(random), 0.01f }, x[2], y[2];
         for (float &l : llr)
             l = normal(random);
@@ -303,22 +303,22 @@ TEST(descrambler, bad_arguments_are_refused)
     LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, nullptr, nullptr, nullptr, 0, nullptr, nullptr));
     srec_descrambler *none = d;
     srec_priors bad = p.priors;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(nullptr, &none));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(nullptr, &none, NULL));
     POINTERS_EQUAL(nullptr, none);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&p.priors, nullptr));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&p.priors, nullptr, NULL));
     bad.n_tables = 65;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none, NULL));
     for (float levels : { 0.0f, -1.0f, std::nanf(""), INFINITY }) {
         bad = p.priors;
         bad.levels = levels;
-        LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none));
+        LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none, NULL));
     }
     for (float value : { -0.1f, std::nanf(""), INFINITY, 3.0f }) { /* no probability, or too much of it */
         auto tables = p.tables;
         tables[300] = value;
         bad = p.priors;
         bad.tables = tables.data();
-        LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none));
+        LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&bad, &none, NULL));
     }
     srec_descrambler_free(nullptr);
 }
@@ -340,7 +340,7 @@ static double error_db(srec_descrambler *d, srec_modulation m, float snr_db, int
     srec_key key;
     srec_scrambler *scrambler;
     srec_key_from_seed(&key, 3);
-    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &scrambler));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &scrambler, NULL));
     LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(scrambler, 1, 0, keystream.data(), n));
     for (size_t i = 0; i < n; i++) {
         s[i] = normal(random);
@@ -354,7 +354,7 @@ static double error_db(srec_descrambler *d, srec_modulation m, float snr_db, int
         LONGS_EQUAL(SREC_OK, srec_modem_order_bytes(m, bytes.data(), sent.data(), n));
     LONGS_EQUAL(SREC_OK, srec_modem_map(m, sent.data(), n, iq.data()));
     srec_channel *c;
-    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 5, 1, &c));
+    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 5, 1, &c, NULL));
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2));
     srec_channel_free(c);
     LONGS_EQUAL(SREC_OK,
@@ -455,7 +455,7 @@ TEST(descrambler, amplitudes_at_40_levels_a_deviation_have_the_error_power_of_th
 {
     priors_for_tests p40(40);
     srec_descrambler *d40;
-    LONGS_EQUAL(SREC_OK, srec_descrambler_create(&p40.priors, &d40));
+    LONGS_EQUAL(SREC_OK, srec_descrambler_create(&p40.priors, &d40, NULL));
     const double db = error_db(d40, SREC_PAM256, 10, SOFT, true, true, nullptr, nullptr, 40);
     srec_descrambler_free(d40);
     DOUBLES_EQUAL(-5.2, db, 0.2);

@@ -30,7 +30,7 @@ TEST_GROUP(finding)
         srec_key key;
         srec_waveform_default(&waveform);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e);
+        srec_packet_encoder_create(&key, 5, &e, NULL);
     }
     void teardown() override { srec_packet_encoder_free(e); }
 
@@ -51,7 +51,7 @@ TEST_GROUP(finding)
     std::vector<float> bursts(srec_modulation m, unsigned count, size_t silence = 0)
     {
         srec_shaper *s;
-        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s));
+        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s, NULL));
         std::vector<float> stream(2 * silence);
         for (unsigned i = 0; i < count; i++) {
             const auto iq = symbols(m);
@@ -84,7 +84,7 @@ TEST_GROUP(finding)
     {
         srec_sync *s;
         std::string kinds;
-        LONGS_EQUAL(SREC_OK, srec_sync_create(&w, m, ignore, nullptr, &s));
+        LONGS_EQUAL(SREC_OK, srec_sync_create(&w, m, ignore, nullptr, &s, NULL));
         if (check)
             srec_sync_set_check(s, check, nullptr);
         for (size_t at = 0; at <= samples.size() / 2; at += 50000) {

@@ -33,7 +33,7 @@ static std::vector<float> map(srec_modulation m, const std::vector<uint8_t> &byt
 static void add_noise(std::vector<float> &iq, float snr_db, uint64_t seed)
 {
     srec_channel *c;
-    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, seed, 1, &c));
+    LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, seed, 1, &c, NULL));
     LONGS_EQUAL(SREC_OK, srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2));
     srec_channel_free(c);
 }

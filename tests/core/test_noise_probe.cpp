@@ -25,7 +25,7 @@ TEST_GROUP(noise_probe)
         for (float &v : iq)
             v *= gain;
         srec_channel *channel;
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, seed, 1, &channel));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, seed, 1, &channel, NULL));
         LONGS_EQUAL(SREC_OK, srec_channel_apply(channel, iq.data(), iq.data(), nullptr, n));
         srec_channel_free(channel);
         return iq;

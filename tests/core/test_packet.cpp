@@ -132,8 +132,8 @@ TEST_GROUP(packet)
     {
         srec_model_create_bare(LADDER, 16, nullptr, nullptr, 99, &model);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e);
-        srec_packet_decoder_create(&key, model, &d);
+        srec_packet_encoder_create(&key, 5, &e, NULL);
+        srec_packet_decoder_create(&key, model, &d, NULL);
         uint32_t cols, rows;
         srec_patch_grid(640, 480, &cols, &rows);
         slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr, 1 };
@@ -161,7 +161,7 @@ TEST_GROUP(packet)
         std::vector<float> iq(2 * srec_modem_symbols(m, n)), soft(n * srec_modem_soft_per_byte(m));
         srec_modem_map(m, frame.data(), n, iq.data());
         srec_channel *c;
-        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c);
+        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c, NULL);
         srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2);
         srec_channel_free(c);
         srec_modem_demap(m, iq.data(), nullptr, powf(10, -0.1f * snr_db), iq.size() / 2, soft.data());
@@ -170,7 +170,7 @@ TEST_GROUP(packet)
     srec_packet_counters counters()
     {
         srec_packet_counters c;
-        srec_packet_decoder_counters(d, &c);
+        srec_packet_decoder_get_counters(d, &c);
         return c;
     }
 };
@@ -222,7 +222,7 @@ TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
     srec_key other;
     srec_key_from_seed(&other, 2);
     srec_packet_decoder *stranger;
-    srec_packet_decoder_create(&other, model, &stranger);
+    srec_packet_decoder_create(&other, model, &stranger, NULL);
     LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_decode(stranger, SREC_QPSK, soft.data(), n, &p));
     srec_packet_decoder_free(stranger);
 
@@ -297,7 +297,7 @@ static std::vector<float> recorded(const srec_key &key, uint64_t session, uint64
     srec_packet_encoder *one;
     std::vector<uint8_t> frame(SREC_FRAME_MAX);
     size_t n;
-    LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &one));
+    LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &one, NULL));
     LONGS_EQUAL(SREC_OK, srec_packet_encode(one, SREC_QPSK, number, SREC_CIPHER_XOR, &slice, payload.data(),
                                             payload.size(), frame.data(), frame.size(), &n, nullptr));
     srec_packet_encoder_free(one);
@@ -325,7 +325,7 @@ TEST(packet, recordings_of_90_sessions_are_refused_also_by_a_new_decoder_that_im
     LONGS_EQUAL(marks.size(), n);
 
     srec_packet_decoder *restarted;
-    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &restarted));
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &restarted, NULL));
     LONGS_EQUAL(SREC_OK, srec_packet_decoder_import_marks(restarted, marks.data(), n, nullptr));
     for (auto &f : frames)
         LONGS_EQUAL(SREC_ERR_REPLAY, srec_packet_decode(restarted, SREC_QPSK, f.data(), f.size() / 8, &p));

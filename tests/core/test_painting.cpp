@@ -48,7 +48,7 @@ TEST_GROUP(painting)
         wanted = moved();
         target = decoded(wanted);
         srec_key_from_seed(&key, 5);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &scrambler));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &scrambler, NULL));
     }
     void teardown() override
     {

@@ -169,7 +169,7 @@ TEST_GROUP(secret_order)
     {
         srec_key key;
         srec_key_from_seed(&key, 4);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 9, &s));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 9, &s, NULL));
         for (size_t i = 0; i < SREC_PAYLOAD_MAX; i++)
             in.push_back((uint8_t)(i * i >> 3));
     }

@@ -136,7 +136,7 @@ TEST_GROUP(refine)
             sum += table[b] = (float)std::exp(-0.5 * (b - 128) * (b - 128) / 256.0);
         for (float &p : table)
             p = (float)(p / sum);
-        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&priors, &d));
+        LONGS_EQUAL(SREC_OK, srec_descrambler_create(&priors, &d, NULL));
     }
     void teardown() override { srec_descrambler_free(d); }
 
@@ -162,7 +162,7 @@ TEST_GROUP(refine)
             }
         srec_channel *c;
         LONGS_EQUAL(SREC_OK, srec_modem_map(modulation, bytes.data(), N, iq.data()));
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 5, 1, &c));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 5, 1, &c, NULL));
         LONGS_EQUAL(SREC_OK, srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2));
         srec_channel_free(c);
         LONGS_EQUAL(SREC_OK, srec_modem_demap(modulation, iq.data(), nullptr, std::pow(10.0f, -0.1f * snr_db),
@@ -238,7 +238,7 @@ TEST(refine, nothing_is_done_without_covariance)
     srec_priors alone = priors;
     alone.covariance = nullptr;
     srec_descrambler_free(d);
-    LONGS_EQUAL(SREC_OK, srec_descrambler_create(&alone, &d));
+    LONGS_EQUAL(SREC_OK, srec_descrambler_create(&alone, &d, NULL));
     LONGS_EQUAL(SREC_OK, refine(SREC_QPSK));
     CHECK(was == mean);
 }
@@ -255,11 +255,11 @@ TEST(refine, steps_that_do_not_fit_and_bad_covariances_are_refused)
                                                     rate_map.data(), PATCHES, N, mean.data(), deviation.data()));
     srec_descrambler *bad = nullptr;
     m.covariance[0] = 0;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad, NULL));
     m.covariance[0] = NAN;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad, NULL));
     priors.ladder = nullptr;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad, NULL));
     POINTERS_EQUAL(nullptr, bad);
 }
 

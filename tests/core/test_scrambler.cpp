@@ -20,7 +20,7 @@ TEST_GROUP(scrambler)
     void setup() override
     {
         srec_key_from_seed(&key, 1);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &s));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 1, &s, NULL));
     }
     void teardown() override { srec_scrambler_free(s); }
 
@@ -39,7 +39,7 @@ TEST(scrambler, keystream_matches_known_answers_of_chacha20)
     for (const vector_line &line : lines) {
         srec_scrambler *other;
         srec_key_from_seed(&key, line.arguments[0]);
-        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, line.arguments[1], &other));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, line.arguments[1], &other, NULL));
         bytes out(line.bytes.size());
         LONGS_EQUAL(SREC_OK,
                     srec_scrambler_keystream(other, line.arguments[2], line.arguments[3], out.data(), out.size()));
@@ -112,8 +112,8 @@ TEST(scrambler, keystreams_of_other_packets_sessions_and_keys_are_unrelated)
     srec_key other_key;
     srec_scrambler *session, *foreign;
     srec_key_from_seed(&other_key, 2);
-    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 2, &session));
-    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&other_key, 1, &foreign));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, 2, &session, NULL));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&other_key, 1, &foreign, NULL));
     bytes base = keystream(0, 0, n), a = keystream(1, 0, n), b(n), c(n);
     LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(session, 0, 0, b.data(), n));
     LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(foreign, 0, 0, c.data(), n));
@@ -155,8 +155,8 @@ TEST(scrambler, bad_arguments_are_refused)
 {
     uint8_t byte = 0;
     srec_scrambler *none = s;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(nullptr, 1, &none));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(&key, 1, nullptr));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(nullptr, 1, &none, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_create(&key, 1, nullptr, NULL));
     LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_apply(nullptr, 0, 0, &byte, &byte, 1));
     LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_apply(s, 0, 0, nullptr, &byte, 1));
     LONGS_EQUAL(SREC_ERR_ARG, srec_scrambler_remove(s, 0, 0, &byte, nullptr, 1));

@@ -60,7 +60,7 @@ TEST_GROUP(sync)
         srec_waveform_default(&waveform);
         srec_model_create_bare(LADDER, 2, nullptr, nullptr, 1, &model);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e);
+        srec_packet_encoder_create(&key, 5, &e, NULL);
     }
     void teardown() override
     {
@@ -88,7 +88,7 @@ TEST_GROUP(sync)
         srec_key any;
         srec_packet_encoder *other;
         srec_key_from_seed(&any, seed);
-        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&any, seed, &other));
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&any, seed, &other, NULL));
         std::vector<uint8_t> map(n_header), payload(n_bytes), bytes(SREC_FRAME_MAX);
         for (auto &step : map)
             step = (uint8_t)(random() % 16);
@@ -110,7 +110,7 @@ TEST_GROUP(sync)
     std::vector<float> shape(const std::vector<float> &iq)
     {
         srec_shaper *s;
-        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s));
+        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s, NULL));
         std::vector<float> samples(2 * srec_shaper_samples(s, iq.size() / 2));
         LONGS_EQUAL(SREC_OK, srec_shaper_run(s, iq.data(), iq.size() / 2, samples.data()));
         srec_shaper_free(s);
@@ -131,7 +131,7 @@ TEST_GROUP(sync)
     {
         srec_sync *s;
         got.clear();
-        LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, m, keep, &got, &s));
+        LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, m, keep, &got, &s, NULL));
         gate own = { key, m };
         if (checked)
             srec_sync_set_check(s, authentic, &own);
@@ -385,7 +385,7 @@ TEST(sync, a_burst_cut_off_is_counted_and_the_next_stream_is_whole)
     auto sent = frame(SREC_QPSK);
     auto burst = shape(sent);
     srec_sync *s;
-    LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, SREC_QPSK, keep, &got, &s));
+    LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, SREC_QPSK, keep, &got, &s, NULL));
     srec_sync_push(s, burst.data(), burst.size() / 6);
     LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
     srec_sync_get_counters(s, &counters);
@@ -615,12 +615,12 @@ TEST(sync, bad_arguments_are_refused)
     srec_shaper *shaper;
     srec_waveform bad = waveform;
     bad.samples_per_symbol = 1;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&bad, SREC_QPSK, keep, &got, &s));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_shaper_create(&bad, &shaper));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&bad, SREC_QPSK, keep, &got, &s, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_shaper_create(&bad, &shaper, NULL));
     bad = waveform;
     bad.rolloff = NAN;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&bad, SREC_QPSK, keep, &got, &s));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&waveform, (srec_modulation)9, keep, &got, &s));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&waveform, SREC_QPSK, nullptr, nullptr, &s));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&bad, SREC_QPSK, keep, &got, &s, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&waveform, (srec_modulation)9, keep, &got, &s, NULL));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_sync_create(&waveform, SREC_QPSK, nullptr, nullptr, &s, NULL));
     LONGS_EQUAL(SREC_ERR_ARG, srec_sync_push(nullptr, nullptr, 0));
 }

@@ -53,7 +53,7 @@ TEST_GROUP(tracker)
         srec_waveform_default(&waveform);
         srec_model_create_bare(LADDER, 1, nullptr, nullptr, 1, &model);
         srec_key_from_seed(&key, 7);
-        srec_packet_encoder_create(&key, 9, &encoder);
+        srec_packet_encoder_create(&key, 9, &encoder, NULL);
     }
     void teardown() override
     {
@@ -82,7 +82,7 @@ TEST_GROUP(tracker)
         srec_shaper *s;
         srec_impairments *radio;
         const size_t n = symbols.size() / 2;
-        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s));
+        LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s, NULL));
         std::vector<float> samples(2 * (LEAD + srec_shaper_samples(s, n) + TAIL));
         LONGS_EQUAL(SREC_OK, srec_shaper_run(s, symbols.data(), n, samples.data() + 2 * LEAD));
         srec_shaper_free(s);
@@ -106,7 +106,7 @@ TEST_GROUP(tracker)
     {
         srec_sync *s;
         got.clear();
-        LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, m, see, &got, &s));
+        LONGS_EQUAL(SREC_OK, srec_sync_create(&waveform, m, see, &got, &s, NULL));
         LONGS_EQUAL(SREC_OK, srec_sync_push(s, samples.data(), samples.size() / 2));
         LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
         srec_sync_free(s);

@@ -53,7 +53,7 @@ static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_mod
                      1,        2, 8,  rate_map, 2 };
     srec_packet_encoder *e;
     size_t n;
-    require(srec_packet_encoder_create(key, 7, &e) == SREC_OK);
+    require(srec_packet_encoder_create(key, 7, &e, NULL) == SREC_OK);
     require(srec_packet_encode(e, m, PACKET, false, &s, payload, srec_slice_bytes(model, &s), frame, SREC_FRAME_MAX, &n,
                                NULL) == SREC_OK);
     srec_packet_encoder_free(e);
@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     srec_packet_decoder *d;
     srec_key_from_seed(&key, 1);
     require(srec_model_create_bare(ladder, sizeof ladder / sizeof *ladder, NULL, NULL, MODEL_ID, &model) == SREC_OK);
-    require(srec_packet_decoder_create(&key, model, &d) == SREC_OK);
+    require(srec_packet_decoder_create(&key, model, &d, NULL) == SREC_OK);
     float *soft = NULL;
     size_t n = 0;
     data++, size--;

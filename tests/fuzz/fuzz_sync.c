@@ -95,7 +95,7 @@ static void add_burst(scene *s, bool own, size_t symbols, size_t payload, float 
     srec_shaper *shaper;
     size_t n;
     srec_key_from_seed(&other, 2);
-    require(srec_packet_encoder_create(own ? &s->key : &other, s->random, &e) == SREC_OK);
+    require(srec_packet_encoder_create(own ? &s->key : &other, s->random, &e, NULL) == SREC_OK);
     const srec_status status = srec_packet_encode(e, s->modulation, 0, SREC_CIPHER_ADD, &slice, bytes, 1 + payload,
                                                   frame, sizeof frame, &n, NULL);
     srec_packet_encoder_free(e);
@@ -105,7 +105,7 @@ static void add_burst(scene *s, bool own, size_t symbols, size_t payload, float 
     float *iq = malloc(2 * n_symbols * sizeof *iq);
     require(iq && srec_modem_map(s->modulation, frame, n, iq) == SREC_OK);
     n_symbols = symbols && symbols < n_symbols ? symbols : n_symbols;
-    require(srec_shaper_create(&s->waveform, &shaper) == SREC_OK);
+    require(srec_shaper_create(&s->waveform, &shaper, NULL) == SREC_OK);
     const size_t n_samples = srec_shaper_samples(shaper, n_symbols);
     float *samples = malloc(2 * n_samples * sizeof *samples);
     require(samples && srec_shaper_run(shaper, iq, n_symbols, samples) == SREC_OK);
@@ -177,7 +177,7 @@ static void run(scene *s, uint8_t how, size_t chunk)
     srec_sync *sync;
     srec_sync_counters c;
     srec_finding found[SREC_FINDINGS];
-    require(srec_sync_create(&s->waveform, s->modulation, take, s, &sync) == SREC_OK);
+    require(srec_sync_create(&s->waveform, s->modulation, take, s, &sync, NULL) == SREC_OK);
     if (how / 6 % 2)
         srec_sync_set_check(sync, check, s);
     s->samples = 0;
@@ -215,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .waveform = { 2 + data[1] % 4, rolloffs[data[1] / 4 % 4] } };
     srec_key_from_seed(&s.key, 1);
     require(srec_model_create_bare(ladder, sizeof ladder / sizeof *ladder, NULL, NULL, 99, &s.model) == SREC_OK);
-    require(srec_packet_decoder_create(&s.key, s.model, &s.decoder) == SREC_OK);
+    require(srec_packet_decoder_create(&s.key, s.model, &s.decoder, NULL) == SREC_OK);
     s.stream = malloc(2 * SAMPLES_MAX * sizeof *s.stream);
     require(s.stream);
     for (size_t at = 3; at + 4 <= size && s.n < SAMPLES_MAX;)
