@@ -157,7 +157,7 @@ class qa_channel(BlockCase):
     def test_constructor_says_what_is_wrong(self):
         self.assert_refused(["rician", "awgn", "rayleigh"], srec.channel, "rician")
         for bad in (-51.0, 101.0, math.nan):
-            self.assert_refused(["snr_db", "-50 .. 100"], srec.channel, "awgn", bad)
+            self.assert_refused(["snr_db", "-50 to 100"], srec.channel, "awgn", bad)
         self.assert_refused(["coherence"], srec.channel, "rayleigh", 10.0, 0, 0)
         self.assert_refused(["loss", "0 .. 1"], srec.channel, "awgn", 10.0, 0, 1024, 1.5)
 
