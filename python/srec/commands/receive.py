@@ -227,7 +227,6 @@ class Receiver:
             self.top.msg_connect(source, "pdus", view, "original")
         self.top.msg_connect(transmitter, "info", source, "next")
         self.top.msg_connect(transmitter, "encoder_info", source, "next")
-        self.simulated = (source, transmitter)  # GNU Radio does not keep Python blocks alive
         if not link.impaired(args):
             return transmitter
         channel = link.impairments(args)
