@@ -40,7 +40,7 @@ TEST_GROUP(finding)
         for (auto &p : payload)
             p = (uint8_t)random();
         const srec_feature_format format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
-        srec_slice slice = { 1, 0, 128, 128, 3, format, 0, 1, 64, map.data() };
+        srec_slice slice = { 1, 0, 128, 128, 3, format, 0, 1, 64, map.data(), 1 };
         size_t n;
         LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
                                                 bytes.data(), bytes.size(), &n, nullptr));

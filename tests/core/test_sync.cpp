@@ -73,8 +73,8 @@ TEST_GROUP(sync)
         std::vector<uint8_t> map(16, step), payload(16 * LADDER[step]), bytes(SREC_FRAME_MAX);
         for (auto &p : payload)
             p = (uint8_t)random();
-        srec_slice slice = { 1, 0, 64, 64,        3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
-                             0, 1, 16, map.data() };
+        srec_slice slice = { 1, 0, 64, 64,         3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                             0, 1, 16, map.data(), 1 };
         size_t n;
         LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
                                                 bytes.data(), bytes.size(), &n, nullptr));
@@ -92,10 +92,10 @@ TEST_GROUP(sync)
         std::vector<uint8_t> map(n_header), payload(n_bytes), bytes(SREC_FRAME_MAX);
         for (auto &step : map)
             step = (uint8_t)(random() % 16);
-        srec_slice slice = { 1,         0, 1000,
-                             1000,      3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
-                             0,         1, (uint32_t)map.size(),
-                             map.data() };
+        srec_slice slice = { 1,          0, 1000,
+                             1000,       3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
+                             0,          1, (uint32_t)map.size(),
+                             map.data(), 1 };
         size_t n = 0;
         while (srec_packet_encode(other, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
                                   bytes.data(), bytes.size(), &n, nullptr) != SREC_OK)

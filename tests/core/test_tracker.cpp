@@ -68,7 +68,7 @@ TEST_GROUP(tracker)
         for (auto &p : payload)
             p = (uint8_t)(cipher == SREC_CIPHER_ADD ? random() : (unsigned)feature(random));
         const srec_feature_format format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
-        srec_slice slice = { 1, 0, 64, 4 * patches, 3, format, 0, 1, patches, map.data() };
+        srec_slice slice = { 1, 0, 64, 4 * patches, 3, format, 0, 1, patches, map.data(), 1 };
         size_t n;
         LONGS_EQUAL(SREC_OK, srec_packet_encode(encoder, m, packet++, cipher, &slice, payload.data(), payload.size(),
                                                 bytes.data(), bytes.size(), &n, nullptr));

@@ -64,8 +64,15 @@ static void use(const srec_model *m)
     for (unsigned i = 0; i <= SREC_LADDER_MAX_STEPS; i++)
         rate_map[i] = (uint8_t)(i % steps);
     srec_slice s = {
-        srec_model_id(m),          0,       16 * (SREC_LADDER_MAX_STEPS + 1), 16, 3, SREC_FEATURES_BITS, 0, 1,
-        SREC_LADDER_MAX_STEPS + 1, rate_map
+        .model_id = srec_model_id(m),
+        .width = 16 * (SREC_LADDER_MAX_STEPS + 1),
+        .height = 16,
+        .channels = 3,
+        .format = SREC_FEATURES_BITS,
+        .n_slices = 1,
+        .n_patches = SREC_LADDER_MAX_STEPS + 1,
+        .rate_map = rate_map,
+        .scale = 1,
     };
     size_t n = srec_slice_bytes(m, &s);
     uint8_t *tables = malloc(n);

@@ -89,7 +89,7 @@ static void add_burst(scene *s, bool own, size_t symbols, size_t payload, float 
     static uint8_t frame[SREC_FRAME_MAX], bytes[SREC_FRAME_MAX];
     static const uint8_t map[64] = { 0, 1, 2 };
     const srec_feature_format format = s->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
-    const srec_slice slice = { 99, 1, 128, 128, 3, format, 0, 1, 64, map };
+    const srec_slice slice = { 99, 1, 128, 128, 3, format, 0, 1, 64, map, 1 };
     srec_key other;
     srec_packet_encoder *e;
     srec_shaper *shaper;
