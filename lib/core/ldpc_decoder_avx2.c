@@ -82,7 +82,7 @@ static row_job prepare_row(const srec_ldpc_block *b, srec_ldpc_scratch *s, unsig
 static void remember_rotations(const srec_ldpc_block *b, srec_ldpc_scratch *s, unsigned row)
 {
     const srec_ldpc_graph *g = b->graph;
-    const unsigned end = g->row[row + 1] - (row >= SREC_LDPC_CORE_ROWS);
+    const unsigned end = g->row[row + 1] - (row >= SREC_LDPC_CORE_ROWS ? 1u : 0u);
     for (unsigned k = g->row[row]; k < end; k++)
         s->rotation[g->edges[k].column] = s->shift[k];
 }
