@@ -423,7 +423,8 @@ static size_t choose_packets(const srec_j2k_packet *packets, size_t per_layer, u
     for (unsigned layer = 0; layer < n_layers; layer++)
         for (size_t i = 0; i < per_layer; i++) {
             const size_t at = layer * per_layer + i;
-            usable[at] = packets[at].bytes && packets[at].size && (!layer || usable[at - per_layer]);
+            const bool inside = !layer && i && usable[at - 1]; /* the bytes of the packet before it */
+            usable[at] = packets[at].bytes && (packets[at].size || inside) && (!layer || usable[at - per_layer]);
             total += usable[at] ? packets[at].size : 1;
         }
     return total;

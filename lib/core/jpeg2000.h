@@ -55,7 +55,7 @@ srec_status srec_j2k_encode(const srec_image *image, const srec_j2k_format *f, c
 /* One packet as received. */
 typedef struct srec_j2k_packet {
     const uint8_t *bytes; /* NULL: missing */
-    size_t size;
+    size_t size;          /* 0, in the first layer only: it is part of the bytes of the packet before it */
 } srec_j2k_packet;
 
 /* Decode an image from the packets that are there. A missing packet is decoded as an empty one, and so are the packets of

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Image to pieces. */
+#include "layers_internal.h"
+
+#include "bytes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE_BYTES_LEAST 64u
+#define FILLED            0.98 /* of a budget */
+#define TRIES_MAX         3u
+
+/* The quality layers that OpenJPEG is asked for: it exceeds what it is asked for by 1 % or falls short by some per cent. */
+#define QUALITY_TARGET 0.985
+#define LAST_TARGET    1.03
+/* Guesses for the first try: longest data piece to mean, bytes of a length, bytes a sample of the copies. */
+#define LONGEST_PIECE  1.1
+#define LENGTH_BYTES   1.2
+#define COPY_DENSITY   0.5
+#define COPY_SHARE_MAX 0.12
+
+struct srec_layer_encoder {
+    unsigned threads;
+    srec_layer_piece *pieces;
+    uint8_t *rows[SREC_LAYERS_MAX]; /* of each layer: description and bytes of each piece, all of one length */
+};
+
+/* One image on its way. */
+typedef struct {
+    const srec_image *image;
+    const srec_layer_budget *budgets;
+    srec_layers_format format;
+    srec_j2k_format j2k;
+    size_t per_quality_layer;
+    double stream_bytes[SREC_LAYERS_MAX]; /* JPEG 2000 bytes that the layers up to each can carry, as far as known */
+    srec_j2k_stream stream;
+    srec_layers_cut cuts[SREC_LAYERS_MAX];
+    uint8_t error_bytes[SREC_LAYERS_MAX];
+} job;
+
+srec_status srec_layer_encoder_create(unsigned threads, srec_layer_encoder **out, srec_error *error)
+{
+    if (!out)
+        return srec_fail(error, SREC_ERR_ARG, "no place for the encoder");
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    (*out)->threads = threads;
+    return SREC_OK;
+}
+
+static void forget_pieces(srec_layer_encoder *e)
+{
+    free(e->pieces);
+    e->pieces = NULL;
+    for (unsigned i = 0; i < SREC_LAYERS_MAX; i++) {
+        free(e->rows[i]);
+        e->rows[i] = NULL;
+    }
+}
+
+void srec_layer_encoder_free(srec_layer_encoder *e)
+{
+    if (!e)
+        return;
+    forget_pieces(e);
+    free(e);
+}
+
+/* ---- targets ----------------------------------------------------------------------------------------------------- */
+
+size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uint32_t n_parity)
+{
+    if (!srec_layers_format_valid(f) || !n_data)
+        return 0;
+    const srec_j2k_format j2k = srec_layers_j2k(f);
+    const size_t data = 64 + 2 * srec_j2k_packets(&j2k, SREC_J2K_RESOLUTIONS_MAX) + 8 * srec_layers_copied_units(f);
+    return data + n_data + n_parity * (data / n_data + 64);
+}
+
+/* Bytes that the copies in the first layer may take. */
+static double copy_bytes(const job *j)
+{
+    const unsigned n_resolutions = srec_j2k_resolutions(j->format.width, j->format.height);
+    if (!srec_layers_copied_units(&j->format) || j->budgets[0].n_data == 1)
+        return 0;
+    const double samples = (double)j->format.width * j->format.height * j->format.channels;
+    const double share_max = COPY_SHARE_MAX * (double)j->budgets[0].bytes;
+    const double bytes = COPY_DENSITY * samples / exp2(2.0 * (n_resolutions - 2));
+    return bytes < share_max ? bytes : share_max;
+}
+
+/* Guess how many JPEG 2000 bytes the layers can carry. */
+static void guess_stream_bytes(job *j)
+{
+    double sum = 0;
+    for (unsigned i = 0; i < j->format.n_layers; i++) {
+        const srec_layer_budget *b = &j->budgets[i];
+        const double pieces = (double)b->n_data + b->n_parity;
+        const double all = ((double)b->bytes - pieces) * b->n_data / (b->n_data + LONGEST_PIECE * b->n_parity);
+        const double beside = LENGTH_BYTES * (double)j->per_quality_layer + (i ? 0 : copy_bytes(j));
+        sum += all - beside > all / 2 ? all - beside : all / 2;
+        j->stream_bytes[i] = sum;
+    }
+}
+
+static void list_targets(const job *j, size_t *layer_bytes)
+{
+    size_t before = 0;
+    for (unsigned i = 0; i <= j->format.n_layers; i++) {
+        const double wanted =
+            i < j->format.n_layers ? QUALITY_TARGET * j->stream_bytes[i] : LAST_TARGET * j->stream_bytes[i - 1] + 8;
+        layer_bytes[i] = wanted > (double)before + 1 ? (size_t)wanted : before + 1;
+        before = layer_bytes[i];
+    }
+}
+
+/* ---- cutting ----------------------------------------------------------------------------------------------------- */
+
+static void forget_cuts(job *j)
+{
+    for (unsigned i = 0; i < SREC_LAYERS_MAX; i++)
+        srec_layers_cut_free(&j->cuts[i]);
+}
+
+static srec_status cut_layers(job *j, srec_error *error)
+{
+    const srec_layers_source source = {
+        .stream = &j->stream,
+        .per_quality_layer = j->per_quality_layer,
+        .n_copied = srec_layers_copied_units(&j->format),
+    };
+    uint32_t first = 0;
+    for (unsigned i = 0; i < j->format.n_layers; i++) {
+        const srec_status status = srec_layers_choose_cut(&source, first, &j->budgets[i], &j->cuts[i]);
+        if (status != SREC_OK)
+            return srec_fail(error, status, "out of memory");
+        first = j->cuts[i].end;
+    }
+    return SREC_OK;
+}
+
+/* Were the targets right? Each layer must be filled, and the last one end within the last quality layer. If not, better
+ * targets are noted. */
+static bool improve_targets(job *j)
+{
+    bool right = true;
+    for (unsigned i = 0; i < j->format.n_layers; i++) {
+        const srec_layers_cut *c = &j->cuts[i];
+        const double fill = (double)c->n_bytes / (double)j->budgets[i].bytes;
+        const bool all = c->end == j->stream.n_packets;
+        right = right && fill >= FILLED;
+        const double carried = (double)j->stream.offset[c->end];
+        j->stream_bytes[i] = all && fill < FILLED ? carried / fill : carried;
+    }
+    const uint32_t end = j->cuts[j->format.n_layers - 1].end;
+    return right && end >= j->format.n_layers * j->per_quality_layer;
+}
+
+static srec_status encode_and_cut(const srec_layer_encoder *e, job *j, srec_error *error)
+{
+    guess_stream_bytes(j);
+    srec_status status = SREC_OK;
+    for (unsigned tries = 0; tries < TRIES_MAX && status == SREC_OK; tries++) {
+        size_t layer_bytes[SREC_J2K_LAYERS_MAX];
+        list_targets(j, layer_bytes);
+        forget_cuts(j);
+        srec_j2k_stream_free(&j->stream);
+        status = srec_j2k_encode(j->image, &j->j2k, layer_bytes, e->threads, &j->stream, error);
+        if (status == SREC_OK)
+            status = cut_layers(j, error);
+        if (status != SREC_OK || improve_targets(j))
+            break;
+    }
+    return status;
+}
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+static double rms_difference(const srec_image *a, const srec_image *b)
+{
+    double sum = 0;
+    for (uint32_t y = 0; y < a->height; y++) {
+        const uint8_t *p = a->data + (size_t)y * a->stride;
+        const uint8_t *q = b->data + (size_t)y * b->stride;
+        const size_t n = (size_t)a->width * a->channels;
+        uint64_t row = 0;
+        for (size_t x = 0; x < n; x++) {
+            const int d = p[x] - q[x];
+            row += (uint64_t)(d * d);
+        }
+        sum += (double)row;
+    }
+    return sqrt(sum / ((double)a->width * a->height * a->channels));
+}
+
+/* Decode what a receiver of the layers up to each one has. */
+static srec_status measure_errors(const srec_layer_encoder *e, job *j, srec_error *error)
+{
+    const size_t stride = (size_t)j->format.width * j->format.channels;
+    srec_image decoded = *j->image;
+    srec_j2k_packet *packets = calloc(j->stream.n_packets, sizeof *packets);
+    decoded.stride = stride;
+    decoded.data = malloc(stride * j->format.height);
+    srec_status status = SREC_OK;
+    if (!packets || !decoded.data)
+        status = srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    size_t unit = 0;
+    for (unsigned i = 0; i < j->format.n_layers && status == SREC_OK; i++) {
+        for (; unit < j->cuts[i].end; unit++)
+            packets[unit] = (srec_j2k_packet){ j->stream.bytes + j->stream.offset[unit],
+                                               j->stream.offset[unit + 1] - j->stream.offset[unit] };
+        status = srec_j2k_decode(&j->j2k, packets, e->threads, &decoded, error);
+        if (status == SREC_OK)
+            j->error_bytes[i] = srec_layers_error_to_byte(rms_difference(j->image, &decoded));
+    }
+    free(packets);
+    free(decoded.data);
+    return status;
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
+
+static const uint8_t *part_bytes(const job *j, const srec_layers_part *p)
+{
+    return j->stream.bytes + j->stream.offset[p->unit] + p->offset;
+}
+
+/* Lengths of the parts if they are wanted, then their bytes. */
+static uint8_t *put_parts(const job *j, const srec_layers_part *parts, size_t n, bool lengths, uint8_t *at)
+{
+    for (size_t i = 0; lengths && i < n; i++)
+        at = srec_layers_put_length(at, parts[i].size);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(at, part_bytes(j, &parts[i]), parts[i].size);
+        at += parts[i].size;
+    }
+    return at;
+}
+
+/* Description and bytes of a data piece. */
+static void write_piece(const job *j, unsigned layer, const srec_layers_run *run, uint8_t *row)
+{
+    const srec_layers_part *parts = j->cuts[layer].parts + run->first;
+    size_t n = run->count;
+    while (n && parts[n - 1].copy)
+        n--;
+    const srec_layers_part *copies = parts + n;
+    const size_t n_copies = run->count - n;
+    const srec_layers_content content = {
+        .first = n ? parts[0].unit : 0,
+        .count = (uint32_t)n,
+        .offset = n ? parts[0].offset : 0,
+        .open = n && !parts[n - 1].last,
+        .listed = run->listed,
+        .copies = n_copies,
+        .n_bytes = (uint32_t)run->n_bytes,
+    };
+    srec_layers_put_content(&content, row);
+    uint8_t *at = row + SREC_LAYERS_DESCRIPTION_BYTES;
+    *at++ = j->error_bytes[layer];
+    if (n_copies) {
+        put_le(at, n_copies, 2);
+        put_le(at + 2, copies[0].unit, 3);
+        at = put_parts(j, copies, n_copies, true, at + SREC_LAYERS_COPY_HEAD);
+    }
+    put_parts(j, parts, n, run->listed, at);
+}
+
+static srec_status write_layer(srec_layer_encoder *e, const job *j, unsigned layer, srec_layer_piece *pieces)
+{
+    const srec_layers_cut *c = &j->cuts[layer];
+    const uint32_t n = c->n_runs + c->n_parity;
+    const size_t row_bytes = SREC_LAYERS_DESCRIPTION_BYTES + c->piece_bytes;
+    uint8_t **rows = malloc(n * sizeof *rows);
+    e->rows[layer] = calloc(n, row_bytes);
+    srec_status status = rows && e->rows[layer] ? SREC_OK : SREC_ERR_MEMORY;
+    for (uint32_t i = 0; i < n && status == SREC_OK; i++)
+        rows[i] = e->rows[layer] + i * row_bytes;
+    for (uint32_t i = 0; i < c->n_runs && status == SREC_OK; i++)
+        write_piece(j, layer, &c->runs[i], rows[i]);
+    if (status == SREC_OK && c->n_parity)
+        status = srec_layers_parity_encode(rows, c->n_runs, c->n_parity, row_bytes);
+    for (uint32_t i = 0; i < n && status == SREC_OK; i++) {
+        pieces[i] = (srec_layer_piece){
+            .layer = layer,
+            .index = i,
+            .n_data = c->n_runs,
+            .n_parity = c->n_parity,
+            .bytes = rows[i] + SREC_LAYERS_DESCRIPTION_BYTES,
+            .n_bytes = i < c->n_runs ? c->runs[i].n_bytes : c->piece_bytes,
+        };
+        memcpy(pieces[i].description, rows[i], SREC_LAYERS_DESCRIPTION_BYTES);
+    }
+    free(rows);
+    return status;
+}
+
+static srec_status write_pieces(srec_layer_encoder *e, const job *j, srec_layers *out, srec_error *error)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < j->format.n_layers; i++)
+        n += j->cuts[i].n_runs + j->cuts[i].n_parity;
+    e->pieces = calloc(n, sizeof *e->pieces);
+    *out = (srec_layers){ .format = j->format, .pieces = e->pieces };
+    srec_status status = e->pieces ? SREC_OK : SREC_ERR_MEMORY;
+    for (unsigned i = 0; i < j->format.n_layers && status == SREC_OK; i++) {
+        status = write_layer(e, j, i, e->pieces + out->n_pieces);
+        out->n_pieces += j->cuts[i].n_runs + j->cuts[i].n_parity;
+        out->layer_bytes[i] = j->cuts[i].n_bytes;
+        out->rms_error[i] = srec_layers_error_of_byte(j->error_bytes[i]);
+    }
+    return status == SREC_OK ? status : srec_fail(error, status, "out of memory");
+}
+
+/* ---- all together ------------------------------------------------------------------------------------------------ */
+
+static srec_status check(const job *j, srec_error *error)
+{
+    const srec_image *image = j->image;
+    if (!srec_layers_format_valid(&j->format) || !image->data || image->stride < (size_t)image->width * image->channels)
+        return srec_fail(error, SREC_ERR_ARG, "an image of %ux%u pixels and %u channels in %u layers: impossible",
+                         image->width, image->height, image->channels, j->format.n_layers);
+    for (unsigned i = 0; i < j->format.n_layers; i++) {
+        const srec_layer_budget *b = &j->budgets[i];
+        if (!b->n_data || (uint64_t)b->n_data + b->n_parity > SREC_LAYERS_PIECES_MAX ||
+            b->piece_bytes_max < PIECE_BYTES_LEAST || b->piece_bytes_max > SREC_LAYERS_PIECE_BYTES_MAX)
+            return srec_fail(error, SREC_ERR_ARG, "layer %u in %u and %u pieces of at most %zu bytes: impossible",
+                             i + 1, b->n_data, b->n_parity, b->piece_bytes_max);
+        const size_t least = srec_layers_least_bytes(&j->format, b->n_data, b->n_parity);
+        if (b->bytes < least)
+            return srec_fail(error, SREC_ERR_ARG, "%zu bytes for layer %u: %zu are the least for %ux%u pixels",
+                             b->bytes, i + 1, least, image->width, image->height);
+    }
+    return SREC_OK;
+}
+
+srec_status srec_layer_encoder_run(srec_layer_encoder *e, const srec_image *image, const srec_layer_budget *budgets,
+                                   unsigned n_layers, srec_layers *out, srec_error *error)
+{
+    if (!e || !image || !budgets || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no image or no budgets");
+    job j = { .image = image,
+              .budgets = budgets,
+              .format = { image->width, image->height, image->channels, n_layers } };
+    srec_status status = check(&j, error);
+    if (status != SREC_OK)
+        return status;
+    j.j2k = srec_layers_j2k(&j.format);
+    j.per_quality_layer = srec_j2k_packets(&j.j2k, SREC_J2K_RESOLUTIONS_MAX);
+    forget_pieces(e);
+    status = encode_and_cut(e, &j, error);
+    if (status == SREC_OK)
+        status = measure_errors(e, &j, error);
+    if (status == SREC_OK)
+        status = write_pieces(e, &j, out, error);
+    forget_cuts(&j);
+    srec_j2k_stream_free(&j.stream);
+    return status;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*! \file
+ *  Rate control: how many units a layer carries, and how they are divided among its pieces. Parity pieces are as long as the
+ *  longest data piece, so that the best division is the one whose longest piece is shortest. */
+#include "layers_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ERROR_BYTE  1u
+#define PART_EXTRAS 4u /* bytes beside a part that is alone in a piece: RMS error and length */
+
+/* A piece that is being filled. */
+typedef struct {
+    size_t units; /* bytes */
+    size_t lengths;
+    size_t copies;
+    size_t copy_lengths;
+    bool listed;
+} load;
+
+static size_t load_bytes(const load *l)
+{
+    return ERROR_BYTE + l->units + (l->listed ? l->lengths : 0) +
+           (l->copies ? SREC_LAYERS_COPY_HEAD + l->copy_lengths + l->copies : 0);
+}
+
+static load load_add(load l, const srec_layers_source *s, const srec_layers_part *p)
+{
+    const unsigned length = srec_layers_length_bytes(p->size);
+    if (p->copy) {
+        l.copies += p->size;
+        l.copy_lengths += length;
+    } else {
+        l.units += p->size;
+        l.lengths += length;
+        l.listed |= p->unit >= s->per_quality_layer || p->offset || !p->last;
+    }
+    return l;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
+static uint32_t unit_bytes(const srec_layers_source *s, size_t unit)
+{
+    return (uint32_t)(s->stream->offset[unit + 1] - s->stream->offset[unit]);
+}
+
+/* Parts into which a unit is cut: equal ones, as few as possible. */
+static size_t parts_of(const srec_layers_source *s, size_t unit, size_t part_bytes_max)
+{
+    const size_t n = (unit_bytes(s, unit) + part_bytes_max - 1) / part_bytes_max;
+    return n ? n : 1;
+}
+
+static size_t count_parts(const srec_layers_source *s, size_t first, size_t end, size_t part_bytes_max)
+{
+    size_t n = s->n_copied;
+    for (size_t unit = first; unit < end; unit++)
+        n += parts_of(s, unit, part_bytes_max);
+    return n;
+}
+
+static size_t add_unit(const srec_layers_source *s, size_t unit, size_t part_bytes_max, srec_layers_part *out)
+{
+    const size_t n = parts_of(s, unit, part_bytes_max);
+    const size_t bytes = unit_bytes(s, unit);
+    for (size_t i = 0; i < n; i++) {
+        const size_t from = bytes * i / n;
+        const size_t to = bytes * (i + 1) / n;
+        out[i] = (srec_layers_part){ (uint32_t)unit, (uint32_t)from, (uint32_t)(to - from), i + 1 == n, false };
+    }
+    return n;
+}
+
+/* Units first .. end - 1, then the copies of the first ones as long as they fit a piece. */
+static size_t list_parts(const srec_layers_source *s, size_t first, size_t end, size_t part_bytes_max,
+                         srec_layers_part *out)
+{
+    size_t n = 0;
+    for (size_t unit = first; unit < end; unit++)
+        n += add_unit(s, unit, part_bytes_max, out + n);
+    for (size_t unit = 0; !first && unit < s->n_copied && unit < end; unit++) {
+        if (unit_bytes(s, unit) + SREC_LAYERS_COPY_HEAD > part_bytes_max)
+            break;
+        out[n++] = (srec_layers_part){ (uint32_t)unit, 0, unit_bytes(s, unit), true, true };
+    }
+    return n;
+}
+
+/* ---- division ---------------------------------------------------------------------------------------------------- */
+
+/* Fill pieces one after the other. \param runs (most), may be NULL \return pieces; most + 1 if that does not suffice */
+static uint32_t divide(const srec_layers_source *s, const srec_layers_cut *c, size_t piece_bytes, uint32_t most,
+                       srec_layers_run *runs)
+{
+    uint32_t n = 0;
+    size_t at = 0;
+    do {
+        load l = { 0 };
+        const size_t first = at;
+        for (; at < c->n_parts; at++) {
+            const load more = load_add(l, s, &c->parts[at]);
+            if (load_bytes(&more) > piece_bytes)
+                break;
+            l = more;
+        }
+        if (n == most || (at == first && c->n_parts))
+            return most + 1;
+        if (runs)
+            runs[n] = (srec_layers_run){ first, at - first, l.listed, load_bytes(&l) };
+        n++;
+    } while (at < c->n_parts);
+    return n;
+}
+
+/* The shortest piece length with which \p most pieces suffice; 0 if not even the longest one does. */
+static size_t shortest_piece(const srec_layers_source *s, const srec_layers_cut *c, uint32_t most, size_t longest)
+{
+    size_t low = 0;
+    size_t high = longest;
+    if (divide(s, c, longest, most, NULL) > most)
+        return 0;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (divide(s, c, middle, most, NULL) > most)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+static void measure(const srec_layer_budget *b, srec_layers_cut *c)
+{
+    const uint64_t parity = (uint64_t)b->n_parity * c->n_runs;
+    c->n_parity = (uint32_t)((parity + b->n_data - 1) / b->n_data);
+    c->piece_bytes = 0;
+    c->n_bytes = 0;
+    for (uint32_t i = 0; i < c->n_runs; i++) {
+        c->n_bytes += c->runs[i].n_bytes;
+        if (c->runs[i].n_bytes > c->piece_bytes)
+            c->piece_bytes = c->runs[i].n_bytes;
+    }
+    c->n_bytes += c->n_parity * c->piece_bytes;
+}
+
+/* Divide units first .. end - 1 among at most \p most pieces. \return false if the budget does not suffice */
+static bool try_cut(const srec_layers_source *s, uint32_t first, uint32_t end, const srec_layer_budget *b,
+                    uint32_t most, srec_layers_cut *c)
+{
+    c->end = end;
+    c->n_parts = list_parts(s, first, end, b->piece_bytes_max - PART_EXTRAS, c->parts);
+    if (most == 1) /* a copy would be in the same piece */
+        while (c->n_parts && c->parts[c->n_parts - 1].copy)
+            c->n_parts--;
+    const size_t piece_bytes = shortest_piece(s, c, most, b->piece_bytes_max);
+    if (!piece_bytes)
+        return false;
+    c->n_runs = divide(s, c, piece_bytes, most, c->runs);
+    measure(b, c);
+    return c->n_bytes <= b->bytes;
+}
+
+/* A layer that has less to send than it may needs fewer pieces. */
+static uint32_t pieces_needed(const srec_layer_budget *b, const srec_layers_cut *c)
+{
+    const size_t data = c->n_bytes - c->n_parity * c->piece_bytes;
+    const size_t each = b->bytes / (b->n_data + b->n_parity);
+    const size_t n = each ? (data + each - 1) / each : 1;
+    return n < 1 ? 1 : n < b->n_data ? (uint32_t)n : b->n_data;
+}
+
+void srec_layers_cut_free(srec_layers_cut *c)
+{
+    free(c->parts);
+    free(c->runs);
+    *c = (srec_layers_cut){ 0 };
+}
+
+srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, const srec_layer_budget *b,
+                                   srec_layers_cut *out)
+{
+    const uint32_t all = (uint32_t)s->stream->n_packets;
+    *out = (srec_layers_cut){ 0 };
+    out->parts = calloc(count_parts(s, first, all, b->piece_bytes_max - PART_EXTRAS) + 1, sizeof *out->parts);
+    out->runs = calloc(b->n_data, sizeof *out->runs);
+    if (!out->parts || !out->runs) {
+        srec_layers_cut_free(out);
+        return SREC_ERR_MEMORY;
+    }
+    uint32_t fits = first; /* nothing always fits */
+    uint32_t too_much = all + 1;
+    while (too_much - fits > 1) {
+        const uint32_t middle = fits + (too_much - fits) / 2;
+        if (try_cut(s, first, middle, b, b->n_data, out))
+            fits = middle;
+        else
+            too_much = middle;
+    }
+    try_cut(s, first, fits, b, b->n_data, out);
+    const uint32_t needed = pieces_needed(b, out);
+    if (fits == all && needed < b->n_data && !try_cut(s, first, fits, b, needed, out))
+        try_cut(s, first, fits, b, b->n_data, out);
+    return SREC_OK;
+}
