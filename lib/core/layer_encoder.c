@@ -13,17 +13,22 @@
 #define FILLED            0.98 /* of a budget */
 #define TRIES_MAX         3u
 
-/* The quality layers that OpenJPEG is asked for: it exceeds what it is asked for by 1 % or falls short by some per cent. */
-#define QUALITY_TARGET 0.985
-#define LAST_TARGET    1.03
-/* Guesses for the first try: longest data piece to mean, bytes of a length, bytes a sample of the copies. */
-#define LONGEST_PIECE  1.1
+/* The quality layers that OpenJPEG is asked for, relative to what the layers can carry: units are left out of the part
+ * between the two. The part is wide enough for OpenJPEG's deviations and those of the guess. */
+#define QUALITY_TARGET 0.95
+#define LAST_TARGET    1.05
+/* Means over photographs, for the guess: longest data piece to mean, bytes of a length, and the bits that a sample of the
+ * copies takes, at 1 bit per pixel and more for each doubling. */
+#define LONGEST_PIECE  1.2
 #define LENGTH_BYTES   1.2
-#define COPY_DENSITY   0.5
-#define COPY_SHARE_MAX 0.12
+#define COPY_BITS      3.8
+#define COPY_BITS_MORE 0.8
+#define COPY_SHARE_MAX 0.2
 
 struct srec_layer_encoder {
     unsigned threads;
+    srec_layers_format last;                  /* of the image before; 0x0: none */
+    double carried_to_guess[SREC_LAYERS_MAX]; /* of that image */
     srec_layer_piece *pieces;
     uint8_t *rows[SREC_LAYERS_MAX]; /* of each layer: description and bytes of each piece, all of one length */
 };
@@ -35,7 +40,8 @@ typedef struct {
     srec_layers_format format;
     srec_j2k_format j2k;
     size_t per_quality_layer;
-    double stream_bytes[SREC_LAYERS_MAX]; /* JPEG 2000 bytes that the layers up to each can carry, as far as known */
+    double guess[SREC_LAYERS_MAX];        /* JPEG 2000 bytes that the layers up to each can carry */
+    double stream_bytes[SREC_LAYERS_MAX]; /* the same, as far as it is known after the last try */
     srec_j2k_stream stream;
     srec_layers_cut cuts[SREC_LAYERS_MAX];
     uint8_t error_bytes[SREC_LAYERS_MAX];
@@ -88,9 +94,9 @@ static double copy_bytes(const job *j)
     if (!srec_layers_copied_units(&j->format) || j->budgets[0].n_data == 1)
         return 0;
     const double samples = (double)j->format.width * j->format.height * j->format.channels;
-    const double share_max = COPY_SHARE_MAX * (double)j->budgets[0].bytes;
-    const double bytes = COPY_DENSITY * samples / exp2(2.0 * (n_resolutions - 2));
-    return bytes < share_max ? bytes : share_max;
+    const double bits_per_pixel = 3 * 8 * (double)j->budgets[0].bytes / samples;
+    const double bits = fmax(COPY_BITS + COPY_BITS_MORE * log2(bits_per_pixel), 1);
+    return fmin(bits / 8 * samples / exp2(2.0 * (n_resolutions - 2)), COPY_SHARE_MAX * (double)j->budgets[0].bytes);
 }
 
 /* Guess how many JPEG 2000 bytes the layers can carry. */
@@ -103,8 +109,27 @@ static void guess_stream_bytes(job *j)
         const double all = ((double)b->bytes - pieces) * b->n_data / (b->n_data + LONGEST_PIECE * b->n_parity);
         const double beside = LENGTH_BYTES * (double)j->per_quality_layer + (i ? 0 : copy_bytes(j));
         sum += all - beside > all / 2 ? all - beside : all / 2;
-        j->stream_bytes[i] = sum;
+        j->stream_bytes[i] = j->guess[i] = sum;
     }
+}
+
+static bool same_format(const srec_layers_format *a, const srec_layers_format *b)
+{
+    return a->width == b->width && a->height == b->height && a->channels == b->channels && a->n_layers == b->n_layers;
+}
+
+/* Images of a video resemble each other: what the last one could carry corrects the guess for the next one. */
+static void apply_experience(const srec_layer_encoder *e, job *j)
+{
+    for (unsigned i = 0; same_format(&e->last, &j->format) && i < j->format.n_layers; i++)
+        j->stream_bytes[i] = e->carried_to_guess[i] * j->guess[i];
+}
+
+static void gain_experience(srec_layer_encoder *e, const job *j)
+{
+    e->last = j->format;
+    for (unsigned i = 0; i < j->format.n_layers; i++)
+        e->carried_to_guess[i] = j->stream_bytes[i] / j->guess[i];
 }
 
 static void list_targets(const job *j, size_t *layer_bytes)
@@ -160,9 +185,10 @@ static bool improve_targets(job *j)
     return right && end >= j->format.n_layers * j->per_quality_layer;
 }
 
-static srec_status encode_and_cut(const srec_layer_encoder *e, job *j, srec_error *error)
+static srec_status encode_and_cut(srec_layer_encoder *e, job *j, srec_error *error)
 {
     guess_stream_bytes(j);
+    apply_experience(e, j);
     srec_status status = SREC_OK;
     for (unsigned tries = 0; tries < TRIES_MAX && status == SREC_OK; tries++) {
         size_t layer_bytes[SREC_J2K_LAYERS_MAX];
@@ -175,6 +201,8 @@ static srec_status encode_and_cut(const srec_layer_encoder *e, job *j, srec_erro
         if (status != SREC_OK || improve_targets(j))
             break;
     }
+    if (status == SREC_OK)
+        gain_experience(e, j);
     return status;
 }
 
