@@ -4,6 +4,7 @@
  *
  *      payload key = KDF(master, session, "srecpayl")     keystream of the scrambler
  *      header key  = KDF(master, session, "srechead")     AEAD of the packet header
+ *      layer key   = KDF(master, session, "sreclayr")     keystream and tag of coded layers
  *      marks key   = KDF(master, 0, "srecmark")           tag of a receiver's exported marks
  *
  *  A session id is a random number of 64 bits that a transmitter draws at each start. So no pair of key and nonce

@@ -19,7 +19,7 @@
  *  Signal field, before coding (24 bytes, little endian, in clear):
  *
  *      offset size field
- *       0     1    version (high nibble, 2) | payload type (low nibble, 0 = features; 1..15 reserved)
+ *       0     1    version (high nibble, 2) | payload type (low nibble, 0 = features, 1 = layers: layer_packet.h; 2..15 reserved)
  *       1     1    modulation (low nibble) | cipher of the payload (bits 4..5: 0 add, 1 none, 2 xor) | bits 6..7: 0
  *       2     2    header bytes H, encrypted header plus 16-byte tag
  *       4     2    payload bytes P
@@ -55,12 +55,20 @@ SREC_BEGIN_DECLS
 #define SREC_SIGNAL_BYTES        24u    /*!< bytes of the signal field before coding */
 #define SREC_SLICE_LEAST_PATCHES 16u    /*!< smallest number of patches for which srec_packet_slices() plans a header */
 
+/*! What the payload of a packet is. */
+typedef enum srec_payload_type {
+    SREC_PAYLOAD_FEATURES = 0, /*!< features: this file */
+    SREC_PAYLOAD_LAYERS = 1    /*!< coded layers: layer_packet.h */
+} srec_payload_type;
+#define SREC_PAYLOAD_TYPES 2u /*!< number of payload types */
+
 /*! A signal field. Its content is not authentic until the header is authenticated. */
 typedef struct srec_signal {
+    srec_payload_type type;     /*!< what the payload is */
     srec_modulation modulation; /*!< modulation of the frame */
     srec_cipher cipher;         /*!< cipher of the payload */
     uint16_t header_bytes;      /*!< encrypted header and tag, before coding */
-    uint16_t payload_bytes;     /*!< features */
+    uint16_t payload_bytes;     /*!< features, or coded bytes of layers */
     uint64_t session;           /*!< session of the sender */
     uint64_t packet;            /*!< number of the packet in the session, from 0 */
     size_t frame_bytes;         /*!< bytes of the whole frame, padding included */
@@ -83,7 +91,11 @@ typedef struct srec_packet_counters {
     uint64_t forged;        /*!< authentication failed: another key, a forgery, or damage in the header */
     uint64_t replayed;      /*!< the packet arrived before, or it is too old to tell */
     uint64_t foreign_model; /*!< made with another model */
-    uint64_t unsupported;   /*!< version, payload type, cipher or flag of another release */
+    uint64_t unsupported;   /*!< version, payload type, cipher or flag of another release, or a payload type that the
+                             *   function called does not decode */
+    uint64_t uncorrected;   /*!< layers: the header is authentic, the payload could not be corrected */
+    uint64_t bad_tag;       /*!< layers: the payload was corrected, but it is not the one that was sent */
+    uint64_t duplicate;     /*!< layers: a repetition of a payload that was received before */
 } srec_packet_counters;
 
 /*! Feature bytes that fit a frame, for the bounds of srec_slice_count(). Any thread may call this function.
@@ -161,7 +173,8 @@ typedef struct srec_packet_decoder srec_packet_decoder;
 /*! Create a decoder.
  *
  *  \param[in]  key    the master key; it must outlive the decoder, which keeps no copy
- *  \param[in]  model  the model; it must outlive the decoder. The decoder refuses packets of other models
+ *  \param[in]  model  the model; it must outlive the decoder. The decoder refuses packets of other models.
+ *                     NULL: it refuses all packets of features; layers need no model
  *  \param[out] out    the decoder, or NULL on error
  *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium does not start */

@@ -76,6 +76,11 @@ srec_status srec_key_derive_payload(const srec_key *key, uint64_t session, uint8
     return derive(key, session, "srecpayl", out);
 }
 
+srec_status srec_key_derive_layers(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES])
+{
+    return derive(key, session, "sreclayr", out);
+}
+
 srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES])
 {
     return derive(key, session, "srechead", out);

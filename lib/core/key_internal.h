@@ -7,6 +7,7 @@
 /* Subkeys of a session, see key.h. The caller wipes them with sodium_memzero() after use. */
 srec_status srec_key_derive_payload(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
 srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
+srec_status srec_key_derive_layers(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
 
 /* srec_key_read() with other time limits, for tests.
  * \param writer_ms, bytes_ms longest wait for the writer of a named pipe and for its bytes */

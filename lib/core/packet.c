@@ -5,18 +5,18 @@
 #include "bytes.h"
 #include "convolutional.h"
 #include "key_internal.h"
+#include "packet_internal.h"
 #include "plausibility.h"
 #include "ratemap.h"
-#include "replay.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TAG           crypto_aead_chacha20poly1305_ietf_ABYTES
-#define FIXED_HEADER  26u   /* plaintext bytes before the rate map */
-#define HEADER_MAX    8192u /* maximum plaintext bytes */
-#define AMPLITUDE_ONE 54u   /* pam256: byte of a coded bit 1; a coded bit 0 is 255 - 54 */
+#define FIXED_HEADER  26u /* plaintext bytes before the rate map */
+#define HEADER_MAX    SREC_HEADER_MAX
+#define AMPLITUDE_ONE 54u /* pam256: byte of a coded bit 1; a coded bit 0 is 255 - 54 */
 
 _Static_assert(SREC_PAYLOAD_MAX >= SREC_FRAME_MAX, "every payload has an order");
 _Static_assert(SREC_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES, "the header key is an AEAD key");
@@ -181,7 +181,7 @@ static size_t frame_bytes(srec_modulation m, size_t header, size_t payload)
 
 static void write_signal(const srec_signal *s, uint8_t out[SREC_SIGNAL_BYTES])
 {
-    out[0] = SREC_PACKET_VERSION << 4;
+    out[0] = (uint8_t)(SREC_PACKET_VERSION << 4 | (unsigned)s->type);
     out[1] = (uint8_t)((unsigned)s->modulation | (unsigned)s->cipher << 4);
     put_le(out + 2, s->header_bytes, 2);
     put_le(out + 4, s->payload_bytes, 2);
@@ -194,9 +194,11 @@ static srec_status read_signal(srec_modulation m, const uint8_t in[SREC_SIGNAL_B
 {
     if (get_le(in + 22, 2) != crc16(in, 22))
         return SREC_ERR_CHECKSUM;
-    if (in[0] != SREC_PACKET_VERSION << 4 || in[1] & 0xc0 || in[1] >> 4 >= SREC_CIPHERS)
+    if (in[0] >> 4 != SREC_PACKET_VERSION || (in[0] & 15) >= SREC_PAYLOAD_TYPES || in[1] & 0xc0 ||
+        in[1] >> 4 >= SREC_CIPHERS)
         return SREC_ERR_VERSION;
-    *s = (srec_signal){ .modulation = (srec_modulation)(in[1] & 15),
+    *s = (srec_signal){ .type = (srec_payload_type)(in[0] & 15),
+                        .modulation = (srec_modulation)(in[1] & 15),
                         .cipher = (srec_cipher)(in[1] >> 4),
                         .header_bytes = (uint16_t)get_le(in + 2, 2),
                         .payload_bytes = (uint16_t)get_le(in + 4, 2),
@@ -205,6 +207,9 @@ static srec_status read_signal(srec_modulation m, const uint8_t in[SREC_SIGNAL_B
     if (s->modulation != m || s->header_bytes <= FIXED_HEADER + TAG || s->header_bytes > HEADER_MAX + TAG ||
         s->payload_bytes == 0)
         return SREC_ERR_CHECKSUM;
+    if (s->type == SREC_PAYLOAD_LAYERS &&
+        (s->header_bytes != SREC_LAYER_HEADER + TAG || m == SREC_PAM256 || s->cipher == SREC_CIPHER_XOR))
+        return SREC_ERR_VERSION;
     s->frame_bytes = frame_bytes(m, s->header_bytes, s->payload_bytes);
     return s->frame_bytes <= SREC_FRAME_MAX ? SREC_OK : SREC_ERR_CHECKSUM;
 }
@@ -241,11 +246,6 @@ uint32_t srec_packet_slices(const srec_model *model, const srec_features *featur
 
 /* --- encoder ----------------------------------------------------------------------------------------------- */
 
-struct srec_packet_encoder {
-    uint8_t key[SREC_KEY_BYTES];
-    uint64_t session, next;
-};
-
 srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out,
                                        srec_error *error)
 {
@@ -271,6 +271,33 @@ void srec_packet_encoder_free(srec_packet_encoder *e)
         return;
     sodium_memzero(e, sizeof *e);
     free(e);
+}
+
+srec_status srec_packet_write_head(srec_packet_encoder *e, srec_signal *s, const uint8_t *plain, size_t n_plain,
+                                   uint8_t *frame, size_t capacity)
+{
+    const srec_modulation m = s->modulation;
+    uint8_t sealed[HEADER_MAX + TAG], signal_field[SREC_SIGNAL_BYTES], nonce[12];
+    s->session = e->session;
+    s->header_bytes = (uint16_t)(n_plain + TAG);
+    s->frame_bytes = frame_bytes(m, s->header_bytes, s->payload_bytes);
+    if (s->packet < e->next || s->packet == UINT64_MAX || s->frame_bytes > SREC_FRAME_MAX || s->frame_bytes > capacity)
+        return SREC_ERR_ARG;
+    e->next = s->packet + 1; /* whatever fails below: this nonce is used */
+    write_signal(s, signal_field);
+    srec_packet_nonce(s->packet, nonce);
+    unsigned long long sealed_length;
+    crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_length, plain, n_plain, signal_field, sizeof signal_field,
+                                              NULL, nonce, e->key);
+    const srec_status status = write_field(m, signal_field, SREC_SIGNAL_BYTES, frame);
+    if (status != SREC_OK)
+        return status;
+    return write_field(m, sealed, s->header_bytes, frame + field_bytes(m, SREC_SIGNAL_BYTES));
+}
+
+size_t srec_packet_frame_bytes(srec_modulation m, size_t n_plain, size_t payload)
+{
+    return frame_bytes(m, n_plain + TAG, payload);
 }
 
 srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher,
@@ -300,7 +327,7 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
             return srec_fail(error, SREC_ERR_ARG, "step %u in a rate map; %d is the last one possible",
                              slice->rate_map[i], SREC_LADDER_MAX_STEPS - 1);
 
-    uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], signal_field[SREC_SIGNAL_BYTES], nonce[12];
+    uint8_t plain[HEADER_MAX];
     put_le(plain, slice->model_id, 8);
     put_le(plain + 8, slice->picture, 4);
     put_le(plain + 12, slice->width, 2);
@@ -314,30 +341,14 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
     if (!map)
         return srec_fail(error, SREC_ERR_ARG, "the rate map of %u patches does not fit a header", slice->n_patches);
 
-    srec_signal s = { .modulation = m,
-                      .cipher = cipher,
-                      .header_bytes = (uint16_t)(FIXED_HEADER + map + TAG),
-                      .payload_bytes = (uint16_t)n,
-                      .session = e->session,
-                      .packet = packet };
-    size_t total = frame_bytes(m, s.header_bytes, n);
-    if (total > SREC_FRAME_MAX || total > capacity)
-        return srec_fail(error, SREC_ERR_ARG, "a frame of %zu bytes; %u are possible: use more slices", total,
-                         SREC_FRAME_MAX);
-    write_signal(&s, signal_field);
-    srec_packet_nonce(packet, nonce);
-    unsigned long long sealed_length;
-    crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_length, plain, FIXED_HEADER + map, signal_field,
-                                              sizeof signal_field, NULL, nonce, e->key);
-
-    uint8_t *at = frame;
-    srec_status status = write_field(m, signal_field, SREC_SIGNAL_BYTES, at);
-    at += field_bytes(m, SREC_SIGNAL_BYTES);
-    if (status == SREC_OK)
-        status = write_field(m, sealed, s.header_bytes, at);
-    at += field_bytes(m, s.header_bytes);
-    if (status != SREC_OK)
+    srec_signal s = { .modulation = m, .cipher = cipher, .payload_bytes = (uint16_t)n, .packet = packet };
+    const srec_status status = srec_packet_write_head(e, &s, plain, FIXED_HEADER + map, frame, capacity);
+    if (status == SREC_ERR_MEMORY)
         return srec_fail(error, status, "out of memory");
+    if (status != SREC_OK)
+        return srec_fail(error, status, "a frame of %zu bytes; %u are possible: use more slices", s.frame_bytes,
+                         SREC_FRAME_MAX);
+    uint8_t *at = frame + srec_packet_head_bytes(m, &s);
     /* The payload is padded to whole groups before its bits are reordered. */
     uint8_t tail[4] = { 0 };
     size_t granule = srec_modem_byte_granule(m), whole = n / granule * granule;
@@ -346,25 +357,16 @@ srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64
         memcpy(tail, payload + whole, n - whole);
         srec_modem_order_bytes(m, tail, at + whole, granule);
     }
-    e->next = packet + 1;
-    *n_frame = total;
+    *n_frame = s.frame_bytes;
     return SREC_OK;
 }
 
 /* --- decoder ----------------------------------------------------------------------------------------------- */
 
-struct srec_packet_decoder {
-    const srec_key *key;
-    const srec_model *model;
-    srec_packet_counters counters;
-    srec_replay *received;
-    srec_buffer rate_map, soft;
-};
-
 srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out,
                                        srec_error *error)
 {
-    if (!key || !model || !out)
+    if (!key || !out)
         return srec_fail(error, SREC_ERR_ARG, "packet decoder: NULL argument");
     *out = NULL;
     if (sodium_init() < 0)
@@ -457,7 +459,7 @@ static srec_status parse_header(srec_packet_decoder *d, const uint8_t *plain, si
                        .slice = (uint32_t)get_le(plain + 17, 3),
                        .n_slices = (uint32_t)get_le(plain + 20, 3),
                        .n_patches = (uint32_t)get_le(plain + 23, 3) };
-    if (s->model_id != srec_model_id(d->model))
+    if (!d->model || s->model_id != srec_model_id(d->model))
         return SREC_ERR_MODEL;
     if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->scale > 2 || plain[16] >> 6 ||
         s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
@@ -483,17 +485,8 @@ size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal)
     return field_bytes(m, SREC_SIGNAL_BYTES) + field_bytes(m, signal->header_bytes);
 }
 
-/* Signal field and header of a frame. */
-typedef struct {
-    srec_signal signal;
-    size_t n_plain;
-    uint8_t field[SREC_SIGNAL_BYTES]; /* as sent */
-    uint8_t sealed[HEADER_MAX + TAG]; /* (signal.header_bytes) as sent */
-    uint8_t plain[HEADER_MAX];        /* (n_plain) */
-} head;
-
-/* Decode, authenticate and decrypt signal field and header. */
-static srec_status open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes, head *h)
+srec_status srec_packet_open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes,
+                                  srec_packet_head *h)
 {
     uint8_t key[SREC_KEY_BYTES], nonce[12];
     if (n_bytes < field_bytes(m, sizeof h->field))
@@ -522,7 +515,8 @@ static srec_status open_head(const srec_key *master, srec_modulation m, const fl
 }
 
 /* Count the bit errors of an authentic head. */
-static srec_status count_head_errors(srec_modulation m, const float *soft, const head *h, srec_damage *damage)
+static srec_status count_head_errors(srec_modulation m, const float *soft, const srec_packet_head *h,
+                                     srec_damage *damage)
 {
     const float *header = soft + field_bytes(m, sizeof h->field) * srec_modem_soft_per_byte(m);
     *damage = (srec_damage){ 0 };
@@ -533,11 +527,11 @@ static srec_status count_head_errors(srec_modulation m, const float *soft, const
 srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes,
                                      srec_signal *out)
 {
-    head h;
+    srec_packet_head h;
     if (!key || !soft || !out || (unsigned)m >= SREC_MODULATIONS)
         return SREC_ERR_ARG;
     h.signal = (srec_signal){ 0 };
-    const srec_status status = open_head(key, m, soft, n_bytes, &h);
+    const srec_status status = srec_packet_open_head(key, m, soft, n_bytes, &h);
     if (h.signal.frame_bytes)
         *out = h.signal;
     return status;
@@ -546,11 +540,13 @@ srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, con
 static srec_status decode(srec_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes,
                           srec_packet *out)
 {
-    head h;
-    srec_status status = open_head(d->key, m, soft, n_bytes, &h);
+    srec_packet_head h;
+    srec_status status = srec_packet_open_head(d->key, m, soft, n_bytes, &h);
     if (status != SREC_OK)
         return status;
     const srec_signal s = h.signal;
+    if (s.type != SREC_PAYLOAD_FEATURES)
+        return SREC_ERR_VERSION;
     if (n_bytes < s.frame_bytes)
         return SREC_ERR_TRUNCATED;
     status = srec_replay_accept(d->received, s.session, s.packet);

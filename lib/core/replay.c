@@ -213,7 +213,21 @@ srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet
     return SREC_OK;
 }
 
-/* --- export and import --------------------------------------------------------------------------------------- */
+bool srec_replay_received(srec_replay *r, uint64_t session, uint64_t packet)
+{
+    const window *w = find_window(r, session);
+    if (packet == UINT64_MAX)
+        return true;
+    if (!w) {
+        const mark *known = find_mark(r, session);
+        return known && packet <= known->newest;
+    }
+    if (packet < w->first || (packet < w->newest && w->newest - packet >= SREC_REPLAY_WINDOW))
+        return true;
+    return packet <= w->newest && w->seen[packet % SREC_REPLAY_WINDOW / 64] >> packet % 64 & 1;
+}
+
+/* --- export and import ------------------------------------------------------------------------------------------ */
 
 typedef struct {
     uint8_t key[SREC_KEY_BYTES];

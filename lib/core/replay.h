@@ -40,6 +40,9 @@ void srec_replay_free(srec_replay *r);
  * SREC_ERR_MEMORY */
 srec_status srec_replay_accept(srec_replay *r, uint64_t session, uint64_t packet);
 
+/* Would srec_replay_accept() refuse this packet? Nothing is remembered. */
+bool srec_replay_received(srec_replay *r, uint64_t session, uint64_t packet);
+
 /* Size of an export in bytes. */
 size_t srec_replay_export_size(const srec_replay *r);
 
