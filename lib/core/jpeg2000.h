@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#define SREC_J2K_LAYERS_MAX      9u
+#define SREC_J2K_LAYERS_MAX      10u
 #define SREC_J2K_RESOLUTIONS_MAX 6u
 #define SREC_J2K_HEADER_MAX      128u /* bytes of a main header */
 

@@ -17,13 +17,13 @@
  * between the two. The part is wide enough for OpenJPEG's deviations and those of the guess. */
 #define QUALITY_TARGET 0.95
 #define LAST_TARGET    1.05
-/* Means over photographs, for the guess: longest data piece to mean, bytes of a length, and the bits that a sample of the
- * copies takes, at 1 bit per pixel and more for each doubling. */
+#define BASE_SHARE     0.03
+#define BASE_SHARE_MAX 0.1
+#define BASE_DENSITY   0.001 /* bytes a pixel */
+#define BASE_PER_UNIT  1.0
+/* Means over photographs, for the guess: longest data piece to mean, bytes of a length. */
 #define LONGEST_PIECE  1.2
 #define LENGTH_BYTES   1.2
-#define COPY_BITS      3.8
-#define COPY_BITS_MORE 0.8
-#define COPY_SHARE_MAX 0.2
 
 struct srec_layer_encoder {
     unsigned threads;
@@ -83,20 +83,17 @@ size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uin
     if (!srec_layers_format_valid(f) || !n_data)
         return 0;
     const srec_j2k_format j2k = srec_layers_j2k(f);
-    const size_t data = 64 + 2 * srec_j2k_packets(&j2k, SREC_J2K_RESOLUTIONS_MAX) + 8 * srec_layers_copied_units(f);
+    const size_t data = 64 + 5 * srec_j2k_packets(&j2k, SREC_J2K_RESOLUTIONS_MAX);
     return data + n_data + n_parity * (data / n_data + 64);
 }
 
-/* Bytes that the copies in the first layer may take. */
-static double copy_bytes(const job *j)
+/* Bytes of the first quality layer, which travels twice: just enough for a coarse image. */
+static double base_bytes(const job *j)
 {
-    const unsigned n_resolutions = srec_j2k_resolutions(j->format.width, j->format.height);
-    if (!srec_layers_copied_units(&j->format) || j->budgets[0].n_data == 1)
-        return 0;
-    const double samples = (double)j->format.width * j->format.height * j->format.channels;
-    const double bits_per_pixel = 3 * 8 * (double)j->budgets[0].bytes / samples;
-    const double bits = fmax(COPY_BITS + COPY_BITS_MORE * log2(bits_per_pixel), 1);
-    return fmin(bits / 8 * samples / exp2(2.0 * (n_resolutions - 2)), COPY_SHARE_MAX * (double)j->budgets[0].bytes);
+    const double pixels = (double)j->format.width * j->format.height;
+    const double least = BASE_DENSITY * pixels + BASE_PER_UNIT * (double)j->per_quality_layer;
+    const double budget = (double)j->budgets[0].bytes;
+    return fmin(fmax(BASE_SHARE * budget, least), BASE_SHARE_MAX * budget);
 }
 
 /* Guess how many JPEG 2000 bytes the layers can carry. */
@@ -107,7 +104,7 @@ static void guess_stream_bytes(job *j)
         const srec_layer_budget *b = &j->budgets[i];
         const double pieces = (double)b->n_data + b->n_parity;
         const double all = ((double)b->bytes - pieces) * b->n_data / (b->n_data + LONGEST_PIECE * b->n_parity);
-        const double beside = LENGTH_BYTES * (double)j->per_quality_layer + (i ? 0 : copy_bytes(j));
+        const double beside = LENGTH_BYTES * (double)j->per_quality_layer + (i || b->n_data == 1 ? 0 : base_bytes(j));
         sum += all - beside > all / 2 ? all - beside : all / 2;
         j->stream_bytes[i] = j->guess[i] = sum;
     }
@@ -134,12 +131,13 @@ static void gain_experience(srec_layer_encoder *e, const job *j)
 
 static void list_targets(const job *j, size_t *layer_bytes)
 {
-    size_t before = 0;
-    for (unsigned i = 0; i <= j->format.n_layers; i++) {
+    const unsigned n = j->format.n_layers;
+    layer_bytes[0] = (size_t)fmax(base_bytes(j), 1);
+    for (unsigned i = 1; i < n + 2; i++) {
         const double wanted =
-            i < j->format.n_layers ? QUALITY_TARGET * j->stream_bytes[i] : LAST_TARGET * j->stream_bytes[i - 1] + 8;
-        layer_bytes[i] = wanted > (double)before + 1 ? (size_t)wanted : before + 1;
-        before = layer_bytes[i];
+            i <= n ? QUALITY_TARGET * j->stream_bytes[i - 1] : LAST_TARGET * j->stream_bytes[n - 1] + 8;
+        const size_t least = layer_bytes[i - 1] + 1;
+        layer_bytes[i] = wanted > (double)least ? (size_t)wanted : least;
     }
 }
 
@@ -156,7 +154,6 @@ static srec_status cut_layers(job *j, srec_error *error)
     const srec_layers_source source = {
         .stream = &j->stream,
         .per_quality_layer = j->per_quality_layer,
-        .n_copied = srec_layers_copied_units(&j->format),
     };
     uint32_t first = 0;
     for (unsigned i = 0; i < j->format.n_layers; i++) {
@@ -182,7 +179,7 @@ static bool improve_targets(job *j)
         j->stream_bytes[i] = all && fill < FILLED ? carried / fill : carried;
     }
     const uint32_t end = j->cuts[j->format.n_layers - 1].end;
-    return right && end >= j->format.n_layers * j->per_quality_layer;
+    return right && end >= (j->format.n_layers + 1) * j->per_quality_layer;
 }
 
 static srec_status encode_and_cut(srec_layer_encoder *e, job *j, srec_error *error)

@@ -14,9 +14,9 @@ static const double rates[RATES] = { 1.0 / 3, 1.0 / 2, 2.0 / 3, 3.0 / 4, 5.0 / 6
 
 /* Es/N0 in dB at which 1 of 100 blocks of 8448 bits is lost, 20 iterations. */
 static const double block_db[SREC_PAM256][RATES] = {
-    [SREC_BPSK] = { -4.1, -1.87, 0.15, 1.15, 2.28, 3.23 },  [SREC_QPSK] = { -1.1, 1.15, 3.16, 4.15, 5.29, 6.24 },
-    [SREC_16QAM] = { 4.1, 6.6, 9.1, 10.3, 11.7, 12.9 },     [SREC_64QAM] = { 7.8, 11.1, 14.1, 15.5, 17.2, 18.5 },
-    [SREC_256QAM] = { 11.0, 15.2, 18.8, 20.6, 22.6, 24.0 },
+    [SREC_BPSK] = { -4.1, -1.87, 0.15, 1.15, 2.28, 3.23 },     [SREC_QPSK] = { -1.1, 1.15, 3.16, 4.15, 5.28, 6.24 },
+    [SREC_16QAM] = { 3.8, 6.5, 9.05, 10.25, 11.6, 12.75 },     [SREC_64QAM] = { 7.55, 11.0, 14.05, 15.5, 17.1, 18.4 },
+    [SREC_256QAM] = { 10.65, 15.05, 18.8, 20.6, 22.45, 23.9 },
 };
 
 /* Es/N0 in dB at which 1 of 1000 signal fields and headers is lost: docs/packet-format.md. */

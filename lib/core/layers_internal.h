@@ -15,8 +15,8 @@
  *  Bytes of a data piece:
  *
  *       1          RMS error of the image decoded from the layers up to this one
- *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. Only whole units of the first
- *                  quality layer that another piece holds too
+ *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. They are whole units of the first
+ *                  quality layer, which another piece holds too
  *       lengths    of each unit, or of the part of it that is here. They are there where units may have to be parted:
  *                  beyond the first quality layer, or if a unit is cut
  *       units
@@ -33,12 +33,10 @@
 
 #define SREC_LAYERS_COPY_HEAD 5u /* bytes before the lengths of the copies */
 
-/* The JPEG 2000 format of the layers: one quality layer more, of which each layer carries as much as fits. */
+/* The JPEG 2000 format of the layers. The first quality layer is a coarse image that takes little, travels twice and on which
+ * all else builds; the last one is there to be cut where the budget ends. */
 srec_j2k_format srec_layers_j2k(const srec_layers_format *f);
 bool srec_layers_format_valid(const srec_layers_format *f);
-
-/* Units at the start of the sequence that travel twice: resolutions 0 and 1 of the first quality layer. */
-size_t srec_layers_copied_units(const srec_layers_format *f);
 
 /* The RMS error on a logarithmic scale: 0 for less than 0.05, then 20 steps an octave. */
 uint8_t srec_layers_error_to_byte(double rms_error);
@@ -102,7 +100,6 @@ void srec_layers_cut_free(srec_layers_cut *c);
 typedef struct srec_layers_source {
     const srec_j2k_stream *stream;
     size_t per_quality_layer; /* units */
-    size_t n_copied;          /* units at the start that travel twice */
 } srec_layers_source;
 
 /* Cut the longest run of units from \p first on that fits the budget. \return SREC_OK, SREC_ERR_MEMORY */

@@ -7,9 +7,6 @@
 
 #include <math.h>
 
-#define RESOLUTIONS_COPIED 2u
-#define RESOLUTIONS_LEAST  4u /* with fewer, the lowest ones are most of the image */
-
 #define FLAG_OPEN   1u
 #define FLAG_LISTED 2u
 #define FLAG_COPIES 4u
@@ -23,7 +20,7 @@
 srec_j2k_format srec_layers_j2k(const srec_layers_format *f)
 {
     return (srec_j2k_format){
-        .width = f->width, .height = f->height, .channels = f->channels, .n_layers = f->n_layers + 1
+        .width = f->width, .height = f->height, .channels = f->channels, .n_layers = f->n_layers + 2
     };
 }
 
@@ -33,14 +30,6 @@ bool srec_layers_format_valid(const srec_layers_format *f)
         return false;
     const srec_j2k_format j2k = srec_layers_j2k(f);
     return srec_j2k_format_valid(&j2k);
-}
-
-size_t srec_layers_copied_units(const srec_layers_format *f)
-{
-    const srec_j2k_format j2k = srec_layers_j2k(f);
-    if (srec_j2k_resolutions(f->width, f->height) < RESOLUTIONS_LEAST)
-        return 0;
-    return srec_j2k_packets(&j2k, RESOLUTIONS_COPIED);
 }
 
 uint8_t srec_layers_error_to_byte(double rms_error)

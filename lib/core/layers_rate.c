@@ -55,7 +55,7 @@ static size_t parts_of(const srec_layers_source *s, size_t unit, size_t part_byt
 
 static size_t count_parts(const srec_layers_source *s, size_t first, size_t end, size_t part_bytes_max)
 {
-    size_t n = s->n_copied;
+    size_t n = s->per_quality_layer;
     for (size_t unit = first; unit < end; unit++)
         n += parts_of(s, unit, part_bytes_max);
     return n;
@@ -80,7 +80,7 @@ static size_t list_parts(const srec_layers_source *s, size_t first, size_t end, 
     size_t n = 0;
     for (size_t unit = first; unit < end; unit++)
         n += add_unit(s, unit, part_bytes_max, out + n);
-    for (size_t unit = 0; !first && unit < s->n_copied && unit < end; unit++) {
+    for (size_t unit = 0; !first && unit < s->per_quality_layer && unit < end; unit++) {
         if (unit_bytes(s, unit) + SREC_LAYERS_COPY_HEAD > part_bytes_max)
             break;
         out[n++] = (srec_layers_part){ (uint32_t)unit, 0, unit_bytes(s, unit), true, true };
