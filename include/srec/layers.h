@@ -51,6 +51,7 @@ typedef struct srec_layer_budget {
     uint32_t n_data;        /*!< data pieces; fewer are made if the layer has little to send */
     uint32_t n_parity;      /*!< parity pieces for n_data data pieces; fewer for fewer */
     size_t piece_bytes_max; /*!< 64 .. SREC_LAYERS_PIECE_BYTES_MAX; only what is longer on its own is cut */
+    double byte_cost;       /*!< of a byte of this layer, in any unit common to all layers, such as symbols; 0: 1 */
 } srec_layer_budget;
 
 /*! An encoded image, in the encoder until its next call. */
@@ -74,8 +75,9 @@ SREC_API void srec_layer_encoder_free(srec_layer_encoder *e);
  *  format is impossible. */
 SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uint32_t n_parity);
 
-/*! Encode an image (only read). No layer exceeds its budget. Of an image of 64x64 pixels or more, each takes at least 98 %
- *  of it, unless there is nothing left to send.
+/*! Encode an image (only read). The first layer keeps within its budget; what a layer leaves, at its cost, is added to the
+ *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, 90 % of images
+ *  below 256x256 pixels, unless nothing is left to send or the pieces are too many or too short.
  *  \param budgets  (n_layers)
  *  \param n_layers 1 .. SREC_LAYERS_MAX
  *  \return SREC_ERR_ARG (an impossible image, or a budget below the least, which is named), SREC_ERR_MEMORY,

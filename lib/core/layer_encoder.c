@@ -11,7 +11,10 @@
 
 #define PIECE_BYTES_LEAST 64u
 #define FILLED            0.98 /* of a budget */
-#define TRIES_MAX         3u
+#define TRIES_MAX         4u
+/* Where a layer was left empty for want of units: its next target grows by these. */
+#define LEAST_CARRIED     16.0 /* bytes */
+#define LEAST_FILLED      0.25
 
 /* The quality layers that OpenJPEG is asked for, relative to what the layers can carry: units are left out of the part
  * between the two. The part is wide enough for OpenJPEG's deviations and those of the guess. */
@@ -46,6 +49,12 @@ typedef struct {
     srec_layers_cut cuts[SREC_LAYERS_MAX];
     uint8_t error_bytes[SREC_LAYERS_MAX];
 } job;
+
+/* What one try gave. */
+typedef struct {
+    srec_j2k_stream stream;
+    srec_layers_cut cuts[SREC_LAYERS_MAX];
+} result;
 
 srec_status srec_layer_encoder_create(unsigned threads, srec_layer_encoder **out, srec_error *error)
 {
@@ -143,61 +152,109 @@ static void list_targets(const job *j, size_t *layer_bytes)
 
 /* ---- cutting ----------------------------------------------------------------------------------------------------- */
 
-static void forget_cuts(job *j)
+static void forget_cuts(srec_layers_cut cuts[SREC_LAYERS_MAX])
 {
     for (unsigned i = 0; i < SREC_LAYERS_MAX; i++)
-        srec_layers_cut_free(&j->cuts[i]);
+        srec_layers_cut_free(&cuts[i]);
+}
+
+static double byte_cost(const job *j, unsigned layer)
+{
+    return j->budgets[layer].byte_cost > 0 ? j->budgets[layer].byte_cost : 1;
 }
 
 static srec_status cut_layers(job *j, srec_error *error)
 {
-    const srec_layers_source source = {
-        .stream = &j->stream,
-        .per_quality_layer = j->per_quality_layer,
-    };
+    const srec_layers_source source = { .stream = &j->stream, .per_quality_layer = j->per_quality_layer };
     uint32_t first = 0;
+    double left = 0; /* cost that the layers before did not use */
     for (unsigned i = 0; i < j->format.n_layers; i++) {
-        const srec_status status = srec_layers_choose_cut(&source, first, &j->budgets[i], &j->cuts[i]);
+        srec_layer_budget b = j->budgets[i];
+        b.bytes += (size_t)(left / byte_cost(j, i));
+        const srec_status status = srec_layers_choose_cut(&source, first, &b, &j->cuts[i]);
         if (status != SREC_OK)
             return srec_fail(error, status, "out of memory");
         first = j->cuts[i].end;
+        left += ((double)j->budgets[i].bytes - (double)j->cuts[i].n_bytes) * byte_cost(j, i);
     }
     return SREC_OK;
 }
 
-/* Were the targets right? Each layer must be filled, and the last one end within the last quality layer. If not, better
- * targets are noted. */
-static bool improve_targets(job *j)
+/* The part of all budgets that is used. */
+static double fill_of(const job *j)
 {
-    bool right = true;
+    double used = 0;
+    double all = 0;
     for (unsigned i = 0; i < j->format.n_layers; i++) {
-        const srec_layers_cut *c = &j->cuts[i];
-        const double fill = (double)c->n_bytes / (double)j->budgets[i].bytes;
-        const bool all = c->end == j->stream.n_packets;
-        right = right && fill >= FILLED;
-        const double carried = (double)j->stream.offset[c->end];
-        j->stream_bytes[i] = all && fill < FILLED ? carried / fill : carried;
+        used += (double)j->cuts[i].n_bytes * byte_cost(j, i);
+        all += (double)j->budgets[i].bytes * byte_cost(j, i);
     }
-    const uint32_t end = j->cuts[j->format.n_layers - 1].end;
-    return right && end >= (j->format.n_layers + 1) * j->per_quality_layer;
+    return used / all;
 }
 
+/* Were the targets right? The budgets must be filled, and the last layer end within the last quality layer. If not, better
+ * targets are noted: what each layer carried, or what would have filled it. */
+static bool improve_targets(job *j)
+{
+    const double fill = fill_of(j);
+    double before = 0;
+    double sum = 0;
+    for (unsigned i = 0; i < j->format.n_layers; i++) {
+        const srec_layers_cut *c = &j->cuts[i];
+        const double carried = (double)j->stream.offset[c->end] - before;
+        const double filled = (double)c->n_bytes / (double)j->budgets[i].bytes;
+        before += carried;
+        sum += c->end == j->stream.n_packets && fill < FILLED
+                   ? fmax(carried, LEAST_CARRIED) / fmax(filled, LEAST_FILLED)
+                   : carried;
+        j->stream_bytes[i] = sum;
+    }
+    const uint32_t end = j->cuts[j->format.n_layers - 1].end;
+    return fill >= FILLED && end >= (j->format.n_layers + 1) * j->per_quality_layer;
+}
+
+static void swap_result(job *j, result *r)
+{
+    const result other = *r;
+    r->stream = j->stream;
+    memcpy(r->cuts, j->cuts, sizeof r->cuts);
+    j->stream = other.stream;
+    memcpy(j->cuts, other.cuts, sizeof j->cuts);
+}
+
+static srec_status try_targets(const srec_layer_encoder *e, job *j, srec_error *error)
+{
+    size_t layer_bytes[SREC_J2K_LAYERS_MAX];
+    list_targets(j, layer_bytes);
+    forget_cuts(j->cuts);
+    srec_j2k_stream_free(&j->stream);
+    const srec_status status = srec_j2k_encode(j->image, &j->j2k, layer_bytes, e->threads, &j->stream, error);
+    return status == SREC_OK ? cut_layers(j, error) : status;
+}
+
+/* Try until the targets were right, and take the try that filled the budgets best. */
 static srec_status encode_and_cut(srec_layer_encoder *e, job *j, srec_error *error)
 {
     guess_stream_bytes(j);
     apply_experience(e, j);
+    result best = { 0 };
+    double best_fill = 0;
+    bool right = false;
     srec_status status = SREC_OK;
-    for (unsigned tries = 0; tries < TRIES_MAX && status == SREC_OK; tries++) {
-        size_t layer_bytes[SREC_J2K_LAYERS_MAX];
-        list_targets(j, layer_bytes);
-        forget_cuts(j);
-        srec_j2k_stream_free(&j->stream);
-        status = srec_j2k_encode(j->image, &j->j2k, layer_bytes, e->threads, &j->stream, error);
-        if (status == SREC_OK)
-            status = cut_layers(j, error);
-        if (status != SREC_OK || improve_targets(j))
+    for (unsigned tries = 0; tries < TRIES_MAX && status == SREC_OK && !right; tries++) {
+        status = try_targets(e, j, error);
+        if (status != SREC_OK)
             break;
+        const double fill = fill_of(j);
+        right = improve_targets(j);
+        if (right || fill > best_fill) {
+            best_fill = fill;
+            swap_result(j, &best);
+        }
     }
+    swap_result(j, &best);
+    forget_cuts(best.cuts);
+    srec_j2k_stream_free(&best.stream);
     if (status == SREC_OK)
         gain_experience(e, j);
     return status;
@@ -382,7 +439,7 @@ srec_status srec_layer_encoder_run(srec_layer_encoder *e, const srec_image *imag
         status = measure_errors(e, &j, error);
     if (status == SREC_OK)
         status = write_pieces(e, &j, out, error);
-    forget_cuts(&j);
+    forget_cuts(j.cuts);
     srec_j2k_stream_free(&j.stream);
     return status;
 }

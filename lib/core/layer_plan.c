@@ -95,6 +95,7 @@ static void plan_layer(job *j, srec_layer_plan *p)
     p->budget.n_parity = choose_parity(j);
     p->budget.n_data = j->n_pieces - p->budget.n_parity;
     const double info = floor(p->code_rate * coded) - (double)j->n_pieces * SREC_LAYER_TAG_BYTES;
+    p->budget.byte_cost = 8 / (p->code_rate * srec_modem_bits_per_symbol(m));
     p->budget.bytes = info > 0 ? (size_t)info : 0;
     const double piece_max = floor(p->code_rate * (double)srec_layer_packet_coded_bytes_max(m)) - SREC_LAYER_TAG_BYTES;
     p->budget.piece_bytes_max = (size_t)fmin(piece_max, SREC_LAYERS_PIECE_BYTES_MAX);

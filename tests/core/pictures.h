@@ -73,10 +73,10 @@ inline picture synthetic_photo(uint32_t width, uint32_t height, unsigned channel
         tints.emplace_back(width, height, 64, random);
     for (uint32_t y = 0; y < height; y++)
         for (uint32_t x = 0; x < width; x++) {
-            float v = 0, amplitude = 62;
+            float v = 0, amplitude = 34;
             for (const auto &o : octaves) {
                 v += amplitude * o.at(x, y);
-                amplitude *= 0.55f;
+                amplitude *= 0.8f;
             }
             if (v > 14) /* a surface in front */
                 v = 0.6f * v + 40;
