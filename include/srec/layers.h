@@ -76,7 +76,7 @@ SREC_API void srec_layer_encoder_free(srec_layer_encoder *e);
 SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uint32_t n_parity);
 
 /*! Encode an image (only read). The first layer keeps within its budget; what a layer leaves, at its cost, is added to the
- *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, 90 % of images
+ *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, 85 % of images
  *  below 256x256 pixels, unless nothing is left to send or the pieces are too many or too short.
  *  \param budgets  (n_layers)
  *  \param n_layers 1 .. SREC_LAYERS_MAX

@@ -85,7 +85,7 @@ TEST(layers, an_image_comes_back_with_the_error_that_the_encoder_measured)
     LONGS_EQUAL(0, report.pieces_missing + report.pieces_recovered);
     DOUBLES_EQUAL(db, 20 * std::log10(255 / report.rms_error), 0.16); /* half a step of the logarithmic byte */
     DOUBLES_EQUAL(layers.rms_error[0], report.rms_error, 1e-6);
-    CHECK(db > 34);
+    CHECK(db > 30);
 }
 
 TEST(layers, the_error_byte_covers_0_to_255_in_steps_of_3_5_percent)
@@ -111,7 +111,7 @@ TEST(layers, each_layer_makes_the_image_better)
     }
 }
 
-TEST(layers, budgets_are_never_exceeded_and_filled_to_98_percent_or_90_of_small_images)
+TEST(layers, budgets_are_never_exceeded_and_filled_to_98_percent_or_85_of_small_images)
 {
     const uint32_t sizes[][2] = { { 64, 64 }, { 100, 75 }, { 256, 256 }, { 640, 480 } };
     const uint32_t pieces[][2] = { { 1, 0 }, { 3, 1 }, { 12, 1 } };
@@ -130,7 +130,7 @@ TEST(layers, budgets_are_never_exceeded_and_filled_to_98_percent_or_90_of_small_
                         for (unsigned i = 0; i < n_layers; i++)
                             used += layers.layer_bytes[i];
                         const double fill = (double)used / (double)(n_layers * bytes);
-                        if (fill < (size[0] < 256 ? 0.9 : 0.98))
+                        if (fill < (size[0] < 256 ? 0.85 : 0.98))
                             FAIL(StringFromFormat("%ux%ux%u in %u layers of %u and %u pieces, %zu bytes: %.3f filled",
                                                   size[0], size[1], channels, n_layers, n[0], n[1], bytes, fill)
                                      .asCharString());

@@ -68,16 +68,46 @@ def order(seed, session, packet, n):
     return table
 
 
+def poly1305(one_time_key, message):
+    """RFC 8439, 2.5"""
+    r = int.from_bytes(one_time_key[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    total = 0
+    for at in range(0, len(message), 16):
+        total = (total + int.from_bytes(message[at:at + 16] + b"\1", "little")) * r % (2**130 - 5)
+    return ((total + int.from_bytes(one_time_key[16:32], "little")) % 2**128).to_bytes(16, "little")
+
+
+def sealed_piece(seed, session, origin, cipher, n):
+    """A piece of coded layers, encrypted, and its tag (include/srec/layer_packet.h).
+
+    Picture 7 of 640x480 pixels in RGB, layer 2 of 3, piece 4 of 5 and 1, description 1 .. 11, bytes 7 i + 3."""
+    key, nonce = derive(seed, session, b"sreclayr"), bytes(4) + struct.pack("<Q", origin)
+    piece = bytes((7 * i + 3) % 256 for i in range(n))
+    stream = b"".join(block(key, 1 + c, nonce) for c in range((n + 63) // 64)) if cipher == 0 else bytes(n)
+    c = bytes((p + k) % 256 for p, k in zip(piece, stream))
+    header = struct.pack("<IHHBBBH", 7, 640, 480, 3, 1 | 2 << 4, 6, n + 16)
+    header += struct.pack("<HHH", 4, 5, 1) + bytes(range(1, 12))
+    data = struct.pack("<QQB", session, origin, cipher) + header + c
+    padded = data + bytes(-len(data) % 16) + struct.pack("<QQ", len(data), 0)  # RFC 8439, 2.8: no message
+    return c + poly1305(block(key, 0, nonce)[:32], padded)
+
+
 def main():
     example = block(bytes(range(32)), 1, bytes.fromhex("000000090000004a00000000"))
     assert example.hex().startswith(
         "10f1e7e4d13b5915500fdd1fa32071c4c7d1f4c733c068030422aa9ac3d46c4e"
     ), "RFC 8439 2.3.2"
+    tag = poly1305(
+        bytes.fromhex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b"),
+        b"Cryptographic Forum Research Group",
+    )
+    assert tag.hex() == "a8061dc1305136c6c22b8baf0c0127a9", "RFC 8439 2.5.2"
     for seed in (0, 1, 0xFEDCBA9876543210):
         print("master", seed, master(seed).hex())
         for session in (1, 0x0123456789ABCDEF, 2**64 - 1):
             print("payload", seed, session, derive(seed, session, b"srecpayl").hex())
             print("header", seed, session, derive(seed, session, b"srechead").hex())
+            print("layer", seed, session, derive(seed, session, b"sreclayr").hex())
     for seed, session, packet, offset, n in (
         (1, 1, 0, 0, 300),
         (1, 1, 1, 0, 64),
@@ -111,6 +141,18 @@ def main():
                 ).hexdigest()
             ),
         )
+    for seed, session, origin, cipher, n in (
+        (1, 1, 0, 0, 300),
+        (1, 1, 1, 0, 64),
+        (2, 1, 1, 0, 64),
+        (1, 2, 1, 0, 64),
+        (3, 2**64 - 1, 2**64 - 2, 0, 1),
+        (4, 77, 0x0102030405060708, 0, 9000),
+        (1, 1, 1, 1, 64),
+    ):
+        sealed = sealed_piece(seed, session, origin, cipher, n)
+        print("sealed_piece", seed, session, origin, cipher, n, sealed.hex())
+
 
 
 if __name__ == "__main__":
