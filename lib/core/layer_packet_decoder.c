@@ -9,6 +9,7 @@
 
 #define ITERATIONS     20u
 #define ITERATIONS_MAX 100u
+#define SMALLER_LLRS   2
 
 struct srec_layer_packet_decoder {
     srec_packet_decoder *heads;
@@ -81,13 +82,19 @@ static srec_status count_head(srec_packet_counters *c, srec_status status)
     return status;
 }
 
-/* Payload of this transmission alone, into d->payload. */
+/* Payload of this transmission alone, into d->payload. Interference leaves LLRs that are wrong and as large as the right
+ * ones; then the decoder's 8-bit sums saturate before they can outvote them. Smaller LLRs leave it room. */
 static srec_status correct(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
                            const float *soft)
 {
     srec_ldpc_quantise(soft, code->coded_bits, d->received);
     srec_layer_deinterleave(d->received, code->coded_bits, d->coded);
     const srec_ldpc_transmission one = { d->coded, p->redundancy_version };
+    const srec_status status = srec_ldpc_decode(d->ldpc, code, &one, 1, d->payload, NULL);
+    if (status != SREC_ERR_CHECKSUM)
+        return status;
+    for (size_t i = 0; i < code->coded_bits; i++)
+        d->coded[i] = (int8_t)(d->coded[i] / SMALLER_LLRS);
     return srec_ldpc_decode(d->ldpc, code, &one, 1, d->payload, NULL);
 }
 
