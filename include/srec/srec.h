@@ -26,6 +26,10 @@
 #include <srec/image.h>
 #include <srec/impairments.h>
 #include <srec/key.h>
+#include <srec/layer_packet.h>
+#include <srec/layer_plan.h>
+#include <srec/layers.h>
+#include <srec/ldpc.h>
 #include <srec/level.h>
 #include <srec/metrics.h>
 #include <srec/model.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors, OUT/sync. Needs the
-standard library only."""
+"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors, OUT/sync, OUT/layers. Needs
+the standard library only."""
 import hashlib
 import json
 import os
@@ -206,10 +206,31 @@ def streams():
     yield "cu8", bytes([1, 2, 40, RAW, 200, UNIT, 0]) + bytes_of_receiver + bytes([REPEAT, 255, UNIT, 0])
 
 
+def piece(layer, index, n_data, n_parity, content, first=0, count=0, offset=0, flags=0):
+    description = first.to_bytes(3, "little") + count.to_bytes(2, "little") + offset.to_bytes(3, "little")
+    size = len(content).to_bytes(2, "little")
+    return bytes([layer, index, n_data, n_parity]) + description + bytes([flags]) + size + size + content
+
+
+def layers():
+    """Pieces of empty units; fuzz_layers.c's regressions hold real ones."""
+    open_end, listed, copies = 1, 2, 4
+    grey = bytes([19, 9, 0])
+    yield "run", grey + piece(0, 0, 1, 0, bytes([50] + 4 * [0]), 0, 4)
+    yield "listed", grey + piece(0, 0, 1, 0, bytes([50, 1, 1, 0, 0]), 4, 2, 0, listed)
+    yield "copies", grey + piece(0, 1, 2, 0, bytes([50, 2, 0, 0, 0, 0, 1, 1, 0, 0]), 0, 0, 0, copies)
+    beginning = piece(0, 0, 2, 0, bytes([50, 3, 128, 1, 2]), 0, 1, 0, listed | open_end)
+    yield "cut", grey + beginning + piece(0, 1, 2, 0, bytes([50, 2, 1, 7, 7, 0]), 0, 2, 3, listed)
+    yield "parity", grey + piece(0, 0, 2, 1, bytes([50, 0, 0]), 0, 2) + piece(0, 2, 2, 1, bytes([50, 0, 0]), 2, 2)
+    one_each = (piece(n, 0, 1, 0, bytes([50 - n, 0]), 18 * n, 1) for n in range(3))
+    yield "three_layers", bytes([99, 99, 1 | 2 << 1 | 16]) + b"".join(one_each)
+
+
 def main(out):
     seeds = {
         "packet": dict(packets()),
         "sync": dict(streams()),
+        "layers": dict(layers()),
         "model": {"smallest": model(), "enhancer1": enhancer(1), "enhancer2": enhancer(2)},
         "safetensors": {
             "smallest": safetensors({}),

@@ -26,7 +26,7 @@ build)
     mkdir -p "corpus/$1"
     options=(-max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 -error_exitcode=1
         -print_final_stats=1 -artifact_prefix="$PWD/$1-")
-    if [ "$1" = packet ] || [ "$1" = sync ]; then
+    if [ "$1" = packet ] || [ "$1" = sync ] || [ "$1" = layers ]; then
         options+=(-max_len=2048)
     else
         options+=(-max_len=8192 -dict="$SOURCE/tests/fuzz/json.dict")
