@@ -76,8 +76,8 @@ SREC_API void srec_layer_encoder_free(srec_layer_encoder *e);
 SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uint32_t n_parity);
 
 /*! Encode an image (only read). The first layer keeps within its budget; what a layer leaves, at its cost, is added to the
- *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, 85 % of images
- *  below 256x256 pixels, unless nothing is left to send or the pieces are too many or too short.
+ *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, unless nothing is
+ *  left to send or the pieces are too many or too short. Below 512x384 pixels the source coder's steps are coarser: 75 %.
  *  \param budgets  (n_layers)
  *  \param n_layers 1 .. SREC_LAYERS_MAX
  *  \return SREC_ERR_ARG (an impossible image, or a budget below the least, which is named), SREC_ERR_MEMORY,

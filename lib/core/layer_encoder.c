@@ -12,6 +12,7 @@
 #define PIECE_BYTES_LEAST 64u
 #define FILLED            0.98 /* of a budget */
 #define TRIES_MAX         4u
+#define EXHAUSTED         0.9 /* of what OpenJPEG is asked for: it has no more */
 /* Where a layer was left empty for want of units: its next target grows by these. */
 #define LEAST_CARRIED     16.0 /* bytes */
 #define LEAST_FILLED      0.25
@@ -45,6 +46,7 @@ typedef struct {
     size_t per_quality_layer;
     double guess[SREC_LAYERS_MAX];        /* JPEG 2000 bytes that the layers up to each can carry */
     double stream_bytes[SREC_LAYERS_MAX]; /* the same, as far as it is known after the last try */
+    size_t asked;                         /* bytes, of OpenJPEG in the last try */
     srec_j2k_stream stream;
     srec_layers_cut cuts[SREC_LAYERS_MAX];
     uint8_t error_bytes[SREC_LAYERS_MAX];
@@ -210,6 +212,8 @@ static bool improve_targets(job *j)
         j->stream_bytes[i] = sum;
     }
     const uint32_t end = j->cuts[j->format.n_layers - 1].end;
+    if (end == j->stream.n_packets && (double)j->stream.offset[end] < EXHAUSTED * (double)j->asked)
+        return true; /* nothing is left to send */
     return fill >= FILLED && end >= (j->format.n_layers + 1) * j->per_quality_layer;
 }
 
@@ -226,6 +230,7 @@ static srec_status try_targets(const srec_layer_encoder *e, job *j, srec_error *
 {
     size_t layer_bytes[SREC_J2K_LAYERS_MAX];
     list_targets(j, layer_bytes);
+    j->asked = layer_bytes[j->format.n_layers + 1];
     forget_cuts(j->cuts);
     srec_j2k_stream_free(&j->stream);
     const srec_status status = srec_j2k_encode(j->image, &j->j2k, layer_bytes, e->threads, &j->stream, error);
@@ -246,7 +251,11 @@ static srec_status encode_and_cut(srec_layer_encoder *e, job *j, srec_error *err
         if (status != SREC_OK)
             break;
         const double fill = fill_of(j);
+        double used[SREC_LAYERS_MAX];
+        memcpy(used, j->stream_bytes, sizeof used);
         right = improve_targets(j);
+        for (unsigned i = 0; tries && i < j->format.n_layers; i++) /* small images jump from too little to too much */
+            j->stream_bytes[i] = (j->stream_bytes[i] + used[i]) / 2;
         if (right || fill > best_fill) {
             best_fill = fill;
             swap_result(j, &best);
