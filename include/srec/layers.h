@@ -50,7 +50,7 @@ typedef struct srec_layer_budget {
     size_t bytes;           /*!< of all its pieces, parity pieces included */
     uint32_t n_data;        /*!< data pieces; fewer are made if the layer has little to send */
     uint32_t n_parity;      /*!< parity pieces for n_data data pieces; fewer for fewer */
-    size_t piece_bytes_max; /*!< 64 .. SREC_LAYERS_PIECE_BYTES_MAX; only what is longer on its own is cut */
+    size_t piece_bytes_max; /*!< 64 .. SREC_LAYERS_PIECE_BYTES_MAX */
     double byte_cost;       /*!< of a byte of this layer, in any unit common to all layers, such as symbols; 0: 1 */
 } srec_layer_budget;
 
@@ -76,8 +76,10 @@ SREC_API void srec_layer_encoder_free(srec_layer_encoder *e);
 SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uint32_t n_parity);
 
 /*! Encode an image (only read). The first layer keeps within its budget; what a layer leaves, at its cost, is added to the
- *  budget of the next one, so that all together never exceed the budgets. They take at least 98 % of them, unless nothing is
- *  left to send or the pieces are too many or too short. Below 512x384 pixels the source coder's steps are coarser: 75 %.
+ *  budget of the next one, so that all together never exceed the budgets.
+ *  They are filled, unless nothing is left to send or the pieces are too many or too short: to 98 % of images of 512x384
+ *  pixels or more at 1 bit per pixel or more. For less the source coder's steps are coarser: 95 % at 0.2 bits per pixel, 75 %
+ *  of small images.
  *  \param budgets  (n_layers)
  *  \param n_layers 1 .. SREC_LAYERS_MAX
  *  \return SREC_ERR_ARG (an impossible image, or a budget below the least, which is named), SREC_ERR_MEMORY,

@@ -320,11 +320,26 @@ static const uint8_t *part_bytes(const job *j, const srec_layers_part *p)
     return j->stream.bytes + j->stream.offset[p->unit] + p->offset;
 }
 
+/* Units that the parts belong to. */
+static uint32_t count_units(const srec_layers_part *parts, size_t n)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += !i || !srec_layers_continues(&parts[i], &parts[i - 1]);
+    return count;
+}
+
 /* Lengths of the parts if they are wanted, then their bytes. */
 static uint8_t *put_parts(const job *j, const srec_layers_part *parts, size_t n, bool lengths, uint8_t *at)
 {
-    for (size_t i = 0; lengths && i < n; i++)
-        at = srec_layers_put_length(at, parts[i].size);
+    uint32_t length = 0;
+    for (size_t i = 0; lengths && i < n; i++) {
+        length += parts[i].size;
+        if (i + 1 < n && srec_layers_continues(&parts[i + 1], &parts[i]))
+            continue;
+        at = srec_layers_put_length(at, length);
+        length = 0;
+    }
     for (size_t i = 0; i < n; i++) {
         memcpy(at, part_bytes(j, &parts[i]), parts[i].size);
         at += parts[i].size;
@@ -343,7 +358,7 @@ static void write_piece(const job *j, unsigned layer, const srec_layers_run *run
     const size_t n_copies = run->count - n;
     const srec_layers_content content = {
         .first = n ? parts[0].unit : 0,
-        .count = (uint32_t)n,
+        .count = count_units(parts, n),
         .offset = n ? parts[0].offset : 0,
         .open = n && !parts[n - 1].last,
         .listed = run->listed,

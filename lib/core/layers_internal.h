@@ -74,6 +74,9 @@ typedef struct srec_layers_part {
     bool copy;
 } srec_layers_part;
 
+/* Does a part follow the one before it in the same unit? In one piece, such parts are one. */
+bool srec_layers_continues(const srec_layers_part *p, const srec_layers_part *before);
+
 /* The parts that one piece holds. */
 typedef struct srec_layers_run {
     size_t first;

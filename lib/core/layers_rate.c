@@ -17,6 +17,8 @@ typedef struct {
     size_t copies;
     size_t copy_lengths;
     bool listed;
+    const srec_layers_part *last;
+    uint32_t last_bytes; /* of it and of the parts of its unit before it in this piece */
 } load;
 
 static size_t load_bytes(const load *l)
@@ -25,17 +27,29 @@ static size_t load_bytes(const load *l)
            (l->copies ? SREC_LAYERS_COPY_HEAD + l->copy_lengths + l->copies : 0);
 }
 
+bool srec_layers_continues(const srec_layers_part *p, const srec_layers_part *before)
+{
+    return p->offset && !p->copy && !before->copy && p->unit == before->unit &&
+           p->offset == before->offset + before->size;
+}
+
 static load load_add(load l, const srec_layers_source *s, const srec_layers_part *p)
 {
-    const unsigned length = srec_layers_length_bytes(p->size);
     if (p->copy) {
         l.copies += p->size;
-        l.copy_lengths += length;
-    } else {
-        l.units += p->size;
-        l.lengths += length;
-        l.listed |= p->unit >= s->per_quality_layer || p->offset || !p->last;
+        l.copy_lengths += srec_layers_length_bytes(p->size);
+        return l;
     }
+    if (l.last && srec_layers_continues(p, l.last)) {
+        l.lengths -= srec_layers_length_bytes(l.last_bytes);
+        l.last_bytes += p->size;
+    } else {
+        l.last_bytes = p->size;
+    }
+    l.last = p;
+    l.lengths += srec_layers_length_bytes(l.last_bytes);
+    l.units += p->size;
+    l.listed = l.listed || p->unit >= s->per_quality_layer || p->offset || !p->last;
     return l;
 }
 
@@ -44,6 +58,14 @@ static load load_add(load l, const srec_layers_source *s, const srec_layers_part
 static uint32_t unit_bytes(const srec_layers_source *s, size_t unit)
 {
     return (uint32_t)(s->stream->offset[unit + 1] - s->stream->offset[unit]);
+}
+
+/* What is longer is cut: it does not fit a piece, or makes all parity pieces longer than a mean piece. */
+static size_t part_bytes_max(const srec_layer_budget *b)
+{
+    const size_t longest = b->piece_bytes_max - PART_EXTRAS;
+    const size_t mean = b->bytes / (b->n_data + b->n_parity) + 1;
+    return b->n_parity && mean < longest ? mean : longest;
 }
 
 /* Parts into which a unit is cut: equal ones, as few as possible. */
@@ -150,7 +172,7 @@ static bool try_cut(const srec_layers_source *s, uint32_t first, uint32_t end, c
                     uint32_t most, srec_layers_cut *c)
 {
     c->end = end;
-    c->n_parts = list_parts(s, first, end, b->piece_bytes_max - PART_EXTRAS, c->parts);
+    c->n_parts = list_parts(s, first, end, part_bytes_max(b), c->parts);
     if (most == 1) /* a copy would be in the same piece */
         while (c->n_parts && c->parts[c->n_parts - 1].copy)
             c->n_parts--;
@@ -183,7 +205,7 @@ srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, 
 {
     const uint32_t all = (uint32_t)s->stream->n_packets;
     *out = (srec_layers_cut){ 0 };
-    out->parts = calloc(count_parts(s, first, all, b->piece_bytes_max - PART_EXTRAS) + 1, sizeof *out->parts);
+    out->parts = calloc(count_parts(s, first, all, part_bytes_max(b)) + 1, sizeof *out->parts);
     out->runs = calloc(b->n_data, sizeof *out->runs);
     if (!out->parts || !out->runs) {
         srec_layers_cut_free(out);
