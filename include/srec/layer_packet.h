@@ -100,7 +100,7 @@ SREC_API srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads
                                                       srec_layer_packet_decoder **out, srec_error *error);
 SREC_API void srec_layer_packet_decoder_free(srec_layer_packet_decoder *d);
 
-/*! Decode a whole frame, signal field included. It is counted in srec_packet_decoder_counters() of the heads: accepted, or
+/*! Decode a whole frame, signal field included. It is counted in srec_packet_decoder_get_counters() of the heads: accepted, or
  *  once where it was dropped.
  *  \param soft (n_bytes, 8) LLRs, positive for bit 0; n_bytes >= signal.frame_bytes
  *  \return SREC_OK, SREC_ERR_CHECKSUM (damaged, or not corrected), SREC_ERR_AUTH (forged, or bad tag), SREC_ERR_REPLAY (or

@@ -48,7 +48,7 @@ SREC_API srec_status srec_ldpc_code_for(size_t info_bytes, size_t coded_bytes, s
 typedef struct srec_ldpc_encoder srec_ldpc_encoder;
 
 /*! \return SREC_ERR_MEMORY */
-SREC_API srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out);
+SREC_API srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out, srec_error *error);
 SREC_API void srec_ldpc_encoder_free(srec_ldpc_encoder *e);
 
 /*! Encode a payload.
@@ -88,7 +88,8 @@ typedef struct srec_ldpc_decoder srec_ldpc_decoder;
 
 /*! \param options NULL for SREC_LDPC_OPTIONS_DEFAULT
  *  \return SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out);
+SREC_API srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out,
+                                              srec_error *error);
 SREC_API void srec_ldpc_decoder_free(srec_ldpc_decoder *d);
 
 /*! Decode a payload from the sum of one or more transmissions: layered normalised min-sum in 8-bit integers. A block

@@ -32,7 +32,7 @@ srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads, unsigne
     const srec_ldpc_options options = { iterations ? iterations : ITERATIONS, 0 };
     srec_status status = d ? SREC_OK : SREC_ERR_MEMORY;
     if (status == SREC_OK)
-        status = srec_ldpc_decoder_create(&options, &d->ldpc);
+        status = srec_ldpc_decoder_create(&options, &d->ldpc, NULL);
     if (status == SREC_OK)
         status = srec_replay_create(&d->delivered);
     if (status != SREC_OK) {
@@ -58,17 +58,17 @@ void srec_layer_packet_decoder_free(srec_layer_packet_decoder *d)
 static srec_status read_head(srec_layer_packet_decoder *d, srec_modulation m, const float *soft, size_t n_bytes,
                              srec_layer_packet *p)
 {
-    uint8_t plain[SREC_HEADER_MAX];
-    size_t n_plain;
-    srec_status status = srec_packet_open_head(d->heads->key, m, soft, n_bytes, &p->signal, plain, &n_plain);
+    srec_packet_head h;
+    srec_status status = srec_packet_open_head(d->heads->key, m, soft, n_bytes, &h);
     if (status != SREC_OK)
         return status;
+    p->signal = h.signal;
     if (p->signal.type != SREC_PAYLOAD_LAYERS)
         return SREC_ERR_VERSION;
     if (n_bytes < p->signal.frame_bytes)
         return SREC_ERR_TRUNCATED;
     status = srec_replay_accept(d->heads->received, p->signal.session, p->signal.packet);
-    return status == SREC_OK ? srec_layer_header_get(plain, p) : status;
+    return status == SREC_OK ? srec_layer_header_get(h.plain, p) : status;
 }
 
 static srec_status count_head(srec_packet_counters *c, srec_status status)

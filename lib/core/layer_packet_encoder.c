@@ -30,7 +30,7 @@ srec_status srec_layer_packet_encoder_create(const srec_key *key, srec_packet_en
     e->heads = heads;
     srec_status status = srec_key_derive_layers(key, heads->session, e->key);
     if (status == SREC_OK)
-        status = srec_ldpc_encoder_create(&e->ldpc);
+        status = srec_ldpc_encoder_create(&e->ldpc, NULL);
     if (status != SREC_OK) {
         srec_layer_packet_encoder_free(e);
         return srec_fail(error, status, "%s", srec_strerror(status));

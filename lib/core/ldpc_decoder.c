@@ -24,21 +24,21 @@ struct srec_ldpc_decoder {
     uint8_t bits[CODEWORD_MAX];
 };
 
-srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out)
+srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out, srec_error *error)
 {
     const srec_ldpc_options defaults = SREC_LDPC_OPTIONS_DEFAULT;
     if (!options)
         options = &defaults;
     if (!out || options->iterations < 1 || options->iterations > ITERATIONS_MAX)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "LDPC decoder: %u iterations; 1 to %u are possible", options->iterations,
+                         ITERATIONS_MAX);
     *out = NULL;
     srec_ldpc_decoder *d = calloc(1, sizeof *d);
-    if (!d)
-        return SREC_ERR_MEMORY;
-    d->scratch = volk_malloc(sizeof *d->scratch, 64);
-    if (!d->scratch) {
+    if (d)
+        d->scratch = volk_malloc(sizeof *d->scratch, 64);
+    if (!d || !d->scratch) {
         free(d);
-        return SREC_ERR_MEMORY;
+        return srec_fail(error, SREC_ERR_MEMORY, "LDPC decoder: out of memory");
     }
     memset(d->scratch, 0, sizeof *d->scratch);
     d->options = *options;

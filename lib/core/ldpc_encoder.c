@@ -16,12 +16,12 @@ struct srec_ldpc_encoder {
     uint8_t sum[SREC_LDPC_Z_MAX];
 };
 
-srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out)
+srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out, srec_error *error)
 {
     if (!out)
-        return SREC_ERR_ARG;
+        return srec_fail(error, SREC_ERR_ARG, "LDPC encoder: NULL argument");
     *out = calloc(1, sizeof **out);
-    return *out ? SREC_OK : SREC_ERR_MEMORY;
+    return *out ? SREC_OK : srec_fail(error, SREC_ERR_MEMORY, "LDPC encoder: out of memory");
 }
 
 void srec_ldpc_encoder_free(srec_ldpc_encoder *e)

@@ -56,7 +56,7 @@ static double bench_decoder(const srec_ldpc_code *code, int reference, const int
     const unsigned repeats = reference ? 1 : REPEATS_FAST;
     srec_ldpc_decoder *decoder;
     double speed[RUNS];
-    must(srec_ldpc_decoder_create(&options, &decoder));
+    must(srec_ldpc_decoder_create(&options, &decoder, NULL));
     for (int run = -1; run < RUNS; run++) {
         const double start = now();
         for (unsigned i = 0; i < repeats; i++) {
@@ -76,7 +76,7 @@ static double bench_encoder(const srec_ldpc_code *code, const uint8_t *info, uin
 {
     srec_ldpc_encoder *encoder;
     double speed[RUNS];
-    must(srec_ldpc_encoder_create(&encoder));
+    must(srec_ldpc_encoder_create(&encoder, NULL));
     for (int run = -1; run < RUNS; run++) {
         const double start = now();
         for (unsigned i = 0; i < REPEATS_FAST; i++)

@@ -62,8 +62,8 @@ static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate
     const srec_ldpc_options options = { iterations, 0 };
     *l = (link){ .modulation = m, .n_symbols = srec_modem_symbols(m, padded) };
     must(srec_ldpc_code_for(info_bytes, coded, &l->code));
-    must(srec_ldpc_encoder_create(&l->encoder));
-    must(srec_ldpc_decoder_create(&options, &l->decoder));
+    must(srec_ldpc_encoder_create(&l->encoder, NULL));
+    must(srec_ldpc_decoder_create(&options, &l->decoder, NULL));
     l->info = room(info_bytes);
     l->decoded = room(info_bytes);
     l->bits = room(8 * padded);
@@ -116,7 +116,8 @@ static double failure_rate(link *l, float snr_db, unsigned failures, double targ
     unsigned lost = 0;
     unsigned sent = 0;
     srec_channel *channel;
-    must(srec_channel_create(SREC_CHANNEL_AWGN, snr_db, (uint64_t)(int64_t)lrintf(100 * snr_db) + 100000, 1, &channel));
+    must(srec_channel_create(SREC_CHANNEL_AWGN, snr_db, (uint64_t)(int64_t)lrintf(100 * snr_db) + 100000, 1, &channel,
+                             NULL));
     for (; sent < most && lost < failures; sent++)
         lost += send(l, channel, powf(10.0f, -0.1f * snr_db));
     srec_channel_free(channel);

@@ -26,10 +26,10 @@ TEST_GROUP(layer_link)
     void setup() override
     {
         srec_key_from_seed(&key, 3);
-        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 99, &heads));
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 99, &heads, &error));
         LONGS_EQUAL(SREC_OK, srec_layer_packet_encoder_create(&key, heads, &packet_encoder, &error));
         LONGS_EQUAL(SREC_OK, srec_layer_encoder_create(1, &encoder, &error));
-        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, nullptr, &receiver));
+        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, nullptr, &receiver, &error));
         LONGS_EQUAL(SREC_OK, srec_layer_packet_decoder_create(receiver, 0, &packet_decoder, &error));
     }
 
@@ -101,7 +101,7 @@ TEST_GROUP(layer_link)
         srec_layer_decoder *decoder;
         srec_channel *channel;
         must(srec_layer_decoder_create(&layers.format, 1, &decoder, &error));
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 1, 1, &channel));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, 1, 1, &channel, &error));
         for (const auto &frame : frames) {
             const size_t n = srec_modem_symbols(m, frame.size());
             std::vector<float> iq(2 * n), soft(8 * frame.size());

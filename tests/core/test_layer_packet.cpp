@@ -47,9 +47,9 @@ TEST_GROUP(layer_packet)
     void setup() override
     {
         srec_key_from_seed(&key, 5);
-        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &heads));
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &heads, &error));
         LONGS_EQUAL(SREC_OK, srec_layer_packet_encoder_create(&key, heads, &encoder, &error));
-        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, nullptr, &receiver));
+        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, nullptr, &receiver, &error));
         LONGS_EQUAL(SREC_OK, srec_layer_packet_decoder_create(receiver, 0, &decoder, &error));
     }
 
@@ -110,7 +110,7 @@ TEST_GROUP(layer_packet)
         const size_t length = (size_t)(burst * (double)(n - head));
         const size_t from = head + random() % (n - head - length + 1);
         srec_channel *channel;
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, random(), 1, &channel));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, random(), 1, &channel, &error));
         srec_channel_apply(channel, iq.data(), iq.data(), nullptr, n);
         srec_channel_free(channel);
         std::normal_distribution<float> normal(0, std::sqrt(0.5f));
@@ -132,7 +132,7 @@ TEST_GROUP(layer_packet)
     srec_packet_counters counters()
     {
         srec_packet_counters c;
-        srec_packet_decoder_counters(receiver, &c);
+        srec_packet_decoder_get_counters(receiver, &c);
         return c;
     }
 };
@@ -209,7 +209,7 @@ TEST(layer_packet, nothing_is_shared_between_the_keys_of_features_headers_and_la
     CHECK(memcmp(layer, other, sizeof layer) != 0);
     /* the keystreams of one packet number have no block in common */
     srec_scrambler *s;
-    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, session, &s));
+    LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, session, &s, &error));
     std::vector<uint8_t> features(4096), scratch(SREC_LAYER_FIXED_BYTES + 4096), layers(4096 + SREC_LAYER_TAG_BYTES);
     srec_scrambler_keystream(s, 3, 0, features.data(), features.size());
     srec_scrambler_free(s);
@@ -349,11 +349,11 @@ TEST(layer_packet, foreign_damaged_and_short_frames_are_counted_where_they_fail)
     srec_packet_counters c;
     srec_layer_packet got;
     srec_key_from_seed(&other, 77);
-    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&other, nullptr, &eve));
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&other, nullptr, &eve, &error));
     LONGS_EQUAL(SREC_OK, srec_layer_packet_decoder_create(eve, 0, &eve_layers, &error));
     const auto soft = certain(encode(packet_of(SREC_QPSK, 0, 300, 0.5)));
     LONGS_EQUAL(SREC_ERR_AUTH, srec_layer_packet_decode(eve_layers, SREC_QPSK, soft.data(), soft.size() / 8, &got));
-    srec_packet_decoder_counters(eve, &c);
+    srec_packet_decoder_get_counters(eve, &c);
     LONGS_EQUAL(1, c.forged);
     srec_layer_packet_decoder_free(eve_layers);
     srec_packet_decoder_free(eve);
@@ -373,7 +373,7 @@ TEST(layer_packet, the_two_payload_types_do_not_take_each_other_for_their_own)
     srec_packet_decoder *features;
     srec_packet packet;
     LONGS_EQUAL(SREC_OK, srec_model_create_bare(ladder, 2, nullptr, nullptr, 9, &model));
-    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &features));
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &features, &error));
     const auto soft = certain(encode(packet_of(SREC_QPSK, 0, 300, 0.5)));
     srec_signal signal;
     LONGS_EQUAL(SREC_OK, srec_packet_read_signal(features, SREC_QPSK, soft.data(), &signal));

@@ -43,9 +43,9 @@ TEST_GROUP(ldpc)
     void setup() override
     {
         const srec_ldpc_options slow = { 20, 1 };
-        LONGS_EQUAL(SREC_OK, srec_ldpc_encoder_create(&encoder));
-        LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(nullptr, &decoder));
-        LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(&slow, &reference));
+        LONGS_EQUAL(SREC_OK, srec_ldpc_encoder_create(&encoder, nullptr));
+        LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(nullptr, &decoder, nullptr));
+        LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(&slow, &reference, nullptr));
     }
 
     void teardown() override
@@ -92,7 +92,7 @@ TEST_GROUP(ldpc)
         std::vector<float> iq(2 * symbols), soft(8 * bytes.size());
         LONGS_EQUAL(SREC_OK, srec_modem_map(m, bytes.data(), bytes.size(), iq.data()));
         srec_channel *channel;
-        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, random(), 1, &channel));
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, random(), 1, &channel, nullptr));
         srec_channel_apply(channel, iq.data(), iq.data(), nullptr, symbols);
         srec_channel_free(channel);
         LONGS_EQUAL(SREC_OK,
@@ -199,7 +199,7 @@ TEST(ldpc, lengths_out_of_range_and_rates_above_8_9_are_refused)
     LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_code_for(800, 900, nullptr));
     const srec_ldpc_options none = { 0, 0 };
     srec_ldpc_decoder *d;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_decoder_create(&none, &d));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_decoder_create(&none, &d, nullptr));
 }
 
 TEST(ldpc, payloads_of_every_short_length_and_any_rate_come_back_from_clean_symbols)
