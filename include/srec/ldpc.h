@@ -21,85 +21,119 @@
 
 SREC_BEGIN_DECLS
 
-#define SREC_LDPC_BYTES_MIN         16u    /*!< of a payload: shorter ones do not decode at high rates */
-#define SREC_LDPC_BYTES_MAX         65536u /*!< of a payload, and of its coded bits */
+#define SREC_LDPC_BYTES_MIN         16u    /*!< minimum bytes of a payload: shorter ones do not decode at high rates */
+#define SREC_LDPC_BYTES_MAX         65536u /*!< maximum bytes of a payload, and of its coded bits */
 #define SREC_LDPC_LLR_LIMIT         31     /*!< quantised LLRs lie within +- this */
-#define SREC_LDPC_TRANSMISSIONS_MAX 8u     /*!< that srec_ldpc_decode() combines */
+#define SREC_LDPC_TRANSMISSIONS_MAX 8u     /*!< maximum number of transmissions that srec_ldpc_decode() combines */
 
 /*! Everything that both ends derive from the two lengths. */
 typedef struct srec_ldpc_code {
-    unsigned base_graph;   /*!< 1 or 2 */
-    unsigned lifting_size; /*!< Z */
-    unsigned n_blocks;     /*!< C */
-    size_t info_bytes;     /*!< B, payload */
-    size_t coded_bits;     /*!< E, all blocks */
-    unsigned block_bits;   /*!< K, information bits of a block; the last block ends with up to C - 1 zero bits */
+    unsigned base_graph;   /*!< base graph, 1 or 2 */
+    unsigned lifting_size; /*!< lifting size Z, 24 .. 384 */
+    unsigned n_blocks;     /*!< number of blocks C */
+    size_t info_bytes;     /*!< bytes of the payload, B */
+    size_t coded_bits;     /*!< coded bits of all blocks, E */
+    unsigned block_bits;   /*!< information bits of a block, K; the last block ends with up to C - 1 zero bits */
 } srec_ldpc_code;
 
-/*! The code for \p info_bytes of payload in \p coded_bytes on the air. Base graph 2 serves payloads up to 3840 bits at
+/*! The code for a payload of a given length, and its length on the air. Base graph 2 serves payloads up to 3840 bits at
  *  rates up to 2/3, base graph 1 all others.
- *  \param info_bytes   SREC_LDPC_BYTES_MIN .. SREC_LDPC_BYTES_MAX
- *  \param coded_bytes  at most SREC_LDPC_BYTES_MAX
- *  \return SREC_ERR_ARG if a length is out of range or the rate exceeds 8/9 */
+ *
+ *  \param[in]  info_bytes   bytes of the payload, SREC_LDPC_BYTES_MIN .. SREC_LDPC_BYTES_MAX
+ *  \param[in]  coded_bytes  bytes on the air, at most SREC_LDPC_BYTES_MAX
+ *  \param[out] out          the code
+ *  \return SREC_OK; SREC_ERR_ARG if a length is out of range or the rate exceeds 8/9 */
 SREC_API srec_status srec_ldpc_code_for(size_t info_bytes, size_t coded_bytes, srec_ldpc_code *out);
 
 /* --- transmitter ---------------------------------------------------------------------------------------------- */
 
+/*! Encodes payloads. One thread at a time may use an encoder; different encoders are independent. */
 typedef struct srec_ldpc_encoder srec_ldpc_encoder;
 
-/*! \return SREC_ERR_MEMORY */
+/*! Create an encoder.
+ *
+ *  \param[out] out    the encoder, or NULL on error
+ *  \param[out] error  says what is wrong, in one line; may be NULL
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out, srec_error *error);
+
+/*! Free an encoder.
+ *
+ *  \param[in] e  the encoder; may be NULL */
 SREC_API void srec_ldpc_encoder_free(srec_ldpc_encoder *e);
 
 /*! Encode a payload.
- *  \param redundancy_version  0 for the first transmission
- *  \param info                (code->info_bytes)
- *  \param[out] bits           (code->coded_bits) one coded bit per byte, 0 or 1, block after block */
+ *
+ *  \param[in]  e                   the encoder
+ *  \param[in]  code                the code, from srec_ldpc_code_for()
+ *  \param[in]  redundancy_version  redundancy version; 0 for the first transmission
+ *  \param[in]  info                (code->info_bytes) the payload
+ *  \param[out] bits                (code->coded_bits) one coded bit per byte, 0 or 1, block after block
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_ldpc_encode(srec_ldpc_encoder *e, const srec_ldpc_code *code, unsigned redundancy_version,
                                       const uint8_t *info, uint8_t *bits);
 
 /* --- receiver ------------------------------------------------------------------------------------------------- */
 
 /*! Quantise LLRs: 4 per unit, rounded, limited to +-SREC_LDPC_LLR_LIMIT. NaN becomes 0.
- *  \param llr (n) positive for bit 0 */
+ *
+ *  \param[in]  llr  (n) LLRs, positive for bit 0
+ *  \param[in]  n    number of LLRs
+ *  \param[out] out  (n) the quantised LLRs */
 SREC_API void srec_ldpc_quantise(const float *llr, size_t n, int8_t *out);
 
 /*! One transmission of a payload, as received. */
 typedef struct srec_ldpc_transmission {
-    const int8_t *llr; /*!< (code->coded_bits) from srec_ldpc_quantise() */
-    unsigned redundancy_version;
+    const int8_t *llr;           /*!< (code->coded_bits) LLRs from srec_ldpc_quantise() */
+    unsigned redundancy_version; /*!< redundancy version that was sent */
 } srec_ldpc_transmission;
 
+/*! Options of a decoder. */
 typedef struct srec_ldpc_options {
-    unsigned iterations; /*!< at most, 1 .. 100 */
+    unsigned iterations; /*!< maximum iterations of a block, 1 .. 100 */
     int reference;       /*!< not 0: the scalar decoder, whose results define those of the fast one */
 } srec_ldpc_options;
+
+/*! Default options: 20 iterations, the fast decoder. */
 #define SREC_LDPC_OPTIONS_DEFAULT                                                                                      \
     {                                                                                                                  \
         20, 0                                                                                                          \
     }
 
+/*! What the decoder did with a payload. */
 typedef struct srec_ldpc_result {
-    unsigned blocks_failed; /*!< blocks with a parity check that is not met */
-    unsigned iterations;    /*!< of all blocks together */
+    unsigned blocks_failed; /*!< number of blocks with a parity check that is not met */
+    unsigned iterations;    /*!< iterations of all blocks together */
 } srec_ldpc_result;
 
+/*! Decodes payloads. One thread at a time may use a decoder; different decoders are independent. */
 typedef struct srec_ldpc_decoder srec_ldpc_decoder;
 
-/*! \param options NULL for SREC_LDPC_OPTIONS_DEFAULT
- *  \return SREC_ERR_ARG, SREC_ERR_MEMORY */
+/*! Create a decoder.
+ *
+ *  \param[in]  options  the options; NULL for SREC_LDPC_OPTIONS_DEFAULT
+ *  \param[out] out      the decoder
+ *  \param[out] error    says what is wrong, in one line; may be NULL
+ *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out,
                                               srec_error *error);
+
+/*! Free a decoder.
+ *
+ *  \param[in] d  the decoder; may be NULL */
 SREC_API void srec_ldpc_decoder_free(srec_ldpc_decoder *d);
 
 /*! Decode a payload from the sum of one or more transmissions: layered normalised min-sum in 8-bit integers. A block
- * stops
- *  as soon as all of its parity checks are met.
- *  \param[out] info (code->info_bytes) the decoder's best estimate, also on failure
- *  \param[out] result may be NULL
- *  \return SREC_OK, SREC_ERR_CHECKSUM if a block failed, SREC_ERR_ARG. SREC_OK does not prove that the payload is
- *  right:
- *          rarely a wrong codeword meets all checks. */
+ *  stops as soon as all of its parity checks are met.
+ *
+ *  \param[in]  d                the decoder
+ *  \param[in]  code             the code, from srec_ldpc_code_for()
+ *  \param[in]  transmissions    (n_transmissions) what was received
+ *  \param[in]  n_transmissions  number of transmissions, 1 .. SREC_LDPC_TRANSMISSIONS_MAX
+ *  \param[out] info             (code->info_bytes) the payload; the best estimate for SREC_ERR_CHECKSUM
+ *  \param[out] result           what the decoder did; may be NULL
+ *  \return SREC_OK; SREC_ERR_CHECKSUM if a block failed; SREC_ERR_ARG; SREC_ERR_MEMORY. SREC_OK does not prove that the
+ *          payload is right: rarely a wrong codeword meets all checks */
 SREC_API srec_status srec_ldpc_decode(srec_ldpc_decoder *d, const srec_ldpc_code *code,
                                       const srec_ldpc_transmission *transmissions, unsigned n_transmissions,
                                       uint8_t *info, srec_ldpc_result *result);

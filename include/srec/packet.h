@@ -19,7 +19,8 @@
  *  Signal field, before coding (24 bytes, little endian, in clear):
  *
  *      offset size field
- *       0     1    version (high nibble, 2) | payload type (low nibble, 0 = features, 1 = layers: layer_packet.h; 2..15 reserved)
+ *       0     1    version (high nibble, 2) | payload type (low nibble: 0 features, 1 layers, layer_packet.h; 2..15
+ *                  reserved)
  *       1     1    modulation (low nibble) | cipher of the payload (bits 4..5: 0 add, 1 none, 2 xor) | bits 6..7: 0
  *       2     2    header bytes H, encrypted header plus 16-byte tag
  *       4     2    payload bytes P

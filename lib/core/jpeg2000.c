@@ -292,8 +292,8 @@ static bool compress(opj_codec_t *codec, opj_image_t *image, memory_file *file)
     return ok;
 }
 
-/* Lengths of all packets from the PLT segments of the tile-part header (Table A.36): 7 bits a byte, the top bit set on all
- * but the last byte of a length. \return false if they are not those of n packets in body_bytes */
+/* Lengths of all packets from the PLT segments of the tile-part header (Table A.36): 7 bits a byte, the top bit set on
+ * all but the last byte of a length. \return false if they are not those of n packets in body_bytes */
 static bool read_lengths(const uint8_t *at, const uint8_t *end, size_t body_bytes, srec_j2k_stream *out)
 {
     size_t packet = 0;
@@ -415,8 +415,8 @@ srec_status srec_j2k_encode(const srec_image *image, const srec_j2k_format *f, c
 
 /* ---- decoder --------------------------------------------------------------------------------------------------- */
 
-/* Mark the packets that cannot be used: missing ones, and later layers of their precincts. \return bytes of the rest, one
- * byte for each that is left out */
+/* Mark the packets that cannot be used: missing ones, and later layers of their precincts. \return bytes of the rest,
+ * one byte for each that is left out */
 static size_t choose_packets(const srec_j2k_packet *packets, size_t per_layer, unsigned n_layers, bool *usable)
 {
     size_t total = 0;

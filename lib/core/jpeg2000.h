@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  JPEG 2000 (ISO/IEC 15444-1) as the coded layers use it, over OpenJPEG: an image becomes a sequence of JPEG 2000 packets,
- *  and any part of that sequence becomes an image again.
+ *  JPEG 2000 (ISO/IEC 15444-1) as the coded layers use it, over OpenJPEG: an image becomes a sequence of JPEG 2000
+ *  packets, and any part of that sequence becomes an image again.
  *
  *  One tile, 9/7 wavelet, multi-component transform where there are three channels, code blocks of 64x64, precincts of
- *  128x128 at every resolution, progression layer - resolution - component - precinct. So both ends derive the codestream's
- *  main header and the meaning of every packet from srec_j2k_format; neither is ever sent. */
+ *  128x128 at every resolution, progression layer - resolution - component - precinct. So both ends derive the
+ *  codestream's main header and the meaning of every packet from srec_j2k_format; neither is ever sent. */
 #ifndef SREC_JPEG2000_H
 #define SREC_JPEG2000_H
 
@@ -58,8 +58,8 @@ typedef struct srec_j2k_packet {
     size_t size;          /* 0, in the first layer only: it is part of the bytes of the packet before it */
 } srec_j2k_packet;
 
-/* Decode an image from the packets that are there. A missing packet is decoded as an empty one, and so are the packets of
- * the same precinct in all later layers: their content would refine what is missing.
+/* Decode an image from the packets that are there. A missing packet is decoded as an empty one, and so are the packets
+ * of the same precinct in all later layers: their content would refine what is missing.
  * \param packets  (n_layers * srec_j2k_packets(f, all))
  * \param[out] out width, height and channels as in f; data (height, stride) is written
  * \return SREC_OK, SREC_ERR_ARG, SREC_ERR_FORMAT if the packets are damaged, SREC_ERR_MEMORY */

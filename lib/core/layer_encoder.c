@@ -194,8 +194,8 @@ static double fill_of(const job *j)
     return used / all;
 }
 
-/* Were the targets right? The budgets must be filled, and the last layer end within the last quality layer. If not, better
- * targets are noted: what each layer carried, or what would have filled it. */
+/* Were the targets right? The budgets must be filled, and the last layer end within the last quality layer. If not,
+ * better targets are noted: what each layer carried, or what would have filled it. */
 static bool improve_targets(job *j)
 {
     const double fill = fill_of(j);

@@ -82,8 +82,8 @@ static srec_status count_head(srec_packet_counters *c, srec_status status)
     return status;
 }
 
-/* Payload of this transmission alone, into d->payload. Interference leaves LLRs that are wrong and as large as the right
- * ones; then the decoder's 8-bit sums saturate before they can outvote them. Smaller LLRs leave it room. */
+/* Payload of this transmission alone, into d->payload. Interference leaves LLRs that are wrong and as large as the
+ * right ones; then the decoder's 8-bit sums saturate before they can outvote them. Smaller LLRs leave it room. */
 static srec_status correct(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
                            const float *soft)
 {

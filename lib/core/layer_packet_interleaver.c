@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Interleaver of coded layers: multiples of the golden section of the length fill any interval evenly, so that a burst takes
- *  an equal share of every LDPC block, spread over the block. */
+ *  Interleaver of coded layers: multiples of the golden section of the length fill any interval evenly, so that a burst
+ *  takes an equal share of every LDPC block, spread over the block. */
 #include "layer_packet_internal.h"
 
 #include <string.h>

@@ -46,7 +46,8 @@ void srec_layer_deinterleave(const int8_t *llr, size_t n_bits, int8_t *out);
 
 /* ---- transmitter ------------------------------------------------------------------------------------------------- */
 
-/* srec_layer_packet_encode() for any origin and redundancy version. The payload of a repeat must be that of its origin. */
+/* srec_layer_packet_encode() for any origin and redundancy version. The payload of a repeat must be that of its
+ * origin. */
 srec_status srec_layer_packet_write(srec_layer_packet_encoder *e, const srec_layer_packet *packet, uint8_t *frame,
                                     size_t capacity, size_t *n_frame, srec_error *error);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Inside the coded layers. A unit is a JPEG 2000 packet, the smallest part of an image that can be left out. The units of
- *  an image form one sequence, in the order of the codestream; each layer carries a run of it, from where the layer before
- *  it ended.
+ *  Inside the coded layers. A unit is a JPEG 2000 packet, the smallest part of an image that can be left out. The units
+ *  of an image form one sequence, in the order of the codestream; each layer carries a run of it, from where the layer
+ *  before it ended.
  *
  *  Description of a data piece (little endian):
  *
@@ -15,8 +15,8 @@
  *  Bytes of a data piece:
  *
  *       1          RMS error of the image decoded from the layers up to this one
- *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. They are whole units of the first
- *                  quality layer, which another piece holds too
+ *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. They are whole units of
+ *                  the first quality layer, which another piece holds too
  *       lengths    of each unit, or of the part of it that is here. They are there where units may have to be parted:
  *                  beyond the first quality layer, or if a unit is cut
  *       units
@@ -33,8 +33,8 @@
 
 #define SREC_LAYERS_COPY_HEAD 5u /* bytes before the lengths of the copies */
 
-/* The JPEG 2000 format of the layers. The first quality layer is a coarse image that takes little, travels twice and on which
- * all else builds; the last one is there to be cut where the budget ends. */
+/* The JPEG 2000 format of the layers. The first quality layer is a coarse image that takes little, travels twice and on
+ * which all else builds; the last one is there to be cut where the budget ends. */
 srec_j2k_format srec_layers_j2k(const srec_layers_format *f);
 bool srec_layers_format_valid(const srec_layers_format *f);
 
@@ -111,9 +111,9 @@ srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, 
 
 /* --- parity ------------------------------------------------------------------------------------------------------- */
 
-/* Reed-Solomon code over GF(256), x^8 + x^4 + x^3 + x^2 + 1, first root alpha^0, across the pieces of a layer: symbol i of
- * codeword j is byte j of piece i, the description first, then the bytes, then zeros. More than 255 pieces are divided into
- * groups: data piece i and parity piece i belong to group i mod G, where G = ceil(pieces / 255). */
+/* Reed-Solomon code over GF(256), x^8 + x^4 + x^3 + x^2 + 1, first root alpha^0, across the pieces of a layer: symbol i
+ * of codeword j is byte j of piece i, the description first, then the bytes, then zeros. More than 255 pieces are
+ * divided into groups: data piece i and parity piece i belong to group i mod G, where G = ceil(pieces / 255). */
 
 /* Rows of equal length: \p n_data data pieces, then \p n_parity parity pieces. The latter are written.
  * \return SREC_OK, SREC_ERR_MEMORY */
@@ -141,8 +141,8 @@ typedef struct srec_layers_units {
 srec_status srec_layers_units_create(const srec_layers_format *f, srec_layers_units *out);
 void srec_layers_units_free(srec_layers_units *u);
 
-/* Add one layer's data pieces, in the order of their indices; missing ones have no bytes. What contradicts itself in a piece
- * is left out. \return SREC_OK, SREC_ERR_MEMORY */
+/* Add one layer's data pieces, in the order of their indices; missing ones have no bytes. What contradicts itself in a
+ * piece is left out. \return SREC_OK, SREC_ERR_MEMORY */
 srec_status srec_layers_assemble(srec_layers_units *u, const srec_layer_piece *pieces, size_t n_pieces);
 
 #endif /* SREC_LAYERS_INTERNAL_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Rate control: how many units a layer carries, and how they are divided among its pieces. Parity pieces are as long as the
- *  longest data piece, so that the best division is the one whose longest piece is shortest. */
+ *  Rate control: how many units a layer carries, and how they are divided among its pieces. Parity pieces are as long
+ *  as the longest data piece, so that the best division is the one whose longest piece is shortest. */
 #include "layers_internal.h"
 
 #include <stdlib.h>

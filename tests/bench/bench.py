@@ -77,8 +77,11 @@ def main():
     ):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
     for rate, speed in program(build, "bench_ldpc").items():
-        print(f"LDPC rate {rate}, one core, 8 iterations: encode {speed['encode_mbit_per_s']:g} Mbit/s, decode {speed['decode_mbit_per_s']:g} Mbit/s "
-              f"of information, {speed['decode_over_reference']:g} times the scalar reference")
+        print(
+            f"LDPC rate {rate}, one core, 8 iterations: encode {speed['encode_mbit_per_s']:g} Mbit/s, decode"
+            f" {speed['decode_mbit_per_s']:g} Mbit/s of information, {speed['decode_over_reference']:g} times the"
+            " scalar reference"
+        )
     try:
         import torch
     except ImportError:

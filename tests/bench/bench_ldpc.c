@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Speed of the LDPC codes on one core, blocks of 8448 bits, in Mbit/s of information. One JSON object on standard output:
- *  medians of RUNS runs. The decoders run 8 iterations on random LLRs, which meet no
- *  block's checks. Time is the processor's. */
+ *  Speed of the LDPC codes on one core, blocks of 8448 bits, in Mbit/s of information. One JSON object on standard
+ *  output: medians of RUNS runs. The decoders run 8 iterations on random LLRs, which meet no block's checks. Time is
+ *  the processor's. */
 #include <srec/ldpc.h>
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
  *      ldpc_curve blocks [FAILURES]    Es/N0 at which 1 of 100 blocks of 8448 bits fails; and payloads of 120 bytes
  *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of 28 blocks fails
  *
- *  The program lowers the SNR in steps of 0.1 dB, counts until FAILURES (default 30) payloads have failed or enough have
- *  not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
+ *  The program lowers the SNR in steps of 0.1 dB, counts until FAILURES (default 30) payloads have failed or enough
+ *  have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
 #include <srec/channel.h>
 #include <srec/ldpc.h>
 #include <srec/modem.h>

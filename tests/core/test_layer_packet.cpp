@@ -97,7 +97,8 @@ TEST_GROUP(layer_packet)
         return soft;
     }
 
-    /* LLRs after white noise. \param burst share of the payload's symbols that a burst takes; 'e' erases, 'j' jams them */
+    /* LLRs after white noise. \param burst share of the payload's symbols that a burst takes; 'e' erases, 'j' jams
+     * them */
     std::vector<float> received(srec_modulation m, const std::vector<uint8_t> &frame, size_t head_bytes, float snr_db,
                                 double burst = 0, char kind = 'e')
     {

@@ -4,7 +4,8 @@
  *     0    width - 1
  *     1    height - 1
  *     2    bit 0: RGB; bits 1..3: layers - 1; bit 4: decode after every piece
- *     3..  pieces: layer, index, data pieces, parity pieces (1 byte each), description (11), number of bytes (2, little endian), bytes
+ *     3..  pieces: layer, index, data pieces, parity pieces (1 byte each), description (11), number of bytes (2, little
+ *          endian), bytes
  *
  * The last piece may be cut short. */
 #include <srec/srec.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors, OUT/sync, OUT/layers. Needs
-the standard library only."""
+"""make_seeds.py OUT: inputs that the fuzzers start from, in OUT/packet, OUT/model, OUT/safetensors, OUT/sync,
+OUT/layers. Needs the standard library only."""
 import hashlib
 import json
 import os

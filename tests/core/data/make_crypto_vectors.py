@@ -154,6 +154,5 @@ def main():
         print("sealed_piece", seed, session, origin, cipher, n, sealed.hex())
 
 
-
 if __name__ == "__main__":
     main()
