@@ -9,18 +9,15 @@ struct receiver_chain {
     const srec_model *model;
     const srec_key *key;
     srec_packet_decoder *packets;
-    srec_descrambler *descrambler;
+    srec_estimator *estimator;
     srec_decoder *decoder;
     srec_scrambler *scrambler; /* of the session below */
     uint64_t session;          /* of the first packet; 0: none yet */
     srec_slice picture;        /* first slice received: it describes the image */
     unsigned dropped;
-    float *soft;        /* (8 SREC_FRAME_MAX) LLRs of a frame */
-    float *restored;    /* (8 SREC_PAYLOAD_MAX) LLRs of a slice */
-    uint8_t *keystream; /* (SREC_PAYLOAD_MAX) */
-    uint8_t *tables;    /* (SREC_PAYLOAD_MAX) prior of each feature */
-    float *mean;        /* (SREC_PAYLOAD_MAX) */
-    float *deviation;   /* (SREC_PAYLOAD_MAX) */
+    float *soft;      /* (8 SREC_FRAME_MAX) LLRs of a frame */
+    float *mean;      /* (SREC_PAYLOAD_MAX) */
+    float *deviation; /* (SREC_PAYLOAD_MAX) */
 };
 
 srec_status receiver_create(const srec_model *model, const srec_key *key, receiver_chain **out, srec_error *error)
@@ -32,16 +29,13 @@ srec_status receiver_create(const srec_model *model, const srec_key *key, receiv
     r->model = model;
     r->key = key;
     r->soft = malloc(8 * SREC_FRAME_MAX * sizeof *r->soft);
-    r->restored = malloc(8 * SREC_PAYLOAD_MAX * sizeof *r->restored);
-    r->keystream = malloc(SREC_PAYLOAD_MAX);
-    r->tables = malloc(SREC_PAYLOAD_MAX);
     r->mean = malloc(SREC_PAYLOAD_MAX * sizeof *r->mean);
     r->deviation = malloc(SREC_PAYLOAD_MAX * sizeof *r->deviation);
-    if (!r->soft || !r->restored || !r->keystream || !r->tables || !r->mean || !r->deviation)
+    if (!r->soft || !r->mean || !r->deviation)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     srec_status status = srec_packet_decoder_create(key, model, &r->packets, error);
     if (status == SREC_OK)
-        status = srec_descrambler_create(srec_model_priors(model, SREC_FEATURES_BITS), &r->descrambler, error);
+        status = srec_estimator_create(model, &r->estimator, error);
     if (status == SREC_OK)
         status = srec_decoder_create(model, NULL, &r->decoder, error);
     return status;
@@ -53,13 +47,10 @@ void receiver_free(receiver_chain *r)
         return;
     free(r->deviation);
     free(r->mean);
-    free(r->tables);
-    free(r->keystream);
-    free(r->restored);
     free(r->soft);
     srec_scrambler_free(r->scrambler);
     srec_decoder_free(r->decoder);
-    srec_descrambler_free(r->descrambler);
+    srec_estimator_free(r->estimator);
     srec_packet_decoder_free(r->packets);
     free(r);
 }
@@ -74,24 +65,6 @@ static srec_status begin(receiver_chain *r, const srec_packet *packet, srec_erro
     r->picture = packet->slice;
     r->picture.rate_map = NULL; /* belongs to the packet decoder */
     return srec_decoder_begin(r->decoder, &packet->slice, error);
-}
-
-/* LLRs of the payload to estimates of the features. */
-static srec_status estimate(receiver_chain *r, const srec_packet *packet)
-{
-    const size_t n = packet->signal.payload_bytes;
-    const srec_cipher cipher = packet->signal.cipher;
-    const uint64_t number = packet->signal.packet;
-    srec_status status = srec_scrambler_restore_llr(r->scrambler, number, cipher, packet->soft, r->restored, n);
-    if (status == SREC_OK && cipher == SREC_CIPHER_ADD)
-        status = srec_scrambler_keystream(r->scrambler, number, 0, r->keystream, n);
-    if (status == SREC_OK)
-        status = srec_slice_prior_tables(r->model, &packet->slice, r->tables, SREC_PAYLOAD_MAX);
-    if (status != SREC_OK)
-        return status;
-    return srec_descrambler_soft(r->descrambler, MODULATION, cipher == SREC_CIPHER_ADD ? r->keystream : NULL,
-                                 r->restored, r->tables, packet->slice.rate_map, packet->slice.n_patches, n, r->mean,
-                                 r->deviation);
 }
 
 srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain_iq, float n0, size_t n_symbols,
@@ -113,7 +86,8 @@ srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain
         r->dropped++; /* another image: srec/collector.h keeps several open */
         return SREC_OK;
     }
-    const srec_status status = estimate(r, &packet);
+    const srec_payload payload = { MODULATION, packet.signal.cipher, packet.signal.packet, &packet.slice, packet.soft };
+    const srec_status status = srec_estimator_run(r->estimator, r->scrambler, &payload, true, r->mean, r->deviation);
     if (status != SREC_OK)
         return srec_fail(error, status, "descrambler: %s", srec_strerror(status));
     return srec_decoder_add(r->decoder, &packet.slice, r->mean, r->deviation, packet.signal.payload_bytes, error);

@@ -22,6 +22,7 @@
 #include <srec/descrambler.h>
 #include <srec/encoder.h>
 #include <srec/enhancer.h>
+#include <srec/estimator.h>
 #include <srec/finding.h>
 #include <srec/image.h>
 #include <srec/impairments.h>

@@ -14,7 +14,7 @@ class descrambler_impl : public guarded<descrambler>
     const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
                      d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
-    handle<srec_descrambler, srec_descrambler_free> d_descrambler[SREC_FEATURE_FORMATS];
+    handle<srec_estimator, srec_estimator_free> d_estimator;
     uint64_t d_dropped = 0;
     /* A key, and its scrambler for the session received last. */
     struct stream {
@@ -76,47 +76,29 @@ class descrambler_impl : public guarded<descrambler>
         stream& from = cipher == SREC_CIPHER_NONE ? d_clear : d_secret;
         if (!from.of_session(get_u64(meta, "session")))
             return drop("no keystream for the session");
-        srec_scrambler* scrambler = from.scrambler.get();
-        const uint64_t packet = get_u64(meta, "packet");
-        std::vector<uint8_t> keystream(cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
-        std::vector<float> ordered(length);
-        if ((modulation == SREC_PAM256
-                 ? srec_scrambler_restore_amplitude(
-                       scrambler, packet, soft, ordered.data(), n)
-                 : srec_scrambler_restore_llr(
-                       scrambler, packet, cipher, soft, ordered.data(), n)) != SREC_OK)
+        if (n > SREC_PAYLOAD_MAX)
             return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " features");
-        soft = ordered.data();
-        if (cipher == SREC_CIPHER_ADD)
-            srec_scrambler_keystream(scrambler, packet, 0, keystream.data(), n);
-        srec_slice_prior_tables(d_model.get(), &s.slice, tables.data(), n);
+        const srec_payload payload{
+            modulation, cipher, get_u64(meta, "packet"), &s.slice, soft
+        };
+        const bool wants_soft = d_soft;
         std::vector<float> estimate(2 * n);
-        srec_descrambler* d = d_descrambler[s.slice.format].get();
-        const uint8_t* key = cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr;
-        float* mean = estimate.data();
-        float* deviation = mean + n;
-        const srec_status status =
-            d_soft ? srec_descrambler_soft(d,
-                                           modulation,
-                                           key,
-                                           soft,
-                                           tables.data(),
-                                           s.slice.rate_map,
-                                           s.slice.n_patches,
-                                           n,
-                                           mean,
-                                           deviation)
-                   : srec_descrambler_hard(d, modulation, key, soft, n, mean, deviation);
+        const srec_status status = srec_estimator_run(d_estimator.get(),
+                                                      from.scrambler.get(),
+                                                      &payload,
+                                                      wants_soft,
+                                                      estimate.data(),
+                                                      estimate.data() + n);
         if (status != SREC_OK)
             return drop(srec_strerror(status));
         srec_damage damage;
-        srec_descrambler_damage(d, &damage);
+        srec_estimator_damage(d_estimator.get(), &damage);
         const srec_damage header = get_damage(meta);
         srec_damage_add(&damage, &header);
         const pmt::pmt_t out = put_damage(meta, damage);
         /* Hard deviations of 0 carry no information; `soft` tells the decoder so. */
         message_port_pub(d_out,
-                         pmt::cons(d_soft ? out : put(out, "soft", pmt::PMT_F),
+                         pmt::cons(wants_soft ? out : put(out, "soft", pmt::PMT_F),
                                    pmt::init_f32vector(2 * n, estimate)));
     }
 
@@ -130,15 +112,10 @@ public:
                     gr::io_signature::make(0, 0, 0)),
           d_model(model_from(model)), d_secret(key), d_clear(clear_key), d_soft(soft)
     {
-        for (unsigned f = 0; f < SREC_FEATURE_FORMATS; f++) {
-            srec_descrambler* d = nullptr;
-            srec_error error{};
-            require(
-                srec_descrambler_create(
-                    srec_model_priors(d_model.get(), (srec_feature_format)f), &d, &error),
-                error);
-            d_descrambler[f].reset(d);
-        }
+        srec_estimator* estimator = nullptr;
+        srec_error error{};
+        require(srec_estimator_create(d_model.get(), &estimator, &error), error);
+        d_estimator.reset(estimator);
         message_port_register_in(d_in);
         message_port_register_out(d_out);
         message_port_register_out(d_info);

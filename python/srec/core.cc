@@ -238,32 +238,6 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     return gains ? py::make_tuple(out, gain) : py::make_tuple(out, py::none());
 }
 
-/* Feature estimates of one packet, like those of the descrambler block.
- * \param scrambler of the packet's session and key */
-static srec_status descramble(const model &m, srec_descrambler *d, srec_scrambler *scrambler, const srec_packet &p,
-                              bool soft, std::vector<float> &estimate)
-{
-    const srec_modulation modulation = p.signal.modulation;
-    const size_t n = srec_slice_bytes(m.m.get(), &p.slice);
-    std::vector<uint8_t> keystream(p.signal.cipher == SREC_CIPHER_ADD ? n : 0), tables(n);
-    std::vector<float> values(n * srec_modem_soft_per_byte(modulation));
-    const srec_status status =
-        modulation == SREC_PAM256
-            ? srec_scrambler_restore_amplitude(scrambler, p.signal.packet, p.soft, values.data(), n)
-            : srec_scrambler_restore_llr(scrambler, p.signal.packet, p.signal.cipher, p.soft, values.data(), n);
-    if (status != SREC_OK)
-        return status;
-    if (p.signal.cipher == SREC_CIPHER_ADD)
-        srec_scrambler_keystream(scrambler, p.signal.packet, 0, keystream.data(), n);
-    srec_slice_prior_tables(m.m.get(), &p.slice, tables.data(), n);
-    estimate.resize(2 * n);
-    float *mean = estimate.data(), *deviation = estimate.data() + n;
-    const uint8_t *stream = keystream.empty() ? nullptr : keystream.data();
-    return soft ? srec_descrambler_soft(d, modulation, stream, values.data(), tables.data(), p.slice.rate_map,
-                                        p.slice.n_patches, n, mean, deviation)
-                : srec_descrambler_hard(d, modulation, stream, values.data(), n, mean, deviation);
-}
-
 /* \return dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,
  * mean_deviation */
 static py::dict receive(model &m, const transmission &sent, const symbols &received, const py::object &gains,
@@ -288,14 +262,13 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
         srec_key key, payload_key;
         srec_key_from_seed(&key, key_seed);
         srec_key_from_seed(&payload_key, payload_key_seed);
-        const srec_priors *priors = srec_model_priors(m.m.get(), format_of(sent.modulation));
         srec_packet_decoder *raw_packets = nullptr;
-        srec_descrambler *raw_descrambler = nullptr;
+        srec_estimator *raw_estimator = nullptr;
         srec_error error{};
         require(srec_packet_decoder_create(&key, m.m.get(), &raw_packets, &error), error);
         handle<srec_packet_decoder, srec_packet_decoder_free> packets(raw_packets);
-        require(srec_descrambler_create(priors, &raw_descrambler, &error), error);
-        handle<srec_descrambler, srec_descrambler_free> descrambler(raw_descrambler);
+        require(srec_estimator_create(m.m.get(), &raw_estimator, &error), error);
+        handle<srec_estimator, srec_estimator_free> estimator(raw_estimator);
         handle<srec_scrambler, srec_scrambler_free> scrambler; /* one session: that of the first packet */
         auto decoder = m.decoders.take(m.m.get());
 
@@ -322,12 +295,17 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
                         error);
                 scrambler.reset(raw);
             }
-            require(descramble(m, descrambler.get(), scrambler.get(), packet, soft, estimate), "descrambler");
+            const size_t n_features = srec_slice_bytes(m.m.get(), &packet.slice);
+            const srec_payload payload{ sent.modulation, packet.signal.cipher, packet.signal.packet, &packet.slice,
+                                        packet.soft };
+            estimate.resize(2 * n_features);
+            require(srec_estimator_run(estimator.get(), scrambler.get(), &payload, soft, estimate.data(),
+                                       estimate.data() + n_features),
+                    "descrambler");
             if (!begun)
                 require(srec_decoder_begin(decoder.get(), &packet.slice, &error), error);
             begun = true;
             first = packet.slice;
-            const size_t n_features = estimate.size() / 2;
             require(srec_decoder_add(decoder.get(), &packet.slice, estimate.data(),
                                      soft ? estimate.data() + n_features : nullptr, n_features, &error),
                     error);
