@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  From the payload of a received packet to the estimates of its features: secret order, cipher, priors, descrambler. */
+ *  From the payload of a received packet to estimates of its features: secret order, cipher, priors, descrambler. */
 #ifndef SREC_ESTIMATOR_H
 #define SREC_ESTIMATOR_H
 

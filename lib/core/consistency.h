@@ -36,7 +36,7 @@ bool srec_consistency_noise(srec_consistency *c, const srec_consistency_symbols 
 /* Whole turns that the carrier makes between pilot blocks in addition to the estimate, if they explain the bad units.
  * Call it after srec_consistency_noise().
  * \param[out] turns (units)
- * \return false if there are none, or if out of memory */
+ * \return false if no such turns exist, or if out of memory */
 bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols *symbols, int *turns);
 
 #endif /* SREC_CONSISTENCY_H */

@@ -88,7 +88,7 @@ static void fill_prediction_table(const srec_descrambler *d, unsigned class)
 }
 
 /* Copy the ladder and the covariances of the priors.
- * \return SREC_OK also if there are none */
+ * \return SREC_OK also if the priors have no covariance */
 static srec_status copy_covariance(srec_descrambler *d, const srec_priors *priors)
 {
     if (!priors->covariance)

@@ -79,7 +79,7 @@ static const uint8_t *read_copies(srec_layers_units *u, const uint8_t *at, const
     return bytes;
 }
 
-/* Units whose lengths are not told: they are used together. */
+/* Units of unknown length: they are used together. */
 static void read_run(srec_layers_units *u, const srec_layers_content *c, const uint8_t *at, const uint8_t *end)
 {
     if (!c->count || at == end || c->first + c->count > u->per_quality_layer)

@@ -115,7 +115,7 @@ static double maximise_likelihood(const observation *o)
     return exp(x);
 }
 
-/* pam256: its levels are too close to be told apart. Second moment, Es = 1. */
+/* pam256: its levels are too close to distinguish. Second moment, Es = 1. */
 static double second_moment(const float *iq, size_t n_symbols)
 {
     double power = 0;

@@ -97,7 +97,7 @@ class image_view(gr.hier_block2):
         self._lock = threading.Lock()  # guards the following
         self._panels = {name: _Panel() for name in PANELS}
         self._originals = Originals()
-        self._told = False  # Qt knows of a change and has not drawn it yet
+        self._notified = False  # Qt knows of a change and has not drawn it yet
         self._snr_db = snr_db
         self._refused = {}
         self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest images
@@ -145,8 +145,8 @@ class image_view(gr.hier_block2):
 
     def _tell(self):
         with self._lock:
-            told, self._told = self._told, True
-        if not told:
+            notified, self._notified = self._notified, True
+        if not notified:
             try:
                 self._changed.signal.emit()
             except RuntimeError:  # the window is gone
@@ -246,6 +246,6 @@ class image_view(gr.hier_block2):
 
     def _draw(self):
         with self._lock:
-            self._told = False
+            self._notified = False
             states, status = dict(self._panels), self._status()
         self._widget.show_states(states, status)

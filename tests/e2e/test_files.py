@@ -65,20 +65,11 @@ class Case(unittest.TestCase):
             **options,
         )
 
+    def receive_arguments(self, out):
+        return "receive", "--key", self.key, "--device", "file:" + self.path("take"), "--out", out, "--status", "0"
+
     def receive(self, out, *args, **options):
-        return run(
-            "receive",
-            "--key",
-            self.key,
-            "--device",
-            "file:" + self.path("take"),
-            "--out",
-            out,
-            "--status",
-            "0",
-            *args,
-            **options,
-        )
+        return run(*self.receive_arguments(out), *args, **options)
 
     def one_line(self, done, *words, code=1):
         """The command's own line; warnings of blocks may come before it."""
@@ -299,19 +290,7 @@ class Shared(Case):
             f.write("precious")
         for name in ("picture0000.png.tmp", "picture0000.json.tmp", "picture0001.png"):
             os.symlink("../victim", os.path.join(out, name))
-        command = [
-            sys.executable,
-            SREC,
-            "receive",
-            "--key",
-            self.key,
-            "--device",
-            "file:" + self.path("take"),
-            "--out",
-            out,
-            "--status",
-            "0",
-        ]
+        command = [sys.executable, SREC, *self.receive_arguments(out)]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
         for process in processes:
             _, errors = process.communicate(timeout=TIMEOUT)

@@ -26,10 +26,10 @@ class Keeper(message_block):
         self.set_msg_handler(pmt.intern("info"), self._keep)
 
     def _keep(self, message):
-        told = to_dict(message)
+        known = to_dict(message)
         with self._lock:
-            self._latest[told.get("event")] = told
-            self._kept[told.get("event")].append(told)
+            self._latest[known.get("event")] = known
+            self._kept[known.get("event")].append(known)
 
     def take(self, event):
         """Return the dicts of this event that have arrived since the previous call."""
@@ -67,8 +67,8 @@ class Annotator(message_block):
 
     def _handle(self, message):
         meta, args = pmt.car(message), self._args
-        told = to_dict(meta)
-        if not told.get("eof"):
+        known = to_dict(meta)
+        if not known.get("eof"):
             more = {
                 "received": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
                 "device": args.device,
@@ -78,9 +78,9 @@ class Annotator(message_block):
             }
             if args.frequency is not None:
                 more["frequency"] = float(args.frequency)
-            if "snr_db" in told:
-                more["cfo_hz"] = told["cfo"] * args.rate / args.sps
-                more["drift_hz_s"] = told["drift"] * (args.rate / args.sps) ** 2
-                more["evm_percent"] = 100 * 10 ** (-0.05 * told["snr_db"])
+            if "snr_db" in known:
+                more["cfo_hz"] = known["cfo"] * args.rate / args.sps
+                more["drift_hz_s"] = known["drift"] * (args.rate / args.sps) ** 2
+                more["evm_percent"] = 100 * 10 ** (-0.05 * known["snr_db"])
             meta = pmt.dict_update(meta, to_pmt(more))
         self.message_port_pub(pmt.intern("out"), pmt.cons(meta, pmt.cdr(message)))

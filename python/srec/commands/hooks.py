@@ -69,11 +69,11 @@ class Hooks:
         waiting ones are not called.
         """
         threading.Thread(target=self._paths.put, args=(None,), daemon=True).start()  # the queue may be full
-        told = False
+        reported = False
         while self._thread.is_alive():
             self._thread.join(0.1)
-            if stop and not told and self._thread.is_alive():
-                told = True
+            if stop and not reported and self._thread.is_alive():
+                reported = True
                 print("srec receive: stopping; the hook still runs", file=sys.stderr, flush=True)
             if stop and stop.left(seconds) <= 0:
                 print("srec receive: the hook is left to itself", file=sys.stderr)

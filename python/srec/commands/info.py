@@ -89,24 +89,24 @@ def recording(path):
     from .. import sigmf
 
     try:
-        told = sigmf.Recording(path)
+        take = sigmf.Recording(path)
     except sigmf.Fault as error:
         raise Failure(str(error)) from None
-    cut = ", the last one not whole" if told.cut else ""
+    cut = ", the last one not whole" if take.cut else ""
     print(
-        f"{told.name}: SigMF recording, {told.datatype}, {told.rate:.9g} samples/s, {told.n_samples} samples{cut},"
-        f" {told.n_samples / told.rate:.3f} s"
+        f"{take.name}: SigMF recording, {take.datatype}, {take.rate:.9g} samples/s, {take.n_samples} samples{cut},"
+        f" {take.n_samples / take.rate:.3f} s"
     )
-    if told.frequency is not None:
-        print(f"  {'frequency':18s} {told.frequency / 1e6:.9g} MHz")
-    captures = told.metadata.get("captures") or [{}]
-    others = ((key, told.metadata["global"].get("core:" + key)) for key in ("recorder", "description", "author"))
+    if take.frequency is not None:
+        print(f"  {'frequency':18s} {take.frequency / 1e6:.9g} MHz")
+    captures = take.metadata.get("captures") or [{}]
+    others = ((key, take.metadata["global"].get("core:" + key)) for key in ("recorder", "description", "author"))
     for name, value in (("begun", captures[0].get("core:datetime")), *others):
         if value is not None:
             print(f"  {name:18s} {sigmf.shown(value, 100)}")
-    for key, value in told.srec.items():
+    for key, value in take.srec.items():
         print(f"  {key:18s} {f'{value:.9g}' if isinstance(value, float) else sigmf.shown(value, 60)}")
-    if not told.srec:
+    if not take.srec:
         print("  made by another program: nothing is said of gr-srec's waveform")
     return 0
 

@@ -63,13 +63,13 @@ def add_arguments(parser):
     link.add_impairment_arguments(parser)
 
 
-def complete_from(args, told, path):
+def complete_from(args, source, path):
     """Take missing options from the recording, and refuse options that contradict it."""
     known = {
-        "rate": told.rate,
-        "sps": told.srec.get("samples_per_symbol"),
-        "rolloff": told.srec.get("rolloff"),
-        "modulation": told.srec.get("modulation"),
+        "rate": source.rate,
+        "sps": source.srec.get("samples_per_symbol"),
+        "rolloff": source.srec.get("rolloff"),
+        "modulation": source.srec.get("modulation"),
     }
     for name, value in known.items():
         asked = getattr(args, name)
@@ -82,7 +82,7 @@ def complete_from(args, told, path):
     if args.modulation not in (None, *link.MODULATIONS):
         raise Failure(f"{path}: a modulation {args.modulation[:20]!r}, which this release does not know")
     if args.frequency is None:
-        args.frequency = told.frequency
+        args.frequency = source.frequency
 
 
 def check(args, kind, argument):
@@ -189,13 +189,13 @@ class Receiver:
         self.top.connect(device, self.meter)
         self.record = None
         if args.record:
-            told = {
+            parameters = {
                 "modulation": args.modulation,
                 "samples_per_symbol": args.sps,
                 "rolloff": args.rolloff,
                 "symbol_rate": args.rate / args.sps,
             }
-            writer = RecordingWriter(args.record, args.datatype, args.rate, args.frequency, told, args.overwrite)
+            writer = RecordingWriter(args.record, args.datatype, args.rate, args.frequency, parameters, args.overwrite)
             self.record = sample_sink(writer, "recording_sink", optional=True, stay_open=True)
             self.top.connect(device, self.record)
         self.top.msg_connect(self.receiver, "pdus", self.annotator, "in")
@@ -283,16 +283,16 @@ class Summary:
         self.header_errors = self.header_errors_expected = 0.0
         self._sums = {}
 
-    def add(self, told):
+    def add(self, image):
         self.pictures += 1
-        self.partial += told.get("patches_lost", 0) > 0
-        self.in_clear += told.get("cipher") == "none"
-        self.suspect += told.get("suspect", False)
-        self.header_errors += told.get("header_errors", 0)
-        self.header_errors_expected += told.get("header_errors_expected", 0)
-        self.lost += told.get("slices_lost", 0)
-        self.enhanced += told.get("enhanced", False)
-        self.passed += told.get("enhance_skipped", False)
+        self.partial += image.get("patches_lost", 0) > 0
+        self.in_clear += image.get("cipher") == "none"
+        self.suspect += image.get("suspect", False)
+        self.header_errors += image.get("header_errors", 0)
+        self.header_errors_expected += image.get("header_errors_expected", 0)
+        self.lost += image.get("slices_lost", 0)
+        self.enhanced += image.get("enhanced", False)
+        self.passed += image.get("enhance_skipped", False)
         for key in (
             "enhance_s",
             "random_percent",
@@ -304,43 +304,45 @@ class Summary:
             "level_db",
             "evm_percent",
         ):
-            if key in told:
+            if key in image:
                 n, total = self._sums.get(key, (0, 0.0))
-                self._sums[key] = (n + 1, total + told[key])
+                self._sums[key] = (n + 1, total + image[key])
 
     def mean(self, key):
         n, total = self._sums.get(key, (0, 0.0))
         return link.number(total / n) if n else None
 
 
-def picture_line(told):
+def picture_line(image):
     """Format the metadata of an image."""
-    packets = f"{told['slices'] - told['slices_lost']} of {told['slices']} packets" if "slices" in told else ""
-    text = f"picture {told['number']}: {printable(told.get('path', ''))} {told['width']}x{told['height']}, {packets}"
-    if told.get("patches_lost"):
-        text += f", {told['patches_lost']} of {told['patches']} patches concealed"
-    if "snr_db" in told:
+    packets = f"{image['slices'] - image['slices_lost']} of {image['slices']} packets" if "slices" in image else ""
+    text = (
+        f"picture {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']}, {packets}"
+    )
+    if image.get("patches_lost"):
+        text += f", {image['patches_lost']} of {image['patches']} patches concealed"
+    if "snr_db" in image:
         text += (
-            f", SNR {told['snr_db']:.1f} dB, EVM {told['evm_percent']:.1f} %, CFO {round(told['cfo_hz'])} Hz, clock"
-            f" {told['clock_ppm']:.1f} ppm, level {told['level_db']:.1f} dBFS"
+            f", SNR {image['snr_db']:.1f} dB, EVM {image['evm_percent']:.1f} %, CFO {round(image['cfo_hz'])} Hz, clock"
+            f" {image['clock_ppm']:.1f} ppm, level {image['level_db']:.1f} dBFS"
         )
-    if told.get("enhanced"):
-        text += f", enhanced in {told['enhance_s']:.2f} s"
-    if told.get("cipher") == "none":
+    if image.get("enhanced"):
+        text += f", enhanced in {image['enhance_s']:.2f} s"
+    if image.get("cipher") == "none":
         text += ", sent in clear"
     return text
 
 
-def suspicion(told):
+def suspicion(image):
     """Format the reasons why an image is suspect."""
     text = (
-        f"picture {told['number']}: payload tampered or channel worse than measured: {told['header_errors']:.0f} header"
-        f" bits wrong, {told['header_errors_expected']:.1f} expected"
+        f"picture {image['number']}: payload tampered or channel worse than measured:"
+        f" {image['header_errors']:.0f} header bits wrong, {image['header_errors_expected']:.1f} expected"
     )
-    if "random_percent" in told:
-        text += f"; {told['random_percent']:.0f} % of the features look random"
-    if "relation" in told:
-        text += f"; relation {told['relation']:.2f}, 1 expected"
+    if "random_percent" in image:
+        text += f"; {image['random_percent']:.0f} % of the features look random"
+    if "relation" in image:
+        text += f"; relation {image['relation']:.2f}, 1 expected"
     return text
 
 
@@ -382,7 +384,7 @@ class Reception:
         self.finishing = None  # time.monotonic() of the request to end
         self._said = self._moved = time.monotonic()
         self._samples = 0
-        self._record_told = self._state_told = False
+        self._record_reported = self._state_reported = False
 
     def report(self, wait):
         """Print a line and queue the hook for the next image that was written.
@@ -392,19 +394,19 @@ class Reception:
         """
         found = self.link.collector.found
         try:
-            told = (
+            image = (
                 self.window.get(found, wait) if self.window else found.get(timeout=wait) if wait else found.get_nowait()
             )
         except queue.Empty:
             return False
-        if told.get("event") == "picture":
-            self.summary.add(told)
-            print(picture_line(told), flush=True)
-            if told.get("suspect"):
-                print(f"srec receive: {suspicion(told)}", file=sys.stderr)
-            if self.hooks and told.get("path"):
+        if image.get("event") == "picture":
+            self.summary.add(image)
+            print(picture_line(image), flush=True)
+            if image.get("suspect"):
+                print(f"srec receive: {suspicion(image)}", file=sys.stderr)
+            if self.hooks and image.get("path"):
                 # Not the path of the metadata, which is text: a file name need not be text.
-                self.hooks.put(self.link.sink.path(told["number"]))
+                self.hooks.put(self.link.sink.path(image["number"]))
         return True
 
     def _status(self):
@@ -424,8 +426,8 @@ class Reception:
         if self.args.status and now - self._said >= self.args.status:
             self._said = now
             print(f"srec receive: {self._status()}", file=sys.stderr)
-        if self.link.record and self.link.record.error and not self._record_told:
-            self._record_told = True
+        if self.link.record and self.link.record.error and not self._record_reported:
+            self._record_reported = True
             print(
                 (
                     f"srec receive: the recording ends after {self.link.record.writer.n_samples} samples, the reception"
@@ -450,8 +452,8 @@ class Reception:
             if save:
                 save()
         except OSError as error:
-            if not self._state_told:
-                self._state_told = True
+            if not self._state_reported:
+                self._state_reported = True
                 print(f"srec receive: --state: {describe(error)}; the reception goes on", file=sys.stderr)
 
     def _left(self, stop):

@@ -86,7 +86,7 @@ def recording_metadata(args):
     """Return the metadata of a recording in the namespace srec. The key is never part of it."""
     from gnuradio import srec
 
-    told = {
+    parameters = {
         "model": srec.model_info(args.model)["id"],
         "modulation": args.modulation,
         "samples_per_symbol": args.sps,
@@ -98,8 +98,8 @@ def recording_metadata(args):
         "scale": args.scale,
     }
     if link.impaired(args):
-        told.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
-    return told
+        parameters.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
+    return parameters
 
 
 class Sender:
@@ -216,18 +216,18 @@ class Report:
         sender, args = self._sender, self._args
         found = sender.files.take("picture")
         self.read += len(found)
-        self._names.update((told["picture"], told["filename"]) for told in found)
-        for told in sender.mapper.take("picture"):
+        self._names.update((image["picture"], image["filename"]) for image in found)
+        for image in sender.mapper.take("picture"):
             self.sent, self.symbols, self.packets = (
                 self.sent + 1,
-                self.symbols + told["n_symbols"],
-                self.packets + told["packets_sent"],
+                self.symbols + image["n_symbols"],
+                self.packets + image["packets_sent"],
             )
-            name = printable(self._names.pop(told["picture"], "?"))
+            name = printable(self._names.pop(image["picture"], "?"))
             print(
                 (
-                    f"picture {told['picture']}: {name}: {told['packets_sent']} packets, {told['n_symbols']} symbols,"
-                    f" {told['n_symbols'] * args.sps / args.rate:.2f} s"
+                    f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
+                    f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s"
                 ),
                 flush=True,
             )
