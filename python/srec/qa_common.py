@@ -389,11 +389,31 @@ class Collector:
         return meta_of(found[-1]) if found else {}
 
 
+class Flowgraph(gr.top_block):
+    """Keeps the connected blocks alive, as GRC's flowgraphs do by their attributes.
+
+    GNU Radio keeps only the C++ half of a block written in Python. A test that returns while the
+    flowgraph runs drops the other half, and the block's thread then calls a freed object.
+    """
+
+    def __init__(self):
+        gr.top_block.__init__(self)
+        self.kept = []
+
+    def connect(self, *points):
+        self.kept.append(points)
+        gr.top_block.connect(self, *points)
+
+    def msg_connect(self, *ports):
+        self.kept.append(ports)
+        gr.top_block.msg_connect(self, *ports)
+
+
 class BlockCase(gr_unittest.TestCase):
     """One flowgraph per test, stopped at its end in any case."""
 
     def setUp(self):
-        self.tb = gr.top_block()
+        self.tb = Flowgraph()
 
     def tearDown(self):
         self.tb.stop()
