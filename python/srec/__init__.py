@@ -8,7 +8,7 @@ from .image_sink import image_sink  # noqa: F401
 from .image_source import image_source  # noqa: F401
 from .image_view import image_view  # noqa: F401
 from .picture_meter import picture_meter  # noqa: F401
-from .sample_io import recording_sink, recording_source  # noqa: F401
+from .io.sample_io import recording_sink, recording_source  # noqa: F401
 from .receiver import receiver  # noqa: F401
 from .transmitter import transmitter  # noqa: F401
 from .video_source import video_source  # noqa: F401

@@ -9,7 +9,7 @@ from PIL import Image
 
 from .guard import message_block
 from .metadata import picture_array, to_dict, to_pmt
-from .output import NewFile, write_json
+from .io.output import NewFile, write_json
 from .text import printable, utf8
 
 

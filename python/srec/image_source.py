@@ -9,7 +9,7 @@ import pmt
 from .guard import describe, message_block
 from .metadata import to_pmt
 from .pace import Pace, released, without
-from .picture_file import find_pictures, load_picture
+from .io.picture_file import find_pictures, load_picture
 from .srec_python import u8vector
 from .text import printable
 

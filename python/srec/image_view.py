@@ -15,7 +15,7 @@ from gnuradio import gr
 
 from .metadata import picture_array, to_dict
 from .originals import Originals
-from .picture_file import load_picture
+from .io.picture_file import load_picture
 from .ports import add_ports
 from .text import printable
 
@@ -89,7 +89,7 @@ class image_view(gr.hier_block2):
             from PyQt5 import QtWidgets
         except ImportError:
             raise RuntimeError("image_view needs PyQt5: apt install python3-pyqt5") from None
-        from . import image_view_widget
+        from .view import widget
 
         if QtWidgets.QApplication.instance() is None:
             raise RuntimeError("image_view needs a QApplication: make one first")
@@ -103,9 +103,9 @@ class image_view(gr.hier_block2):
         self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest images
         self._number = None  # of Bob's latest image, with its session
         self.pictures = self.missed = self.packets = self.packets_lost = self.dropped = self.partials = 0
-        self._widget = image_view_widget.View(title, PANELS)
-        self._pixels = image_view_widget.pixels
-        self._changed = image_view_widget.Changed(self._widget)  # ends with the window and then draws nothing
+        self._widget = widget.View(title, PANELS)
+        self._pixels = widget.pixels
+        self._changed = widget.Changed(self._widget)  # ends with the window and then draws nothing
         self._changed.signal.connect(self._draw)
         if self._reference is not None:
             self._panels["sent"] = _Panel(self._reference, 1.0, printable(os.path.basename(original)))

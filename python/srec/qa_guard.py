@@ -4,7 +4,8 @@
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
-from gnuradio.srec import guard, sample_io
+from gnuradio.srec import guard
+from gnuradio.srec.io import sample_io
 
 from qa_common import END, BlockCase, Collector, captured_log, is_end, post, wait_for
 

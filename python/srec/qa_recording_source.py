@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 
 from qa_common import BlockCase, wait_for
 

@@ -10,7 +10,7 @@ from .guard import describe, message_block
 from .image_source import LOOK_S, picture_pdu
 from .metadata import to_pmt
 from .pace import Pace, released, without
-from .picture_file import find_pictures, load_picture
+from .io.picture_file import find_pictures, load_picture
 from .text import printable
 
 MAX_RATE = 1000.0

@@ -14,7 +14,7 @@ import unittest
 
 import numpy as np
 from gnuradio import srec
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 from PIL import Image
 from waiting import wait_for
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import unittest
 
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 from PIL import Image
 
 from test_link import Case, run, wait_for, waves

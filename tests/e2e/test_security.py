@@ -10,7 +10,7 @@ import sys
 import unittest
 
 from gnuradio import blocks, gr, srec
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 from waiting import wait_for
 
 from test_link import SPS, SREC, TIMEOUT, Case, run

@@ -13,7 +13,7 @@ import unittest
 
 import pmt
 from gnuradio import gr, srec
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 from PIL import Image
 
 from test_link import SPS, Case, wait_for
@@ -138,11 +138,11 @@ class Faults(StopCase):
         )
         self.fails("image_sink", ".image_sink", "_write", *receive)
         self.fails("commands.blocks", ".Annotator", "_handle", *receive)
-        self.fails("sample_io", ".FileReader", "read", *receive)
+        self.fails("io.sample_io", ".FileReader", "read", *receive)
 
     def test_a_fault_of_the_device_ends_send(self):
         self.fails(
-            "recording",
+            "io.recording",
             ".RecordingWriter",
             "write",
             "send",

@@ -19,7 +19,7 @@ import numpy as np
 import sessions
 from gnuradio.srec import srec_core as core
 from gnuradio.srec.commands import Failure, Usage, sweep
-from gnuradio.srec.sweep import capacity, grid, link, points, reference, report, results
+from gnuradio.srec.sweep import capacity, grid, points, reference, report, results, transmission
 from gnuradio.srec.sweep.config import Experiment
 from PIL import Image
 from waiting import wait_for
@@ -144,7 +144,7 @@ class Sweep(unittest.TestCase):
             rows = self.done(modulation, "--workers", "1", "--pictures", "1", config=self.config(text))
             self.assertEqual(len(rows), len(schemes))
             cropped = os.path.join(self.folder, "cropped.png")
-            Image.fromarray(link.picture(os.path.join(self.images, "a.png"), (160, 96))).save(cropped)
+            Image.fromarray(transmission.picture(os.path.join(self.images, "a.png"), (160, 96))).save(cropped)
             for row in rows:
                 file = os.path.join(self.folder, "one.json")
                 options = [
@@ -408,8 +408,8 @@ class Sweep(unittest.TestCase):
         self.assertEqual(len({r["psnr_db"] for r in rows}), 3, "srec without an enhancer is ntscc-encrypted, auto")
         sheet = Image.open(os.path.join(self.folder, "out", "grid-qpsk.png"))
         picture, experiment = os.path.join(self.images, "a.png"), Experiment(config)
-        jobs = grid.jobs(experiment, [picture], sweep.enhancers_of(experiment, link.enhancer))
-        height = grid._shrunk(link.picture(picture, (160, 96))).height
+        jobs = grid.jobs(experiment, [picture], sweep.enhancers_of(experiment, transmission.enhancer))
+        height = grid._shrunk(transmission.picture(picture, (160, 96))).height
         shown = set()
         for i, (point, cell, _) in enumerate(cell for job in jobs for cell in grid.cells_of(job)):
             column, row = divmod(i, 4)  # points of an SNR follow each other in the order of the schemes
@@ -458,7 +458,9 @@ class Sweep(unittest.TestCase):
             models = [f"--model=robust={file}" for file in given]
             (row,) = self.done(name, "--workers", "1", "--pictures", "1", *models, config=config)
             self.assertEqual(
-                (row["model_id"], row["enhancer_id"]), (link.model(used[0]).id, link.enhancer(used[1]).id), name
+                (row["model_id"], row["enhancer_id"]),
+                (transmission.model(used[0]).id, transmission.enhancer(used[1]).id),
+                name,
             )
 
     def test_a_model_that_is_not_there_is_one_line_with_its_whole_path(self):

@@ -84,7 +84,8 @@ class View(unittest.TestCase):
             self.skipTest("PyQt5 is not installed (python3-pyqt5)")
         program = """if True:
             import argparse
-            from gnuradio.srec.commands import receive, window
+            from gnuradio.srec.commands import receive
+            from gnuradio.srec.view import window
 
             class Closing(window.Window):
                 turns = 0

@@ -86,7 +86,7 @@ def model(path):
 
 
 def recording(path):
-    from .. import sigmf
+    from ..io import sigmf
 
     try:
         take = sigmf.Recording(path)
@@ -113,7 +113,7 @@ def recording(path):
 
 def run(args):
     from gnuradio import srec
-    from .. import sigmf
+    from ..io import sigmf
 
     path = args.file or srec.default_model()
     if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):

@@ -9,7 +9,7 @@ import os
 import stat
 
 from . import Failure, Usage
-from .. import sigmf
+from ..io import sigmf
 
 FIGURES_MAX = 1 << 20  # maximum bytes of a file with figures
 

@@ -7,10 +7,10 @@ import sys
 import time
 
 from . import Failure, Usage
-from . import link, outputs, super_resolution
+from . import enhancement, options, outputs
 from .hooks import Hooks, hook_command
 from .state import State
-from .window import Window
+from ..view.window import Window
 from ..guard import describe
 from ..text import printable
 
@@ -23,7 +23,7 @@ BUSY_S = 0.1  # a block that works longer on one message is mentioned in the sta
 
 def add_arguments(parser):
     parser.add_argument("--out", required=True, help="folder for the images, created if missing")
-    link.add_link_arguments(parser)
+    options.add_link_arguments(parser)
     parser.add_argument("--view", action="store_true", help="show the images in a window as their packets arrive")
     parser.add_argument("--once", action="store_true", help="end after the first image")
     parser.add_argument(
@@ -32,7 +32,7 @@ def add_arguments(parser):
         help="run COMMAND for each image, with the path of the image as last argument; no shell",
     )
     parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
-    super_resolution.add_arguments(parser)
+    enhancement.add_arguments(parser)
     parser.add_argument(
         "--timeout",
         type=float,
@@ -60,7 +60,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--level", type=float, default=-12.0, metavar="DBFS", help="level of the simulated transmitter (default -12)"
     )
-    link.add_impairment_arguments(parser)
+    options.add_impairment_arguments(parser)
 
 
 def complete_from(args, source, path):
@@ -79,14 +79,14 @@ def complete_from(args, source, path):
             asked, value = (f"{asked:g}", f"{value:g}") if name == "rate" else (asked, value)
             raise Failure(f"{path}: the recording has --{name} {value}, not {asked}: leave the option out")
         setattr(args, name, value)
-    if args.modulation not in (None, *link.MODULATIONS):
+    if args.modulation not in (None, *options.MODULATIONS):
         raise Failure(f"{path}: a modulation {args.modulation[:20]!r}, which this release does not know")
     if args.frequency is None:
         args.frequency = source.frequency
 
 
 def check(args, kind, argument):
-    from .. import sigmf
+    from ..io import sigmf
 
     args.recording = None
     if kind == "file" and sigmf.is_recording(argument):
@@ -107,16 +107,16 @@ def check(args, kind, argument):
     args.rolloff = 0.25 if args.rolloff is None else args.rolloff
     args.rate = 1e6 if args.rate is None else args.rate
     args.datatype, args.repeat = args.format or "cf32_le", False
-    link.check_link(args, kind)
-    link.check_impairments(args)
-    link.check_cfo(args)
+    options.check_link(args, kind)
+    options.check_impairments(args)
+    options.check_cfo(args)
     if not 0.1 <= args.timeout <= FOREVER_S:
         raise Usage(f"--timeout {args.timeout:g} is not within 0.1 .. {FOREVER_S:g}")
     if not 0 <= args.max_pixels < float("inf"):
         raise Usage(f"--max-pixels {args.max_pixels:g}: 0 (no limit) or more")
     if os.path.basename(args.prefix) != args.prefix or not args.prefix:
         raise Usage("--prefix: a file name's beginning, without folders; those belong into --out")
-    if link.impaired(args) and kind != "sim":
+    if options.impaired(args) and kind != "sim":
         raise Usage("--snr, --cfo, --ppm and --delay are for --device sim; srec send has them too")
     if kind == "sim" and not argument:
         raise Usage("--device sim:PICTURE: name a picture or a folder that the simulated transmitter sends")
@@ -152,9 +152,9 @@ class Receiver:
         view: an image_view, or None.
         """
         from gnuradio import gr, srec
-        from .. import devices
-        from ..recording import RecordingWriter
-        from ..sample_io import sample_sink
+        from ..io import devices
+        from ..io.recording import RecordingWriter
+        from ..io.sample_io import sample_sink
         from .blocks import Annotator, Found
 
         self.top = gr.top_block("srec receive")
@@ -175,7 +175,7 @@ class Receiver:
             progress=PROGRESS_S if view else 0,
             max_pixels=args.max_pixels,
             precision=args.precision,
-            enhancer=super_resolution.find(args, "srec receive", (1, 2)) or "installed",
+            enhancer=enhancement.find(args, "srec receive", (1, 2)) or "installed",
         )
         self.state = State(args.state, self.receiver.packet_decoder) if args.state else None
         self.annotator = Annotator(args)
@@ -227,9 +227,9 @@ class Receiver:
             self.top.msg_connect(source, "pdus", view, "original")
         self.top.msg_connect(transmitter, "info", source, "next")
         self.top.msg_connect(transmitter, "encoder_info", source, "next")
-        if not link.impaired(args):
+        if not options.impaired(args):
             return transmitter
-        channel = link.impairments(args)
+        channel = options.impairments(args)
         self.top.connect(transmitter, channel)
         return channel
 
@@ -310,7 +310,7 @@ class Summary:
 
     def mean(self, key):
         n, total = self._sums.get(key, (0, 0.0))
-        return link.number(total / n) if n else None
+        return options.number(total / n) if n else None
 
 
 def picture_line(image):
@@ -380,7 +380,7 @@ class Reception:
     def __init__(self, args, link_, kind, hooks, window):
         self.args, self.link, self.hooks, self.window = args, link_, hooks, window
         self.radio = link_.source is not None and kind in ("uhd", "soapy")
-        self.levels, self.summary = link.Levels(link_.meter), Summary()
+        self.levels, self.summary = options.Levels(link_.meter), Summary()
         self.finishing = None  # time.monotonic() of the request to end
         self._said = self._moved = time.monotonic()
         self._samples = 0
@@ -416,8 +416,8 @@ class Reception:
         )
         instead = None if level["samples"] else self.link.waiting_for()
         return (
-            f"{link.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']}, dropped"
-            f" {lost}, pictures {self.summary.pictures}"
+            f"{options.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']},"
+            f" dropped {lost}, pictures {self.summary.pictures}"
         )
 
     def _watch(self):
@@ -438,7 +438,7 @@ class Reception:
         self.save_state(self.link.state and self.link.state.save_in_time)
         if samples != self._samples or not self.radio or self.finishing:
             self._samples, self._moved = samples, now
-        elif now - self._moved > link.SILENT_S:
+        elif now - self._moved > options.SILENT_S:
             raise Failure(
                 f"{self.args.device}: the device gives no samples: is another program using it, or was it unplugged?"
             )
@@ -458,7 +458,7 @@ class Reception:
 
     def _left(self, stop):
         """Return the seconds that the current image may still take."""
-        return stop.left(link.FINISH_S) if stop else self.finishing + FINISH_S - time.monotonic()
+        return stop.left(options.FINISH_S) if stop else self.finishing + FINISH_S - time.monotonic()
 
     def follow(self, running, stop):
         """Wait until the last image is written or its time is over. Return whether it was written."""
@@ -469,7 +469,7 @@ class Reception:
             if self.finishing is None and (stop or self.window and self.window.closed()):
                 self.finishing = time.monotonic()
                 self.link.finish()
-            if stop and self._left(stop) < link.FINISH_S / 2:
+            if stop and self._left(stop) < options.FINISH_S / 2:
                 self.link.receiver.set_bypass(True)  # rather without enhancement than lost
             if self.finishing is not None and self._left(stop) <= 0:
                 return False
@@ -493,7 +493,7 @@ def receive(reception, stop):
     if record:
         record.writer.open()
     try:
-        with link.Run("srec receive", reception.link.top, stop) as running:
+        with options.Run("srec receive", reception.link.top, stop) as running:
             if not reception.follow(running, stop):
                 print("srec receive: stopped in the middle of a picture, which is lost", file=sys.stderr)
             elif reception.window:
@@ -506,7 +506,7 @@ def receive(reception, stop):
         pass
     reception._watch()
     if reception.hooks:
-        reception.hooks.close(stop, link.STOP_S - link.EXIT_S)
+        reception.hooks.close(stop, options.STOP_S - options.EXIT_S)
 
 
 def figures(reception):
@@ -518,7 +518,7 @@ def figures(reception):
         "pictures_in_clear": summary.in_clear,
         "pictures_suspect": summary.suspect,
         "header_errors": round(summary.header_errors),
-        "header_errors_expected": link.number(summary.header_errors_expected),
+        "header_errors_expected": options.number(summary.header_errors_expected),
         "random_percent": summary.mean("random_percent"),
         "relation": summary.mean("relation"),
         "pictures_enhanced": summary.enhanced,
@@ -549,15 +549,15 @@ def figures(reception):
 
 
 def run(args):
-    from .. import devices
+    from ..io import devices
 
     try:
         kind, argument = devices.parse(args.device)
     except ValueError as error:
         raise Usage(str(error)) from None
     check(args, kind, argument)
-    stdout = link.take_stdout() if args.json == "-" else 1
-    args.key = link.read_key(args.key, "srec receive", kind == "-")
+    stdout = options.take_stdout() if args.json == "-" else 1
+    args.key = options.read_key(args.key, "srec receive", kind == "-")
     command = hook_command(args.hook) if args.hook else None
     try:
         window = Window(f"srec receive --device {args.device}") if args.view else None
@@ -567,11 +567,11 @@ def run(args):
     except OSError as error:
         raise Failure(describe(error)) from None
     reception = Reception(args, link_, kind, Hooks(command) if command else None, window)
-    with link.Stop() as stop:
+    with options.Stop() as stop:
         receive(reception, stop)
     result = figures(reception)
     if args.json:
-        link.write_json(args.json, result, stdout)
+        options.write_json(args.json, result, stdout)
     if link_.error():
         raise Failure(f"{args.device}: {describe(link_.error())}")
     if link_.sink.dropped:

@@ -5,9 +5,9 @@ import sys
 import time
 
 from . import Failure, Usage
-from . import link, outputs
+from . import options, outputs
 from ..guard import describe
-from ..recording import RecordingWriter, part_of
+from ..io.recording import RecordingWriter, part_of
 from ..text import printable
 
 IDLE = 4096  # samples of silence at a time for radios, while no burst waits
@@ -19,10 +19,10 @@ IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
 def add_arguments(parser):
     parser.add_argument("--image", required=True, help="image to send, or a folder of images")
-    link.add_link_arguments(parser)
+    options.add_link_arguments(parser)
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    link.add_scale_argument(parser)
-    link.add_cipher_argument(parser)
+    options.add_scale_argument(parser)
+    options.add_cipher_argument(parser)
     parser.add_argument(
         "--no-encrypt",
         action="store_true",
@@ -44,7 +44,7 @@ def add_arguments(parser):
         metavar="DBFS",
         help="mean power of the bursts relative to full scale (default -12)",
     )
-    link.add_impairment_arguments(parser)
+    options.add_impairment_arguments(parser)
 
 
 def check(args, kind):
@@ -53,9 +53,9 @@ def check(args, kind):
     args.rolloff = 0.25 if args.rolloff is None else args.rolloff
     args.rate = 1e6 if args.rate is None else args.rate
     args.datatype = args.format or "cf32_le"
-    link.check_link(args, kind)
-    link.check_impairments(args)
-    link.check_cfo(args)
+    options.check_link(args, kind)
+    options.check_impairments(args)
+    options.check_cfo(args)
     for name, value, low, high in (
         ("eta", args.eta, 0.001, 10),
         ("frame-bytes", args.frame_bytes, 2000, 30000),
@@ -63,7 +63,7 @@ def check(args, kind):
     ):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-    link.settle_cipher(args)
+    options.settle_cipher(args)
     outputs.check_figures(args.json, args.overwrite)
     if args.repeat and kind in ("file", "sim"):
         raise Usage("--repeat does not go with this device: it would never end")
@@ -71,7 +71,7 @@ def check(args, kind):
         raise Usage("--format is for files and pipes")
     if args.json == "-" and kind == "-":
         raise Usage("--json -: standard output carries the samples; name a file")
-    if kind in ("uhd", "soapy") and link.impaired(args):
+    if kind in ("uhd", "soapy") and options.impaired(args):
         raise Usage("--snr, --cfo, --ppm and --delay simulate a channel; a radio has a real one")
 
 
@@ -97,7 +97,7 @@ def recording_metadata(args):
         "eta": args.eta,
         "scale": args.scale,
     }
-    if link.impaired(args):
+    if options.impaired(args):
         parameters.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
     return parameters
 
@@ -107,7 +107,7 @@ class Sender:
 
     def __init__(self, args, kind, argument, fd):
         from gnuradio import gr, srec
-        from .. import devices
+        from ..io import devices
         from .blocks import Keeper
 
         self.top = gr.top_block("srec send")
@@ -143,8 +143,8 @@ class Sender:
             self.top.msg_connect(self.transmitter, port, self.source, "next")
             self.top.msg_connect(self.transmitter, port, taker, "info")
         out = self.transmitter
-        if link.impaired(args):
-            channel = link.impairments(args)
+        if options.impaired(args):
+            channel = options.impairments(args)
             self.top.connect(out, channel)
             out = channel
         self.top.connect(out, self.meter)
@@ -253,15 +253,15 @@ class Report:
 
 def status_line(sender, level):
     if level["samples"]:
-        return link.meter_line(level)
+        return options.meter_line(level)
     if sender.receivers() == 0:
         return "no receiver is connected"
-    return link.meter_line(level, "encoding a picture" if sender.encoding() else None)
+    return options.meter_line(level, "encoding a picture" if sender.encoding() else None)
 
 
 def follow(args, kind, sender, running, stop, report, levels):
     """Wait until the flowgraph has ended or a signal has arrived. Raises Failure if the radio takes no samples."""
-    from .. import devices
+    from ..io import devices
 
     said = moved = time.monotonic()
     samples = 0
@@ -273,8 +273,8 @@ def follow(args, kind, sender, running, stop, report, levels):
             print(f"srec send: {status_line(sender, levels.read())}", file=sys.stderr)
         if levels.samples() != samples or kind not in devices.RADIOS:
             samples, moved = levels.samples(), now
-        elif now - moved > link.SILENT_S:
-            raise Failure(f"{args.device}: the device has taken no samples for {link.SILENT_S} s: was it unplugged?")
+        elif now - moved > options.SILENT_S:
+            raise Failure(f"{args.device}: the device has taken no samples for {options.SILENT_S} s: was it unplugged?")
     until = time.monotonic() + FIGURES_S
     report.update()
     while kind == "sim" and not stop and not report.settled() and time.monotonic() < until:
@@ -287,10 +287,10 @@ def follow(args, kind, sender, running, stop, report, levels):
 def send(args, kind, sender, report, levels):
     """Run the flowgraph and return the Stop."""
     good = False
-    with link.Stop() as stop:
+    with options.Stop() as stop:
         sender.open()
         try:
-            with link.Run("srec send", sender.top, stop) as running:
+            with options.Run("srec send", sender.top, stop) as running:
                 follow(args, kind, sender, running, stop, report, levels)
             report.update()
             good = bool(report.sent)
@@ -325,7 +325,7 @@ def figures(args, sender, report, levels):
 
 
 def run(args):
-    from .. import devices
+    from ..io import devices
 
     try:
         kind, argument = devices.parse(args.device)
@@ -335,17 +335,17 @@ def run(args):
     if kind == "sim" and argument:
         raise Usage("--device sim: takes no picture here; --image names it")
     check_files(args, kind, argument)
-    stdout = link.take_stdout() if kind == "-" or args.json == "-" else 1
-    args.key = link.read_key(args.key, "srec send")
+    stdout = options.take_stdout() if kind == "-" or args.json == "-" else 1
+    args.key = options.read_key(args.key, "srec send")
     try:
         sender = Sender(args, kind, argument, stdout)
     except (devices.DeviceError, ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
-    levels, report = link.Levels(sender.meter), Report(args, sender)
+    levels, report = options.Levels(sender.meter), Report(args, sender)
     stop = send(args, kind, sender, report, levels)
     result = figures(args, sender, report, levels)
     if args.json:
-        link.write_json(args.json, result, stdout)
+        options.write_json(args.json, result, stdout)
     if isinstance(sender.error(), BrokenPipeError):
         raise Failure("the reader of the pipe has gone")
     if sender.error():

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
-from . import Failure, Stopped, Usage, link, outputs, super_resolution
-from ..output import NewFile, json_bytes
+from . import Failure, Stopped, Usage, enhancement, options, outputs
+from ..io.output import NewFile, json_bytes
 from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
@@ -25,10 +25,10 @@ def add_arguments(parser):
     parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
     parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
     parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    link.add_scale_argument(parser)
-    super_resolution.add_arguments(parser)
+    options.add_scale_argument(parser)
+    enhancement.add_arguments(parser)
     parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
-    link.add_cipher_argument(parser)
+    options.add_cipher_argument(parser)
     parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
     parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
@@ -44,7 +44,7 @@ def add_arguments(parser):
     parser.add_argument("--model", default="", help="model file (default: the installed model)")
     parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
     parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
-    link.add_precision_argument(parser)
+    options.add_precision_argument(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE ('-': standard output)")
     parser.add_argument(
         "--overwrite",
@@ -65,7 +65,7 @@ def check(args):
     ):
         if not low <= value <= high:
             raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-    link.settle_cipher(args)
+    options.settle_cipher(args)
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
     results = [os.path.join(args.out, name + ".png") for name in PICTURES]
@@ -81,7 +81,7 @@ def check(args):
 
 
 def check_memory(path, enhancer):
-    from ..picture_file import check_memory as check
+    from ..io.picture_file import check_memory as check
 
     try:
         check(path, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
@@ -94,7 +94,7 @@ def keys_of(args):
     from gnuradio import srec
 
     if args.key and not args.key.startswith("seed:"):
-        key = link.read_key(args.key, "srec simulate")
+        key = options.read_key(args.key, "srec simulate")
     else:
         key = srec.key(args.key or f"seed:{args.seed}", warn=False)  # nothing leaves the program, so any key will do
     return key, srec.key(f"seed:{args.seed ^ 0x5EED}", warn=False) if args.wrong_key else key
@@ -104,8 +104,8 @@ def find_enhancer(args):
     """Return the path of the super-resolution model, or "" for none."""
     from gnuradio import srec
 
-    model = super_resolution.find(args, "srec simulate", (args.scale,))
-    return "" if model == super_resolution.NONE else model or srec.default_enhancer(args.scale)
+    model = enhancement.find(args, "srec simulate", (args.scale,))
+    return "" if model == enhancement.NONE else model or srec.default_enhancer(args.scale)
 
 
 def at_full_size(received, args, picture):
@@ -195,7 +195,7 @@ def simulate(top, sinks, info, ends, stop):
     prints a line from time to time.
     """
     started = said = time.monotonic()
-    with link.Run("srec simulate", top, stop) as running:
+    with options.Run("srec simulate", top, stop) as running:
         while not all(sink.wait(0) for sink in sinks.values()):
             if stop:
                 raise Stopped("stopped; no picture was written", stop.number)
@@ -251,7 +251,7 @@ def write_results(args, pictures, caption, result):
 def run(args):
     check(args)
     from gnuradio import srec
-    from ..picture_file import load_picture
+    from ..io.picture_file import load_picture
 
     enhancer = find_enhancer(args)
     try:
@@ -264,7 +264,7 @@ def run(args):
     except (ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
     ends = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else [])
-    with link.Stop() as stop:
+    with options.Stop() as stop:
         simulate(top, sinks, info, ends, stop)
 
     encoder, mapper, decoder = (

@@ -7,7 +7,7 @@ import os
 import time
 
 from . import Failure
-from .. import output
+from ..io import output
 
 SAVE_S = 5.0  # between two writes; a receiver that is killed forgets at most this much
 BYTES_MAX = 2 << 20  # of a file; the maximum number of sessions takes half of it

@@ -150,13 +150,13 @@ class Sweep:
                 self.todo[number] = dict(job, points=left)
 
     def _models(self):
-        from ..sweep import link
+        from ..sweep import transmission
 
         experiment = self.experiment
         try:
-            enhancer_for = enhancers_of(experiment, link.enhancer)
-            ids = {("model", label): link.model(file).id for label, file in experiment.models.items()}
-            ids |= {("enhancer", label): link.enhancer(file).id for label, file in experiment.enhancers.items()}
+            enhancer_for = enhancers_of(experiment, transmission.enhancer)
+            ids = {("model", label): transmission.model(file).id for label, file in experiment.models.items()}
+            ids |= {("enhancer", label): transmission.enhancer(file).id for label, file in experiment.enhancers.items()}
         except RuntimeError as error:
             raise Failure(str(error)) from None
         return enhancer_for, ids

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .. import output
+from ..io import output
 from ..commands.comparison import font
-from . import link, report, results
+from . import report, results, transmission
 from .points import jobs_of, point_id
 
 WIDTH = 384  # pixels of an image
@@ -30,11 +30,11 @@ def _shrunk(array):
 
 def cells_of(job):
     """Yield (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
-    original = link.picture(job["image"], tuple(job["crop"]))
+    original = transmission.picture(job["image"], tuple(job["crop"]))
     for point in job["points"]:
-        _, picture, _ = link.received(job, point)
+        _, picture, _ = transmission.received(job, point)
         picture = np.full_like(original, 128) if picture is None else picture
-        yield point, _shrunk(picture), link.core.psnr(original, picture)
+        yield point, _shrunk(picture), transmission.core.psnr(original, picture)
 
 
 class _Shown:
@@ -123,7 +123,7 @@ def write(experiment, jobs, cells, folder):
     """
     place = {point_id(point): i for i, point in enumerate(point for job in jobs for point in job["points"])}
     cells = sorted((_Cell(*cell) for cell in cells), key=lambda cell: place[point_id(cell.point)])
-    sent = _shrunk(link.picture(jobs[0]["image"], experiment.crop))
+    sent = _shrunk(transmission.picture(jobs[0]["image"], experiment.crop))
     for modulation in experiment.grid["modulation"]:
         path = os.path.join(folder, f"grid-{modulation}.png")
         sheet = _draw_sheet(modulation, sent, [c for c in cells if c.point["modulation"] == modulation])

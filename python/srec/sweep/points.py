@@ -9,7 +9,7 @@ import json
 import os
 
 from ..commands import Failure
-from ..picture_file import SUFFIXES, pictures_of as files_of
+from ..io.picture_file import SUFFIXES, pictures_of as files_of
 
 # The random part of a point. All schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
 # noise, so their differences are exact.

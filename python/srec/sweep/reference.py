@@ -21,7 +21,7 @@ from PIL import Image
 from .. import srec_core as core
 from ..commands import Failure
 from .capacity import capacity
-from .link import common_row, lost_psnr, n_symbols, picture
+from .transmission import common_row, lost_psnr, n_symbols, picture
 from .points import point_seed
 
 # --- source codecs: quality 0 .. 100 -> (bytes, decoded image) -----------------------------------------------------

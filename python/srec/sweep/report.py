@@ -4,7 +4,7 @@ import math
 import os
 import sys
 
-from .. import output
+from ..io import output
 from ..commands import Failure
 from . import results
 

@@ -7,7 +7,7 @@ import random
 import tempfile
 import unittest
 
-from gnuradio.srec import sigmf
+from gnuradio.srec.io import sigmf
 
 GOOD = {"core:datatype": "ci16_le", "core:sample_rate": 250000, "core:version": "1.0.0"}
 HUGE = 10**399  # beyond the range of a float

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import sigmf_archive
 from .output import write_json
-from .text import printable
+from ..text import printable
 
 VERSION = "1.0.0"
 META, DATA = ".sigmf-meta", ".sigmf-data"

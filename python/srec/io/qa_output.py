@@ -12,7 +12,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from gnuradio.srec import output
+from gnuradio.srec.io import output
 
 BEFORE = b"before"
 

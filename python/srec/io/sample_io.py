@@ -14,9 +14,9 @@ import pmt
 from gnuradio import gr
 
 from . import sigmf
-from .guard import describe, guarded_work
+from ..guard import describe, guarded_work
 from .recording import RecordingWriter
-from .srec_python import record_fault
+from ..srec_python import record_fault
 
 POLL_S = 0.1  # longest time that a reader or writer may delay the end of the flowgraph
 LINGER_MS = 30000  # longest time that the last samples may wait for a receiver

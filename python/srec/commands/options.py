@@ -8,8 +8,8 @@ import threading
 import time
 
 from . import Failure, Usage
-from .. import home
-from ..output import json_bytes, write_json as write_file
+from . import home
+from ..io.output import json_bytes, write_json as write_file
 from ..text import printable
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 
-from .text import utf8
+from ..text import utf8
 
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
 FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC

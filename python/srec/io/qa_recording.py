@@ -10,8 +10,8 @@ import tempfile
 import unittest
 
 import numpy as np
-from gnuradio.srec import recording, sigmf
-from gnuradio.srec.sample_io import recording_reader
+from gnuradio.srec.io import recording, sigmf
+from gnuradio.srec.io.sample_io import recording_reader
 
 
 class RecordingCase(unittest.TestCase):

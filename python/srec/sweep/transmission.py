@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 from .. import srec_core as core
-from ..picture_file import load_picture
+from ..io.picture_file import load_picture
 from ..srec_python import default_model
 from .config import SCHEMES
 from .points import point_id, point_seed

@@ -11,7 +11,7 @@ import zlib
 from unittest import mock
 
 import numpy as np
-from gnuradio.srec import picture_file
+from gnuradio.srec.io import picture_file
 from PIL import Image, TiffImagePlugin
 
 load = picture_file.load_picture
