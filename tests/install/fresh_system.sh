@@ -50,6 +50,8 @@ if [ ! -x "$root/usr/bin/apt-get" ]; then
 fi
 mount -t proc proc "$root/proc"
 mounted+=("$root/proc")
+mount -t devpts devpts "$root/dev/pts"
+mounted+=("$root/dev/pts")
 mkdir -p "$root/dev/shm"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mounted+=("$root/dev/shm")
