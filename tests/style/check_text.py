@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-SOURCES = (".c", ".h", ".cc", ".cpp", ".py", ".sh", ".cmake", ".in", ".yml", ".cff", ".dict")
+SOURCES = (".c", ".h", ".cc", ".cpp", ".py", ".sh", ".cmake", ".in", ".yml", ".yaml", ".cff", ".dict")
 TEXTS = SOURCES + (".md", ".txt", ".grc", ".toml")
 NAMES = ("CMakeLists.txt", "dev", "run")  # sources without an ending of their own
 COLUMNS = 120
