@@ -6,7 +6,7 @@
 #include <srec/channel.h>
 #include <srec/packet.h>
 
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
  *   noise   false preambles in COUNT million samples of noise */
 #include <srec/srec.h>
 
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
 
 #include <fftw3.h>
 #include <math.h>

@@ -8,8 +8,8 @@
 
 #include <srec/srec.h>
 
-#include "../../lib/core/model_internal.h"
-#include "../../lib/core/waveform.h"
+#include "../../lib/core/codec/model_internal.h"
+#include "../../lib/core/phy/waveform.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include <srec/srec.h>
 
 extern "C" {
-#include "conceal.h"
+#include "codec/conceal.h"
 }
 
 #include <vector>

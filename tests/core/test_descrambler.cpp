@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/channel.h>
 extern "C" {
-#include "descrambler_internal.h"
+#include "estimate/descrambler_internal.h"
 }
 
 #include <cmath>

@@ -2,7 +2,7 @@
 #include <srec/srec.h>
 
 extern "C" {
-#include "../../lib/core/survey.h"
+#include "../../lib/core/phy/survey.h"
 }
 
 #include <cmath>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "../../lib/core/jpeg2000.h"
+#include "../../lib/core/layers/jpeg2000.h"
 #include <srec/metrics.h>
 }
 

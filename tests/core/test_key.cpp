@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "key_internal.h"
+#include "crypto/key_internal.h"
 }
 #include "vectors.h"
 

@@ -3,9 +3,9 @@
 #include <volk/volk.h> /* includes C++ headers: not within extern "C" */
 
 extern "C" {
-#include "../../lib/core/key_internal.h"
-#include "../../lib/core/layer_packet_internal.h"
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
+#include "../../lib/core/crypto/key_internal.h"
+#include "../../lib/core/packet/layer_packet_internal.h"
 }
 
 #include "vectors.h"

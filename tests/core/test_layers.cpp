@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "../../lib/core/layers_internal.h"
+#include "../../lib/core/layers/layers_internal.h"
 }
 
 #include "pictures.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "../../lib/core/ldpc_graph.h"
+#include "../../lib/core/fec/ldpc_graph.h"
 #include <srec/channel.h>
 #include <srec/modem.h>
 }

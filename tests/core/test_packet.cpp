@@ -3,8 +3,8 @@
 #include <srec/packet.h>
 
 extern "C" {
-#include "../../lib/core/model_internal.h"
-#include "../../lib/core/ratemap.h"
+#include "../../lib/core/codec/model_internal.h"
+#include "../../lib/core/packet/ratemap.h"
 }
 
 #include <cmath>

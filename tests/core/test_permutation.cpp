@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/scrambler.h>
 extern "C" {
-#include "permutation.h"
+#include "crypto/permutation.h"
 }
 
 #include "vectors.h"

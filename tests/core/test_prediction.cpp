@@ -2,7 +2,7 @@
 #include <srec/channel.h>
 #include <srec/descrambler.h>
 extern "C" {
-#include "prediction.h"
+#include "estimate/prediction.h"
 }
 
 #include <algorithm>

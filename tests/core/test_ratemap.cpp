@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "../../lib/core/ratemap.h"
+#include "../../lib/core/packet/ratemap.h"
 }
 
 #include <algorithm>

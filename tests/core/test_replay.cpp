@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 extern "C" {
-#include "replay.h"
+#include "packet/replay.h"
 }
 
 #include <set>

@@ -3,8 +3,8 @@
 #include <srec/srec.h>
 
 extern "C" {
-#include "../../lib/core/model_internal.h"
-#include "../../lib/core/waveform.h"
+#include "../../lib/core/codec/model_internal.h"
+#include "../../lib/core/phy/waveform.h"
 }
 
 #include <cmath>

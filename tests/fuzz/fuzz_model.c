@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The model loaders against any file. The checksum is made right first, as an attacker would, so that everything
  * behind it is reached. */
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
 
 #include <srec/enhancer.h>
 #include <srec/slice.h>

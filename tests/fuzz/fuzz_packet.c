@@ -7,9 +7,9 @@
  *          FORGE:  signal bytes 0 and 1, payload bytes u16 (0: what the header asks for), then a header's
  *          plaintext, authentic
  */
-#include "../../lib/core/packet.c" /* its coded fields and its header parser, to forge with */
+#include "../../lib/core/packet/packet.c" /* its coded fields and its header parser, to forge with */
 
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
 
 #include <math.h>
 

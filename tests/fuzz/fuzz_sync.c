@@ -6,7 +6,7 @@
  *     2    samples of a push (times 64, plus 1)
  *     3..  pieces of the stream, four bytes each: kind, length, level, detail; RAW is followed by its floats
  */
-#include "../../lib/core/model_internal.h"
+#include "../../lib/core/codec/model_internal.h"
 
 #include <srec/srec.h>
 

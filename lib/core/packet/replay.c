@@ -2,7 +2,7 @@
 #include "replay.h"
 
 #include "bytes.h"
-#include "key_internal.h"
+#include "crypto/key_internal.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
 
 #include "buffer.h"
 #include "bytes.h"
-#include "convolutional.h"
-#include "key_internal.h"
+#include "crypto/key_internal.h"
+#include "estimate/plausibility.h"
+#include "fec/convolutional.h"
 #include "packet_internal.h"
-#include "plausibility.h"
 #include "ratemap.h"
 
 #include <sodium.h>

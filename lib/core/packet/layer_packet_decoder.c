@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  Frames to pieces. */
-#include "key_internal.h"
+#include "crypto/key_internal.h"
 #include "layer_packet_internal.h"
 
 #include <sodium.h>

@@ -4,7 +4,7 @@
 #include "layer_packet_internal.h"
 
 #include "bytes.h"
-#include "jpeg2000.h"
+#include "layers/jpeg2000.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  Pieces to frames. */
-#include "key_internal.h"
+#include "crypto/key_internal.h"
 #include "layer_packet_internal.h"
-#include "layers_internal.h"
+#include "layers/layers_internal.h"
 
 #include <sodium.h>
 #include <stdlib.h>
