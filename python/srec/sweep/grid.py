@@ -3,6 +3,7 @@
 
 The images are simulated, with the seeds of trial 0.
 """
+import copy
 import dataclasses
 import os
 import sys
@@ -37,19 +38,15 @@ def cells_of(job):
         yield point, _shrunk(picture), transmission.core.psnr(original, picture)
 
 
-class _Shown:
-    """The part of an experiment that its grid shows."""
-
-    def __init__(self, experiment):
-        grid = experiment.grid
-        self.__dict__.update(
-            experiment.__dict__,
-            snrs=grid["snr_db"],
-            etas=grid["eta"],
-            modulations=grid["modulation"],
-            trials=1,
-            references=[],
-        )
+def _shown(experiment):
+    """Return the part of an experiment that its grid shows."""
+    shown = copy.copy(experiment)
+    shown.snrs = experiment.grid["snr_db"]
+    shown.etas = experiment.grid["eta"]
+    shown.modulations = experiment.grid["modulation"]
+    shown.trials = 1
+    shown.references = []
+    return shown
 
 
 def _picture_of(experiment, pictures):
@@ -65,7 +62,7 @@ def _picture_of(experiment, pictures):
 
 def jobs(experiment, pictures, enhancer_for):
     """Return the jobs whose points are the cells of the grid."""
-    return jobs_of(_Shown(experiment), [_picture_of(experiment, pictures)], enhancer_for)
+    return jobs_of(_shown(experiment), [_picture_of(experiment, pictures)], enhancer_for)
 
 
 @dataclasses.dataclass

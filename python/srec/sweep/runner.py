@@ -15,7 +15,7 @@ import tempfile
 from multiprocessing import connection
 
 from ..commands import Failure
-from .transmission import rows_of
+from .rows import rows_of
 
 GOES_ON = "finished points are kept: the same command goes on"
 

@@ -140,13 +140,11 @@ def run_point(job, point):
     sent, (before, after, got) = transmission(job, point), received(job, point)
     pixels = original.shape[0] * original.shape[1]
     lost = after is None
+    psnr_before = lost_psnr(original) if lost else core.psnr(original, before)
     with_sr = SCHEMES[point["scheme"]][2]
-    psnr, psnr_before = (
-        (lost_psnr(original),) * 2 if lost else (core.psnr(original, after), core.psnr(original, before))
-    )
     return dict(
         common_row(job, point, original),
-        psnr_db=psnr,
+        psnr_db=lost_psnr(original) if lost else core.psnr(original, after),
         psnr_before_sr_db=psnr_before if with_sr else None,
         ms_ssim=None if lost or min(original.shape[:2]) < 11 else core.ms_ssim(original, after),
         lost=lost,
@@ -160,14 +158,3 @@ def run_point(job, point):
         patches_lost=got["patches_lost"],
         mean_deviation=got["mean_deviation"],
     )
-
-
-def rows_of(job):
-    """Yield the rows of all points of a job.
-
-    Runs in a worker process or a Dask worker, which must have images and models at the same paths.
-    """
-    from .reference import run_reference
-
-    for point in job["points"]:
-        yield run_reference(job, point) if "codec" in point else run_point(job, point)

@@ -35,9 +35,9 @@ def _one_line(error):
 def main():
     pipe = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-    from . import grid, transmission
+    from . import grid, rows
 
-    tasks = {"rows": transmission.rows_of, "cells": grid.cells_of}
+    tasks = {"rows": rows.rows_of, "cells": grid.cells_of}
     while True:
         try:
             task, job = pipe.recv()
