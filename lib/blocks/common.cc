@@ -40,6 +40,17 @@ bool drops_newest(const std::string& policy)
     return policy == "drop_newest";
 }
 
+srec_compute compute_from(int threads, const std::string& precision)
+{
+    if (threads < 0)
+        throw std::invalid_argument("threads must be at least 0");
+    srec_compute compute{};
+    compute.precision = precision_from(precision);
+    compute.threads = threads;
+    compute.cancelled = is_cancelled;
+    return compute;
+}
+
 std::string printable(const std::string& text)
 {
     srec_error error;
@@ -166,14 +177,26 @@ pmt::pmt_t eof_pdu()
                      pmt::init_u8vector(0, (const uint8_t*)""));
 }
 
-pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg)
+const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image& image)
 {
-    pmt::pmt_t info =
-        put_u64(put(pmt::make_dict(), "event", pmt::mp("dropped")), "dropped", dropped);
-    const pmt::pmt_t meta = pmt::is_pair(msg) ? pmt::car(msg) : pmt::PMT_NIL;
-    return pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp("picture"))
-               ? put_u64(info, "picture", get_u64(meta, "picture"))
-               : info;
+    if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
+        return "not a picture PDU (dict . u8vector)";
+    const pmt::pmt_t meta = pmt::car(msg);
+    const uint64_t width = get_u64(meta, "width"), height = get_u64(meta, "height"),
+                   channels = get_u64(meta, "channels", 3);
+    if (width < 1 || height < 1 || width > max_side || height > max_side ||
+        (channels != 1 && channels != 3))
+        return "width, height or channels out of range";
+    size_t length;
+    const uint8_t* pixels = pmt::u8vector_elements(pmt::cdr(msg), length);
+    if (width * height * channels != length)
+        return "width, height and channels do not fit the vector";
+    image = { (uint32_t)width,
+              (uint32_t)height,
+              (uint8_t)channels,
+              (size_t)(width * channels),
+              const_cast<uint8_t*>(pixels) };
+    return nullptr;
 }
 
 pmt::pmt_t slice_to_dict(const srec_slice& s)

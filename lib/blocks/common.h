@@ -26,6 +26,8 @@ namespace srec {
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
 srec_precision precision_from(const std::string& name);
 bool drops_newest(const std::string& policy);
+/* \return parameters of a network that stops when the flowgraph stops */
+srec_compute compute_from(int threads, const std::string& precision);
 
 /* The path in $SREC_MODEL, else the installed model, else that of the build tree. */
 GR_SREC_API std::string default_model();
@@ -87,9 +89,10 @@ inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v)
     return put(dict, key, pmt::from_double(v));
 }
 
-/* Report of a dropped message for the info port. It includes the image that the message
- * names, so that image_source does not wait for it. */
-pmt::pmt_t dropped_info(uint64_t dropped, const pmt::pmt_t& msg);
+/* The image of a PDU; it refers to the pixels in \p msg.
+ * \return nullptr, or why the message is not an image of at most \p max_side pixels a
+ * side */
+const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image& image);
 
 /* Logs each kind of trouble once, so that a bad link does not fill the terminal. Lines
  * that differ only in numbers are of one kind. */

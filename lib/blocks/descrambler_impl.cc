@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "damage.h"
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <atomic>
 #include <gnuradio/io_signature.h>
@@ -9,13 +9,10 @@
 namespace gr {
 namespace srec {
 
-class descrambler_impl : public guarded<descrambler>
+class descrambler_impl : public pdu_block<descrambler>
 {
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
-                     d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_estimator, srec_estimator_free> d_estimator;
-    uint64_t d_dropped = 0;
     /* A key, and its scrambler for the session received last. */
     struct stream {
         const shared_key key;
@@ -37,23 +34,11 @@ class descrambler_impl : public guarded<descrambler>
     /* For encrypted packets, and for those in clear. */
     stream d_secret, d_clear;
     std::atomic<bool> d_soft;
-    once d_once;
 
-    void drop(const std::string& why)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("slice dropped: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
-    }
-
-    void handle_slice(const pmt::pmt_t& msg)
-    {
-        if (is_eof(msg))
-            return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) ||
-            !slice_from_dict(pmt::car(msg), s))
+        if (!is_f32_pdu(msg) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a soft slice PDU (dict . f32vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         srec_modulation modulation;
@@ -97,9 +82,8 @@ class descrambler_impl : public guarded<descrambler>
         srec_damage_add(&damage, &header);
         const pmt::pmt_t out = put_damage(meta, damage);
         /* Hard deviations of 0 carry no information; `soft` tells the decoder so. */
-        message_port_pub(d_out,
-                         pmt::cons(wants_soft ? out : put(out, "soft", pmt::PMT_F),
-                                   pmt::init_f32vector(2 * n, estimate)));
+        send(wants_soft ? out : put(out, "soft", pmt::PMT_F),
+             pmt::init_f32vector(2 * n, estimate));
     }
 
 public:
@@ -110,16 +94,13 @@ public:
         : gr::block("descrambler",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          d_model(model_from(model)), d_secret(key), d_clear(clear_key), d_soft(soft)
+          pdu_block({ "in", "out" }, "slice"), d_model(model_from(model)), d_secret(key),
+          d_clear(clear_key), d_soft(soft)
     {
         srec_estimator* estimator = nullptr;
         srec_error error{};
         require(srec_estimator_create(d_model.get(), &estimator, &error), error);
         d_estimator.reset(estimator);
-        message_port_register_in(d_in);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
     }
     void set_soft(bool soft) override { d_soft = soft; }
     bool soft() const override { return d_soft; }

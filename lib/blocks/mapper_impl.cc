@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <algorithm>
 #include <chrono>
@@ -10,10 +10,9 @@
 namespace gr {
 namespace srec {
 
-class mapper_impl : public guarded<mapper>
+class mapper_impl : public pdu_block<mapper>
 {
     static constexpr size_t MAX_FRAMES = 4096;
-    const pmt::pmt_t d_in = pmt::mp("pdus"), d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     const pmt::pmt_t d_tag;
     /* Filled by the handler, which runs in the thread of work(). */
@@ -22,45 +21,35 @@ class mapper_impl : public guarded<mapper>
     size_t d_sent = 0;
     pmt::pmt_t d_meta;
     bool d_ended = false;
-    uint64_t d_dropped = 0, d_picture_symbols = 0, d_picture_header = 0,
-             d_picture_packets = 0;
-    once d_once;
+    uint64_t d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0;
 
     static bool is_last(const pmt::pmt_t& meta)
     {
         return get_u64(meta, "slice") + 1 == get_u64(meta, "slices");
     }
 
-    void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("frame dropped: {:s} (said once)", why);
-        message_port_pub(d_info, dropped_info(d_dropped, msg));
-    }
-
-    void handle_frame(const pmt::pmt_t& msg)
-    {
-        if (!is_eof(msg)) {
-            if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) ||
-                !pmt::is_dict(pmt::car(msg)) || pmt::length(pmt::cdr(msg)) == 0)
-                return drop("not a frame PDU (dict . u8vector)", msg);
-            if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
-                return drop("frame of a length that this modulation cannot carry: is the "
-                            "packet encoder set to another one?",
-                            msg);
-            const std::string made_for = get_text(pmt::car(msg), "modulation");
-            if (!made_for.empty() && made_for != srec_modulation_name(d_modulation))
-                return drop("made for " + made_for + ", but this mapper is set to " +
-                                srec_modulation_name(d_modulation),
-                            msg);
-            /* The last frame of an image reports the image, and sources wait for the
-             * report. It therefore has additional room. */
-            if (d_frames.size() >= (is_last(pmt::car(msg)) ? 2 : 1) * MAX_FRAMES)
-                return drop("frames come faster than they are sent", msg);
-        }
+        if (!is_u8_pdu(msg) || pmt::length(pmt::cdr(msg)) == 0)
+            return drop("not a frame PDU (dict . u8vector)", msg);
+        if (pmt::length(pmt::cdr(msg)) % srec_modem_byte_granule(d_modulation))
+            return drop("frame of a length that this modulation cannot carry: is the "
+                        "packet encoder set to another one?",
+                        msg);
+        const std::string made_for = get_text(pmt::car(msg), "modulation");
+        if (!made_for.empty() && made_for != srec_modulation_name(d_modulation))
+            return drop("made for " + made_for + ", but this mapper is set to " +
+                            srec_modulation_name(d_modulation),
+                        msg);
+        /* The last frame of an image reports the image, and sources wait for the report.
+         * It therefore has additional room. */
+        if (d_frames.size() >= (is_last(pmt::car(msg)) ? 2 : 1) * MAX_FRAMES)
+            return drop("frames come faster than they are sent", msg);
         d_frames.push_back(msg);
     }
+
+    /* work() ends the stream after the frames that wait. */
+    void handle_end() override { d_frames.push_back(eof_pdu()); }
 
     /* Maps the next frame.
      * \return false: nothing to send */
@@ -98,13 +87,12 @@ class mapper_impl : public guarded<mapper>
         d_picture_packets++;
         if (!is_last(d_meta))
             return;
-        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
+        pmt::pmt_t info = pmt::make_dict();
         info = put_u64(info, "picture", get_u64(d_meta, "picture"));
         info = put_u64(info, "n_symbols", d_picture_symbols);
         info = put_u64(info, "header_symbols", d_picture_header);
         info = put_u64(info, "packets_sent", d_picture_packets);
-        info = put_u64(info, "dropped", d_dropped);
-        message_port_pub(d_info, info);
+        report("picture", info);
         d_picture_symbols = d_picture_header = d_picture_packets = 0;
     }
 
@@ -113,11 +101,9 @@ public:
         : gr::sync_block("mapper",
                          gr::io_signature::make(0, 0, 0),
                          gr::io_signature::make(1, 1, sizeof(gr_complex))),
+          pdu_block({ "pdus", nullptr }, "frame"),
           d_modulation(modulation_from(modulation)), d_tag(pmt::mp(len_tag_key))
     {
-        message_port_register_in(d_in);
-        message_port_register_out(d_info);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_frame(msg); });
     }
 
     int work(int noutput_items,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "damage.h"
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_decoder.h>
@@ -9,38 +9,45 @@
 namespace gr {
 namespace srec {
 
-class packet_decoder_impl : public guarded<packet_decoder>
+class packet_decoder_impl : public pdu_block<packet_decoder>
 {
-    const pmt::pmt_t d_out = pmt::mp("out"), d_info = pmt::mp("info"), d_tag;
+    const pmt::pmt_t d_tag;
     const shared_key d_key; /* outlives the decoder, like the model */
     std::shared_ptr<const srec_model> d_model;
     const srec_modulation d_modulation;
     const size_t d_per_byte;
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
-    /* Other threads export and import the decoder's marks. */
+    /* Of d_decoder: other threads read its counters and export and import its marks. */
     mutable std::mutex d_mutex;
     std::vector<float> d_frame; /* soft values since the frame's tag */
     /* Soft values of the frame, or first of its signal field; 0: between frames. */
     size_t d_want = 0;
     pmt::pmt_t d_burst = pmt::PMT_NIL; /* metadata of the frame from burst_sync */
     bool d_signal_read = false;
-    uint64_t d_truncated = 0;
-    once d_once;
+    std::atomic<uint64_t> d_truncated{ 0 };
     tag_watch d_watch{ d_tag };
 
-    pmt::pmt_t report(const char* event)
+    pmt::pmt_t with_counters(const pmt::pmt_t& info) const override
     {
-        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp(event));
+        pmt::pmt_t counted = info;
         for (const auto& [key, value] : counters())
-            info = put_u64(info, key.c_str(), value);
-        return info;
+            counted = put_u64(counted, key.c_str(), value);
+        return counted;
+    }
+
+    srec_packet_counters core_counters() const
+    {
+        srec_packet_counters c;
+        std::lock_guard<std::mutex> lock(d_mutex);
+        srec_packet_decoder_get_counters(d_decoder.get(), &c);
+        return c;
     }
 
     void begin()
     {
         if (d_want) {
             d_truncated++;
-            message_port_pub(d_info, report("truncated"));
+            report("truncated");
         }
         d_frame.clear();
         d_signal_read = false;
@@ -66,11 +73,11 @@ class packet_decoder_impl : public guarded<packet_decoder>
     {
         d_want = 0;
         const char* why = srec_strerror(status);
-        if (d_once(why))
+        if (is_new(why))
             d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)",
                            why,
                            hint(status));
-        message_port_pub(d_info, report(why));
+        report(why);
     }
 
     /* d_frame holds d_want values. First the signal field gives the length of the frame;
@@ -79,8 +86,10 @@ class packet_decoder_impl : public guarded<packet_decoder>
     {
         if (!d_signal_read) {
             srec_signal signal;
+            std::unique_lock<std::mutex> lock(d_mutex);
             srec_status status = srec_packet_read_signal(
                 d_decoder.get(), d_modulation, d_frame.data(), &signal);
+            lock.unlock();
             if (status != SREC_OK)
                 return dropped(status);
             d_signal_read = true;
@@ -103,11 +112,8 @@ class packet_decoder_impl : public guarded<packet_decoder>
         meta = put_damage(meta, packet.damage);
         if (pmt::is_dict(d_burst) && !pmt::is_null(d_burst))
             meta = put(meta, "burst", d_burst);
-        message_port_pub(
-            d_out,
-            pmt::cons(meta,
-                      pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte,
-                                          packet.soft)));
+        send(meta,
+             pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft));
     }
 
 public:
@@ -118,7 +124,8 @@ public:
         : gr::sync_block("packet_decoder",
                          gr::io_signature::make(1, 1, sizeof(float)),
                          gr::io_signature::make(0, 0, 0)),
-          d_tag(pmt::mp(len_tag_key)), d_key(key), d_model(model_from(model)),
+          pdu_block({ nullptr, "out" }, "packet"), d_tag(pmt::mp(len_tag_key)),
+          d_key(key), d_model(model_from(model)),
           d_modulation(modulation_from(modulation)),
           d_per_byte(srec_modem_soft_per_byte(d_modulation))
     {
@@ -127,14 +134,11 @@ public:
         require(srec_packet_decoder_create(d_key.get(), d_model.get(), &d, &error),
                 error);
         d_decoder.reset(d);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
     }
 
     std::map<std::string, uint64_t> counters() const override
     {
-        srec_packet_counters c;
-        srec_packet_decoder_get_counters(d_decoder.get(), &c);
+        const srec_packet_counters c = core_counters();
         return { { "accepted", c.accepted },
                  { "damaged", c.damaged },
                  { "forged", c.forged },
@@ -165,16 +169,10 @@ public:
                     &error),
                 error);
     }
-    uint64_t accepted() const override
-    {
-        srec_packet_counters c;
-        srec_packet_decoder_get_counters(d_decoder.get(), &c);
-        return c.accepted;
-    }
+    uint64_t accepted() const override { return core_counters().accepted; }
     uint64_t dropped() const override
     {
-        srec_packet_counters c;
-        srec_packet_decoder_get_counters(d_decoder.get(), &c);
+        const srec_packet_counters c = core_counters();
         return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported +
                d_truncated;
     }
@@ -214,8 +212,7 @@ public:
                 if (d_want)
                     begin(); /* counts the unfinished frame */
                 d_want = 0;
-                message_port_pub(d_info, report("eof"));
-                message_port_pub(d_out, eof_pdu());
+                forward_end();
             }
         }
         return n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/packet_encoder.h>
@@ -8,34 +8,19 @@
 namespace gr {
 namespace srec {
 
-class packet_encoder_impl : public guarded<packet_encoder>
+class packet_encoder_impl : public pdu_block<packet_encoder>
 {
     static constexpr size_t MAX_SESSIONS = 1024; /* a scrambler has one */
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
-                     d_info = pmt::mp("info");
     const srec_modulation d_modulation;
     const shared_key d_key;
-    uint64_t d_dropped = 0;
     /* One per session, for ever. It knows which packet numbers were used, so that no
      * (key, nonce) pair repeats when sessions alternate. */
     std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
-    once d_once;
 
-    void drop(const std::string& why)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("slice dropped: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
-    }
-
-    void handle_slice(const pmt::pmt_t& msg)
-    {
-        if (is_eof(msg))
-            return message_port_pub(d_out, msg);
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) ||
-            !slice_from_dict(pmt::car(msg), s))
+        if (!is_u8_pdu(msg) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         if (!has_number(meta, "session") || !has_number(meta, "packet"))
@@ -77,8 +62,7 @@ class packet_encoder_impl : public guarded<packet_encoder>
         for (const char* key : { "session", "packet", "picture", "slice", "slices" })
             out = put_u64(out, key, get_u64(meta, key));
         out = put_u64(out, "n_features", length);
-        message_port_pub(d_out,
-                         pmt::cons(out, pmt::init_u8vector(n_frame, frame.data())));
+        send(out, pmt::init_u8vector(n_frame, frame.data()));
     }
 
 public:
@@ -86,12 +70,9 @@ public:
         : gr::block("packet_encoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          d_modulation(modulation_from(modulation)), d_key(key)
+          pdu_block({ "in", "out" }, "slice"), d_modulation(modulation_from(modulation)),
+          d_key(key)
     {
-        message_port_register_in(d_in);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
     }
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <atomic>
 #include <gnuradio/io_signature.h>
@@ -8,32 +8,18 @@
 namespace gr {
 namespace srec {
 
-class scrambler_impl : public guarded<scrambler>
+class scrambler_impl : public pdu_block<scrambler>
 {
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("out"),
-                     d_info = pmt::mp("info");
     const shared_key d_key; /* kept so that a pipe is read once */
-    uint64_t d_session, d_packet = 0, d_dropped = 0;
+    uint64_t d_session, d_packet = 0;
     handle<srec_scrambler, srec_scrambler_free> d_scrambler;
     std::atomic<bool> d_encrypt;
     static constexpr int AUTO = -1;
     std::atomic<int> d_cipher; /* srec_cipher, or AUTO */
-    once d_once;
 
-    void drop(const std::string& why)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("dropped a message that is no slice: {:s} (said once)", why);
-        message_port_pub(d_info, put_u64(pmt::make_dict(), "dropped", d_dropped));
-    }
-
-    void handle_slice(const pmt::pmt_t& msg)
-    {
-        if (is_eof(msg))
-            return message_port_pub(d_out, msg);
-        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)) ||
-            !pmt::is_dict(pmt::car(msg)))
+        if (!is_u8_pdu(msg))
             return drop("not a PDU (dict . u8vector)");
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
         const int chosen = d_cipher;
@@ -52,7 +38,7 @@ class scrambler_impl : public guarded<scrambler>
         pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
         meta = put_u64(meta, "packet", d_packet++);
         meta = put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));
-        message_port_pub(d_out, pmt::cons(meta, pmt::init_u8vector(bytes.size(), bytes)));
+        send(meta, pmt::init_u8vector(bytes.size(), bytes));
     }
 
 public:
@@ -63,7 +49,8 @@ public:
         : gr::block("scrambler",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          d_key(key), d_session(session), d_encrypt(encrypt)
+          pdu_block({ "in", "out" }, "slice"), d_key(key), d_session(session),
+          d_encrypt(encrypt)
     {
         set_cipher(cipher);
         srec_error error{};
@@ -72,10 +59,6 @@ public:
         srec_scrambler* s = nullptr;
         require(srec_scrambler_create(d_key.get(), d_session, &s, &error), error);
         d_scrambler.reset(s);
-        message_port_register_in(d_in);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_slice(msg); });
     }
     void set_encrypt(bool encrypt) override { d_encrypt = encrypt; }
     bool encrypt() const override { return d_encrypt; }

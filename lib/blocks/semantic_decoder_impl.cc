@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "damage.h"
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <atomic>
 #include <chrono>
@@ -95,59 +95,38 @@ struct slices {
     }
 };
 
-class semantic_decoder_impl : public guarded<semantic_decoder>
+class semantic_decoder_impl : public queued_pdu_block<semantic_decoder>
 {
     using clock = std::chrono::steady_clock;
-    const pmt::pmt_t d_in = pmt::mp("in"), d_out = pmt::mp("pdus"),
-                     d_info = pmt::mp("info"), d_progress_out = pmt::mp("progress"),
-                     d_tick = pmt::mp("tick");
+    const pmt::pmt_t d_progress_out = pmt::mp("progress"), d_tick = pmt::mp("tick");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_decoder, srec_decoder_free> d_decoder;
     handle<srec_collector, srec_collector_free> d_collector;
-    bounded_queue d_queue;
     const double d_max_pixels; /* 0: no limit */
     std::atomic<float> d_progress;
-    std::atomic<uint64_t> d_dropped{ 0 }, d_too_large{ 0 }, d_late{ 0 };
+    std::atomic<uint64_t> d_too_large{ 0 }, d_late{ 0 };
     clock::time_point d_shown; /* when the last partial image was finished */
-    once d_once;
     std::thread d_timer;
     std::atomic<bool> d_timer_stop{ false };
 
-    /* Then this block is late, not the slices. */
-    bool is_work_waiting() { return d_queue.size() || nmsgs(d_in); }
     static double now_s()
     {
         return std::chrono::duration<double>(clock::now().time_since_epoch()).count();
     }
 
-    pmt::pmt_t with_counters(pmt::pmt_t info) const
+    pmt::pmt_t with_counters(const pmt::pmt_t& info) const override
     {
+        pmt::pmt_t counted = info;
         for (const auto& [key, value] : counters())
-            info = put_u64(info, key.c_str(), value);
-        return info;
-    }
-
-    void report(const char* event, pmt::pmt_t info)
-    {
-        message_port_pub(d_info, with_counters(put(info, "event", pmt::mp(event))));
-    }
-
-    void drop(const std::string& why)
-    {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("slice dropped: {:s} (said once)", why);
-        report("dropped", pmt::make_dict());
+            counted = put_u64(counted, key.c_str(), value);
+        return counted;
     }
 
     /* Reports an image that will never be delivered, so that its source does not wait for
      * it. */
     void drop_picture(const std::string& why, uint32_t number)
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("picture dropped: {:s} (said once)", why);
-        report("dropped", put_u64(pmt::make_dict(), "picture", number));
+        drop_as("picture", why, put_u64(pmt::make_dict(), "picture", number));
     }
 
     /* \return false if this image must not be decoded here */
@@ -262,7 +241,7 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
                           pmt::init_f32vector(patches,
                                               srec_decoder_deviation(d_decoder.get()))),
                       pmt::cdr(pdu)));
-        report("picture", put_u64(meta, "queue", d_queue.size()));
+        report("picture", put_u64(meta, "queue", n_waiting()));
     }
 
     void deliver_due()
@@ -293,18 +272,17 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
             message_port_pub(
                 d_progress_out,
                 pmt::cons(put(pmt::car(pdu), "partial", pmt::PMT_T), pmt::cdr(pdu)));
-        } else if (!stopping() && d_once(why))
+        } else if (!stopping() && is_new(why))
             d_logger->warn("no picture so far: {:s} (said once)", why);
         body->n_shown = body->came.size();
         d_shown = clock::now(); /* excludes the decoding time from the interval */
     }
 
-    void end()
+    void handle_end() override
     {
         srec_collector_end(d_collector.get());
         deliver_due();
-        message_port_pub(d_out, eof_pdu());
-        report("eof", pmt::make_dict());
+        forward_end();
     }
 
     /* Estimates without a packet number come directly from an encoder. They are numbered
@@ -341,15 +319,10 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
             d_collector.get(), picture, body->bytes, body->came.size() == s.n_slices);
     }
 
-    void handle_slice(const pmt::pmt_t& msg)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        if (is_eof(msg))
-            return end();
-        if (stopping())
-            return drop("the flowgraph is stopping");
         slice_pdu s;
-        if (!pmt::is_pdu(msg) || !pmt::is_f32vector(pmt::cdr(msg)) ||
-            !slice_from_dict(pmt::car(msg), s))
+        if (!is_f32_pdu(msg) || !slice_from_dict(pmt::car(msg), s))
             return drop("not an estimate PDU (dict . f32vector)");
         const size_t length = pmt::length(pmt::cdr(msg));
         const srec_status status =
@@ -368,22 +341,21 @@ class semantic_decoder_impl : public guarded<semantic_decoder>
         deliver_due();
     }
 
-    void handle_message(const pmt::pmt_t& msg)
+    void handle_excess(const pmt::pmt_t&) override
     {
-        d_queue.work(
-            *this,
-            d_in,
-            msg,
-            [this](const pmt::pmt_t&) {
-                drop("slices come faster than pictures are decoded");
-            },
-            [this](const pmt::pmt_t& slice) { handle_slice(slice); });
+        drop("slices come faster than pictures are decoded");
+    }
+
+    void receive(const pmt::pmt_t& msg) override
+    {
+        queued_pdu_block::receive(msg);
         show_progress();
     }
 
     /* The timer only posts; the block's own thread reads the clock. */
     void handle_tick()
     {
+        /* If messages wait, this block is late, not the slices. */
         if (!is_work_waiting()) {
             srec_collector_expire(d_collector.get(), now_s());
             deliver_due();
@@ -405,14 +377,12 @@ public:
         : gr::block("semantic_decoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          d_model(model_from(model)),
-          d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)),
-          d_max_pixels(max_pixels), d_progress(progress)
+          queued_pdu_block({ "in", "pdus" }, "slice", max_queue, drops_newest(policy)),
+          d_model(model_from(model)), d_max_pixels(max_pixels), d_progress(progress)
     {
         set_progress(progress);
-        if (max_queue < 1 || threads < 0 || !(timeout > 0))
-            throw std::invalid_argument(
-                "max_queue must be at least 1, threads at least 0, timeout above 0");
+        if (!(timeout > 0))
+            throw std::invalid_argument("timeout must be above 0");
         if (!(max_pixels >= 0))
             throw std::invalid_argument("max_pixels must be 0 (no limit) or more");
         if (max_pictures < 1 || max_pictures > 1024 || reorder < 1)
@@ -427,25 +397,18 @@ public:
         require(srec_collector_create(&limits, slices::release, &collector, &error),
                 error);
         d_collector.reset(collector);
-        srec_compute compute{};
-        compute.precision = precision_from(precision);
-        compute.threads = threads;
-        compute.cancelled = is_cancelled;
+        const srec_compute compute = compute_from(threads, precision);
         srec_decoder* decoder = nullptr;
         require(srec_decoder_create(d_model.get(), &compute, &decoder, &error), error);
         d_decoder.reset(decoder);
-        message_port_register_in(d_in);
         message_port_register_in(d_tick);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
         message_port_register_out(d_progress_out);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_message(msg); });
         set_msg_handler(d_tick, [this](const pmt::pmt_t&) { handle_tick(); });
     }
 
     std::map<std::string, uint64_t> counters() const override
     {
-        return { { "dropped", d_dropped },
+        return { { "dropped", n_dropped() },
                  { "late", d_late },
                  { "too_large", d_too_large } };
     }
@@ -468,7 +431,7 @@ public:
                     _post(d_tick, pmt::PMT_T);
             }
         });
-        return guarded<semantic_decoder>::start();
+        return queued_pdu_block::start();
     }
 
     bool stop() override

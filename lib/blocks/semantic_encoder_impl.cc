@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "guard.h"
+#include "pdu_block.h"
 
 #include <algorithm>
 #include <atomic>
@@ -11,20 +11,16 @@
 namespace gr {
 namespace srec {
 
-class semantic_encoder_impl : public guarded<semantic_encoder>
+class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
 {
-    const pmt::pmt_t d_in = pmt::mp("pdus"), d_out = pmt::mp("out"),
-                     d_info = pmt::mp("info");
     std::shared_ptr<const srec_model> d_model;
     handle<srec_encoder, srec_encoder_free> d_encoder;
     const srec_modulation d_modulation;
     const size_t d_frame_bytes;
-    bounded_queue d_queue;
     const int d_scale;
     std::vector<uint8_t> d_half; /* the image at half size */
     std::atomic<float> d_eta;
-    uint64_t d_dropped = 0, d_pictures = 0;
-    once d_once;
+    uint64_t d_pictures = 0;
 
     /* Bytes of a frame with the header of the smallest slice considered and four patches
      * of the longest ladder step. With fewer bytes, an image full of such patches may
@@ -39,58 +35,23 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
                                            srec_model_ladder_steps(d_model.get()) - 1));
     }
 
-    void drop(const std::string& why, const pmt::pmt_t& msg = pmt::PMT_NIL)
+    void handle_excess(const pmt::pmt_t& msg) override
     {
-        d_dropped++;
-        if (d_once(why))
-            d_logger->warn("picture dropped: {:s} (said once)", why);
-        message_port_pub(d_info, dropped_info(d_dropped, msg));
+        drop("pictures come faster than they are encoded", msg);
     }
 
-    void handle_message(const pmt::pmt_t& msg)
+    void handle_pdu(const pmt::pmt_t& msg) override
     {
-        d_queue.work(
-            *this,
-            d_in,
-            msg,
-            [this](const pmt::pmt_t& excess) {
-                drop("pictures come faster than they are encoded", excess);
-            },
-            [this](const pmt::pmt_t& picture) { handle_picture(picture); });
-    }
-
-    void handle_picture(const pmt::pmt_t& msg)
-    {
-        if (is_eof(msg)) {
-            message_port_pub(d_out, msg);
-            message_port_pub(d_info,
-                             put_u64(put(pmt::make_dict(), "event", pmt::mp("eof")),
-                                     "dropped",
-                                     d_dropped));
-            return;
-        }
-        if (stopping())
-            return drop("the flowgraph is stopping", msg);
-        if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
-            return drop("not a picture PDU (dict . u8vector)", msg);
+        srec_image image;
+        if (const char* fault = image_from_pdu(msg, SREC_IMAGE_MAX_SIDE, image))
+            return drop(fault, msg);
         const pmt::pmt_t meta = pmt::car(msg);
-        size_t length;
-        const uint8_t* pixels = pmt::u8vector_elements(pmt::cdr(msg), length);
-        if (get_u64(meta, "width") > SREC_IMAGE_MAX_SIDE ||
-            get_u64(meta, "height") > SREC_IMAGE_MAX_SIDE ||
-            get_u64(meta, "channels", 3) > 3 || get_u64(meta, "picture") > UINT32_MAX)
-            return drop("width, height, channels or picture number out of range", msg);
-        srec_image image{ (uint32_t)get_u64(meta, "width"),
-                          (uint32_t)get_u64(meta, "height"),
-                          (uint8_t)get_u64(meta, "channels", 3),
-                          0,
-                          const_cast<uint8_t*>(pixels) };
-        image.stride = (size_t)image.width * image.channels;
-        if (length == 0 || image.stride * image.height != length)
-            return drop("width, height and channels do not fit the vector", msg);
+        if (get_u64(meta, "picture") > UINT32_MAX)
+            return drop("picture number out of range", msg);
 
         srec_features features;
         srec_error error{};
+        const float eta = d_eta;
         const auto start = std::chrono::steady_clock::now();
         if (d_scale == 2) {
             srec_image half{
@@ -105,7 +66,7 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
         }
         const srec_feature_format format =
             d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
-        if (srec_encoder_run(d_encoder.get(), &image, d_eta, format, &features, &error) !=
+        if (srec_encoder_run(d_encoder.get(), &image, eta, format, &features, &error) !=
             SREC_OK)
             return drop(error.message, msg);
         const double encode_s =
@@ -134,21 +95,17 @@ class semantic_encoder_impl : public guarded<semantic_encoder>
                                &slice,
                                &n);
             slice.scale = (uint8_t)d_scale;
-            message_port_pub(
-                d_out,
-                pmt::cons(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data())));
+            send(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data()));
         }
         d_pictures = number + 1;
-        pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("picture"));
-        info = put_u64(info, "picture", number);
+        pmt::pmt_t info = put_u64(pmt::make_dict(), "picture", number);
         info = put_u64(info, "n_features", features.n_bytes);
         info = put_u64(info, "slices", slices);
         info = put_real(info, "entropy_bits", features.entropy_bits);
         info = put_real(info, "encode_s", encode_s);
-        info = put_real(info, "eta", d_eta);
-        info = put_u64(info, "dropped", d_dropped);
-        info = put_u64(info, "queue", d_queue.size());
-        message_port_pub(d_info, info);
+        info = put_real(info, "eta", eta);
+        info = put_u64(info, "queue", n_waiting());
+        report("picture", info);
     }
 
 public:
@@ -164,10 +121,9 @@ public:
         : gr::block("semantic_encoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
+          queued_pdu_block({ "pdus", "out" }, "picture", max_queue, drops_newest(policy)),
           d_model(model_from(model)), d_modulation(modulation_from(modulation)),
-          d_frame_bytes(frame_bytes),
-          d_queue(max_queue < 1 ? 1 : max_queue, drops_newest(policy)), d_scale(scale),
-          d_eta(eta)
+          d_frame_bytes(frame_bytes), d_scale(scale), d_eta(eta)
     {
         if (scale != 1 && scale != 2)
             throw std::invalid_argument("scale must be 1 or 2");
@@ -177,21 +133,11 @@ public:
             throw std::invalid_argument("frame_bytes must be " + std::to_string(least) +
                                         " .. " + std::to_string(SREC_FRAME_MAX) +
                                         " for " + srec_modulation_name(d_modulation));
-        if (max_queue < 1 || threads < 0)
-            throw std::invalid_argument(
-                "max_queue must be at least 1, threads at least 0");
-        srec_compute compute{};
-        compute.precision = precision_from(precision);
-        compute.threads = threads;
-        compute.cancelled = is_cancelled;
+        const srec_compute compute = compute_from(threads, precision);
         srec_encoder* encoder = nullptr;
         srec_error error{};
         require(srec_encoder_create(d_model.get(), &compute, &encoder, &error), error);
         d_encoder.reset(encoder);
-        message_port_register_in(d_in);
-        message_port_register_out(d_out);
-        message_port_register_out(d_info);
-        set_msg_handler(d_in, [this](const pmt::pmt_t& msg) { handle_message(msg); });
     }
 
     void set_eta(float eta) override
