@@ -75,11 +75,14 @@ bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 GR_SREC_API bool is_eof(const pmt::pmt_t& msg);
 GR_SREC_API pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);
-uint64_t get_u64(const pmt::pmt_t& dict, const char* key, uint64_t fallback = 0);
-bool has_number(const pmt::pmt_t& dict, const char* key); /* not negative */
-bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback = false);
-std::string get_text(const pmt::pmt_t& dict, const char* key);
-pmt::pmt_t put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value);
+GR_SREC_API uint64_t get_u64(const pmt::pmt_t& dict,
+                             const char* key,
+                             uint64_t fallback = 0);
+GR_SREC_API bool has_number(const pmt::pmt_t& dict, const char* key); /* not negative */
+GR_SREC_API bool get_bool(const pmt::pmt_t& dict, const char* key, bool fallback = false);
+GR_SREC_API std::string get_text(const pmt::pmt_t& dict, const char* key);
+GR_SREC_API pmt::pmt_t
+put(const pmt::pmt_t& dict, const char* key, const pmt::pmt_t& value);
 inline pmt::pmt_t put_u64(const pmt::pmt_t& dict, const char* key, uint64_t v)
 {
     return put(dict, key, pmt::from_uint64(v));
@@ -135,7 +138,7 @@ public:
 /* GNU Radio's message queues have no limit. A handler that may be slow moves the messages
  * that wait on its port to this queue, which applies the policy, and takes them from
  * here. The end mark is never dropped and does not count. */
-class bounded_queue
+class GR_SREC_API bounded_queue
 {
     std::deque<pmt::pmt_t> d_queue;
     size_t d_waiting = 0; /* messages in d_queue, without end marks */
@@ -169,7 +172,7 @@ public:
 };
 
 /* True while the flowgraph is being stopped: waiting messages must be dropped. */
-bool stopping();
+GR_SREC_API bool stopping();
 /* The same as srec_compute.cancelled: networks stop between two layers. */
 bool is_cancelled(void*);
 

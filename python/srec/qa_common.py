@@ -78,6 +78,11 @@ def with_meta(msg, **changes):
     return pmt.cons(d, pmt.cdr(msg))
 
 
+def dropped_so_far(info):
+    """Return the counter of each report of a dropped message."""
+    return [i["dropped"] for i in info if i["event"] == "dropped"]
+
+
 def is_end(msg):
     return pmt.is_pdu(msg) and bool(meta_of(msg).get("eof"))
 
@@ -423,15 +428,15 @@ class BlockCase(gr_unittest.TestCase):
     def through(self, block, messages, port_in="in", port_out="out"):
         """Post messages and an end mark to a message block.
 
-        Returns (messages out without the end mark, info dicts).
+        Returns (messages out without the end mark, info dicts). The last info dict reports the end.
         """
         tb = gr.top_block()
         out, info = Collector(tb, block, port_out), Collector(tb, block, "info")
         tb.start()
         post(block, port_in, *messages, END)
         wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
-        if "pdus" in (port_in, port_out):  # these report the end after they have passed it on
-            wait_for(lambda: info.last().get("event") == "eof", "the report of the end")
+        # Blocks report the end after they have passed it on.
+        wait_for(lambda: info.last().get("event") == "eof", "the report of the end")
         info.flush()
         tb.stop()
         tb.wait()

@@ -7,7 +7,19 @@ import tempfile
 import numpy as np
 from gnuradio import gr_unittest, srec
 
-from qa_common import KEY, NOT_A_PDU, OTHER_KEY, BlockCase, captured_log, data_of, in_order, keystream, meta_of, pdu
+from qa_common import (
+    KEY,
+    NOT_A_PDU,
+    OTHER_KEY,
+    BlockCase,
+    captured_log,
+    data_of,
+    dropped_so_far,
+    in_order,
+    keystream,
+    meta_of,
+    pdu,
+)
 
 SESSION = 1  # of the known answers
 PLAIN = np.random.default_rng(1).integers(0, 256, 300).astype(np.uint8)
@@ -113,7 +125,7 @@ class qa_scrambler(BlockCase):
             out, info = self.through(srec.scrambler(KEY, True, SESSION), [*bad, pdu({}, PLAIN)])
         self.assertEqual(len(out), 1)
         self.assertEqual(meta_of(out[0])["packet"], 0, "a dropped message uses up no packet number")
-        self.assertEqual([i["dropped"] for i in info], list(range(1, len(bad) + 1)))
+        self.assertEqual(dropped_so_far(info), list(range(1, len(bad) + 1)))
         self.assertEqual(log.count("dropped"), 2, log.text)
 
     def test_constructor_says_what_is_wrong_with_the_key(self):

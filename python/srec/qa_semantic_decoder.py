@@ -236,7 +236,7 @@ class qa_semantic_decoder(BlockCase):
             wait_for(lambda: len(info) == 2, "the drop and the incomplete picture")
             self.assertEqual(
                 [(i["event"], i.get("reason")) for i in map(meta_of, info.messages())],
-                [("dropped", None), ("picture", "later")],
+                [("dropped", "not an estimate PDU (dict . f32vector)"), ("picture", "later")],
             )
             self.assertTrue(stops(self.tb))
 
