@@ -11,7 +11,7 @@ from gnuradio import blocks, gr, gr_unittest, srec
 from PIL import Image
 
 from qa_common import wait_for
-from qa_output import largest_file
+from disk import largest_file
 
 END = pmt.cons(pmt.dict_add(pmt.make_dict(), pmt.intern("eof"), pmt.PMT_T), pmt.init_u8vector(0, []))
 

@@ -1,31 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """output: files are complete or absent, links are not followed, no file is overwritten unless requested."""
-import contextlib
 import errno
 import json
 import multiprocessing
 import os
-import resource
 import stat
+import sys
 import tempfile
 import unittest
 from unittest import mock
 
 from gnuradio.srec.io import output
 
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+sys.path.append(os.path.join(ROOT, "tests", "helpers"))
+from disk import largest_file  # noqa: E402
+
 BEFORE = b"before"
-
-
-@contextlib.contextmanager
-def largest_file(n_bytes):
-    """Context in which no file may grow beyond n_bytes. It simulates a full disk where the tests are not root."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def claim(folder, mine):
