@@ -8,11 +8,45 @@
 #define SREC_NN_DNNL_API_H
 
 #include <dnnl.h>
+#include <string.h>
+
+/* A blocked layout. */
+typedef struct srec_dnnl_blocking {
+    dnnl_dims_t strides;    /* (axes) elements from one outermost block to the next */
+    dnnl_dims_t inner_size; /* (n_inner) indices in each inner block, the innermost block last */
+    dnnl_dims_t inner_axis; /* (n_inner) axis that the block divides */
+    int n_inner;
+} srec_dnnl_blocking;
 
 #if DNNL_VERSION_MAJOR >= 3
 
 typedef dnnl_memory_desc_t dnnl_md; /* a memory descriptor, owned */
 typedef const_dnnl_memory_desc_t dnnl_const_md;
+
+static inline dnnl_status_t srec_dnnl_get_blocking(dnnl_const_md md, srec_dnnl_blocking *out)
+{
+    dnnl_format_kind_t kind;
+    const dnnl_dims_t *strides;
+    const dnnl_dims_t *sizes;
+    const dnnl_dims_t *axes;
+    dnnl_status_t status = dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind);
+    if (status == dnnl_success && kind != dnnl_blocked)
+        status = dnnl_unimplemented;
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_query(md, dnnl_query_strides, &strides);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &out->n_inner);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_query(md, dnnl_query_inner_blks, &sizes);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &axes);
+    if (status != dnnl_success)
+        return status;
+    memcpy(out->strides, *strides, sizeof out->strides);
+    memcpy(out->inner_size, *sizes, sizeof out->inner_size);
+    memcpy(out->inner_axis, *axes, sizeof out->inner_axis);
+    return dnnl_success;
+}
 
 #else
 
@@ -26,6 +60,17 @@ typedef const dnnl_memory_desc_t *dnnl_const_md;
 #define dnnl_post_ops_append_eltwise(post, algorithm, alpha, beta)                                                     \
     dnnl_post_ops_append_eltwise(post, 1.0f, algorithm, alpha, beta)
 #define dnnl_concat_primitive_desc_create(...) srec_dnnl_concat_primitive_desc_create(__VA_ARGS__)
+
+static inline dnnl_status_t srec_dnnl_get_blocking(dnnl_const_md md, srec_dnnl_blocking *out)
+{
+    if (md->format_kind != dnnl_blocked)
+        return dnnl_unimplemented;
+    memcpy(out->strides, md->format_desc.blocking.strides, sizeof out->strides);
+    memcpy(out->inner_size, md->format_desc.blocking.inner_blks, sizeof out->inner_size);
+    memcpy(out->inner_axis, md->format_desc.blocking.inner_idxs, sizeof out->inner_axis);
+    out->n_inner = md->format_desc.blocking.inner_nblks;
+    return dnnl_success;
+}
 
 static inline dnnl_status_t dnnl_memory_desc_create_with_tag(dnnl_md *md, int rank, const dnnl_dims_t dims,
                                                              dnnl_data_type_t type, dnnl_format_tag_t tag)

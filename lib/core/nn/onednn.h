@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  Internals of the oneDNN backend: a plan, and the two stages that build it.
+ *  Internals of the oneDNN backend: a plan, and the stages that build it.
  *
  *      onednn_layout.c       data type, channel order and buffer of every value
- *      onednn_primitives.c   weights and oneDNN primitives of every node
+ *      onednn_weights.c      weights and biases of every convolution
+ *      onednn_primitives.c   oneDNN primitives of every node
  *      onednn.c              creation, execution, the backend's operations
  *
  *  Activations are nhwc. On AVX-512 machines oneDNN itself chooses nhwc for `any`, and nhwc keeps pixel shuffles
- *  cheap. Weights are reordered once into the layout that oneDNN chooses. */
+ *  cheap. Weights are placed once in the layout that oneDNN chooses. */
 #ifndef SREC_NN_ONEDNN_H
 #define SREC_NN_ONEDNN_H
 
@@ -80,6 +81,10 @@ dnnl_status_t srec_onednn_describe(const srec_onednn *o, unsigned value, dnnl_da
 
 /* Choose type and channel order of every value, and place all buffers in the arena. Requires engine and stream. */
 srec_status srec_onednn_lay_out(srec_onednn *o);
+
+/* Create the memories of a convolution's weights and bias, with channels permuted as its values require.
+ * \param want layout of the weights */
+srec_status srec_onednn_take_parameters(srec_onednn *o, unsigned n, dnnl_const_md want);
 
 /* Create the primitives of all nodes and ports, and the scratchpad. Requires the layout. */
 srec_status srec_onednn_make_primitives(srec_onednn *o);

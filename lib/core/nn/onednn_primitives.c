@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  oneDNN backend: weights and primitives of a plan's nodes.
+ *  oneDNN backend: primitives of a plan's nodes.
  *
  *  A convolution adds the bias, adds the residual and applies ReLU in one pass. The residual is oneDNN's `sum`
  *  post-op, which adds to the content of the destination. `binary_add` is not used: version 2.6.3 computes it
@@ -8,117 +8,11 @@
  *  time, the destination takes over its buffer, so nothing is copied. */
 #include "onednn.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <volk/volk.h>
-
-/* Position in memory of the graph's channel \p channel. */
-static size_t place(unsigned factor, size_t channels, size_t channel)
-{
-    if (!factor)
-        return channel;
-    const size_t area = (size_t)factor * factor;
-    return channel % area * (channels / area) + channel / area;
-}
 
 static void add_argument(srec_onednn_step *step, int which, dnnl_memory_t memory)
 {
     step->args[step->n_args++] = (dnnl_exec_arg_t){ which, memory };
-}
-
-/* Create and run the reorder between two memories, once. */
-static dnnl_status_t reorder_once(srec_onednn *o, dnnl_memory_t from, dnnl_memory_t to, dnnl_const_md from_md,
-                                  dnnl_const_md to_md)
-{
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_t primitive = NULL;
-    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&pd, from_md, o->engine, to_md, o->engine, NULL);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&primitive, pd);
-    if (status == dnnl_success) {
-        const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
-        status = dnnl_primitive_execute(primitive, o->stream, 2, args);
-    }
-    if (status == dnnl_success)
-        status = dnnl_stream_wait(o->stream);
-    if (primitive)
-        dnnl_primitive_destroy(primitive);
-    if (pd)
-        dnnl_primitive_desc_destroy(pd);
-    return status;
-}
-
-/* Copy \p data, laid out as \p have, into a new memory laid out as \p want. */
-static srec_status reorder_into(srec_onednn *o, dnnl_const_md have, void *data, dnnl_const_md want, dnnl_memory_t *out)
-{
-    dnnl_memory_t source = NULL;
-    dnnl_status_t status = dnnl_memory_create(&source, have, o->engine, data);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(out, want, o->engine, DNNL_MEMORY_ALLOCATE);
-    if (status == dnnl_success)
-        status = reorder_once(o, source, *out, have, want);
-    if (source)
-        dnnl_memory_destroy(source);
-    o->weight_bytes += dnnl_memory_desc_get_size(want);
-    return status == dnnl_success ? SREC_OK : SREC_ERR_INTERNAL;
-}
-
-/* \param file, permuted scratch of the weights' size in f32 */
-static srec_status take_weights(srec_onednn *o, unsigned n, dnnl_const_md want, float *file, float *permuted)
-{
-    const srec_node *node = &o->graph->nodes[n];
-    const size_t *shape = node->weight->shape;
-    const size_t taps = shape[2] * shape[3];
-    const unsigned factor_in = o->permuted[node->in[0]];
-    const unsigned factor_out = o->permuted[node->out];
-    srec_tensor_to_f32(node->weight, file);
-    for (size_t i = 0; i < shape[0]; i++)
-        for (size_t j = 0; j < shape[1]; j++)
-            memcpy(permuted + (place(factor_out, shape[0], i) * shape[1] + place(factor_in, shape[1], j)) * taps,
-                   file + (i * shape[1] + j) * taps, taps * sizeof *permuted);
-    dnnl_md have = NULL;
-    const dnnl_dims_t dims = { (dnnl_dim_t)shape[0], (dnnl_dim_t)shape[1], (dnnl_dim_t)shape[2], (dnnl_dim_t)shape[3] };
-    srec_status status = SREC_ERR_INTERNAL;
-    if (dnnl_memory_desc_create_with_tag(&have, 4, dims, dnnl_f32, dnnl_oihw) == dnnl_success)
-        status = reorder_into(o, have, permuted, want, &o->steps[n].weights);
-    dnnl_memory_desc_destroy(have);
-    return status;
-}
-
-/* A node without a bias gets zeros.
- * \param file, permuted scratch of at least the bias's size in f32 */
-static srec_status take_bias(srec_onednn *o, unsigned n, float *file, float *permuted)
-{
-    const srec_node *node = &o->graph->nodes[n];
-    const size_t channels = node->weight->shape[0];
-    memset(permuted, 0, channels * sizeof *permuted);
-    if (node->bias) {
-        srec_tensor_to_f32(node->bias, file);
-        for (size_t i = 0; i < channels; i++)
-            permuted[place(o->permuted[node->out], channels, i)] = file[i];
-    }
-    dnnl_md md = NULL;
-    const dnnl_dims_t dims = { (dnnl_dim_t)channels };
-    srec_status status = SREC_ERR_INTERNAL;
-    if (dnnl_memory_desc_create_with_tag(&md, 1, dims, dnnl_f32, dnnl_x) == dnnl_success)
-        status = reorder_into(o, md, permuted, md, &o->steps[n].bias);
-    dnnl_memory_desc_destroy(md);
-    return status;
-}
-
-/* The node's weights and bias, with channels permuted as its values require.
- * \param want layout of the weights */
-static srec_status take_parameters(srec_onednn *o, unsigned n, dnnl_const_md want)
-{
-    const size_t count = o->graph->nodes[n].weight->count;
-    float *file = malloc(count * sizeof *file);
-    float *permuted = malloc(count * sizeof *permuted);
-    srec_status status = file && permuted ? take_weights(o, n, want, file, permuted) : SREC_ERR_MEMORY;
-    if (status == SREC_OK)
-        status = take_bias(o, n, file, permuted);
-    free(file);
-    free(permuted);
-    return status;
 }
 
 /* Create the step's primitive and note the size of its scratchpad. Takes ownership of \p pd. */
@@ -199,7 +93,7 @@ static srec_status make_convolution(srec_onednn *o, unsigned n, dnnl_primitive_a
     dnnl_primitive_desc_t pd;
     SREC_ONEDNN_TRY(set_post_ops(node, attr));
     SREC_ONEDNN_TRY(describe_convolution(o, node, attr, &pd));
-    srec_status status = take_parameters(o, n, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    srec_status status = srec_onednn_take_parameters(o, n, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
     if (status != SREC_OK) {
         dnnl_primitive_desc_destroy(pd);
         return status;
