@@ -14,7 +14,7 @@ import zipfile
 import torch
 import torch.distributed as distributed
 
-from . import stopping
+from . import curves, stopping
 
 
 def add_arguments(parser):
@@ -295,7 +295,7 @@ class Run:
         with stopping.lock:
             self.validation.append(row)
         print("VALIDATION", shown(row), flush=True)
-        curves(self.args.out)
+        curves.draw(self.args.out)
         self.since = time.time()
 
     def is_validated(self):
@@ -346,33 +346,6 @@ def run(args, net, groups, loss_of, validate, state):
             this.save()
         if this.validation_due():
             this.validate(validate)
-
-
-def curves(folder):
-    """Draw validate.csv and the loss of train.csv as curves.png. Do nothing without Matplotlib."""
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError:
-        return
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5))
-    for axis, name, columns in ((axes[0], "train", ("loss",)), (axes[1], "validate", None)):
-        path = os.path.join(folder, name + ".csv")
-        if not os.path.exists(path):
-            continue
-        with open(path) as f:
-            rows = list(csv.DictReader(f))
-        for column in columns or [c for c in rows[0] if c != "step"]:
-            axis.plot([float(r["step"]) for r in rows], [float(r[column]) for r in rows], label=column)
-        axis.set_xlabel("step")
-        axis.set_title(name)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(os.path.join(folder, "curves.png"), dpi=90)
-    plt.close(figure)
 
 
 # What the pickle of a checkpoint may name in addition to storages. torch.save() imports only by the opcode GLOBAL.
