@@ -39,6 +39,8 @@ COMMANDS = {
         SWEEP + "fig5.toml --images PICTURES --out results/fig5 --grid",
         SWEEP + "rate.toml --images PICTURES --out results/rate",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3",
+        "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3 --format pdf --size 3.5x2.8"
+        " --separate-panels",
     ],
     "list": [FIG3 + " --list | parallel -j 2", FIG3 + " --plot"],
     "slurm": [
@@ -167,13 +169,16 @@ class Documented(unittest.TestCase):
             self.assertNotIn("results of an earlier", said)
             grids = ["grid-qpsk.png", "grid-bpsk.png"] if "--grid" in line else []
             curves = ["curves-4dB.png", "curves-8dB.png"] if name == "rate" else ["curves.png"]
-            self.assert_files(f"results/{name}", "table.md", "results.jsonl", *curves, *grids)
+            self.assert_files(f"results/{name}", "table.md", "means.csv", "results.jsonl", *curves, *grids)
         before = self.table("fig3")
-        for words in ("SREC, hard, add, paper + paper", "SREC, soft, robust + robust", "Gain of SREC at 4 dB"):
+        for words in ("SREC, hard, paper", "SREC, soft, robust", "Gain of SREC at 4 dB"):
             self.assertIn(words, before)
         os.remove(self.at("results", "fig3", "table.md"))
         self.run_line(COMMANDS["figures"][3])
         self.assertEqual(self.table("fig3"), before)
+        self.run_line(COMMANDS["figures"][4])
+        panels = [f"curves-{m}{metric}.pdf" for m in ("qpsk", "bpsk") for metric in ("", "-ms-ssim")]
+        self.assert_files("results/fig3", *panels)
 
     def test_list(self):
         self.pictures("pictures", 64, 1)
@@ -181,7 +186,7 @@ class Documented(unittest.TestCase):
             self.program("parallel", "exec sh")
         self.run_line(COMMANDS["list"][0])
         self.run_line(COMMANDS["list"][1])
-        self.assertIn("SREC, soft, robust + robust", self.table("fig3"))
+        self.assertIn("SREC, soft, robust", self.table("fig3"))
 
     def test_slurm(self):
         self.pictures("pictures", 64, 1)
@@ -231,7 +236,7 @@ done""",
             return done.returncode == 0
 
         wait_for(swept, "the start of the cluster")
-        self.assertIn("SREC, soft, robust + robust", self.table("fig3"))
+        self.assertIn("SREC, soft, robust", self.table("fig3"))
 
     def end(self, process):
         process.send_signal(signal.SIGINT)

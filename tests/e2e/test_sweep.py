@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """srec sweep: its points are those of the flowgraph, whoever computes them, and files say what was asked."""
 import argparse
+import contextlib
 import glob
+import io
 import json
 import math
 import os
@@ -17,11 +19,14 @@ import unittest
 
 import numpy as np
 import sessions
+import sweeps
 from gnuradio.srec import srec_core as core
-from gnuradio.srec.commands import Failure, Usage, sweep
-from gnuradio.srec.sweep import capacity, grid, points, reference, report, results, transmission
+from gnuradio.srec.commands import simulate, sweep
+from gnuradio.srec.sweep import capacity, grid, points, reference, transmission
 from gnuradio.srec.sweep.config import Experiment
+from gnuradio.srec.sweep.rows import rows_of
 from PIL import Image
+from sweeps import here
 from waiting import wait_for
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -55,6 +60,7 @@ experiment = "small"
 modulation = ["bpsk", "qpsk"]
 snr_db = 6
 crop = [96, 64]
+trials = 2
 [[scheme]]
 name = "srec"
 [[scheme]]
@@ -62,17 +68,23 @@ name = "ntscc-clear"
 decisions = "hard"
 [[reference]]
 codec = "webp"
+code = ["ideal", "ccsds"]
 """
-
-
-def here(*args):
-    """The command in this process, quicker: -> (exit code, what it would say)"""
-    parser = argparse.ArgumentParser()
-    sweep.add_arguments(parser)
-    try:
-        return sweep.run(parser.parse_args(args)), ""
-    except (Usage, Failure) as error:
-        return 2 if isinstance(error, Usage) else 1, str(error)
+SMALL_POINTS = 2 * 2 * (2 * 2 + 1 + 2)  # pictures, modulations; schemes and the real code in two trials
+TINY = """
+experiment = "tiny"
+modulation = "qpsk"
+snr_db = 6
+crop = [96, 64]
+[[scheme]]
+name = "ntscc-clear"
+decisions = "hard"
+"""
+# Stands for libheif's programs: while the file HOLD exists it never ends, else it copies.
+FAKE_CODEC = """#!/bin/sh
+if [ -e HOLD ]; then echo $$ >BEGUN.new; mv BEGUN.new BEGUN; exec sleep 600; fi
+case $0 in *heif-convert) cp "$1" "$2" ;; *) for a; do b=$c; c=$a; done; cp "$c" "$b" ;; esac
+"""
 
 
 def srec(*args, **options):
@@ -88,16 +100,30 @@ def rows_in(folder):
     return sorted(({k: v for k, v in r.items() if k != "commit"} for r in rows), key=lambda r: r["id"])
 
 
-class Sweep(unittest.TestCase):
+def simulated(config, picture):
+    """Return the rows of an experiment for one picture, computed in this process."""
+    experiment = Experiment(config)
+    jobs = points.jobs_of(experiment, [picture], sweep.enhancers_of(experiment, transmission.enhancer))
+    return [row for job in jobs for row in rows_of(job)]
+
+
+class Case(unittest.TestCase):
+    """Two small pictures, and the results of SMALL from one process, which all tests share."""
+
+    @classmethod
+    def setUpClass(cls):
+        keep = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(keep.cleanup)
+        cls.images = os.path.join(keep.name, "images")
+        os.mkdir(cls.images)
+        with Image.open(RACCOON) as raccoon:
+            raccoon.crop((200, 100, 400, 240)).save(os.path.join(cls.images, "a.png"))
+            raccoon.crop((300, 300, 460, 396)).save(os.path.join(cls.images, "b.png"))
+
     def setUp(self):
         keep = tempfile.TemporaryDirectory()
         self.addCleanup(keep.cleanup)
         self.folder = keep.name
-        self.images = os.path.join(self.folder, "images")
-        os.mkdir(self.images)
-        raccoon = Image.open(RACCOON)
-        raccoon.crop((200, 100, 400, 240)).save(os.path.join(self.images, "a.png"))
-        raccoon.crop((300, 300, 460, 396)).save(os.path.join(self.images, "b.png"))
 
     def config(self, text=GRID, name="grid.toml"):
         path = os.path.join(self.folder, name)
@@ -105,23 +131,53 @@ class Sweep(unittest.TestCase):
             f.write(text)
         return path
 
+    def command(self, out, *args, config=None):
+        config = config or self.config()
+        out = os.path.join(self.folder, out)
+        return [sys.executable, SREC, "sweep", "--images", self.images, "--config", config, "--out", out, *args]
+
     def sweep(self, out, *args, config=None, **options):
-        return srec(
-            "sweep",
-            "--images",
-            self.images,
-            "--config",
-            config or self.config(),
-            "--out",
-            os.path.join(self.folder, out),
-            *args,
-            **options,
-        )
+        command = self.command(out, *args, config=config)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
 
     def done(self, out, *args, **options):
         done = self.sweep(out, *args, **options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return rows_in(os.path.join(self.folder, out))
+
+    _small = None
+
+    def small(self):
+        """Return the rows of SMALL, and the text of their file."""
+        if Case._small is None:
+            rows = self.done("shared", "--workers", "1", config=self.config(SMALL, "small.toml"))
+            self.assertEqual(len(rows), SMALL_POINTS)
+            with open(os.path.join(self.folder, "shared", "results.jsonl")) as f:
+                Case._small = rows, f.read()
+        return Case._small
+
+    def copy_of_small(self, out):
+        """Write a folder with the results of SMALL, and return its path."""
+        folder = os.path.join(self.folder, out)
+        os.mkdir(folder)
+        with open(os.path.join(folder, "results.jsonl"), "w") as f:
+            f.write(self.small()[1])
+        return folder
+
+
+class Sweep(Case):
+    def flowgraph(self, picture, row, *options):
+        """Return the figures of `srec simulate`, in this process, for the point of a row."""
+        file = os.path.join(self.folder, "one.json")
+        arguments = ["--image", picture, "--out", self.folder, "--json", file, "--seed", str(row["seed"])]
+        arguments += ["--snr", str(row["snr_db"]), "--modulation", row["modulation"], *options]
+        arguments += ["--hard"] if row["decisions"] == "hard" else []
+        parser = argparse.ArgumentParser()
+        simulate.add_arguments(parser)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(simulate.run(parser.parse_args(arguments)), 0)
+        with open(file) as f:
+            return json.load(f)
 
     def test_points_are_those_of_the_flowgraph(self):
         several = [
@@ -141,30 +197,14 @@ class Sweep(unittest.TestCase):
                 f' "{channel}"\n'
             )
             text += "".join(f'[[scheme]]\nname = "{s}"\ndecisions = "{d}"\ncipher = "{c}"\n' for s, d, c in schemes)
-            rows = self.done(modulation, "--workers", "1", "--pictures", "1", config=self.config(text))
+            picture = os.path.join(self.images, "a.png")
+            rows = simulated(self.config(text), picture)
             self.assertEqual(len(rows), len(schemes))
             cropped = os.path.join(self.folder, "cropped.png")
-            Image.fromarray(transmission.picture(os.path.join(self.images, "a.png"), (160, 96))).save(cropped)
+            Image.fromarray(transmission.picture(picture, (160, 96))).save(cropped)
             for row in rows:
-                file = os.path.join(self.folder, "one.json")
-                options = [
-                    "--modulation",
-                    modulation,
-                    "--snr",
-                    str(snr),
-                    "--seed",
-                    str(row["seed"]),
-                    "--channel",
-                    channel,
-                    "--json",
-                    file,
-                ]
-                options += ["--no-encrypt"] if row["cipher"] == "none" else ["--cipher", row["cipher"]]
-                options += ["--hard"] if row["decisions"] == "hard" else []
-                one = srec("simulate", "--no-sr", "--image", cropped, "--out", self.folder, *options)
-                self.assertEqual(one.returncode, 0, one.stderr)
-                with open(file) as f:
-                    flowgraph = json.load(f)
+                options = ["--no-encrypt"] if row["cipher"] == "none" else ["--cipher", row["cipher"]]
+                flowgraph = self.flowgraph(cropped, row, "--no-sr", "--channel", channel, *options)
                 eve = row["scheme"] == "eavesdropper"
                 with self.subTest(modulation=modulation, scheme=row["scheme"]):
                     self.assertAlmostEqual(row["psnr_db"], flowgraph["eve_psnr_db" if eve else "psnr_db"], 6)
@@ -185,37 +225,14 @@ class Sweep(unittest.TestCase):
         text += '[[scheme]]\nname = "eavesdropper"\nenhancer = ["default", "two"]\n'
         files = {s: os.path.join(ROOT, "tests", "golden", f"enhancer-x{s}.safetensors") for s in (1, 2)}
         text = text.replace('default = ""', f'default = "{files[1]}"').replace('two = ""', f'two = "{files[2]}"')
-        os.remove(os.path.join(self.images, "a.png"))
-        Image.open(RACCOON).crop((300, 300, 427, 396)).save(os.path.join(self.images, "b.png"))  # an odd width
-        rows = self.done("sr", "--workers", "1", config=self.config(text))
+        picture = os.path.join(self.folder, "odd.png")
+        with Image.open(RACCOON) as raccoon:
+            raccoon.crop((300, 300, 427, 396)).save(picture)  # an odd width
+        rows = simulated(self.config(text), picture)
         self.assertEqual(len(rows), 8)
-        again = self.done(
-            "sr", "--workers", "1", config=self.config(text)
-        )  # a codec and an enhancer may have one label
-        self.assertEqual(again, rows)
         for row in rows:
-            file = os.path.join(self.folder, "one.json")
-            options = ["--enhancer", files[row["scale"]]] if row["enhancer"] else ["--no-sr"]
-            options += ["--hard"] if row["decisions"] == "hard" else []
-            one = srec(
-                "simulate",
-                "--image",
-                os.path.join(self.images, "b.png"),
-                "--out",
-                self.folder,
-                "--snr",
-                "7",
-                "--seed",
-                str(row["seed"]),
-                "--json",
-                file,
-                "--scale",
-                str(row["scale"]),
-                *options,
-            )
-            self.assertEqual(one.returncode, 0, one.stderr)
-            with open(file) as f:
-                flowgraph = json.load(f)
+            enhancer = ["--enhancer", files[row["scale"]]] if row["enhancer"] else ["--no-sr"]
+            flowgraph = self.flowgraph(picture, row, "--scale", str(row["scale"]), *enhancer)
             with self.subTest(scheme=row["scheme"], scale=row["scale"], decisions=row["decisions"]):
                 if row["scheme"] == "eavesdropper":
                     self.assertAlmostEqual(row["psnr_db"], flowgraph["eve_psnr_db"], 6)
@@ -226,36 +243,42 @@ class Sweep(unittest.TestCase):
                     )
                     self.assertEqual(row["cbr"], flowgraph["cbr"])
                 self.assertEqual(row["enhancer_id"], flowgraph["enhancer"])
-        with open(os.path.join(self.folder, "sr", "table.md")) as f:
-            self.assertIn("What super-resolution adds", f.read())
 
     def test_results_do_not_depend_on_who_computes_them(self):
-        one = self.done("one", "--workers", "1")
-        self.assertEqual(
-            len(one), 2 * 2 * 2 * (2 * 4 + 1 + 2)
-        )  # pictures, modulations, SNRs; schemes and the real code in two trials
-        self.assertEqual(one, self.done("two", "--workers", "2"))
-        listed = self.sweep("list", "--list")
+        one, config = self.small()[0], self.config(SMALL)
+        self.assertEqual(one, self.done("two", "--workers", "2", config=config))
+        by_id = sorted(
+            (row for name in ("a", "b") for row in simulated(config, os.path.join(self.images, name + ".png"))),
+            key=lambda row: row["id"],
+        )
+        self.assertEqual(one, json.loads(json.dumps(by_id)))
+        self.assertEqual(len({r["seed"] for r in one}), 2 * 2 * 2)  # pictures, modulations, trials
+        self.assertEqual(len({r["psnr_db"] for r in one if r.get("scheme") == "srec"}), 8, "trials must differ")
+
+    def test_listed_jobs_give_the_same_results(self):
+        config = self.config(SMALL)
+        listed = self.sweep("list", "--list", config=config)
         self.assertEqual(listed.returncode, 0, listed.stderr)
-        for line in reversed(listed.stdout.splitlines()):
-            words = shlex.split(line)
-            self.assertEqual(words[:2], ["srec", "sweep"])
-            job = srec(*words[1:])
-            self.assertEqual((job.returncode, job.stderr, job.stdout), (0, "", ""))
-        self.assertEqual(one, rows_in(os.path.join(self.folder, "list")))
-        self.assertEqual(self.sweep("list", "--list").stdout, "", "a job that is finished is listed")
-        self.assertEqual(len({r["seed"] for r in one}), 16)  # pictures, modulations, SNRs, trials
-        self.assertEqual(len({r["psnr_db"] for r in one if r.get("scheme") == "srec"}), 16, "trials must differ")
+        lines = listed.stdout.splitlines()
+        self.assertEqual(len(lines), 2 * (2 + 1))  # pictures; modulations and a codec
+        words = shlex.split(lines[-1])
+        self.assertEqual(words[:2], ["srec", "sweep"])
+        job = srec(*words[1:])
+        self.assertEqual((job.returncode, job.stderr, job.stdout), (0, "", ""))
+        for line in reversed(lines[:-1]):  # the same in this process, which is quicker
+            self.assertEqual(here(*shlex.split(line)[2:]), (0, ""))
+        self.assertEqual(self.small()[0], rows_in(os.path.join(self.folder, "list")))
+        self.assertEqual(self.sweep("list", "--list", config=config).stdout, "", "a job that is finished is listed")
 
     def test_a_dask_cluster_gives_the_same_results(self):
         try:
             from distributed import LocalCluster
         except ImportError:
             self.skipTest("no dask.distributed: apt install python3-distributed")
-        grid = self.config(SMALL)
-        local = self.done("local", "--workers", "1", config=grid)
+        config = self.config(SMALL)
         with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            self.assertEqual(local, self.done("cluster", "--scheduler", cluster.scheduler_address, config=grid))
+            rows = self.done("cluster", "--scheduler", cluster.scheduler_address, config=config)
+        self.assertEqual(self.small()[0], rows)
 
     def test_no_dask_scheduler_is_one_line(self):
         try:
@@ -268,38 +291,24 @@ class Sweep(unittest.TestCase):
         self.assertNotIn("Traceback", done.stderr)
 
     def test_finished_points_are_not_done_again(self):
-        grid = self.config(SMALL)
-        first = self.done("out", "--workers", "1", config=grid)
-        path = os.path.join(self.folder, "out", "results.jsonl")
-        with open(path) as f:
-            lines = f.readlines()
-        untouched = self.sweep("out", "--workers", "1", config=grid)
+        config, folder = self.config(SMALL), self.copy_of_small("out")
+        path = os.path.join(folder, "results.jsonl")
+        lines = self.small()[1].splitlines(keepends=True)
+        untouched = self.sweep("out", "--workers", "1", config=config)
         self.assertIn(", 0 to do", untouched.stderr)
         with open(path) as f:
             self.assertEqual(lines, f.readlines())
         with open(path, "w") as f:  # as after a kill: some are missing, one is half written
             f.write("".join(lines[:3]) + lines[3][:40])
-        again = self.sweep("out", "--workers", "1", config=grid)
+        again = self.sweep("out", "--workers", "1", config=config)
         self.assertIn(f", {len(lines) - 3} to do", again.stderr)
         with open(path) as f:
             self.assertEqual(f.readlines()[:3], lines[:3])
-        self.assertEqual(rows_in(os.path.join(self.folder, "out")), first)
+        self.assertEqual(rows_in(folder), self.small()[0])
 
     def test_a_killed_worker_is_one_line_and_nothing_is_lost(self):
-        grid = self.config(SMALL)
-        command = [
-            sys.executable,
-            SREC,
-            "sweep",
-            "--images",
-            self.images,
-            "--config",
-            grid,
-            "--out",
-            os.path.join(self.folder, "out"),
-            "--workers",
-            "2",
-        ]
+        config = self.config(SMALL)
+        command = self.command("out", "--workers", "2", config=config)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
 
             def worker():
@@ -319,83 +328,25 @@ class Sweep(unittest.TestCase):
         self.assertEqual(process.returncode, 1)
         self.assertIn("a worker process was killed", errors.splitlines()[-1])
         self.assertNotIn("Traceback", errors)
-        self.assertEqual(
-            self.done("out", "--workers", "1", config=grid), self.done("whole", "--workers", "1", config=grid)
-        )
+        self.assertEqual(self.done("out", "--workers", "1", config=config), self.small()[0])
 
-    def test_tables_and_plots_come_from_the_files_alone(self):
-        rows = self.done("out", "--workers", "2")
-        out = os.path.join(self.folder, "out")
-        with open(os.path.join(out, "table.md")) as f:
-            table = f.read()
-        for name in os.listdir(self.images):
-            os.remove(os.path.join(self.images, name))
-        os.remove(os.path.join(out, "table.md"))
-        os.remove(os.path.join(out, "curves.png"))
-        again = srec("sweep", "--plot", "--config", self.config(), "--out", out)
-        self.assertEqual(again.returncode, 0, again.stderr)
-        with open(os.path.join(out, "table.md")) as f:
-            self.assertEqual(f.read(), table)
-        self.assertGreater(Image.open(os.path.join(out, "curves.png")).size[0], 500)
-        pick = lambda scheme, snr: [
-            r["psnr_db"]
-            for r in rows
-            if r.get("scheme") == scheme
-            and r["snr_db"] == snr
-            and r["modulation"] == "qpsk"  # noqa: E731
-            and r["decisions"] == "soft"
-        ]
-        self.assertIn(
-            (
-                f"| SREC, soft | {np.mean([r['cbr'] for r in rows if r['modulation'] == 'qpsk']):.3f} |"
-                f" {np.mean(pick('srec', 2)):.2f} ±"
-            ),
-            table,
-        )
-        gain = np.mean(pick("srec", 10)) - np.mean(pick("ntscc-clear", 10))
-        self.assertIn(f"| NTSCC, in clear | qpsk | +3.0 | {gain:+.2f} ±", table)
-        jpeg = {
-            snr: [r for r in rows if r.get("code") == "ideal" and r["snr_db"] == snr and r["modulation"] == "qpsk"]
-            for snr in (2, 10)
-        }
-        one = {
-            2: np.mean([r["psnr_db"] for r in jpeg[2]]),
-            10: np.mean([(r["psnr_db"] + r["grey_psnr_db"]) / 2 for r in jpeg[10]]),
-        }
-        best = max(one, key=one.get)  # a rate for 2 dB serves both receivers, one for 10 dB only the better
-        self.assertIn(f"| JPEG, ideal code | {one[best]:.2f} (made for {best} dB) |", table)
-        fewer = srec(
-            "sweep",
-            "--plot",
-            "--config",
-            self.config(GRID.replace("snr_db = { from = 2, to = 10, step = 8 }", "snr_db = 10")),
-            "--out",
-            out,
-        )
-        self.assertEqual(fewer.returncode, 0, fewer.stderr)
-        self.assertIn("results of an earlier", fewer.stderr)
-        with open(os.path.join(out, "table.md")) as f:
-            self.assertNotIn("2 dB |", f.read())
+    def test_a_larger_eta_gives_a_better_picture(self):
+        text = 'experiment = "e"\nmodulation = "qpsk"\nsnr_db = 10\neta = [0.05, 0.2]\ncrop = [160, 96]\n'
+        rows = simulated(self.config(text + '[[scheme]]\nname = "srec"\n'), os.path.join(self.images, "b.png"))
+        self.assertEqual([r["eta"] for r in rows], [0.05, 0.2])
+        self.assertGreater(rows[1]["psnr_db"], rows[0]["psnr_db"] + 1)
+        self.assertGreater(rows[1]["ms_ssim"], rows[0]["ms_ssim"])
 
-    def test_grids_and_the_other_plots_are_made(self):
-        text = (
-            'experiment = "e"\nplot = "eta"\nmodulation = "qpsk"\nsnr_db = [4, 10]\neta = [0.05, 0.2]\ncrop = [160,'
-            ' 96]\n[[scheme]]\nname = "srec"\n'
-        )
-        grid = '[grid]\npicture = "b"\nsnr_db = 10\neta = [0.05, 0.2]\n'
-        rows = self.done("eta", "--grid", "--workers", "1", config=self.config(text + grid))
-        self.assertEqual(
-            {"curves.png", "grid-qpsk.png", "results.jsonl", "table.md"},
-            set(os.listdir(os.path.join(self.folder, "eta"))),
-        )
-        by_eta = [np.mean([r["psnr_db"] for r in rows if r["eta"] == eta and r["snr_db"] == 10]) for eta in (0.05, 0.2)]
-        self.assertGreater(by_eta[1], by_eta[0] + 1)
-        published = '[[published]]\nname = "NTSCC"\ncbr = [0.02]\npsnr_db = [29.2]\n'
-        self.done("cbr", "--workers", "1", config=self.config(text.replace('"eta"', '"cbr"') + published))
-        self.assertEqual(
-            {"curves-10dB.png", "curves-4dB.png", "results.jsonl", "table.md"},
-            set(os.listdir(os.path.join(self.folder, "cbr"))),
-        )
+    def test_a_lost_picture_counts_as_grey_in_both_metrics(self):
+        text = 'experiment = "e"\nmodulation = "qpsk"\nsnr_db = -15\ncrop = [160, 96]\n'
+        text += '[[scheme]]\nname = "srec"\n[[reference]]\ncodec = "jpeg"\ncode = "ccsds"\n'
+        picture = os.path.join(self.images, "b.png")
+        original = transmission.picture(picture, (160, 96))
+        grey = np.full_like(original, 128)
+        for row in simulated(self.config(text), picture):
+            self.assertTrue(row["lost"])
+            self.assertEqual(row["psnr_db"], core.psnr(original, grey))
+            self.assertEqual(row["ms_ssim"], core.ms_ssim(original, grey))
 
     def test_a_grid_shows_each_scheme_under_its_own_name(self):
         text = 'experiment = "g"\nmodulation = "qpsk"\nsnr_db = 3\ncrop = [160, 96]\n'
@@ -406,7 +357,12 @@ class Sweep(unittest.TestCase):
         rows = self.done("out", "--grid", "--pictures", "1", config=config)
         self.assertEqual(len(rows), 4)
         self.assertEqual(len({r["psnr_db"] for r in rows}), 3, "srec without an enhancer is ntscc-encrypted, auto")
-        sheet = Image.open(os.path.join(self.folder, "out", "grid-qpsk.png"))
+        self.assertEqual(
+            {"curves.png", "curves-ms-ssim.png", "grid-qpsk.png", "means.csv", "results.jsonl", "table.md"},
+            set(os.listdir(os.path.join(self.folder, "out"))),
+        )
+        with Image.open(os.path.join(self.folder, "out", "grid-qpsk.png")) as file:
+            sheet = file.copy()
         picture, experiment = os.path.join(self.images, "a.png"), Experiment(config)
         jobs = grid.jobs(experiment, [picture], sweep.enhancers_of(experiment, transmission.enhancer))
         height = grid._shrunk(transmission.picture(picture, (160, 96))).height
@@ -420,26 +376,6 @@ class Sweep(unittest.TestCase):
             shown.add(grid._side_text(point, 1))
         self.assertEqual((i + 1, len(shown)), (2 * 4, 4), shown)
 
-    def test_gains_are_of_one_eta_each(self):
-        text = SMALL + '[gains]\nsnr_db = 6\n[[gains.over]]\nscheme = "ntscc-clear"\n'
-        text = text.replace("snr_db = 6\n", "snr_db = 6\neta = [0.05, 0.2]\n", 1).replace('decisions = "hard"\n', "")
-        rows = self.done("out", config=self.config(text))
-        with open(os.path.join(self.folder, "out", "table.md"), encoding="utf-8") as f:
-            table = f.read()
-        self.assertIn("| over | modulation | paper | default, soft, eta 0.05 | default, soft, eta 0.2 |", table)
-
-        def gain(modulation, eta):
-            here = [r for r in rows if r["modulation"] == modulation and r["eta"] == eta]
-            mean = {
-                scheme: np.mean([r["psnr_db"] for r in here if r.get("scheme") == scheme])
-                for scheme in ("srec", "ntscc-clear")
-            }
-            return f"{mean['srec'] - mean['ntscc-clear']:+.2f}"
-
-        for modulation in ("bpsk", "qpsk"):
-            cells = [re.escape(gain(modulation, eta)) + " ± [^|]*" for eta in (0.05, 0.2)]
-            self.assertRegex(table, re.escape(f"| NTSCC, in clear | {modulation} |  | ") + r"\| ".join(cells))
-
     def test_one_label_may_name_a_codec_and_an_enhancer(self):
         text = (
             'experiment = "labels"\nmodulation = "qpsk"\nsnr_db = 6\ncrop = [96, 64]\n'
@@ -449,19 +385,21 @@ class Sweep(unittest.TestCase):
         config = self.config(text)
         own_codec, own_enhancer = (os.path.join(ROOT, "models", name) for name in re.findall('"(srec-.*)"', text))
         codec = os.path.join(ROOT, "models", "srec-codec-paper-v2.safetensors")
-        for name, given, used in (
-            ("none", [], (own_codec, own_enhancer)),
-            ("codec", [codec], (codec, own_enhancer)),
-            ("enhancer", [GOLDEN_ENHANCER], (own_codec, GOLDEN_ENHANCER)),
-            ("both", [GOLDEN_ENHANCER, codec], (codec, GOLDEN_ENHANCER)),
+        for given, used in (
+            ([], (own_codec, own_enhancer)),
+            ([codec], (codec, own_enhancer)),
+            ([GOLDEN_ENHANCER], (own_codec, GOLDEN_ENHANCER)),
+            ([GOLDEN_ENHANCER, codec], (codec, GOLDEN_ENHANCER)),
         ):
-            models = [f"--model=robust={file}" for file in given]
-            (row,) = self.done(name, "--workers", "1", "--pictures", "1", *models, config=config)
-            self.assertEqual(
-                (row["model_id"], row["enhancer_id"]),
-                (transmission.model(used[0]).id, transmission.enhancer(used[1]).id),
-                name,
-            )
+            experiment = Experiment(config, [("robust", file) for file in given])
+            for kind, file in zip((experiment.models, experiment.enhancers), used):
+                self.assertTrue(os.path.samefile(kind["robust"], file), given)
+        models = [f"--model=robust={file}" for file in given]
+        (row,) = self.done("out", "--workers", "1", "--pictures", "1", *models, config=config)
+        self.assertEqual(row["model_id"], transmission.model(codec).id)
+        self.assertEqual(row["enhancer_id"], transmission.enhancer(GOLDEN_ENHANCER).id)
+        names = os.path.basename(codec), os.path.basename(GOLDEN_ENHANCER)
+        self.assertEqual((row["model_file"], row["enhancer_file"]), names)
 
     def test_a_model_that_is_not_there_is_one_line_with_its_whole_path(self):
         far = os.path.join("folder" * 10, "folder" * 20, "folder" * 20, "none.safetensors")
@@ -510,7 +448,8 @@ class Sweep(unittest.TestCase):
         broken = os.path.join(self.folder, "broken.safetensors")
         with open(broken, "wb") as f:
             f.write(b"no model")
-        self.done("out", "--workers", "1", "--pictures", "1", config=self.config(SMALL.replace('"small"', '"test"')))
+        rows = sweeps.rows_of(Experiment(grid), 1, lambda row: {"model_id": transmission.model("").id})
+        sweeps.write(os.path.join(self.folder, "out"), rows)
         other = self.config(GRID.replace('"test"', '"another"'), "other.toml")
         for code, says, *args in (
             (1, "no pictures in this folder", "--images", empty, "--config", grid),
@@ -538,33 +477,30 @@ class Sweep(unittest.TestCase):
         self.assertFalse(os.path.exists(out))
 
     def test_an_unreadable_picture_ends_the_sweep_with_one_line(self):
-        with open(os.path.join(self.images, "c.png"), "wb") as f:
+        images = os.path.join(self.folder, "images")
+        shutil.copytree(self.images, images)
+        with open(os.path.join(images, "c.png"), "wb") as f:
             f.write(b"\x89PNG no more")
-        for workers in ("1", "2"):
-            done = self.sweep("out" + workers, "--workers", workers, config=self.config(SMALL))
-            self.assertEqual(done.returncode, 1)
-            self.assertIn("c.png: not a PNG", done.stderr.splitlines()[-1])
-            self.assertNotIn("Traceback", done.stderr)
+        done = self.sweep("out", "--images", images, config=self.config(SMALL))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("c.png: not a PNG", done.stderr.splitlines()[-1])
+        self.assertNotIn("Traceback", done.stderr)
 
 
-class Stopping(unittest.TestCase):
+class Stopping(Case):
     """Ctrl-C and SIGTERM."""
 
-    setUp, config, done, sweep = Sweep.setUp, Sweep.config, Sweep.done, Sweep.sweep
-
-    def command(self, out, *args, config):
-        return [
-            sys.executable,
-            SREC,
-            "sweep",
-            "--images",
-            self.images,
-            "--config",
-            config,
-            "--out",
-            os.path.join(self.folder, out),
-            *args,
-        ]
+    def setUp(self):
+        super().setUp()
+        self.hold, self.begun, folder = (os.path.join(self.folder, name) for name in ("hold", "begun", "bin"))
+        os.mkdir(folder)
+        for name in ("heif-enc", "heif-convert"):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(FAKE_CODEC.replace("HOLD", self.hold).replace("BEGUN", self.begun))
+            os.chmod(os.path.join(folder, name), 0o755)
+        with open(self.hold, "w"):
+            pass
+        self.env = dict(os.environ, PATH=folder + ":" + os.environ["PATH"], TMPDIR=self.folder)
 
     def rows(self, out):
         path = os.path.join(self.folder, out, "results.jsonl")
@@ -584,61 +520,52 @@ class Stopping(unittest.TestCase):
         self.assertIn("srec sweep: stopped: ", said.splitlines()[-1])
         return said
 
+    def start(self, out, *args, text):
+        """Start a sweep that has hevc too, so it cannot end. Return the process."""
+        config = self.config(text + '[[reference]]\ncodec = "hevc"\n', "hevc.toml")
+        return sessions.start(self, self.command(out, *args, config=config), env=self.env)
+
+    def in_heif(self, out, *args):
+        """Start a sweep whose job is in heif-enc. Return the process."""
+        process = self.start(out, *args, text=TINY)
+        wait_for(lambda: os.path.exists(self.begun) or process.poll() is not None, "heif-enc")
+        return process
+
     def test_a_stopped_sweep_keeps_what_is_finished_and_goes_on(self):
-        config = self.config(SMALL.replace("snr_db = 6", "snr_db = { from = 0, to = 15, step = 0.5 }"))
-        whole = self.done("whole", config=config)
+        whole = SMALL_POINTS + 2 * 2  # hevc: pictures, modulations
         for out, workers, stop in (
             ("once", "2", sessions.press_ctrl_c),
             ("term", "1", subprocess.Popen.terminate),
             ("twice", "2", lambda p: sessions.press_ctrl_c(p, 2)),
         ):
-            process = sessions.start(self, self.command(out, "--workers", workers, config=config))
+            process = self.start(out, "--workers", workers, text=SMALL)
             wait_for(lambda: self.rows(out) >= 3, "the first rows")
             stop(process)
             said = self.assert_stopped(process)
             kept = self.rows(out)
-            self.assertGreaterEqual(kept, 3)
-            self.assertLess(kept, len(whole), "stopped too late to show anything")
+            self.assertTrue(3 <= kept < whole, kept)
             self.assertIn(f"{kept} points were simulated and are kept in", said)
-            self.assertIn(f"{len(whole) - kept} are left; the same command goes on", said)
-        self.assertEqual(self.done("twice", config=config), whole)
-
-    def stub(self):
-        """-> environment in which heif-enc never ends; `self.begun` has its process id once it runs"""
-        folder, self.begun = (os.path.join(self.folder, name) for name in ("bin", "begun"))
-        os.mkdir(folder)
-        for name in ("heif-enc", "heif-convert"):
-            with open(os.path.join(folder, name), "w") as f:
-                f.write(f"#!/bin/sh\necho $$ >{self.begun}.new; mv {self.begun}.new {self.begun}\nexec sleep 600\n")
-            os.chmod(os.path.join(folder, name), 0o755)
-        return dict(os.environ, PATH=folder + ":" + os.environ["PATH"], TMPDIR=self.folder)
-
-    def in_heif(self, *args, env):
-        """A sweep whose job is in heif-enc. -> process"""
-        config = self.config(SMALL.replace('"webp"', '"hevc"'))
-        process = sessions.start(self, self.command("out", *args, config=config), env=env)
-        wait_for(lambda: os.path.exists(self.begun) or process.poll() is not None, "heif-enc")
-        return process
+            self.assertIn(f"{whole - kept} are left; the same command goes on", said)
+        os.remove(self.hold)
+        rows = self.done("twice", config=os.path.join(self.folder, "hevc.toml"), env=self.env)
+        self.assertEqual(len(rows), whole)
+        self.assertEqual([r for r in rows if r.get("codec") != "hevc"], self.small()[0])
 
     def test_a_job_in_progress_does_not_hold_it_up_nor_leave_its_programs(self):
-        process = self.in_heif("--workers", "1", env=self.stub())
+        process = self.in_heif("out", "--workers", "1")
         self.assertGreaterEqual(len(sessions.members(process.pid)), 3)
         sessions.press_ctrl_c(process)
         self.assert_stopped(process)
         self.assertFalse(glob.glob(os.path.join(self.folder, "srec-sweep-*")), "temporary files are left")
 
     def test_workers_do_not_outlive_a_killed_sweep(self):
-        process = self.in_heif("--workers", "2", env=self.stub())
+        process = self.in_heif("out", "--workers", "2")
         process.kill()
         process.communicate(timeout=60)
         sessions.wait_for_end(process)
 
     def test_a_listed_job_stops_too(self):
-        stub = self.stub()
-        config = self.config(SMALL.replace('"webp"', '"hevc"'))
-        listed = subprocess.run(self.command("out", "--list", config=config), env=stub, capture_output=True, text=True)
-        last = len(listed.stdout.splitlines()) - 1  # a reference
-        process = self.in_heif("--job", str(last), env=stub)
+        process = self.in_heif("out", "--job", "1")  # the reference of the first picture
         process.terminate()
         self.assert_stopped(process)
 
@@ -647,11 +574,10 @@ class Stopping(unittest.TestCase):
             from distributed import LocalCluster
         except ImportError:
             self.skipTest("no dask.distributed: apt install python3-distributed")
-        stub, path = self.stub(), os.environ["PATH"]
-        self.addCleanup(os.environ.__setitem__, "PATH", path)
-        os.environ["PATH"] = stub["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"])
+        os.environ["PATH"] = self.env["PATH"]
         with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
-            process = self.in_heif("--scheduler", cluster.scheduler_address, env=stub)
+            process = self.in_heif("out", "--scheduler", cluster.scheduler_address)
             sessions.press_ctrl_c(process)
             self.assert_stopped(process)
         with open(self.begun, encoding="utf-8") as f:
@@ -691,47 +617,6 @@ class Seeds(unittest.TestCase):
             )
         }
         self.assertEqual(len(others - {seed}), 7)
-
-
-class Intervals(unittest.TestCase):
-    def rows(self, values, **more):
-        return [dict(picture=p, trial=t, psnr_db=v, cbr=0.1, lost=False, **more) for (p, t), v in values.items()]
-
-    def test_the_interval_is_students_over_pictures(self):
-        mean = results.means(self.rows({("a", 0): 0.0, ("a", 1): 2.0, ("b", 0): 2.0, ("c", 0): 3.0}))
-        (only,) = mean.values()
-        self.assertAlmostEqual(only["mean"], 2.0)
-        self.assertAlmostEqual(
-            only["half"], 4.302653 / math.sqrt(3), 5
-        )  # t at 0.975 with 2 degrees of freedom, deviation 1
-        self.assertEqual(only["n"], 3)
-
-    def test_one_picture_has_its_trials_as_sample_and_one_value_no_interval(self):
-        (only,) = results.means(self.rows({("a", 0): 1.0, ("a", 1): 3.0})).values()
-        self.assertAlmostEqual(only["half"], 12.706205 * math.sqrt(2) / math.sqrt(2), 5)
-        (single,) = results.means(self.rows({("a", 0): 1.0})).values()
-        self.assertTrue(math.isnan(single["half"]))
-
-    def test_differences_are_paired(self):
-        a, b = self.rows({("a", 0): 10.0, ("b", 0): 30.0, ("c", 0): 5.0}), self.rows({("a", 0): 9.0, ("b", 0): 29.0})
-        self.assertEqual(results.difference(a, b)[0::2], (1.0, 2))
-        self.assertAlmostEqual(results.difference(a, b)[1], 0.0)
-        self.assertIsNone(results.difference(a, []))
-
-    def test_results_that_no_key_tells_apart_are_not_averaged(self):
-        rows = self.rows({("a", 0): 1.0}) + self.rows({("a", 0): 2.0})
-        with self.assertRaises(ValueError):
-            results.means(rows)
-
-    def test_ranges_are_put_into_words(self):
-        for better, words in (
-            ([1, 1, 1], "everywhere"),
-            ([0, 0, 0], "nowhere"),
-            ([0, 1, 1], "2 to 4 dB"),
-            ([1, 0, 1], "0, 4 dB"),
-            ([1, 1, 0], "0 to 2 dB"),
-        ):
-            self.assertEqual(report._ranges(dict(zip((0.0, 2.0, 4.0), map(bool, better)))), words)
 
 
 class Capacity(unittest.TestCase):
@@ -798,11 +683,12 @@ class References(unittest.TestCase):
         codecs = ["jpeg", "webp"] + (["hevc"] if shutil.which("heif-enc") and shutil.which("heif-convert") else [])
         for codec in codecs:
             last = 0.0
-            for budget in (3000, 8000, 20000):
-                size, psnr = reference.best_within(codec, budget, self.path, ())
+            for budget in (3000, 20000) if codec == "hevc" else (3000, 8000, 20000):
+                size, psnr, ms_ssim = reference.best_within(codec, budget, self.path, ())
                 self.assertLessEqual(size, budget)
                 self.assertGreater(size, 0.6 * budget, codec)
                 self.assertGreater(psnr, last + 1, codec)
+                self.assertTrue(0.8 < ms_ssim < 1, codec)
                 last = psnr
             self.assertIsNone(reference.best_within(codec, 50, self.path, ()))
         if "hevc" not in codecs:

@@ -2,6 +2,7 @@
 """Simulate a grid of images, schemes, modulations and SNRs; write tables and curves with confidence intervals."""
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -9,6 +10,9 @@ import sys
 import time
 
 from . import Failure, Usage
+
+FORMATS = ("png", "pdf", "svg")  # of plots
+SIZE_INCHES = 1.5, 60.0  # least and greatest width or height of a plot
 
 
 def add_arguments(parser):
@@ -44,6 +48,13 @@ def add_arguments(parser):
         "--plot", action="store_true", help="no simulation: make tables and plots from the files in --out"
     )
     parser.add_argument("--grid", action="store_true", help="also make the image grids of the experiment's [grid]")
+    parser.add_argument("--format", default="png", choices=FORMATS, help="file format of the plots (default png)")
+    parser.add_argument(
+        "--size",
+        metavar="WxH",
+        help="width and height of each plot in inches, for example 3.5x2.8 (default: by panels and legend)",
+    )
+    parser.add_argument("--separate-panels", action="store_true", help="write each panel of a plot to its own file")
 
 
 def check(args):
@@ -61,6 +72,19 @@ def check(args):
         if len(m) != 2 or not all(m):
             raise Usage(f"--model {m[0]}: needs LABEL=FILE")
     return models
+
+
+def size_of(text):
+    """Return (width, height) in inches of --size, or None."""
+    if text is None:
+        return None
+    number = r"(\d+(?:\.\d+)?)"
+    match = re.fullmatch(rf"{number}x{number}", text)
+    size = tuple(map(float, match.groups())) if match else ()
+    low, high = SIZE_INCHES
+    if not size or not all(low <= side <= high for side in size):
+        raise Usage(f"--size {text}: needs WIDTHxHEIGHT, each {low:g} to {high:g} inches, for example 3.5x2.8")
+    return size
 
 
 def commit():
@@ -215,11 +239,12 @@ class Sweep:
 
 def work(args, models):
     """Run the command and return the exit code."""
-    from ..sweep import report
+    from ..sweep import plots, report
     from ..sweep.config import Experiment
 
+    options = plots.Options(args.format, size_of(args.size), args.separate_panels)
     if args.plot:
-        report.write(Experiment(args.config), args.out)
+        report.write(Experiment(args.config), args.out, options)
         return 0
     experiment = Experiment(args.config, models)
     if args.grid and not experiment.grid:
@@ -232,7 +257,7 @@ def work(args, models):
     try:
         sweep.simulate()
         if args.job is None:
-            report.write(experiment, args.out)
+            report.write(experiment, args.out, options)
             if args.grid:
                 sweep.draw_grids()
     except KeyboardInterrupt:

@@ -3,7 +3,9 @@
 
     config.py         a TOML file, checked                    reference.py   classical codecs, ideal and real code
     points.py         the grid: jobs, points, ids, seeds      capacity.py    what an ideal code carries
-    results.py        append-only JSONL, means, intervals     report.py      tables and plots from the files
-    runner.py         local processes, or a Dask cluster      grid.py        image grids
-    transmission.py   one simulated transmission, C core      rows.py        the results of a job, scheme or reference
+    results.py        append-only JSONL, means, intervals     names.py       legends, the words of tables and plots
+    runner.py         local processes, or a Dask cluster      tables.py      table.md and means.csv
+    transmission.py   one simulated transmission, C core      plots.py       curves
+    rows.py           the results of a job                    report.py      tables and plots from the files
+    grid.py           image grids
 """

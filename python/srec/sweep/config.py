@@ -3,10 +3,13 @@
 import os
 import shutil
 import tomllib
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from ..commands import Failure, Usage
 from ..commands.info import is_enhancer
 from ..srec_python import model_folders
+from . import results
 
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
@@ -20,11 +23,12 @@ DECISIONS = ("hard", "soft")
 CODECS = ("jpeg", "webp", "hevc")
 CODES = ("ideal", "ccsds")
 PLOTS = ("snr", "eta", "cbr")
+LABEL_MAX = 80  # characters
 
 REQUIRED = object()
 
 
-def _fail(what):
+def _fail(what: str) -> NoReturn:
     raise Usage(what)
 
 
@@ -90,57 +94,83 @@ def _known(values, choices, name, where):
             _fail(f"{where}: unknown {name} '{value}'; known are {', '.join(choices)}")
 
 
+_TOP = {
+    "experiment": (str, REQUIRED),
+    "title": (str, ""),
+    "plot": (str, "snr"),
+    "modulation": ([str], REQUIRED),
+    "snr_db": ([float], REQUIRED),
+    "eta": ([float], [0.2]),
+    "scale": ([int], [1]),
+    "trials": (int, 1),
+    "crop": ([int], []),
+    "channel": (str, "awgn"),
+    "coherence": (int, 1024),
+    "models": (dict, {"default": ""}),
+    "enhancers": (dict, {}),
+    "scheme": (list, []),
+    "reference": (list, []),
+    "published": (list, []),
+    "gains": (dict, None),
+    "grid": (dict, None),
+}
+_PUBLISHED = {
+    "name": (str, REQUIRED),
+    "cbr": ([float], REQUIRED),
+    "psnr_db": ([float], REQUIRED),
+    "snr_db": (float, None),
+    "note": (str, ""),
+}
+
+
+def _read(path):
+    """Return the tables of a TOML file."""
+    try:
+        with open(path, "rb") as f:
+            return tomllib.load(f)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Usage(f"{path}: no valid TOML: {error}") from None
+
+
 class Experiment:
     """An experiment from a TOML file.
 
     schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels).
     references: dicts with codec, code, model (label).
+    labels: {results.curve_of(row): label} of the curves that have a label.
     models: {label: path}. "": the installed model.
     enhancers: {label: path}.
     published: dicts with name, cbr, psnr_db, snr_db (None: any), note.
     Raises Usage with one line on anything that it does not understand.
     """
 
-    def __init__(self, path, models=()):
-        try:
-            with open(path, "rb") as f:
-                raw = tomllib.load(f)
-        except OSError as error:
-            raise Failure(f"{path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise Usage(f"{path}: no valid TOML: {error}") from None
-        top = _table(
-            raw,
-            path,
-            {
-                "experiment": (str, REQUIRED),
-                "title": (str, ""),
-                "plot": (str, "snr"),
-                "modulation": ([str], REQUIRED),
-                "snr_db": ([float], REQUIRED),
-                "eta": ([float], [0.2]),
-                "scale": ([int], [1]),
-                "trials": (int, 1),
-                "crop": ([int], []),
-                "channel": (str, "awgn"),
-                "coherence": (int, 1024),
-                "models": (dict, {"default": ""}),
-                "enhancers": (dict, {}),
-                "scheme": (list, []),
-                "reference": (list, []),
-                "published": (list, []),
-                "gains": (dict, None),
-                "grid": (dict, None),
-            },
-        )
-        self.path, self.name, self.title, self.plot = (
-            path,
-            top["experiment"],
-            top["title"] or top["experiment"],
-            top["plot"],
-        )
+    def __init__(self, path: str, models: Iterable[Sequence[str]] = ()) -> None:
+        top = _table(_read(path), path, _TOP)
+        self.path, self.name, self.plot = path, top["experiment"], top["plot"]
+        self.title = top["title"] or self.name
         self.modulations, self.snrs, self.etas, self.scales = top["modulation"], top["snr_db"], top["eta"], top["scale"]
         self.trials, self.channel, self.coherence = top["trials"], top["channel"], top["coherence"]
+        self.crop = tuple(top["crop"])
+        self._check_points()
+        self.models, self.enhancers = (self._files(name, top[name]) for name in ("models", "enhancers"))
+        for label, file in models:
+            self._replace(label, file)
+        if not self.models:
+            _fail(f"{path}: [models] is empty")
+        first = next(iter(self.models))
+        self.labels: dict[tuple, str] = {}
+        self.schemes = self._schemes(top["scheme"], first)
+        self.references = self._references(top["reference"], first)
+        if not self.schemes:
+            _fail(f"{path}: no [[scheme]]: name at least one of {', '.join(SCHEMES)}")
+        self.published = self._published(top["published"])
+        self.gains = self._gains(top["gains"])
+        self.grid = self._grid(top["grid"])
+
+    def _check_points(self):
+        path = self.path
         _known([self.plot], PLOTS, "plot", path)
         _known(self.modulations, MODULATIONS, "modulation", path)
         _known([self.channel], ("awgn", "rayleigh"), "channel", path)
@@ -149,45 +179,8 @@ class Experiment:
         _within([self.trials], 1, 100000, "trials", path)
         _within([self.coherence], 1, 2**30, "coherence", path)
         _known(self.scales, (1, 2), "scale", path)
-        self.crop = tuple(top["crop"])
         if self.crop and (len(self.crop) != 2 or min(self.crop) < 16):
             _fail(f"{path}: crop must be [width, height], at least 16 each")
-        self.models, self.enhancers = (self._files(name, top[name]) for name in ("models", "enhancers"))
-        for label, file in models:
-            self._replace(label, file)
-        if not self.models:
-            _fail(f"{path}: [models] is empty")
-        first = next(iter(self.models))
-        self.schemes = self._schemes(top["scheme"], first)
-        self.references = self._references(top["reference"], first)
-        if not self.schemes:
-            _fail(f"{path}: no [[scheme]]: name at least one of {', '.join(SCHEMES)}")
-        keys = {
-            "name": (str, REQUIRED),
-            "cbr": ([float], REQUIRED),
-            "psnr_db": ([float], REQUIRED),
-            "snr_db": (float, None),
-            "note": (str, ""),
-        }
-        self.published = [_table(t, f"{path}: published", keys) for t in top["published"]]
-        for p in self.published:
-            if len(p["cbr"]) != len(p["psnr_db"]):
-                _fail(f"{path}: published '{p['name']}': cbr and psnr_db must be of equal length")
-        self.gains = self._gains(top["gains"])
-        self.grid = top["grid"] and _table(
-            top["grid"],
-            f"{path}: grid",
-            {
-                "picture": (str, REQUIRED),
-                "snr_db": ([float], self.snrs),
-                "eta": ([float], self.etas[:1]),
-                "modulation": ([str], self.modulations),
-            },
-        )
-        if self.grid:
-            _known(self.grid["modulation"], MODULATIONS, "modulation", f"{path}: grid")
-            _within(self.grid["snr_db"], -50, 100, "snr_db", f"{path}: grid")
-            _within(self.grid["eta"], 0.001, 10, "eta", f"{path}: grid")
 
     def _files(self, name, table):
         """Return {label: path} for [models] or [enhancers]."""
@@ -219,7 +212,7 @@ class Experiment:
         table = tables[0] if len(tables) == 1 else self.enhancers if is_enhancer(file) else self.models
         table[label] = os.path.abspath(file)
 
-    def check_files(self):
+    def check_files(self) -> None:
         """Raise Failure if a model file is missing."""
         for name, table in (("models", self.models), ("enhancers", self.enhancers)):
             for label, file in table.items():
@@ -242,6 +235,7 @@ class Experiment:
                     "cipher": (str, "auto"),
                     "model": (str, first),
                     "enhancer": ([str], []),
+                    "label": (str, None),
                 },
             )
             _known([t["name"]], SCHEMES, "scheme", self.path)
@@ -254,10 +248,12 @@ class Experiment:
             cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
             if cipher == "xor" and "pam256" in self.modulations:
                 _fail(f"{where}: cipher xor does not go with pam256: an amplitude can only be added to")
-            schemes += [
+            several = [
                 dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"])
                 for d in t["decisions"]
             ]
+            self._label(t["label"], several, where, "decisions")
+            schemes += several
         if any(schemes.count(s) > 1 for s in schemes):
             _fail(f"{self.path}: the same scheme twice")
         return schemes
@@ -266,11 +262,14 @@ class Experiment:
         references = []
         for t in tables:
             where = f"{self.path}: reference"
-            t = _table(t, where, {"codec": ([str], REQUIRED), "code": ([str], ["ideal"]), "model": (str, first)})
+            keys = {"codec": ([str], REQUIRED), "code": ([str], ["ideal"]), "model": (str, first), "label": (str, None)}
+            t = _table(t, where, keys)
             _known(t["codec"], CODECS, "codec", where)
             _known(t["code"], CODES, "code", where)
             _known([t["model"]], self.models, "model", where)
-            references += [dict(codec=codec, code=code, model=t["model"]) for codec in t["codec"] for code in t["code"]]
+            several = [dict(codec=codec, code=code, model=t["model"]) for codec in t["codec"] for code in t["code"]]
+            self._label(t["label"], several, where, "codec and code")
+            references += several
         if any(references.count(r) > 1 for r in references):
             _fail(f"{self.path}: the same reference twice")
         if references and self.channel != "awgn":
@@ -279,7 +278,44 @@ class Experiment:
             _fail(f"{self.path}: code ccsds needs a modulation of bits, and pam256 is none")
         return references
 
-    def check_tools(self):
+    def _label(self, label, curves, where, key):
+        """Note the label of a scheme or a reference."""
+        if label is None:
+            return
+        if not label.strip() or len(label) > LABEL_MAX or not label.isprintable():
+            _fail(f"{where}: label must be 1 to {LABEL_MAX} printable characters, not {label!r}")
+        if len(curves) > 1:
+            _fail(f"{where}: label '{label}' would name {len(curves)} curves: give each value of {key} its own table")
+        if label in self.labels.values():
+            _fail(f"{where}: label '{label}' is there twice")
+        (curve,) = curves
+        for enhancer in curve.get("enhancers") or [None]:
+            self.labels[results.curve_of(dict(curve, enhancer=enhancer))] = label
+
+    def _published(self, tables):
+        published = [_table(t, f"{self.path}: published", _PUBLISHED) for t in tables]
+        for p in published:
+            if len(p["cbr"]) != len(p["psnr_db"]):
+                _fail(f"{self.path}: published '{p['name']}': cbr and psnr_db must be of equal length")
+        return published
+
+    def _grid(self, table):
+        if not table:
+            return table
+        where = f"{self.path}: grid"
+        keys = {
+            "picture": (str, REQUIRED),
+            "snr_db": ([float], self.snrs),
+            "eta": ([float], self.etas[:1]),
+            "modulation": ([str], self.modulations),
+        }
+        grid = _table(table, where, keys)
+        _known(grid["modulation"], MODULATIONS, "modulation", where)
+        _within(grid["snr_db"], -50, 100, "snr_db", where)
+        _within(grid["eta"], 0.001, 10, "eta", where)
+        return grid
+
+    def check_tools(self) -> None:
         """Raise Failure if a program that the references need is missing."""
         if any(r["codec"] == "hevc" for r in self.references) and not (
             shutil.which("heif-enc") and shutil.which("heif-convert")

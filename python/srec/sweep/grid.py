@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from ..io import output
 from ..commands.comparison import font
-from . import report, results, transmission
+from . import names, results, transmission
 from .points import jobs_of, point_id
 
 WIDTH = 384  # pixels of an image
@@ -73,7 +73,7 @@ class _Cell:
 
 
 def _side_text(point, scales):
-    lines = [report.SCHEMES[point["scheme"]], f"{point['decisions']} decisions"]
+    lines = [names.SCHEMES[point["scheme"]], f"{point['decisions']} decisions"]
     if point["cipher"] != "none":
         lines.append(f"cipher {point['cipher']}")
     lines.append(f"model {point['model']}")
@@ -98,7 +98,7 @@ def _draw_sheet(modulation, sent, cells):
     size = SIDE + len(columns) * (WIDTH + MARGIN), (len(rows) + 1) * (height + TITLE + MARGIN) + MARGIN
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN), f"{modulation}: sent", "black", font=font(15))
+    draw.text((MARGIN, MARGIN), f"{names.MODULATIONS[modulation]}: sent", "black", font=font(15))
     sheet.paste(sent, (SIDE, MARGIN))
     for i, row in enumerate(rows.values(), 1):
         y = i * (height + TITLE + MARGIN) + MARGIN

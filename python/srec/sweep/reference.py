@@ -14,6 +14,7 @@ import io
 import os
 import subprocess
 import tempfile
+import typing
 
 import numpy as np
 from PIL import Image
@@ -21,8 +22,8 @@ from PIL import Image
 from .. import srec_core as core
 from ..commands import Failure
 from .capacity import capacity
-from .transmission import common_row, lost_psnr, n_symbols, picture
 from .points import point_seed
+from .transmission import common_row, grey, lost_psnr, ms_ssim, n_symbols, picture
 
 # --- source codecs: quality 0 .. 100 -> (bytes, decoded image) -----------------------------------------------------
 
@@ -76,6 +77,14 @@ def _hevc(image, quality, full_chroma):
 _ENCODERS = {"jpeg": (_jpeg, (False, True)), "webp": (_webp, (False,)), "hevc": (_hevc, (False, True))}
 
 
+class Coded(typing.NamedTuple):
+    """An image in a classical file format."""
+
+    bytes: int  # of its file
+    psnr_db: float
+    ms_ssim: typing.Optional[float]  # None for an image that is too small for it
+
+
 @functools.lru_cache(maxsize=2048)
 def _tried(codec, quality, full_chroma, path, crop):
     original = picture(path, crop)
@@ -83,8 +92,14 @@ def _tried(codec, quality, full_chroma, path, crop):
     return size, core.psnr(original, decoded)
 
 
+@functools.lru_cache(maxsize=2048)
+def _ms_ssim_of(codec, quality, full_chroma, path, crop):
+    original = picture(path, crop)
+    return ms_ssim(original, _ENCODERS[codec][0](Image.fromarray(original), quality, full_chroma)[1])
+
+
 def best_within(codec, budget_bytes, path, crop):
-    """Return (bytes, PSNR) of the best image that fits, over quality and chroma format.
+    """Return the best image that fits, over quality and chroma format: Coded.
 
     Return None if not even the coarsest fits.
     """
@@ -96,11 +111,11 @@ def best_within(codec, budget_bytes, path, crop):
             size, psnr = _tried(codec, quality, full_chroma, path, crop)
             if size <= budget_bytes:
                 if best is None or psnr > best[1]:
-                    best = size, psnr
+                    best = size, psnr, (codec, quality, full_chroma, path, crop)
                 low = quality + 1
             else:
                 high = quality - 1
-    return best
+    return best and Coded(*best[:2], _ms_ssim_of(*best[2]))
 
 
 # --- the real code ----------------------------------------------------------------------------------------------
@@ -217,15 +232,16 @@ def run_reference(job, point):
     ideal = point["code"] == "ideal"
     budget = int(symbols * capacity(modulation, snr_db) / 8) if ideal else ccsds_budget(symbols, modulation)
     best = best_within(point["codec"], budget, path, crop)
-    lost = best is None or not (ideal or ccsds_arrives(best[0], modulation, snr_db, seed))
+    lost = best is None or not (ideal or ccsds_arrives(best.bytes, modulation, snr_db, seed))
     pixels = original.shape[0] * original.shape[1]
     return dict(
         common_row(job, point, original),
-        psnr_db=lost_psnr(original) if lost else best[1],
+        psnr_db=lost_psnr(original) if lost else best.psnr_db,
+        ms_ssim=ms_ssim(original, grey(original)) if lost else best.ms_ssim,
         lost=lost,
         cbr=symbols / (3 * pixels),
         n_symbols=symbols,
-        bytes=best and best[0],
+        bytes=best and best.bytes,
         budget_bytes=budget,
         grey_psnr_db=lost_psnr(original),
     )

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results on disk: one JSON object per line in append-only files OUT/results*.jsonl, and their means with intervals."""
+import dataclasses
 import glob
 import json
 import math
 import os
 import statistics
+from collections.abc import Iterable
+from typing import Any, Optional
 
 from ..commands import Failure
 
@@ -23,12 +26,32 @@ CURVE = (
 )  # rows with different values of these have separate means
 
 
-def read(folder):
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A figure of picture quality."""
+
+    key: str  # in a row
+    name: str
+    unit: str  # after the name; may be empty
+    decimals: int  # of tables
+    margin: float  # of plots: between a curve and the edge
+
+    @property
+    def axis(self) -> str:
+        """The text at an axis."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
+
+PSNR = Metric("psnr_db", "PSNR", "dB", 2, 1.0)
+MS_SSIM = Metric("ms_ssim", "MS-SSIM", "", 4, 0.02)
+
+
+def read(folder: str) -> dict[str, dict]:
     """Return {id: row} of all files.
 
     A line that a killed process left incomplete is ignored. Raises Failure on any other invalid line.
     """
-    rows = {}
+    rows: dict[str, dict] = {}
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), "results*.jsonl"))):
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
@@ -49,7 +72,7 @@ class Appender:
     added: number of rows.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         cut_off = False
         if os.path.exists(path):
@@ -68,17 +91,18 @@ class Appender:
             data = f.read()
             f.truncate(data.rfind(b"\n") + 1)
 
-    def add(self, row):
+    def add(self, row: dict) -> None:
         self._file.write((json.dumps(row, sort_keys=True) + "\n").encode())
         self.added += 1
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
 
 
-def check_same(rows, experiment, ids):
+def check_same(rows: dict[str, dict], experiment: Any, ids: dict[tuple[str, str], str]) -> None:
     """Check that the folder holds one experiment, with one file for each label. Raises Failure otherwise.
 
+    experiment: config.Experiment.
     ids: {("model" or "enhancer", label): id}.
     """
     for row in rows.values():
@@ -88,7 +112,7 @@ def check_same(rows, experiment, ids):
                 " another --out"
             )
         for kind in ("model", "enhancer"):
-            label, id_there = row.get(kind), row.get(kind + "_id")
+            label, id_there = str(row.get(kind)), row.get(kind + "_id")
             if (kind, label) in ids and id_there != ids[kind, label]:
                 raise Failure(
                     f"the results there were made with {kind} {id_there} as '{label}', and now it is"
@@ -96,11 +120,22 @@ def check_same(rows, experiment, ids):
                 )
 
 
-def key_of(row, drop=()):
+def key_of(row: dict, drop: Iterable[str] = ()) -> tuple:
     return tuple(row.get(k) for k in CURVE if k not in drop)
 
 
-def interval(values):
+def curve_of(row: dict) -> tuple:
+    """Return the part of a row that the experiment file names as a scheme or a reference."""
+    return (
+        row.get("scheme") or row.get("codec"),
+        row.get("decisions") or row.get("code"),
+        row.get("cipher"),
+        row["model"],
+        row.get("enhancer"),
+    )
+
+
+def interval(values: list[float]) -> tuple[float, float]:
     """Return (mean, half width of the 95 % confidence interval by Student's t; NaN for one value).
 
     values: one per image, the mean over its trials.
@@ -115,7 +150,7 @@ def interval(values):
 
 def _per_sample(rows, value):
     """Return the means over trials for each image. If there is only one image, its trials are the sample."""
-    pictures = {}
+    pictures: dict[str, dict] = {}
     for row in rows:
         if row.get(value) is not None:
             trials = pictures.setdefault(row["picture"], {})
@@ -127,27 +162,32 @@ def _per_sample(rows, value):
     return {picture: statistics.fmean(trials.values()) for picture, trials in pictures.items()}
 
 
-def means(rows, value="psnr_db"):
-    """Return {key_of(row): dict of mean, half (of the interval), n (of the sample), cbr (mean), lost (share)}."""
-    groups = {}
+def means(rows: list[dict], value: str = "psnr_db") -> dict[tuple, dict]:
+    """Return {key_of(row): dict of mean, half (of the interval), n (of the sample), pictures, cbr, lost (share)}.
+
+    A group with a row that lacks the value has no mean: its other rows would not represent it.
+    """
+    groups: dict[tuple, list[dict]] = {}
     for row in rows:
         groups.setdefault(key_of(row), []).append(row)
     out = {}
     for key, group in groups.items():
+        if any(row.get(value) is None for row in group):
+            continue
         sample = _per_sample(group, value)
-        if sample:
-            mean, half = interval(list(sample.values()))
-            out[key] = dict(
-                mean=mean,
-                half=half,
-                n=len(sample),
-                cbr=statistics.fmean(r["cbr"] for r in group),
-                lost=sum(r["lost"] for r in group) / len(group),
-            )
+        mean, half = interval(list(sample.values()))
+        out[key] = dict(
+            mean=mean,
+            half=half,
+            n=len(sample),
+            pictures=len({r["picture"] for r in group}),
+            cbr=statistics.fmean(r["cbr"] for r in group),
+            lost=sum(r["lost"] for r in group) / len(group),
+        )
     return out
 
 
-def difference(rows, others, value="psnr_db"):
+def difference(rows: list[dict], others: list[dict], value: str = "psnr_db") -> Optional[tuple[float, float, int]]:
     """Return (mean, half width, n) of rows minus others, paired by image, or None if they have no image in common."""
     a, b = _per_sample(rows, value), _per_sample(others, value)
     both = sorted(set(a) & set(b), key=str)

@@ -6,6 +6,7 @@ results are cached within the process: models, images, coded images.
 """
 import functools
 import hashlib
+import os
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from .config import SCHEMES
 from .points import point_id, point_seed
 
 EVE = 0xE7E  # as in `srec simulate`: her payload key is made from seed ^ EVE
+MS_SSIM_SIDE = 11  # pixels of the shorter side, at least
 SNR_DEFINITION = "Es/N0 per complex symbol, dB"
 
 
@@ -114,9 +116,19 @@ def received(job, point):
     )
 
 
+def grey(original):
+    """Return the mid-grey image that a receiver shows that has received nothing."""
+    return np.full_like(original, 128)
+
+
 def lost_psnr(original):
-    """Return the PSNR of a mid-grey image, which a receiver shows that has received nothing."""
-    return core.psnr(original, np.full_like(original, 128))
+    """Return the PSNR of the mid-grey image."""
+    return core.psnr(original, grey(original))
+
+
+def ms_ssim(original, shown):
+    """Return the MS-SSIM, or None for an image that is too small for it."""
+    return None if min(original.shape[:2]) < MS_SSIM_SIDE else core.ms_ssim(original, shown)
 
 
 def common_row(job, point, original):
@@ -126,6 +138,7 @@ def common_row(job, point, original):
         id=point_id(point),
         seed=point_seed(point),
         model_id=model(job["models"][point["model"]]).id,
+        model_file=os.path.basename(job["models"][point["model"]] or default_model()),
         snr=SNR_DEFINITION,
         width=original.shape[1],
         height=original.shape[0],
@@ -146,9 +159,10 @@ def run_point(job, point):
         common_row(job, point, original),
         psnr_db=lost_psnr(original) if lost else core.psnr(original, after),
         psnr_before_sr_db=psnr_before if with_sr else None,
-        ms_ssim=None if lost or min(original.shape[:2]) < 11 else core.ms_ssim(original, after),
+        ms_ssim=ms_ssim(original, grey(original) if lost else after),
         lost=lost,
         enhancer_id=enhancer(job["enhancers"][point["enhancer"]]).id if point["enhancer"] else None,
+        enhancer_file=os.path.basename(job["enhancers"][point["enhancer"]]) if point["enhancer"] else None,
         cbr=sent.n_symbols / (3 * pixels),
         cbr_header=sent.header_symbols / (3 * pixels),
         n_symbols=sent.n_symbols,
