@@ -17,6 +17,7 @@
  *  the first of these reasons:
  *
  *      complete   all packets of the image arrived
+ *                 (or enough of them, and a later one: srec_collector_suffices())
  *      later      the sender has moved on: a later image of the session is complete, or `later_packets` packets of
  *                 later images arrived since the last packet of this image, or `later_pictures` later images began
  *      timeout    no packet of the image arrived for `timeout_s` seconds
@@ -38,6 +39,8 @@
 #include <stdint.h>
 
 SREC_BEGIN_DECLS
+
+#define SREC_COLLECTOR_PARTS_MAX 8u /*!< maximum number of parts of an image */
 
 /*! A collector. One thread at a time may use it; different collectors are independent. */
 typedef struct srec_collector srec_collector;
@@ -83,9 +86,12 @@ typedef struct srec_collector_packet_id {
     uint64_t packet;  /*!< number of the packet in the session, in the order of sending; a repeated packet has the
                        *   number of its first transmission */
     uint32_t picture; /*!< number of the image in the session */
-    uint32_t span;    /*!< packet numbers that the whole image takes, at least 1. A packet with the same image number
+    uint32_t span;    /*!< packet numbers that the part takes, at least 1. A packet of the same image number and part
                        *   but a more distant packet number belongs to another image: the sender restarted its image
                        *   numbers */
+    unsigned part;    /*!< part of the image, 0 .. SREC_COLLECTOR_PARTS_MAX - 1: layers are parts, which are sent one
+                       *   after the other, and whose spans are not known before a packet of them arrives. 0: the
+                       *   image has one part */
 } srec_collector_packet_id;
 
 /*! Counters of a collector. */
@@ -131,6 +137,13 @@ SREC_API srec_status srec_collector_packet(srec_collector *collector, const srec
  *  \param[in] bytes      bytes that the body now holds
  *  \param[in] complete   true if no packet of the image is missing */
 SREC_API void srec_collector_stored(srec_collector *collector, srec_open_picture *picture, size_t bytes, bool complete);
+
+/*! Report that an image can do without its missing packets. It becomes due, as complete, with the next packet of a
+ *  later image of its session; until then its own packets are still welcome.
+ *
+ *  \param[in] collector  the collector; may be NULL
+ *  \param[in] picture    the image that srec_collector_packet() returned; may be NULL */
+SREC_API void srec_collector_suffices(srec_collector *collector, srec_open_picture *picture);
 
 /*! Make the images due that have been without a packet for `timeout_s`. Call it only while no packet waits, because a
  *  waiting packet is not missing.

@@ -40,6 +40,7 @@ struct receiver {
     srec_error error{};
     std::vector<std::string> out;
     std::map<void *, uint32_t> spans;
+    bool in_parts = false; /* images have several parts, and are never complete */
 
     explicit receiver(const srec_collector_limits &limits)
     {
@@ -63,7 +64,13 @@ struct receiver {
     srec_status packet(uint64_t session, uint32_t picture, uint64_t number, uint32_t span, double now = 0,
                        size_t bytes_each = 1)
     {
-        const srec_collector_packet_id id = { session, number, picture, span };
+        const srec_collector_packet_id id = { session, number, picture, span, 0 };
+        return offer(id, now, bytes_each);
+    }
+
+    srec_status offer(const srec_collector_packet_id &id, double now = 0, size_t bytes_each = 1, bool suffices = false)
+    {
+        const auto [session, number, picture, span, part] = id;
         srec_open_picture *p;
         const srec_status status = srec_collector_packet(c, &id, now, &p, &error);
         if (status != SREC_OK)
@@ -74,7 +81,9 @@ struct receiver {
             spans[p->body = new body] = span;
         body *b = (body *)p->body;
         b->packets.insert(number);
-        srec_collector_stored(c, p, b->packets.size() * bytes_each, b->packets.size() == span);
+        if (suffices)
+            srec_collector_suffices(c, p);
+        srec_collector_stored(c, p, b->packets.size() * bytes_each, !in_parts && b->packets.size() == span);
         deliver();
         return SREC_OK;
     }
@@ -450,7 +459,7 @@ TEST(collector, limits_and_packets_out_of_range_are_refused)
 
     LONGS_EQUAL(SREC_OK, srec_collector_create(nullptr, nullptr, &c, &error));
     srec_open_picture *p;
-    srec_collector_packet_id id = { 1, 0, 0, 0 };
+    srec_collector_packet_id id = { 1, 0, 0, 0, 0 };
     LONGS_EQUAL(SREC_ERR_ARG, srec_collector_packet(c, &id, 0, &p, &error));
     id.span = 1;
     LONGS_EQUAL(SREC_OK, srec_collector_packet(c, &id, 0, &p, &error));
@@ -494,4 +503,57 @@ TEST(collector, no_packet_is_ever_lost_or_given_out_twice)
     for (const auto &line : r.out)
         CHECK(pictures.insert(line.substr(0, line.find(' '))).second);
     CHECK(pictures.size() > 100);
+}
+
+/* Layers: parts with spans of their own. Of each image there are 3 packets of part 0, then 5 of part 1, then 2. */
+static srec_collector_packet_id of_part(uint64_t start, uint32_t picture, unsigned part, uint32_t index)
+{
+    static const uint32_t spans[] = { 3, 5, 2 }, before[] = { 0, 3, 8 };
+    return { 1, start + before[part] + index, picture, spans[part], part };
+}
+
+TEST(collector, parts_of_unknown_length_join_their_image_in_any_order)
+{
+    receiver r(never());
+    r.in_parts = true;
+    const std::vector<std::pair<unsigned, uint32_t>> order = { { 1, 4 }, { 2, 1 }, { 0, 0 },
+                                                               { 0, 2 }, { 1, 0 }, { 2, 0 } };
+    for (auto [part, index] : order)
+        LONGS_EQUAL(SREC_OK, r.offer(of_part(100, 7, part, index)));
+    LONGS_EQUAL(0, r.out.size());
+    r.end();
+    r.expect({ "1/7 end 6 of 5" }); /* the span of the part that came first */
+}
+
+TEST(collector, a_sender_that_restarts_its_numbers_begins_another_image_though_a_part_never_came)
+{
+    auto limits = never();
+    limits.later_packets = 1;
+    receiver r(limits);
+    r.in_parts = true;
+    for (uint64_t start : { 0u, 10u, 20u }) /* the same image number; part 2 does not reach this receiver */
+        for (unsigned part : { 0u, 1u })
+            LONGS_EQUAL(SREC_OK, r.offer(of_part(start, 0, part, 1)));
+    r.expect({ "1/0 later 2 of 3", "1/0 later 2 of 3" });
+    LONGS_EQUAL(SREC_ERR_LATE, r.offer(of_part(10, 0, 1, 2)));
+    LONGS_EQUAL(1, r.late());
+}
+
+TEST(collector, an_image_that_suffices_waits_for_a_later_packet_and_is_complete_then)
+{
+    receiver r(never());
+    r.in_parts = true;
+    r.offer(of_part(0, 0, 0, 0), 0, 1, true);
+    LONGS_EQUAL(0, r.out.size());
+    r.offer(of_part(0, 0, 1, 0));
+    LONGS_EQUAL(0, r.out.size());
+    r.offer(of_part(10, 1, 0, 0));
+    r.expect({ "1/0 complete 2 of 3" });
+}
+
+TEST(collector, a_part_out_of_range_is_refused)
+{
+    receiver r(never());
+    const srec_collector_packet_id id = { 1, 0, 0, 1, SREC_COLLECTOR_PARTS_MAX };
+    LONGS_EQUAL(SREC_ERR_ARG, r.offer(id));
 }

@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/collector.h>
 
+#include "collector_identity.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_OPEN_MOST       1024u
 #define MAX_REMEMBERED_MOST (1u << 20)
 
-/* Identifies the packets of an image. */
-typedef struct identity {
-    uint64_t session;
-    uint64_t lowest;  /* lowest packet number received */
-    uint64_t highest; /* highest packet number received */
-    uint32_t picture;
-    uint32_t span; /* number of packets of the whole image */
-} identity;
-
 typedef struct slot {
     srec_open_picture open; /* the caller's view; first, so that its address is the slot's */
     bool used;
+    bool suffices;      /* it can do without the missing packets */
     srec_reason reason; /* why the image is due */
-    identity id;
+    srec_picture_identity id;
     double last_s;           /* when its last packet arrived */
     uint64_t last_arrival;   /* the same, counted in packets of all images */
     uint64_t opening;        /* ordinal number of the image among those opened */
@@ -32,8 +26,8 @@ typedef struct slot {
 struct srec_collector {
     srec_collector_limits limits;
     void (*release)(void *body);
-    slot *slots;          /* (max_open + 1): one extra for a new image until another one makes room */
-    identity *remembered; /* (max_remembered) ring of delivered images */
+    slot *slots;                       /* (max_open + 1): one extra for a new image until another one makes room */
+    srec_picture_identity *remembered; /* (max_remembered) ring of delivered images */
     size_t n_remembered;
     size_t next_remembered; /* index of the next entry */
     uint64_t arrivals;      /* packets of open images */
@@ -115,17 +109,10 @@ void srec_collector_free(srec_collector *c)
     free(c);
 }
 
-static bool belongs(const identity *id, const srec_collector_packet_id *p)
-{
-    /* Distance to the far end of the known packet numbers. */
-    const uint64_t distance = p->packet >= id->lowest ? p->packet - id->lowest : id->highest - p->packet;
-    return id->session == p->session && id->picture == p->picture && distance < id->span;
-}
-
-static bool was_delivered(const srec_collector *c, const srec_collector_packet_id *p)
+static bool was_delivered(const srec_collector *c, const srec_collector_packet_id *p, srec_match match)
 {
     for (size_t i = 0; i < c->n_remembered; i++)
-        if (belongs(&c->remembered[i], p))
+        if (srec_picture_identity_match(&c->remembered[i], p) == match)
             return true;
     return false;
 }
@@ -164,11 +151,25 @@ static size_t bytes_waiting(const srec_collector *c)
     return n;
 }
 
-static slot *find(const srec_collector *c, const srec_collector_packet_id *p)
+static slot *find_open(const srec_collector *c, const srec_collector_packet_id *p, srec_match match)
 {
     for (slot *s = c->slots; s < end_of(c); s++)
-        if (s->used && belongs(&s->id, p))
+        if (s->used && srec_picture_identity_match(&s->id, p) == match)
             return s;
+    return NULL;
+}
+
+/* The open image of a packet, or NULL. Images that surely have the packet go before those that may have it.
+ * \param delivered set if the image was delivered already */
+static slot *find(const srec_collector *c, const srec_collector_packet_id *p, bool *delivered)
+{
+    *delivered = false;
+    for (int match = SREC_MATCH_SURE; match > SREC_MATCH_NONE; match--) {
+        slot *s = find_open(c, p, (srec_match)match);
+        *delivered = !s && was_delivered(c, p, (srec_match)match);
+        if (s || *delivered)
+            return s;
+    }
     return NULL;
 }
 
@@ -184,13 +185,7 @@ static slot *open_slot(srec_collector *c, const srec_collector_packet_id *p)
     *s = (slot){
         .open = { .session = p->session, .picture = p->picture },
         .used = true,
-        .id = {
-            .session = p->session,
-            .lowest = p->packet,
-            .highest = p->packet,
-            .picture = p->picture,
-            .span = p->span,
-        },
+        .id = srec_picture_identity_of(p),
         .opening = ++c->counters.opened,
     };
     if (count_waiting(c) > c->limits.max_open)
@@ -206,7 +201,9 @@ static void note_later(srec_collector *c, const slot *s, bool opened)
             continue;
         other->later_packets++;
         other->later_pictures += opened;
-        if (other->later_packets >= c->limits.later_packets || other->later_pictures >= c->limits.later_pictures)
+        if (other->suffices)
+            other->reason = SREC_REASON_COMPLETE;
+        else if (other->later_packets >= c->limits.later_packets || other->later_pictures >= c->limits.later_pictures)
             other->reason = SREC_REASON_LATER;
     }
 }
@@ -216,20 +213,18 @@ srec_status srec_collector_packet(srec_collector *c, const srec_collector_packet
 {
     if (out)
         *out = NULL;
-    if (!c || !p || !out || !p->span)
+    if (!c || !p || !out || !p->span || p->part >= SREC_COLLECTOR_PARTS_MAX)
         return srec_fail(error, SREC_ERR_ARG, "no packet, or one of a picture without packets");
-    slot *s = find(c, p);
+    bool delivered;
+    slot *s = find(c, p, &delivered);
     const bool opened = !s;
-    if (!s && was_delivered(c, p)) {
+    if (delivered) {
         c->counters.late++;
         return srec_fail(error, SREC_ERR_LATE, "picture %u was already delivered", p->picture);
     }
     if (!s && !(s = open_slot(c, p)))
         return srec_fail(error, SREC_ERR_ARG, "deliver the pictures that are due first");
-    if (p->packet < s->id.lowest)
-        s->id.lowest = p->packet;
-    if (p->packet > s->id.highest)
-        s->id.highest = p->packet;
+    srec_picture_identity_add(&s->id, p);
     s->last_s = now_s;
     s->last_arrival = ++c->arrivals;
     s->later_packets = 0;
@@ -247,13 +242,19 @@ void srec_collector_stored(srec_collector *c, srec_open_picture *picture, size_t
     if (complete) {
         for (slot *other = c->slots; other < end_of(c); other++)
             if (is_before(other, s))
-                other->reason = SREC_REASON_LATER;
+                other->reason = other->suffices ? SREC_REASON_COMPLETE : SREC_REASON_LATER;
         s->reason = SREC_REASON_COMPLETE;
     }
     while (bytes_waiting(c) > c->limits.max_bytes) {
         slot *least = least_recent(c, s);
         (least ? least : s)->reason = SREC_REASON_ROOM;
     }
+}
+
+void srec_collector_suffices(srec_collector *c, srec_open_picture *picture)
+{
+    if (c && picture)
+        ((slot *)picture)->suffices = true;
 }
 
 void srec_collector_expire(srec_collector *c, double now_s)
@@ -305,7 +306,7 @@ srec_open_picture *srec_collector_due(const srec_collector *c, srec_reason *reas
     return &sent_first->open;
 }
 
-static void remember(srec_collector *c, const identity *id)
+static void remember(srec_collector *c, const srec_picture_identity *id)
 {
     c->remembered[c->next_remembered] = *id;
     c->next_remembered = (c->next_remembered + 1) % c->limits.max_remembered;
