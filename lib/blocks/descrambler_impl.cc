@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "damage.h"
+#include "layer_pdu.h"
 #include "pdu_block.h"
 
 #include <atomic>
@@ -35,8 +36,22 @@ class descrambler_impl : public pdu_block<descrambler>
     stream d_secret, d_clear;
     std::atomic<bool> d_soft;
 
+    /* The packet decoder has decrypted it, with the key of the headers: whoever has
+     * another key for the payload does not get it. */
+    void pass_piece(const pmt::pmt_t& msg)
+    {
+        if (get_text(pmt::car(msg), "cipher") != "none" &&
+            srec_key_equal(d_secret.key.get(), d_clear.key.get()) != 1)
+            return drop("a piece of layers that was encrypted with another key");
+        send(pmt::car(msg), pmt::cdr(msg));
+    }
+
     void handle_pdu(const pmt::pmt_t& msg) override
     {
+        if (is_piece(msg))
+            return pass_piece(msg);
+        if (!d_model)
+            return drop("not a piece of layers, and this receiver has no model");
         slice_pdu s;
         if (!is_f32_pdu(msg) || !slice_from_dict(pmt::car(msg), s))
             return drop("not a soft slice PDU (dict . f32vector)");
@@ -94,9 +109,12 @@ public:
         : gr::block("descrambler",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          pdu_block({ "in", "out" }, "slice"), d_model(model_from(model)), d_secret(key),
+          pdu_block({ "in", "out" }, "slice"),
+          d_model(model == "none" ? nullptr : model_from(model)), d_secret(key),
           d_clear(clear_key), d_soft(soft)
     {
+        if (!d_model)
+            return;
         srec_estimator* estimator = nullptr;
         srec_error error{};
         require(srec_estimator_create(d_model.get(), &estimator, &error), error);

@@ -76,10 +76,10 @@ class mapper_impl : public pdu_block<mapper>
 
     void frame_left()
     {
-        const uint64_t features = get_u64(d_meta, "n_features");
+        const uint64_t bytes = get_u64(d_meta, "payload_bytes");
         const size_t payload =
             srec_modem_symbols(d_modulation,
-                               (features + srec_modem_byte_granule(d_modulation) - 1) /
+                               (bytes + srec_modem_byte_granule(d_modulation) - 1) /
                                    srec_modem_byte_granule(d_modulation) *
                                    srec_modem_byte_granule(d_modulation));
         d_picture_symbols += d_symbols.size();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "damage.h"
+#include "layer_pdu.h"
 #include "pdu_block.h"
 
 #include <gnuradio/io_signature.h>
@@ -17,12 +18,14 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
     const srec_modulation d_modulation;
     const size_t d_per_byte;
     handle<srec_packet_decoder, srec_packet_decoder_free> d_decoder;
+    handle<srec_layer_packet_decoder, srec_layer_packet_decoder_free> d_layers;
     /* Of d_decoder: other threads read its counters and export and import its marks. */
     mutable std::mutex d_mutex;
     std::vector<float> d_frame; /* soft values since the frame's tag */
     /* Soft values of the frame, or first of its signal field; 0: between frames. */
     size_t d_want = 0;
     pmt::pmt_t d_burst = pmt::PMT_NIL; /* metadata of the frame from burst_sync */
+    srec_signal d_signal{};
     bool d_signal_read = false;
     std::atomic<uint64_t> d_truncated{ 0 };
     tag_watch d_watch{ d_tag };
@@ -69,14 +72,15 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
         }
     }
 
-    void dropped(srec_status status)
+    void dropped(srec_status status) { dropped(srec_strerror(status), hint(status)); }
+
+    void dropped(const char* why, const char* advice)
     {
         d_want = 0;
-        const char* why = srec_strerror(status);
         if (is_new(why))
             d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)",
                            why,
-                           hint(status));
+                           advice);
         report(why);
     }
 
@@ -85,17 +89,25 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
     void complete()
     {
         if (!d_signal_read) {
-            srec_signal signal;
             std::unique_lock<std::mutex> lock(d_mutex);
             srec_status status = srec_packet_read_signal(
-                d_decoder.get(), d_modulation, d_frame.data(), &signal);
+                d_decoder.get(), d_modulation, d_frame.data(), &d_signal);
             lock.unlock();
             if (status != SREC_OK)
                 return dropped(status);
             d_signal_read = true;
-            d_want = signal.frame_bytes * d_per_byte;
+            d_want = d_signal.frame_bytes * d_per_byte;
             return;
         }
+        /* pam256 carries no layers: then the decoder of slices counts the packet. */
+        if (d_signal.type == SREC_PAYLOAD_LAYERS && d_modulation != SREC_PAM256)
+            decode_piece();
+        else
+            decode_slice();
+    }
+
+    void decode_slice()
+    {
         srec_packet packet;
         std::unique_lock<std::mutex> lock(d_mutex);
         srec_status status = srec_packet_decode(
@@ -104,16 +116,44 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
         if (status != SREC_OK)
             return dropped(status);
         d_want = 0;
-        pmt::pmt_t meta = slice_to_dict(packet.slice);
-        meta = put_u64(meta, "session", packet.signal.session);
-        meta = put_u64(meta, "packet", packet.signal.packet);
-        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(packet.signal.cipher)));
-        meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
-        meta = put_damage(meta, packet.damage);
-        if (pmt::is_dict(d_burst) && !pmt::is_null(d_burst))
-            meta = put(meta, "burst", d_burst);
-        send(meta,
+        send(with_signal(put_damage(slice_to_dict(packet.slice), packet.damage),
+                         packet.signal),
              pmt::init_f32vector(packet.signal.payload_bytes * d_per_byte, packet.soft));
+    }
+
+    void decode_piece()
+    {
+        srec_layer_packet packet;
+        srec_packet_counters before, after; /* one status has several causes */
+        std::unique_lock<std::mutex> lock(d_mutex);
+        srec_packet_decoder_get_counters(d_decoder.get(), &before);
+        srec_status status = srec_layer_packet_decode(
+            d_layers.get(), d_modulation, d_frame.data(), d_want / d_per_byte, &packet);
+        srec_packet_decoder_get_counters(d_decoder.get(), &after);
+        lock.unlock();
+        if (after.uncorrected > before.uncorrected)
+            return dropped("uncorrected", ": the SNR is below that of the layer");
+        if (after.bad_tag > before.bad_tag)
+            return dropped("bad tag", ": the payload is not the one that was sent");
+        if (after.duplicate > before.duplicate)
+            return dropped("duplicate", ": the payload arrived before");
+        if (status != SREC_OK)
+            return dropped(status);
+        d_want = 0;
+        const pmt::pmt_t pdu = piece_to_pdu(packet);
+        send(with_signal(put_u64(pmt::car(pdu), "origin", packet.origin), packet.signal),
+             pmt::cdr(pdu));
+    }
+
+    pmt::pmt_t with_signal(pmt::pmt_t meta, const srec_signal& signal) const
+    {
+        meta = put_u64(meta, "session", signal.session);
+        meta = put_u64(meta, "packet", signal.packet);
+        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(signal.cipher)));
+        meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        return pmt::is_dict(d_burst) && !pmt::is_null(d_burst)
+                   ? put(meta, "burst", d_burst)
+                   : meta;
     }
 
 public:
@@ -125,7 +165,7 @@ public:
                          gr::io_signature::make(1, 1, sizeof(float)),
                          gr::io_signature::make(0, 0, 0)),
           pdu_block({ nullptr, "out" }, "packet"), d_tag(pmt::mp(len_tag_key)),
-          d_key(key), d_model(model_from(model)),
+          d_key(key), d_model(model == "none" ? nullptr : model_from(model)),
           d_modulation(modulation_from(modulation)),
           d_per_byte(srec_modem_soft_per_byte(d_modulation))
     {
@@ -134,6 +174,9 @@ public:
         require(srec_packet_decoder_create(d_key.get(), d_model.get(), &d, &error),
                 error);
         d_decoder.reset(d);
+        srec_layer_packet_decoder* layers = nullptr;
+        require(srec_layer_packet_decoder_create(d, 0, &layers, &error), error);
+        d_layers.reset(layers);
     }
 
     std::map<std::string, uint64_t> counters() const override
@@ -145,6 +188,9 @@ public:
                  { "replayed", c.replayed },
                  { "foreign_model", c.foreign_model },
                  { "unsupported", c.unsupported },
+                 { "uncorrected", c.uncorrected },
+                 { "bad_tag", c.bad_tag },
+                 { "duplicate", c.duplicate },
                  { "truncated", d_truncated } };
     }
     std::string export_marks() const override
@@ -174,7 +220,7 @@ public:
     {
         const srec_packet_counters c = core_counters();
         return c.damaged + c.forged + c.replayed + c.foreign_model + c.unsupported +
-               d_truncated;
+               c.uncorrected + c.bad_tag + c.duplicate + d_truncated;
     }
 
     int work(int n, gr_vector_const_void_star& input_items, gr_vector_void_star&) override

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "layer_pdu.h"
 #include "pdu_block.h"
 
 #include <gnuradio/io_signature.h>
@@ -15,12 +16,46 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
     const shared_key d_key;
     /* One per session, for ever. It knows which packet numbers were used, so that no
      * (key, nonce) pair repeats when sessions alternate. */
-    std::map<uint64_t, handle<srec_packet_encoder, srec_packet_encoder_free>> d_encoders;
+    struct session_encoders {
+        handle<srec_packet_encoder, srec_packet_encoder_free> slices;
+        handle<srec_layer_packet_encoder, srec_layer_packet_encoder_free> pieces;
+    };
+    std::map<uint64_t, session_encoders> d_encoders;
+
+    bool create(uint64_t session, session_encoders& out) const
+    {
+        srec_packet_encoder* slices = nullptr;
+        srec_layer_packet_encoder* pieces = nullptr;
+        if (srec_packet_encoder_create(d_key.get(), session, &slices, NULL) != SREC_OK)
+            return false;
+        out.slices.reset(slices);
+        if (srec_layer_packet_encoder_create(d_key.get(), slices, &pieces, NULL) !=
+            SREC_OK)
+            return false;
+        out.pieces.reset(pieces);
+        return true;
+    }
+
+    /* \return a null pointer if there is no room for the session */
+    session_encoders* encoders_of(uint64_t session)
+    {
+        auto& encoders = d_encoders[session];
+        if (encoders.pieces)
+            return &encoders;
+        if (d_encoders.size() <= MAX_SESSIONS && create(session, encoders))
+            return &encoders;
+        d_encoders.erase(session);
+        return nullptr;
+    }
 
     void handle_pdu(const pmt::pmt_t& msg) override
     {
         slice_pdu s;
-        if (!is_u8_pdu(msg) || !slice_from_dict(pmt::car(msg), s))
+        srec_layer_packet p;
+        const bool piece = is_piece(msg);
+        if (piece && !piece_from_pdu(msg, p))
+            return drop("not a piece PDU (dict . u8vector)");
+        if (!piece && (!is_u8_pdu(msg) || !slice_from_dict(pmt::car(msg), s)))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
         if (!has_number(meta, "session") || !has_number(meta, "packet"))
@@ -29,27 +64,32 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
         srec_cipher cipher;
         if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK)
             return drop("no cipher: put a scrambler before the packet encoder");
-        const uint64_t session = get_u64(meta, "session");
-        auto& encoder = d_encoders[session];
-        if (!encoder) {
-            srec_packet_encoder* e = nullptr;
-            if (d_encoders.size() > MAX_SESSIONS ||
-                srec_packet_encoder_create(d_key.get(), session, &e, NULL) != SREC_OK) {
-                d_encoders.erase(session);
-                return drop(
-                    "no packet encoder for the session: too many sessions, or no memory");
-            }
-            encoder.reset(e);
-        }
+        session_encoders* encoders = encoders_of(get_u64(meta, "session"));
+        if (!encoders)
+            return drop(
+                "no packet encoder for the session: too many sessions, or no memory");
+        if (!piece)
+            return encode_slice(encoders->slices.get(), s.slice, cipher, msg);
+        p.signal.modulation = d_modulation;
+        p.signal.cipher = cipher;
+        encode_piece(encoders->pieces.get(), p, meta);
+    }
+
+    void encode_slice(srec_packet_encoder* encoder,
+                      const srec_slice& slice,
+                      srec_cipher cipher,
+                      const pmt::pmt_t& msg)
+    {
+        const pmt::pmt_t meta = pmt::car(msg);
         size_t length, n_frame;
         const uint8_t* payload = pmt::u8vector_elements(pmt::cdr(msg), length);
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        if (srec_packet_encode(encoder.get(),
+        if (srec_packet_encode(encoder,
                                d_modulation,
                                get_u64(meta, "packet"),
                                cipher,
-                               &s.slice,
+                               &slice,
                                payload,
                                length,
                                frame.data(),
@@ -57,12 +97,35 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
                                &n_frame,
                                &error) != SREC_OK)
             return drop(error.message);
+        frame.resize(n_frame);
+        publish(frame, length, meta);
+    }
+
+    void encode_piece(srec_layer_packet_encoder* encoder,
+                      const srec_layer_packet& packet,
+                      const pmt::pmt_t& meta)
+    {
+        size_t n_frame;
+        std::vector<uint8_t> frame(SREC_FRAME_MAX);
+        srec_error error{};
+        if (srec_layer_packet_encode(
+                encoder, &packet, frame.data(), frame.size(), &n_frame, &error) !=
+            SREC_OK)
+            return drop(error.message);
+        frame.resize(n_frame);
+        publish(frame, packet.signal.payload_bytes, meta);
+    }
+
+    void publish(const std::vector<uint8_t>& frame,
+                 size_t payload_bytes,
+                 const pmt::pmt_t& meta)
+    {
         pmt::pmt_t out = put(
             pmt::make_dict(), "modulation", pmt::mp(srec_modulation_name(d_modulation)));
         for (const char* key : { "session", "packet", "picture", "slice", "slices" })
             out = put_u64(out, key, get_u64(meta, key));
-        out = put_u64(out, "n_features", length);
-        send(out, pmt::init_u8vector(n_frame, frame.data()));
+        send(put_u64(out, "payload_bytes", payload_bytes),
+             pmt::init_u8vector(frame.size(), frame));
     }
 
 public:
@@ -70,7 +133,7 @@ public:
         : gr::block("packet_encoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          pdu_block({ "in", "out" }, "slice"), d_modulation(modulation_from(modulation)),
+          pdu_block({ "in", "out" }, "packet"), d_modulation(modulation_from(modulation)),
           d_key(key)
     {
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "layer_pdu.h"
 #include "pdu_block.h"
 
 #include <atomic>
@@ -21,6 +22,8 @@ class scrambler_impl : public pdu_block<scrambler>
     {
         if (!is_u8_pdu(msg))
             return drop("not a PDU (dict . u8vector)");
+        if (is_piece(msg))
+            return number_piece(msg);
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
         const int chosen = d_cipher;
         const srec_cipher cipher = !d_encrypt ? SREC_CIPHER_NONE
@@ -35,10 +38,22 @@ class scrambler_impl : public pdu_block<scrambler>
                                     bytes.data(),
                                     bytes.size()) != SREC_OK)
             return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " bytes");
-        pmt::pmt_t meta = put_u64(pmt::car(msg), "session", d_session);
+        send(numbered(pmt::car(msg), cipher), pmt::init_u8vector(bytes.size(), bytes));
+    }
+
+    pmt::pmt_t numbered(const pmt::pmt_t& slice, srec_cipher cipher)
+    {
+        pmt::pmt_t meta = put_u64(slice, "session", d_session);
         meta = put_u64(meta, "packet", d_packet++);
-        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));
-        send(meta, pmt::init_u8vector(bytes.size(), bytes));
+        return put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));
+    }
+
+    /* Both codings share one sequence of packet numbers. The packet encoder encrypts the
+     * piece, because the tag covers its header too. */
+    void number_piece(const pmt::pmt_t& msg)
+    {
+        send(numbered(pmt::car(msg), d_encrypt ? SREC_CIPHER_ADD : SREC_CIPHER_NONE),
+             pmt::cdr(msg));
     }
 
 public:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "layer_pdu.h"
 #include "pdu_block.h"
 
 #include <array>
@@ -113,6 +114,8 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         if (std::max(in.width, in.height) > SREC_IMAGE_MAX_SIDE / scale)
             return drop("too large to be doubled", msg);
         const network& net = d_networks[scale];
+        /* The networks were trained on images of features. */
+        wanted = wanted && !is_of_layers(msg);
         bool enhances = wanted && net;
         if (wanted && !net && !d_without &&
             is_new(scale == 2 ? "no model, doubled" : "no model"))

@@ -7,6 +7,7 @@
 #include <gnuradio/block_registry.h>
 #include <gnuradio/buffer.h>
 #include <gnuradio/buffer_reader.h>
+#include <gnuradio/srec/layer_encoder.h>
 #include <gnuradio/srec/mapper.h>
 #include <gnuradio/srec/semantic_encoder.h>
 #include <stdexcept>
@@ -89,7 +90,8 @@ int follow(const gr::basic_block_sptr& source, const std::string& port)
     int n = 0;
     for (const auto& block : reached(source, false))
         if (std::dynamic_pointer_cast<mapper>(block) ||
-            std::dynamic_pointer_cast<semantic_encoder>(block)) {
+            std::dynamic_pointer_cast<semantic_encoder>(block) ||
+            std::dynamic_pointer_cast<layer_encoder>(block)) {
             block->message_port_sub(pmt::mp("info"),
                                     pmt::cons(source->alias_pmt(), pmt::mp(port)));
             n++;

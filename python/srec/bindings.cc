@@ -12,6 +12,8 @@
 #include <gnuradio/srec/channel.h>
 #include <gnuradio/srec/descrambler.h>
 #include <gnuradio/srec/impairments.h>
+#include <gnuradio/srec/layer_decoder.h>
+#include <gnuradio/srec/layer_encoder.h>
 #include <gnuradio/srec/level_meter.h>
 #include <gnuradio/srec/mapper.h>
 #include <gnuradio/srec/packet_decoder.h>
@@ -259,7 +261,7 @@ Raises RuntimeError if the model cannot be loaded, ValueError if a parameter is 
         R"(Encrypts the feature bytes of slices, and puts them in a secret order.
 
 It numbers the packets, and combines each slice with the keystream of its session and packet number.
-docs/security.md describes what this protects.
+docs/security.md describes what this protects. Pieces of coded layers it only numbers.
 
 Message ports: `in` in (slices), `out` out (slices with session, packet and cipher), `info` out.
 
@@ -476,15 +478,15 @@ Raises ValueError if a parameter is out of range.)")
     py::class_<packet_decoder, gr::sync_block, gr::block, gr::basic_block, std::shared_ptr<packet_decoder>>(
         m, "packet_decoder",
         R"(Finds frames by their tags, authenticates their headers, and returns the soft values of their
-payloads.
+payloads (features) or their corrected, authentic payloads (coded layers).
 
 It drops and counts damaged, forged, repeated and foreign frames (docs/packet-format.md).
 
 Stream in: soft values as floats, with a tag at the first soft value of each frame. Message ports:
-`out` out (soft slices), `info` out (the counters, for each dropped frame and at the end).
+`out` out (soft slices, pieces), `info` out (the counters, for each dropped frame and at the end).
 
 key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
-model: model file; "": the installed model
+model: model file; "": the installed model; "none": no model, for links of layers only
 modulation: bpsk, qpsk, 16qam, 64qam, 256qam or pam256
 len_tag_key: key of the tag at the first soft value of each frame
 
@@ -504,18 +506,19 @@ Raises RuntimeError if the key or the model cannot be read, ValueError for an un
             "Raises "
             "RuntimeError if they are damaged or of another key.")
         .def("counters", &packet_decoder::counters,
-             "Returns the counters so far: accepted, damaged, forged, replayed, foreign_model, unsupported and "
-             "truncated (the next frame began too early).");
+             "Returns the counters so far: accepted, damaged, forged, replayed, foreign_model, unsupported, "
+             "uncorrected, bad_tag, duplicate and truncated (the next frame began too early).");
     py::class_<descrambler, gr::block, gr::basic_block, std::shared_ptr<descrambler>>(
         m, "descrambler", R"(Decrypts soft slices, and estimates their features.
 
 Soft decoding combines the soft values with the priors of the model, and returns the posterior mean
-and standard deviation of each feature. Hard decoding decides each bit first.
+and standard deviation of each feature. Hard decoding decides each bit first. Pieces of coded layers
+pass, unless they are encrypted and key is not clear_key.
 
 Message ports: `in` in (soft slices), `out` out (estimates), `info` out.
 
 key: srec.key, or its text: key file or pipe; 64 hexadecimal digits or seed:N (for tests only)
-model: model file; "": the installed model
+model: model file; "": the installed model; "none": no model, for links of layers only
 soft: True: soft decoding; False: hard decisions, as in the paper
 clear_key: key for the secret order of packets in clear, by default key. It differs from key only in
     demonstrations of an eavesdropper, who lacks the key of encrypted packets
@@ -569,13 +572,80 @@ Raises RuntimeError if the model cannot be loaded, ValueError if a parameter is 
         .def("counters", &semantic_decoder::counters,
              "Returns the dropped messages by reason: `late`; `dropped` for all others, which include `too_large`.");
 
+    py::class_<layer_encoder, gr::block, gr::basic_block, std::shared_ptr<layer_encoder>>(
+        m, "layer_encoder", R"(Encodes images into the pieces of coded layers.
+
+Each layer refines the ones before it, and is meant for receivers from one SNR up. The block shares
+the budget of symbols among the layers, chooses the code rate of each, and divides each layer into
+pieces, one per packet.
+
+Message ports: `pdus` in (images), `out` out (pieces), `info` out (one dict per image).
+
+modulation: bpsk, qpsk, 16qam, 64qam or 256qam
+layers: Es/N0 in dB from which each layer must arrive, 1 .. 8 values, ascending
+cbr: complex symbols / (3 * width * height), headers counted, above 0
+shares: share of the symbols of each layer, in any unit, above 0; empty: equal shares
+margin_db: margin between the threshold of a code and the SNR, dB, -10 .. 30
+parity: number of parity pieces of each layer; -1: 1 for every 12 pieces
+bursts: whether preambles and pilots count too
+rate_max: highest code rate, up to 8/9; 0: 8/9. On fading channels 2/3
+frame_symbols: payload symbols of a packet in the mean; 0: 16000, or a sixteenth of the layer if that
+    is more
+threads: threads of the source coder; 0: all cores
+max_queue: maximum number of waiting images, at least 1; the end mark does not count
+policy: what happens to more waiting images: drop_oldest or drop_newest
+scale: 2: sends the image at half size; 1: sends it at full size
+
+Raises ValueError if a parameter is out of range, and for pam256.)")
+        .def(py::init(&layer_encoder::make), arg("modulation") = "qpsk", arg("layers") = std::vector<float>{ 6.0f },
+             arg("cbr") = 0.2, arg("shares") = std::vector<float>{}, arg("margin_db") = 0.5f, arg("parity") = -1,
+             arg("bursts") = true, arg("rate_max") = 0.0, arg("frame_symbols") = 0, arg("threads") = 0,
+             arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
+        .def("set_cbr", &layer_encoder::set_cbr, arg("cbr"),
+             "Set the budget, from the next image on. cbr: complex symbols / (3 * width * height), headers counted. "
+             "Raises ValueError if cbr is out of range.")
+        .def("cbr", &layer_encoder::cbr, "Returns the budget.");
+    py::class_<layer_decoder, gr::block, gr::basic_block, std::shared_ptr<layer_decoder>>(
+        m, "layer_decoder", R"(Decodes the pieces of coded layers into images.
+
+Parity pieces restore lost pieces; what is still missing costs detail. An image is complete when the
+last piece has arrived and all data pieces are there or restored. An incomplete image is delivered
+for the same reasons as by semantic_decoder (srec/collector.h). Messages of features pass unchanged,
+so this block may precede semantic_decoder.
+
+If `progress` is above 0, the port `progress` carries partial images (metadata `partial` = True),
+which sharpen as layers arrive: at most one in `progress` seconds plus its decoding time, and only
+when no piece waits.
+
+Message ports: `in` in (pieces), `pdus` out (images), `progress` out (partial images), `info` out.
+
+timeout: seconds without a piece until an image is delivered, above 0
+threads: threads of the source coder; 0: all cores
+max_queue: maximum number of waiting pieces, at least 1; the end mark does not count
+policy: what happens to more waiting pieces: drop_oldest or drop_newest
+progress: minimum seconds between partial images; 0: none
+max_pixels: maximum pixels of an image; 0: no limit
+max_pictures: images open at once, 1 .. 1024
+reorder: pieces of later images until an incomplete image is delivered, at least 1
+
+Raises ValueError if a parameter is out of range.)")
+        .def(py::init(&layer_decoder::make), arg("timeout") = 2.0f, arg("threads") = 0, arg("max_queue") = 4096,
+             arg("policy") = "drop_oldest", arg("progress") = 0.0f, arg("max_pixels") = 64e6, arg("max_pictures") = 8,
+             arg("reorder") = 16)
+        .def("set_progress", &layer_decoder::set_progress, arg("progress"),
+             "Set the interval of partial images. progress: minimum seconds between partial images; 0: none. Raises "
+             "ValueError if progress is negative or not finite.")
+        .def("progress", &layer_decoder::progress, "Returns the minimum seconds between partial images.")
+        .def("counters", &layer_decoder::counters,
+             "Returns the dropped messages by reason: `late`; `dropped` for all others, which include `too_large`.");
+
     py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(
         m, "sr_enhancer",
         R"(Enhances received images by super-resolution, at the same size (scale 1) or at twice the size (scale
 2).
 
 The block reads the reliability of each patch from the metadata of the image (`deviation`, or else
-`mean_deviation`), which semantic_decoder writes.
+`mean_deviation`), which semantic_decoder writes. Images of coded layers pass without enhancement.
 
 Message ports: `in` in (images), `pdus` out (images), `info` out (one dict per image: enhance_s,
 enhanced, ...).

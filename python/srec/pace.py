@@ -10,7 +10,7 @@ WARN_S = 10.0  # of waiting for `next` while the link is idle
 
 
 def released(msg):
-    """Return (True, image number or None) if an info dict of mapper or semantic_encoder releases an image.
+    """Return (True, image number or None) if an info dict of mapper or encoder releases an image.
 
     Otherwise return (False, None). `event` = picture of the mapper and `event` = dropped release. The encoder's report
     of an encoded image does not. The number is None if the dict contains none.
@@ -22,7 +22,7 @@ def released(msg):
     if not pmt.is_dict(msg):
         return False, None
     event, number = value("event"), value("picture")
-    sent = pmt.eqv(event, pmt.intern("picture")) and not pmt.dict_has_key(msg, pmt.intern("n_features"))
+    sent = pmt.eqv(event, pmt.intern("picture")) and not pmt.dict_has_key(msg, pmt.intern("encode_s"))
     if not sent and not pmt.eqv(event, pmt.intern("dropped")):
         return False, None
     return True, pmt.to_python(number) if pmt.is_integer(number) or pmt.is_uint64(number) else None

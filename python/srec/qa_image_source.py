@@ -103,7 +103,7 @@ class qa_image_source(gr_unittest.TestCase):
             self.exactly(debug, expect)
         self.send(source, release("dropped", picture=2))
         self.exactly(debug, 5)
-        self.send(source, release("picture", picture=3, n_features=5))  # only encoded
+        self.send(source, release("picture", picture=3, encode_s=5))  # only encoded
         self.send(source, release("eof", picture=3))
         self.send(source, pmt.intern("picture"))
         self.exactly(debug, 5)

@@ -91,7 +91,7 @@ class qa_mapper(BlockCase):
     def test_reports_a_picture_when_its_last_symbol_has_left(self):
         frames = [
             pdu(
-                {"picture": 5, "slice": i, "slices": 3, "n_features": 100, "modulation": "qpsk"},
+                {"picture": 5, "slice": i, "slices": 3, "payload_bytes": 100, "modulation": "qpsk"},
                 np.zeros(150, np.uint8),
             )
             for i in range(3)
@@ -155,7 +155,8 @@ class qa_mapper(BlockCase):
 
     def test_picture_of_more_frames_than_the_queue_holds_is_reported_all_the_same(self):
         frame = [
-            pdu({"picture": 1, "slice": n, "slices": 4400, "n_features": 1}, np.zeros(1, np.uint8)) for n in range(4400)
+            pdu({"picture": 1, "slice": n, "slices": 4400, "payload_bytes": 1}, np.zeros(1, np.uint8))
+            for n in range(4400)
         ]
         with captured_log():
             _, tags, info = self.send("qpsk", frame)

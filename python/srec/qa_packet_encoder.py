@@ -124,7 +124,7 @@ class qa_packet_encoder(BlockCase):
                 "picture": 9,
                 "slice": 1,
                 "slices": 2,
-                "n_features": payload.size,
+                "payload_bytes": payload.size,
             },
         )
 

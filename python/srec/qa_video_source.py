@@ -106,7 +106,7 @@ class qa_video_source(BlockCase):
         block = self.begin(self.folder, in_flight=1)
         for n in range(5):
             wait_for(lambda: len(self.pictures()) == n + 1, "the picture")
-            post(block, "next", report(n, n_features=3))  # from the encoder: releases nothing
+            post(block, "next", report(n, encode_s=0.5))  # from the encoder: releases nothing
             post(block, "next", report(n, "dropped" if n == 2 else "picture"))
         self.wait_end()
         self.assertEqual(self.frames(), [0, 1, 2, 3, 4])

@@ -15,14 +15,17 @@ class receiver(gr.hier_block2):
 
     Stream in: samples from a radio. With samples_per_symbol = 0, bare symbols with length tags.
 
+    Features and coded layers need no option: packets say what they carry.
+
     Message ports: out `pdus` (images), out `received` (images before super-resolution), out `info` (of the semantic
-    decoder), out `packet_info` (of the packet decoder: counters), out `burst_info` (of the synchroniser, if there is
-    one), out `progress` (partial images, with progress above 0). With an enhancer, `pdus` has the enhanced images,
-    `received` those before enhancement, and `enhancer_info` a dict for each.
+    decoder), out `layer_info` (of the layer decoder), out `packet_info` (of the packet decoder: counters), out
+    `burst_info` (of the synchroniser, if there is one), out `progress` (partial images, with progress above 0). With an
+    enhancer, `pdus` has the enhanced images, `received` those before enhancement, and `enhancer_info` a dict for each.
 
     key: an srec.key, or the text of one.
+    model: "none": no model, for a receiver of layers only; `info` is then that of the layer decoder.
     payload_key: another key for encrypted payloads than for the headers, to show what an eavesdropper sees. "": the
-        same.
+        same. Encrypted layers then give no image.
     enhancer: "": no such block. "installed": $SREC_ENHANCER or the installed models. "none": images at their full size
         without enhancement. Otherwise a model file.
     scale: 0: the scale at which each image was sent, according to its packets. 1 or 2: images of this scale.
@@ -69,14 +72,19 @@ class receiver(gr.hier_block2):
         key = srec.key(key)  # read once, because it may be a pipe
         self.message_port_register_hier_out("pdus")
         self.message_port_register_hier_out("info")
+        self.message_port_register_hier_out("layer_info")
         self.message_port_register_hier_out("packet_info")
         self.message_port_register_hier_out("progress")
         self.demapper = srec.soft_demapper(modulation, snr_db, len_tag_key)
         self.packet_decoder = srec.packet_decoder(key, model, modulation, len_tag_key)
         self.descrambler = srec.descrambler(payload_key or key, model, soft, key)
-        self.decoder = srec.semantic_decoder(
-            model, timeout, threads, precision, max_queue, policy, progress, max_pixels, max_pictures, reorder
-        )
+        collecting = {"max_pixels": max_pixels, "max_pictures": max_pictures, "reorder": reorder}
+        self.layer_decoder = srec.layer_decoder(timeout, threads, max_queue, policy, progress, **collecting)
+        self.decoder = self.layer_decoder
+        if model != "none":
+            self.decoder = srec.semantic_decoder(
+                model, timeout, threads, precision, max_queue, policy, progress, **collecting
+            )
         self.sync = (
             srec.burst_sync(modulation, samples_per_symbol, rolloff, len_tag_key, key) if samples_per_symbol else None
         )
@@ -98,7 +106,11 @@ class receiver(gr.hier_block2):
         if gain_input:
             self.connect((self, 1), (self.demapper, 1))
         self.msg_connect(self.packet_decoder, "out", self.descrambler, "in")
-        self.msg_connect(self.descrambler, "out", self.decoder, "in")
+        self.msg_connect(self.descrambler, "out", self.layer_decoder, "in")
+        if self.decoder is not self.layer_decoder:
+            self.msg_connect(self.layer_decoder, "pdus", self.decoder, "in")
+            self.msg_connect(self.layer_decoder, "progress", self, "progress")
+        self.msg_connect(self.layer_decoder, "info", self, "layer_info")
         self.message_port_register_hier_out("received")
         self.msg_connect(self.decoder, "pdus", self, "received")
         self.msg_connect(self.decoder, "progress", self, "progress")
@@ -130,5 +142,13 @@ class receiver(gr.hier_block2):
     def set_soft(self, soft):
         self.descrambler.set_soft(soft)
 
+    def decoder_counters(self):
+        """Return the dropped messages of both decoders by reason: late, too_large, dropped."""
+        counters = self.layer_decoder.counters()
+        if self.decoder is not self.layer_decoder:
+            counters = {name: n + counters[name] for name, n in self.decoder.counters().items()}
+        return counters
+
     def set_progress(self, progress):
+        self.layer_decoder.set_progress(progress)
         self.decoder.set_progress(progress)

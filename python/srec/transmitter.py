@@ -13,8 +13,10 @@ class transmitter(gr.hier_block2):
     out: bursts of samples for a radio. With samples_per_symbol = 0, bare symbols, Es = 1.
 
     key: an srec.key, or the text of one.
+    coding: "features" (semantic_encoder) or "layers" (layer_encoder).
 
-    The other parameters are those of semantic_encoder, scrambler, packet_encoder, mapper and burst_shaper
+    eta, model, frame_bytes and precision apply to features only; cbr, layers, shares, margin_db, parity, rate_max and
+    frame_symbols to layers only. The other parameters are those of scrambler, packet_encoder, mapper and burst_shaper
     (docs/blocks.md).
     """
 
@@ -37,7 +39,17 @@ class transmitter(gr.hier_block2):
         idle=0,
         tail=0,
         scale=1,
+        coding="features",
+        cbr=0.2,
+        layers=(6.0,),
+        shares=(),
+        margin_db=0.5,
+        parity=-1,
+        rate_max=0.0,
+        frame_symbols=0,
     ):
+        if coding not in ("features", "layers"):
+            raise ValueError(f"unknown coding '{coding}': features or layers")
         gr.hier_block2.__init__(
             self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
         )
@@ -45,7 +57,23 @@ class transmitter(gr.hier_block2):
         self.message_port_register_hier_in("pdus")
         self.message_port_register_hier_out("info")
         self.message_port_register_hier_out("encoder_info")
-        self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision, scale=scale)
+        if coding == "layers":
+            self.encoder = srec.layer_encoder(
+                modulation,
+                list(layers),
+                cbr,
+                list(shares),
+                margin_db,
+                parity,
+                samples_per_symbol > 0,
+                rate_max,
+                frame_symbols,
+                threads,
+                scale=scale,
+            )
+        else:
+            self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision, scale=scale)
+        self.coding = coding
         self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)
@@ -65,7 +93,14 @@ class transmitter(gr.hier_block2):
         self.connect(self.mapper, *([self.shaper] if self.shaper else []), self)
 
     def set_eta(self, eta):
-        self.encoder.set_eta(eta)
+        """Set the rate of features; without effect on layers."""
+        if self.coding == "features":
+            self.encoder.set_eta(eta)
+
+    def set_cbr(self, cbr):
+        """Set the budget of layers; without effect on features."""
+        if self.coding == "layers":
+            self.encoder.set_cbr(cbr)
 
     def set_encrypt(self, encrypt):
         self.scrambler.set_encrypt(encrypt)

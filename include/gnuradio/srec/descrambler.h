@@ -15,13 +15,15 @@ namespace srec {
  *
  * Soft decoding combines the soft values with the priors of the model, and returns the
  * posterior mean and standard deviation of each feature. Hard decoding decides each bit
- * first.
+ * first. Pieces of coded layers pass, unless they are encrypted and \p key is not \p
+ * clear_key.
  *
  * Message ports: `in` in (soft slices), `out` out (estimates), `info` out.
  *
  * \param key        shared key, or its text: key file or pipe; 64 hexadecimal digits or
  *                   seed:N (for tests only)
- * \param model      model file; "": the installed model
+ * \param model      model file; "": the installed model; "none": no model, for links of
+ *                   layers only
  * \param soft       true: soft decoding; false: hard decisions, as in the paper
  * \param clear_key  key for the secret order of packets in clear, by default \p key. It
  *                   differs from \p key only in demonstrations of an eavesdropper, who

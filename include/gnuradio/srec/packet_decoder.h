@@ -13,18 +13,20 @@ namespace srec {
 
 /*!
  * \brief Finds frames by their tags, authenticates their headers, and returns the soft
- * values of their payloads.
+ * values of their payloads (features) or their corrected, authentic payloads (coded
+ * layers).
  *
  * It drops and counts damaged, forged, repeated and foreign frames
  * (docs/packet-format.md).
  *
  * Stream in: soft values as floats, with a tag at the first soft value of each frame.
- * Message ports: `out` out (soft slices), `info` out (the counters, for each dropped
- * frame and at the end).
+ * Message ports: `out` out (soft slices, pieces), `info` out (the counters, for each
+ * dropped frame and at the end).
  *
  * \param key          shared key, or its text: key file or pipe; 64 hexadecimal digits or
  *                     seed:N (for tests only)
- * \param model        model file; "": the installed model
+ * \param model        model file; "": the installed model; "none": no model, for links of
+ *                     layers only
  * \param modulation   bpsk, qpsk, 16qam, 64qam, 256qam or pam256
  * \param len_tag_key  key of the tag at the first soft value of each frame
  * \throws std::runtime_error if the key or the model cannot be read,
@@ -51,8 +53,8 @@ public:
 
     /*!
      * \return the counters so far: accepted, damaged, forged, replayed, foreign_model,
-     *         unsupported (srec_packet_counters in srec/packet.h) and truncated (the next
-     *         frame began too early)
+     *         unsupported, uncorrected, bad_tag, duplicate (srec_packet_counters in
+     *         srec/packet.h) and truncated (the next frame began too early)
      */
     virtual std::map<std::string, uint64_t> counters() const = 0;
 

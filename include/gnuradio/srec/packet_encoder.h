@@ -16,7 +16,9 @@ namespace srec {
  * A frame consists of the coded signal field, the authenticated and coded header, and the
  * payload with its bits in importance order (docs/packet-format.md).
  *
- * Message ports: `in` in (scrambled slices), `out` out (frames), `info` out.
+ * Pieces of coded layers are encrypted, authenticated and LDPC-coded here.
+ *
+ * Message ports: `in` in (scrambled slices, or numbered pieces), `out` out (frames), `info` out.
  *
  * \param key         shared key, or its text: key file or pipe; 64 hexadecimal digits or
  *                    seed:N (for tests only)

@@ -14,7 +14,8 @@ namespace srec {
  * \brief Encrypts the feature bytes of slices, and puts them in a secret order.
  *
  * It numbers the packets, and combines each slice with the keystream of its session and
- * packet number. docs/security.md describes what this protects.
+ * packet number. docs/security.md describes what this protects. Pieces of coded layers it
+ * only numbers.
  *
  * Message ports: `in` in (slices), `out` out (slices with session, packet and cipher),
  * `info` out.

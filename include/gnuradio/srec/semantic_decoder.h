@@ -25,7 +25,7 @@ namespace srec {
  * If `progress` is above 0, the port `progress` carries partial images (metadata
  * `partial` = true), in which slices that have not arrived count as lost. There is at
  * most one in `progress` seconds plus its decoding time, and only when no slice waits.
- * The port `pdus` carries only delivered images.
+ * The port `pdus` carries only delivered images, and those of layer_decoder, which pass.
  *
  * Message ports: `in` in (estimates), `pdus` out (images), `progress` out (partial
  * images), `info` out.

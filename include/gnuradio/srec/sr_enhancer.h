@@ -14,7 +14,8 @@ namespace srec {
  * twice the size (scale 2).
  *
  * The block reads the reliability of each patch from the metadata of the image
- * (`deviation`, or else `mean_deviation`), which semantic_decoder writes.
+ * (`deviation`, or else `mean_deviation`), which semantic_decoder writes. Images of coded
+ * layers pass without enhancement.
  *
  * Message ports: `in` in (images), `pdus` out (images), `info` out (one dict per image:
  * enhance_s, enhanced, ...).

@@ -262,7 +262,7 @@ class Receiver:
         bursts, packets = self.receiver.sync.counters(), self.receiver.packet_decoder.counters()
         packets["forged"] += bursts["foreign"]
         packets["unsupported"] += bursts["unsupported"]
-        decoder = self.receiver.decoder.counters()
+        decoder = self.receiver.decoder_counters()
         return {
             **packets,
             "late": decoder["late"],

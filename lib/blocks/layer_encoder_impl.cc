@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "layer_pdu.h"
+#include "pdu_block.h"
+
+#include <atomic>
+#include <chrono>
+#include <gnuradio/io_signature.h>
+#include <gnuradio/srec/layer_encoder.h>
+
+namespace gr {
+namespace srec {
+
+class layer_encoder_impl : public queued_pdu_block<layer_encoder>
+{
+    srec_layers_request d_request{}; /* without format, original_pixels and cbr */
+    const unsigned d_n_layers;
+    const int d_scale;
+    handle<srec_layer_encoder, srec_layer_encoder_free> d_encoder;
+    std::vector<uint8_t> d_half; /* the image at half size */
+    std::atomic<double> d_cbr;
+    uint64_t d_pictures = 0;
+
+    /* An image on its way through the encoder. */
+    struct job {
+        uint32_t number;
+        uint32_t width; /* of the original */
+        uint32_t height;
+        srec_image image; /* as encoded */
+        srec_layer_plan plans[SREC_LAYERS_MAX];
+        srec_layers layers;
+    };
+
+    void handle_excess(const pmt::pmt_t& msg) override
+    {
+        drop("pictures come faster than they are encoded", msg);
+    }
+
+    void handle_pdu(const pmt::pmt_t& msg) override
+    {
+        job j{};
+        const auto start = std::chrono::steady_clock::now();
+        if (const char* fault = image_from_pdu(msg, SREC_IMAGE_MAX_SIDE, j.image))
+            return drop(fault, msg);
+        const uint64_t number = get_u64(pmt::car(msg), "picture", d_pictures);
+        if (number > UINT32_MAX)
+            return drop("picture number out of range", msg);
+        j.number = (uint32_t)number;
+        j.width = j.image.width;
+        j.height = j.image.height;
+        std::string why;
+        if (!halve(j, why) || !encode(j, why))
+            return drop(why, msg);
+        const double encode_s =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+                .count();
+        if (publish(j, encode_s, why))
+            d_pictures = number + 1;
+        else
+            drop(why, msg);
+    }
+
+    /* \return false if it failed, with \p why filled; likewise the next ones */
+    bool halve(job& j, std::string& why)
+    {
+        if (d_scale != 2)
+            return true;
+        srec_image half{
+            (j.width + 1) / 2, (j.height + 1) / 2, j.image.channels, 0, nullptr
+        };
+        half.stride = (size_t)half.width * half.channels;
+        d_half.resize(half.stride * half.height);
+        half.data = d_half.data();
+        why = "the picture cannot be halved";
+        if (srec_image_halve(&j.image, &half) != SREC_OK)
+            return false;
+        j.image = half;
+        return true;
+    }
+
+    bool encode(job& j, std::string& why)
+    {
+        srec_layers_request request = d_request;
+        request.format = { j.image.width, j.image.height, j.image.channels, d_n_layers };
+        request.original_pixels = (uint64_t)j.width * j.height;
+        request.cbr = d_cbr;
+        srec_layer_budget budgets[SREC_LAYERS_MAX];
+        srec_error error{};
+        srec_status status = srec_layers_plan(&request, j.plans, &error);
+        for (unsigned i = 0; i < d_n_layers; i++)
+            budgets[i] = j.plans[i].budget;
+        if (status == SREC_OK)
+            status = srec_layer_encoder_run(
+                d_encoder.get(), &j.image, budgets, d_n_layers, &j.layers, &error);
+        why = error.message;
+        return status == SREC_OK;
+    }
+
+    size_t symbols_of(size_t payload_bytes) const
+    {
+        const size_t n = srec_layer_packet_symbols(d_request.modulation, payload_bytes);
+        return d_request.bursts ? srec_burst_symbols(n) : n;
+    }
+
+    /* All pieces, or nothing: a picture without its end would block its source. */
+    bool publish(const job& j, double encode_s, std::string& why)
+    {
+        std::vector<pmt::pmt_t> pieces;
+        uint64_t used_symbols = 0;
+        for (size_t i = 0; i < j.layers.n_pieces; i++) {
+            srec_layer_packet p{};
+            p.picture = j.number;
+            p.scale = (uint8_t)d_scale;
+            p.format = j.layers.format;
+            p.piece = j.layers.pieces[i];
+            const size_t payload_bytes = srec_layer_packet_coded_bytes(
+                p.piece.n_bytes, j.plans[p.piece.layer].code_rate);
+            const size_t symbols = payload_bytes ? symbols_of(payload_bytes) : 0;
+            if (!symbols) {
+                why = "a piece is too long for a packet";
+                return false;
+            }
+            p.signal.payload_bytes = (uint16_t)payload_bytes;
+            used_symbols += symbols;
+            pieces.push_back(with_place(piece_to_pdu(p), j, i));
+        }
+        for (const auto& piece : pieces)
+            send(pmt::car(piece), pmt::cdr(piece));
+        report("picture", figures(j, encode_s, used_symbols));
+        return true;
+    }
+
+    /* What only the sender knows of a piece. */
+    static pmt::pmt_t with_place(const pmt::pmt_t& piece, const job& j, size_t i)
+    {
+        const unsigned layer = j.layers.pieces[i].layer;
+        pmt::pmt_t meta = pmt::car(piece);
+        meta = put_u64(meta, "original_width", j.width);
+        meta = put_u64(meta, "original_height", j.height);
+        meta = put_real(meta, "code_rate", j.plans[layer].code_rate);
+        meta = put_real(meta, "rms_error", j.layers.rms_error[layer]);
+        meta = put_u64(meta, "slice", i);
+        return pmt::cons(put_u64(meta, "slices", j.layers.n_pieces), pmt::cdr(piece));
+    }
+
+    pmt::pmt_t figures(const job& j, double encode_s, uint64_t used_symbols) const
+    {
+        std::vector<float> code_rates, thresholds;
+        uint64_t planned_symbols = 0;
+        size_t n_bytes = 0;
+        for (unsigned i = 0; i < d_n_layers; i++) {
+            code_rates.push_back((float)j.plans[i].code_rate);
+            thresholds.push_back(j.plans[i].threshold_db);
+            planned_symbols += j.plans[i].n_symbols;
+            n_bytes += j.layers.layer_bytes[i];
+        }
+        pmt::pmt_t info = put(pmt::make_dict(), "coding", pmt::mp("layers"));
+        info = put_u64(info, "picture", j.number);
+        info = put_u64(info, "layers", d_n_layers);
+        info =
+            put(info, "layer_snr_db", pmt::init_f32vector(d_n_layers, d_request.snr_db));
+        info = put(info, "threshold_db", pmt::init_f32vector(d_n_layers, thresholds));
+        info = put(info, "code_rates", pmt::init_f32vector(d_n_layers, code_rates));
+        info =
+            put(info, "rms_errors", pmt::init_f32vector(d_n_layers, j.layers.rms_error));
+        info = put_real(info,
+                        "bits_per_pixel",
+                        8.0 * n_bytes / ((double)j.image.width * j.image.height));
+        info = put_u64(info, "pieces", j.layers.n_pieces);
+        info = put_u64(info, "planned_symbols", planned_symbols);
+        info = put_u64(info, "used_symbols", used_symbols);
+        info = put_real(info, "encode_s", encode_s);
+        info = put_real(info, "cbr", d_cbr);
+        return put_u64(info, "queue", n_waiting());
+    }
+
+    /* Throws if no image at all could be sent like this. */
+    void check_request()
+    {
+        srec_layers_request large = d_request;
+        srec_layer_plan plans[SREC_LAYERS_MAX];
+        srec_error error{};
+        large.format = { 4096, 4096, 3, d_n_layers };
+        large.cbr = 1;
+        require(srec_layers_plan(&large, plans, &error), error);
+    }
+
+public:
+    layer_encoder_impl(const srec_layers_request& request,
+                       unsigned n_layers,
+                       double cbr,
+                       int threads,
+                       int max_queue,
+                       const std::string& policy,
+                       int scale)
+        : gr::block("layer_encoder",
+                    gr::io_signature::make(0, 0, 0),
+                    gr::io_signature::make(0, 0, 0)),
+          queued_pdu_block({ "pdus", "out" }, "picture", max_queue, drops_newest(policy)),
+          d_request(request), d_n_layers(n_layers), d_scale(scale), d_cbr(cbr)
+    {
+        if (scale != 1 && scale != 2)
+            throw std::invalid_argument("scale must be 1 or 2");
+        if (threads < 0)
+            throw std::invalid_argument("threads must be at least 0");
+        set_cbr(cbr);
+        check_request();
+        srec_layer_encoder* encoder = nullptr;
+        srec_error error{};
+        require(srec_layer_encoder_create(threads, &encoder, &error), error);
+        d_encoder.reset(encoder);
+    }
+
+    void set_cbr(double cbr) override
+    {
+        if (!(cbr > 0 && cbr <= 1e6))
+            throw std::invalid_argument("cbr must be above 0, at most 1e6");
+        d_cbr = cbr;
+    }
+    double cbr() const override { return d_cbr; }
+};
+
+static void check_numbers(const std::vector<float>& layers,
+                          const std::vector<float>& shares,
+                          int parity,
+                          int frame_symbols)
+{
+    if (layers.empty() || layers.size() > SREC_LAYERS_MAX)
+        throw std::invalid_argument("layers must be 1 .. " +
+                                    std::to_string(SREC_LAYERS_MAX) +
+                                    " SNRs in dB, not " + std::to_string(layers.size()));
+    if (!shares.empty() && shares.size() != layers.size())
+        throw std::invalid_argument(std::to_string(shares.size()) + " shares for " +
+                                    std::to_string(layers.size()) +
+                                    " layers: one for each layer, or none at all");
+    for (float share : shares)
+        if (!(share > 0))
+            throw std::invalid_argument("each share must be above 0");
+    if (parity < -1 || frame_symbols < 0)
+        throw std::invalid_argument(
+            "parity must be at least 0, or -1 for one piece in 12, frame_symbols at "
+            "least 0");
+}
+
+layer_encoder::sptr layer_encoder::make(const std::string& modulation,
+                                        const std::vector<float>& layers,
+                                        double cbr,
+                                        const std::vector<float>& shares,
+                                        float margin_db,
+                                        int parity,
+                                        bool bursts,
+                                        double rate_max,
+                                        int frame_symbols,
+                                        int threads,
+                                        int max_queue,
+                                        const std::string& policy,
+                                        int scale)
+{
+    check_numbers(layers, shares, parity, frame_symbols);
+    srec_layers_request request{};
+    request.modulation = modulation_from(modulation);
+    std::copy(layers.begin(), layers.end(), request.snr_db);
+    std::copy(shares.begin(), shares.end(), request.share);
+    request.margin_db = margin_db;
+    request.rate_max = rate_max;
+    request.frame_symbols = frame_symbols;
+    request.n_parity = parity < 0 ? SREC_LAYER_PARITY_AUTO : parity;
+    request.bursts = bursts;
+    return gnuradio::make_block_sptr<layer_encoder_impl>(
+        request, (unsigned)layers.size(), cbr, threads, max_queue, policy, scale);
+}
+
+} // namespace srec
+} // namespace gr
