@@ -26,7 +26,7 @@ HANG = 300  # seconds after which a program is said to hang: no measure of speed
 HAVE_QT = importlib.util.find_spec("PyQt5") is not None
 HAVE_OPENCV = importlib.util.find_spec("cv2") is not None
 FLOWGRAPHS = sorted(os.path.splitext(os.path.basename(f))[0] for f in glob.glob(os.path.join(EXAMPLES, "*.grc")))
-PAIRS = ("eavesdropper", "file_record_replay", "loopback", "ota_rx", "ota_tx", "video", "zmq_rx", "zmq_tx")
+PAIRS = ("eavesdropper", "file_record_replay", "layers", "loopback", "ota_rx", "ota_tx", "video", "zmq_rx", "zmq_tx")
 
 
 class Examples(unittest.TestCase):
@@ -247,6 +247,23 @@ class Examples(unittest.TestCase):
         )
         self.assertGreater(self.psnr("bob0000.png", self.small), 23)
         self.assertLess(self.psnr("eve0000.png", self.small), 10)
+
+    def test_each_receiver_of_layers_gets_what_its_snr_allows(self):
+        names = ["low_0000.png", "middle_0000.png", "high_0000.png"]
+        self.assertEqual(self.run_to_end("layers_nogui"), sorted(names))
+        quality = [self.psnr(name) for name in names]
+        self.assertGreater(min(np.diff(quality)), 0.8)
+        for layers, name in enumerate(names, 1):
+            with open(os.path.join(self.out, name.replace("png", "json")), encoding="utf-8") as f:
+                self.assertEqual(json.load(f)["layers_received"], layers)
+
+    def test_their_pictures_stand_side_by_side_in_a_window(self):
+        self.needs_qt()
+        self.run_until(
+            self.has("low_0000.json", "middle_0000.json", "high_0000.json"),
+            self.command("layers", "-i", self.small, "-o", self.out),
+        )
+        self.assertGreater(self.psnr("high_0000.png", self.small), self.psnr("low_0000.png", self.small))
 
     def test_a_recording_is_played_again(self):
         recording = os.path.join(self.folder, "link.cf32")
