@@ -60,10 +60,10 @@ class qa_layers(gr_unittest.TestCase):
     def reports(debug):
         return [meta_of(debug.get_message(i)) for i in range(debug.num_messages())]
 
-    def symbols(self, snr_db=10.0, loss=0.0, images=1, receive={}, **parameters):
+    def symbols(self, snr_db=10.0, loss=0.0, images=1, receive=None, **parameters):
         """Run a link of bare symbols."""
         transmitter = srec.transmitter("seed:1", samples_per_symbol=0, **{**SMALL, **parameters})
-        receiver = srec.receiver(**{"key": "seed:1", "samples_per_symbol": 0, "timeout": 1e6, **receive})
+        receiver = srec.receiver(**{"key": "seed:1", "samples_per_symbol": 0, "timeout": 1e6, **(receive or {})})
         return self.run_link(transmitter, receiver, srec.channel("awgn", snr_db, 7, loss=loss), images=images)
 
     def assert_exact(self, image, meta, sent):
@@ -142,6 +142,11 @@ class qa_layers(gr_unittest.TestCase):
         top.wait()
         self.assertEqual(len(images.pictures), 1)
         self.assertEqual((counters["accepted"], counters["replayed"]), (len(first), len(first)))
+
+    def test_a_receiver_without_a_model_counts_features_as_of_a_foreign_model(self):
+        pictures, _, packets = self.symbols(coding="features", receive={"model": "none"})
+        self.assertEqual((pictures, packets["accepted"]), ([], 0))
+        self.assertGreater(packets["foreign_model"], 0)
 
     def test_images_follow_each_other_in_order(self):
         pictures, _, _ = self.symbols(images=3)
