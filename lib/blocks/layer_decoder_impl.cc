@@ -26,13 +26,21 @@ struct received_layers : picture_body {
     handle<srec_layer_decoder, srec_layer_decoder_free> decoder;
     size_t n_added = 0;
 
-    received_layers(const srec_layer_packet& first, int threads)
+    explicit received_layers(const srec_layer_packet& first)
         : format(first.format), scale(first.scale), layers(first.format.n_layers)
     {
+    }
+
+    /* \return a null pointer after an error */
+    static std::unique_ptr<received_layers>
+    create(const srec_layer_packet& first, int threads, srec_error& error)
+    {
+        auto body = std::make_unique<received_layers>(first);
         srec_layer_decoder* d = nullptr;
-        srec_error error{};
-        require(srec_layer_decoder_create(&format, threads, &d, &error), error);
-        decoder.reset(d);
+        if (srec_layer_decoder_create(&first.format, threads, &d, &error) != SREC_OK)
+            return nullptr;
+        body->decoder.reset(d);
+        return body;
     }
 
     size_t n_packets() const override { return n_added; }
@@ -99,11 +107,15 @@ class layer_decoder_impl : public picture_assembler<layer_decoder>
                                             p.piece.layer });
         if (!picture)
             return;
-        if (!picture->body)
-            picture->body = static_cast<picture_body*>(new received_layers(p, d_threads));
+        srec_error error{};
+        if (!picture->body) {
+            auto created = received_layers::create(p, d_threads, error);
+            if (!created)
+                return drop(error.message);
+            picture->body = static_cast<picture_body*>(created.release());
+        }
         auto& body =
             *static_cast<received_layers*>(static_cast<picture_body*>(picture->body));
-        srec_error error{};
         if (!body.is_of_this_image(p))
             return drop("it contradicts the pieces of its picture that came before");
         const size_t before = body.bytes();

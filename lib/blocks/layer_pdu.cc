@@ -75,7 +75,8 @@ bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out)
                 p.description);
     p.bytes = pmt::u8vector_elements(pmt::cdr(msg), p.n_bytes);
     return good && p.n_bytes >= 1 && p.n_bytes <= SREC_LAYERS_PIECE_BYTES_MAX &&
-           p.layer < out.format.n_layers && p.index < p.n_data + p.n_parity;
+           out.format.channels != 2 && p.layer < out.format.n_layers &&
+           p.index < p.n_data + p.n_parity;
 }
 
 } // namespace srec

@@ -125,9 +125,10 @@ class qa_layer_decoder(BlockCase):
         )
         bad = [with_meta(good, **change) for change in changes]
         contradicting = [with_meta(good, width=WIDTH - 1), with_meta(good, layers=3)]
-        images, info = self.decode([*NOT_A_PDU[:4], *pieces[:2], *bad, *contradicting, *pieces[2:]])
-        self.assertEqual(meta_of(images[0])["reason"], "complete")
-        self.assertEqual(info[-1]["dropped"], 4 + len(bad) + len(contradicting))
+        first = [with_meta(good, picture=9, session=3, **change) for change in changes[:8]]  # of an image of their own
+        images, info = self.decode([*NOT_A_PDU[:4], *first, *pieces[:2], *bad, *contradicting, *pieces[2:]])
+        self.assertEqual([(meta_of(m)["picture"], meta_of(m)["reason"]) for m in images], [(0, "complete")])
+        self.assertEqual(info[-1]["dropped"], 4 + len(first) + len(bad) + len(contradicting))
 
     def test_images_that_are_too_large_are_counted_and_released(self):
         (pieces,), _ = self.pieces((6,))
