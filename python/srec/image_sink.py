@@ -53,7 +53,7 @@ class image_sink(message_block):
     """
 
     def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
-        message_block.__init__(self, "image_sink", None, None)
+        message_block.__init__(self, "image_sink")
         if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
         self._number = first  # of the next image

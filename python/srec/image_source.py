@@ -60,7 +60,7 @@ class image_source(message_block):
     """
 
     def __init__(self, path, repeat=False, in_flight=2, interval=0.0):
-        message_block.__init__(self, "image_source", None, None)
+        message_block.__init__(self, "image_source")
         self._change = threading.Condition()  # guards the following
         self._in_flight = []  # numbers of the images on their way, oldest first
         self._stopped = True

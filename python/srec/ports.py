@@ -13,7 +13,7 @@ class message_port(message_block):
     """
 
     def __init__(self, name, handler, outputs=()):
-        message_block.__init__(self, name, None, None)
+        message_block.__init__(self, name)
         self.message_port_register_in(pmt.intern("in"))
         for port in outputs:
             self.message_port_register_out(pmt.intern(port))

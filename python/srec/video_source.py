@@ -89,7 +89,7 @@ class video_source(message_block):
     """
 
     def __init__(self, source, width=0, height=0, rate=0.0, frames=0, repeat=False, in_flight=2, timeout=2.0):
-        message_block.__init__(self, "video_source", None, None)
+        message_block.__init__(self, "video_source")
         self._cv2 = _opencv()
         if not 0 <= width <= 65535 or not 0 <= height <= 65535:
             raise ValueError("width and height must be 0 .. 65535")

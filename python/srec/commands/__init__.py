@@ -16,6 +16,6 @@ class Stopped(Exception):
     Its text is one line. The exit code is 128 + the number of the signal.
     """
 
-    def __init__(self, text, number):
+    def __init__(self, text: str, number: int):
         Exception.__init__(self, text)
         self.exit_code = 128 + number

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images side by side with captions."""
+from typing import Any
+
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 PANEL_WIDTH = 512
 MARGIN = 8
 
 
-def font(size):
+def font(size: int) -> Any:
     for name in ("DejaVuSans.ttf", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"):
         try:
             return ImageFont.truetype(name, size)
@@ -15,10 +18,10 @@ def font(size):
     return ImageFont.load_default()
 
 
-def side_by_side(panels, caption):
+def side_by_side(panels: list[tuple[str, np.ndarray, str]], caption: str) -> Image.Image:
     """Draw images side by side.
 
-    panels: [(title, uint8 array, figure)]; all images have the same size.
+    panels: (title, uint8 array, figure); all images have the same size.
     Returns a PIL image.
     """
     height, width = panels[0][1].shape[:2]

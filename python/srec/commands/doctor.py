@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check the installation of gr-srec and name a cure for each fault."""
 # Imports nothing from gr-srec or GNU Radio at module level, because it must run where those do not.
+from __future__ import annotations  # this module must load in any Python
+
+import argparse
 import glob
 import importlib
 import os
@@ -12,11 +15,11 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 SITE = os.path.abspath(os.path.join(HERE, "..", "..", ".."))  # must be on sys.path for gnuradio.srec
 
 
-def add_arguments(parser):
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
     pass
 
 
-def beside(folder):
+def beside(folder: str) -> str:
     """Return the folder of that name in the prefix that this file is installed in, or ""."""
     above = SITE
     while above != os.path.dirname(above):
@@ -27,7 +30,7 @@ def beside(folder):
     return ""
 
 
-def check_python():
+def check_python() -> tuple[bool, str]:
     try:
         importlib.import_module("gnuradio.gr")
         return True, f"Python {sys.version.split()[0]} ({sys.executable}) has GNU Radio"
@@ -43,10 +46,10 @@ def check_python():
     return False, f"no Python here has GNU Radio ({why}): apt install gnuradio"
 
 
-def check_module():
+def check_module() -> tuple[bool, str]:
     try:
         module = importlib.import_module("gnuradio.srec")
-        return True, f"gnuradio.srec {module.version()} from {os.path.dirname(module.__file__)}"
+        return True, f"gnuradio.srec {module.version()} from {os.path.dirname(module.__file__ or '')}"
     except ImportError as error:
         why = str(error).splitlines()[0]
     if ".so" in why and "cannot open" in why:
@@ -75,7 +78,7 @@ def check_module():
     )
 
 
-def check_double():
+def check_double() -> tuple[bool, str]:
     folders = [
         "/usr/lib/*",
         "/usr/lib",
@@ -108,7 +111,7 @@ def check_double():
     return True, f"one GNU Radio library ({found.pop()})"
 
 
-def check_blocks():
+def check_blocks() -> tuple[bool, str]:
     """Check the block descriptions in the places where GNU Radio Companion looks."""
     folders = [os.environ.get("GRC_BLOCKS_PATH", "")]
     try:
@@ -137,7 +140,7 @@ COMPANION_NEEDS = (
 )
 
 
-def check_companion():
+def check_companion() -> tuple[bool, str]:
     program = shutil.which("gnuradio-companion")
     if not program:
         return True, "GNU Radio Companion is not installed here: the command line works without it"
@@ -160,7 +163,7 @@ def check_companion():
     )
 
 
-def check_model():
+def check_model() -> tuple[bool, str]:
     try:
         module = importlib.import_module("gnuradio.srec")
     except ImportError:
@@ -172,7 +175,7 @@ def check_model():
         return False, f"{error}: set SREC_MODEL to a model file, or unset it and reinstall gr-srec"
 
 
-def check_enhancers():
+def check_enhancers() -> tuple[bool, str]:
     try:
         module = importlib.import_module("gnuradio.srec")
     except ImportError:
@@ -196,7 +199,7 @@ def check_enhancers():
     )
 
 
-def run(_args):
+def run(_args: argparse.Namespace | None) -> int:
     healthy = True
     for check in (
         check_python,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Super-resolution in the commands: options and choice of the model."""
+import argparse
 import os
 import sys
+from typing import Sequence
 
 from . import Failure
 from ..text import printable
@@ -9,9 +11,10 @@ from ..text import printable
 NONE = "none"  # sr_enhancer without a network: images pass at their full size
 
 
-def add_arguments(parser):
-    parser.add_argument("--no-sr", action="store_true", help="no super-resolution")
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("super-resolution")
+    group.add_argument("--no-sr", action="store_true", help="no super-resolution")
+    group.add_argument(
         "--enhancer",
         default="",
         metavar="FILE",
@@ -19,7 +22,7 @@ def add_arguments(parser):
     )
 
 
-def find(args, command, scales):
+def find(args: argparse.Namespace, command: str, scales: Sequence[int]) -> str:
     """Return the model for srec.sr_enhancer: a path, "" for the installed models, or NONE.
 
     scales: the scales that images may have.

@@ -10,7 +10,7 @@ import tempfile
 NOTE = "vmcircbuf_default_factory"  # in .gnuradio/prefs
 
 
-def _can_note(home):
+def _can_note(home: str) -> bool:
     folder = os.path.join(home, ".gnuradio", "prefs")
     try:
         os.makedirs(folder, exist_ok=True)
@@ -19,7 +19,7 @@ def _can_note(home):
     return os.path.exists(os.path.join(folder, NOTE)) or os.access(folder, os.W_OK)
 
 
-def prepare():
+def prepare() -> None:
     """Call this before the first flowgraph starts.
 
     If the home folder is unusable, a small flowgraph runs in a temporary one, and GNU Radio remembers the result.

@@ -8,11 +8,12 @@ import sys
 import threading
 
 from . import Usage
+from .running import Stop
 
 WAITING_MAX = 64  # images that may wait for the hook
 
 
-def hook_command(text):
+def hook_command(text: str) -> list[str]:
     """Split the text of a hook command into a list that starts with the program.
 
     Raises Usage if the program does not exist.
@@ -32,25 +33,27 @@ class Hooks:
     failed: number of calls that ended with an error or found no place in the queue.
     """
 
-    def __init__(self, command):
-        self._command, self._paths = command, queue.Queue(WAITING_MAX)
-        self.failed, self._said = 0, set()
+    def __init__(self, command: list[str]):
+        self._command = command
+        self._paths: queue.Queue[str | None] = queue.Queue(WAITING_MAX)  # None: the end
+        self.failed = 0
+        self._said: set[str] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def put(self, path):
+    def put(self, path: str) -> None:
         try:
             self._paths.put_nowait(path)
         except queue.Full:
             self._fault(f"{WAITING_MAX} pictures wait for the hook: called no more until it has caught up")
 
-    def _fault(self, text):
+    def _fault(self, text: str) -> None:
         self.failed += 1
         if text not in self._said:
             self._said.add(text)
             print(f"srec receive: {text} (said once)", file=sys.stderr)
 
-    def _run(self):
+    def _run(self) -> None:
         while True:
             path = self._paths.get()
             if path is None:
@@ -62,7 +65,7 @@ class Hooks:
             except (OSError, ValueError) as error:
                 self._fault(f"the hook could not be started: {getattr(error, 'strerror', None) or error}")
 
-    def close(self, stop, seconds):
+    def close(self, stop: Stop, seconds: float) -> None:
         """Return when all calls have ended.
 
         After a signal it returns at the latest `seconds` later. Then a hook that still runs is left alone, and the

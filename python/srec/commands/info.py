@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Describe a model file or a recording."""
+import argparse
 import json
 import os
 import struct
+from typing import Any
 
 from . import Failure
 from ..text import printable
@@ -11,13 +13,13 @@ VALUE_MAX, CARD_LINES = 400, 200  # limits for the metadata of a model: characte
 KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta); this release writes no packet files"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", nargs="?", default="", help="a model file or a recording (default: the installed model)"
     )
 
 
-def kind_of(path):
+def kind_of(path: str) -> str:
     """Classify a file by its first bytes as "model", "key" or "other".
 
     A safetensors file begins with the length of its header and a brace. Raises OSError.
@@ -33,7 +35,7 @@ def kind_of(path):
     )
 
 
-def is_enhancer(path):
+def is_enhancer(path: str) -> bool:
     """Return whether the header of a model file names an enhancer. The loader reports any faults."""
     try:
         with open(path, "rb") as f:
@@ -43,7 +45,7 @@ def is_enhancer(path):
         return False
 
 
-def show_metadata(metadata):
+def show_metadata(metadata: dict[str, Any]) -> None:
     """Print all metadata of the file except its structure. The card, a text of several lines, comes last."""
     for key, value in sorted(metadata.items()):
         if key not in ("graph", "codec", "enhancer", "checksum", "card"):
@@ -55,7 +57,7 @@ def show_metadata(metadata):
         print(f"  | ... {len(card) - CARD_LINES} more lines")
 
 
-def enhancer(path):
+def enhancer(path: str) -> int:
     from gnuradio import srec
 
     try:
@@ -69,7 +71,7 @@ def enhancer(path):
     return 0
 
 
-def model(path):
+def model(path: str) -> int:
     from gnuradio import srec
 
     try:
@@ -85,7 +87,7 @@ def model(path):
     return 0
 
 
-def recording(path):
+def recording(path: str) -> int:
     from ..io import sigmf
 
     try:
@@ -111,7 +113,7 @@ def recording(path):
     return 0
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     from gnuradio import srec
     from ..io import sigmf
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a key file: 32 random bytes, readable only by you."""
+import argparse
+
 from . import Failure
 from ..text import printable
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("keyfile", help="key file to write; an existing file is never replaced")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     from gnuradio import srec
 
     try:

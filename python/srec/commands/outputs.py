@@ -7,14 +7,16 @@ import contextlib
 import json
 import os
 import stat
+from typing import Any, Iterable
 
 from . import Failure, Usage
 from ..io import sigmf
 
+Named = Iterable[tuple[str, list[Any]]]  # options, and the paths that each names; "" or None: not given
 FIGURES_MAX = 1 << 20  # maximum bytes of a file with figures
 
 
-def is_same(a, b):
+def is_same(a: str, b: str) -> bool:
     """Return whether two paths lead to one regular file. Neither needs to exist."""
     with contextlib.suppress(OSError):
         one, other = os.stat(a), os.stat(b)
@@ -22,22 +24,19 @@ def is_same(a, b):
     return os.path.realpath(a) == os.path.realpath(b) and not os.path.exists(a)
 
 
-def pictures(path):
+def pictures(path: str) -> list[str]:
     """Return the files that --image names, readable or not."""
     if not os.path.isdir(path):
         return [path]
     return [os.path.join(path, name) for name in os.listdir(path)]
 
 
-def recording(path):
+def recording(path: str | None) -> list[str]:
     return list(sigmf.paths(path)) if path else []
 
 
-def refuse_collisions(reads, writes):
-    """Raise Usage if an output is an input, or if two outputs are one file.
-
-    reads, writes: [(option, [path])].
-    """
+def refuse_collisions(reads: Named, writes: Named) -> None:
+    """Raise Usage if an output is an input, or if two outputs are one file."""
     inputs = [(option, path) for option, paths in reads for path in paths if path]
     outputs = [(option, path) for option, paths in writes for path in paths if path and path != "-"]
     for n, (option, path) in enumerate(outputs):
@@ -49,7 +48,7 @@ def refuse_collisions(reads, writes):
                 raise Usage(f"{option} {path}: {other} writes there")
 
 
-def check_figures(path, overwrite):
+def check_figures(path: str | None, overwrite: bool) -> None:
     """Check the target of --json. Raises Failure.
 
     The figures of an earlier run are replaced; another file only with `overwrite`.
@@ -65,7 +64,7 @@ def check_figures(path, overwrite):
         raise Failure(f"{path}: exists and does not hold figures of a run; --overwrite replaces it")
 
 
-def marked(mark):
+def marked(mark: str) -> Any:
     """Return the PNG metadata for Image.save() by which check_pictures() recognises the file."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -74,7 +73,7 @@ def marked(mark):
     return information
 
 
-def _has_mark(path, mark):
+def _has_mark(path: str, mark: str) -> bool:
     from PIL import Image
 
     try:
@@ -84,7 +83,7 @@ def _has_mark(path, mark):
         return False
 
 
-def check_pictures(paths, mark, overwrite):
+def check_pictures(paths: Iterable[str], mark: str, overwrite: bool) -> None:
     """Check the targets of images. Raises Failure.
 
     Files with the mark are replaced; other files only with `overwrite`.

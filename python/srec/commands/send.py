@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send images to a radio, a recording, a ZeroMQ socket or a pipe."""
+import argparse
 import math
 import sys
 import time
+from typing import Any
 
 from . import Failure, Usage
-from . import options, outputs
+from . import figures, options, outputs, running
+from .impairments import add_impairments_group, check_impairments, impaired, impairments
 from ..guard import describe
 from ..io.recording import RecordingWriter, part_of
 from ..text import printable
@@ -17,52 +20,46 @@ BUSY_S = 0.1  # a block that works longer on one message is mentioned in the sta
 IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
 
-def add_arguments(parser):
-    parser.add_argument("--image", required=True, help="image to send, or a folder of images")
-    options.add_link_arguments(parser)
-    parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    options.add_scale_argument(parser)
-    options.add_cipher_argument(parser)
-    parser.add_argument(
-        "--no-encrypt",
-        action="store_true",
-        help="send the features in clear, where encryption is forbidden; headers stay encrypted",
-    )
-    parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
-    parser.add_argument("--repeat", action="store_true", help="repeat for ever (not into a file)")
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    image = parser.add_argument_group("image")
+    image.add_argument("--image", required=True, help="image to send, or a folder of images")
+    image.add_argument("--repeat", action="store_true", help="repeat for ever (not into a file)")
+    image.add_argument(
         "--interval",
         type=float,
         default=0.0,
         metavar="SECONDS",
         help="time between images (default: as fast as the device allows)",
     )
-    parser.add_argument(
+    options.add_coding_group(parser)
+    encryption = parser.add_argument_group("encryption")
+    options.add_key_argument(encryption)
+    options.add_cipher_argument(encryption)
+    encryption.add_argument(
+        "--no-encrypt",
+        action="store_true",
+        help="send the features in clear, where encryption is forbidden; headers stay encrypted",
+    )
+    options.add_device_group(parser)
+    waveform = options.add_waveform_group(parser)
+    waveform.add_argument(
         "--level",
         type=float,
         default=-12.0,
         metavar="DBFS",
         help="mean power of the bursts relative to full scale (default -12)",
     )
-    options.add_impairment_arguments(parser)
+    add_impairments_group(parser)
+    options.add_networks_group(parser)
+    options.add_run_group(parser)
 
 
-def check(args, kind):
-    args.modulation = args.modulation or "qpsk"
-    args.sps = 4 if args.sps is None else args.sps
-    args.rolloff = 0.25 if args.rolloff is None else args.rolloff
-    args.rate = 1e6 if args.rate is None else args.rate
-    args.datatype = args.format or "cf32_le"
+def check(args: argparse.Namespace, kind: str) -> None:
+    options.settle_waveform(args)
     options.check_link(args, kind)
-    options.check_impairments(args)
-    options.check_cfo(args)
-    for name, value, low, high in (
-        ("eta", args.eta, 0.001, 10),
-        ("frame-bytes", args.frame_bytes, 2000, 30000),
-        ("interval", args.interval, 0, 1e6),
-    ):
-        if not low <= value <= high:
-            raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+    check_impairments(args)
+    options.check_coding(args)
+    options.check_range("interval", args.interval, 0, 1e6)
     options.settle_cipher(args)
     outputs.check_figures(args.json, args.overwrite)
     if args.repeat and kind in ("file", "sim"):
@@ -71,18 +68,18 @@ def check(args, kind):
         raise Usage("--format is for files and pipes")
     if args.json == "-" and kind == "-":
         raise Usage("--json -: standard output carries the samples; name a file")
-    if kind in ("uhd", "soapy") and options.impaired(args):
+    if kind in ("uhd", "soapy") and impaired(args):
         raise Usage("--snr, --cfo, --ppm and --delay simulate a channel; a radio has a real one")
 
 
-def check_files(args, kind, argument):
+def check_files(args: argparse.Namespace, kind: str, argument: str) -> None:
     reads = [("--image", outputs.pictures(args.image)), ("--key", [args.key]), ("--model", [args.model])]
     outputs.refuse_collisions(
         reads, [("--device", outputs.recording(argument) if kind == "file" else []), ("--json", [args.json])]
     )
 
 
-def recording_metadata(args):
+def recording_metadata(args: argparse.Namespace) -> dict[str, Any]:
     """Return the metadata of a recording in the namespace srec. The key is never part of it."""
     from gnuradio import srec
 
@@ -97,27 +94,48 @@ def recording_metadata(args):
         "eta": args.eta,
         "scale": args.scale,
     }
-    if options.impaired(args):
+    if impaired(args):
         parameters.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
     return parameters
 
 
 class Sender:
-    """The flowgraph: source, transmitter, optional simulated channel, device."""
+    """The flowgraph: source, transmitter, optional simulated channel, device.
 
-    def __init__(self, args, kind, argument, fd):
+    levels: figures of its level meter.
+    radio: the device is a radio.
+    receiver, sink: those of the device "sim", else None.
+    """
+
+    def __init__(self, args: argparse.Namespace, kind: str, argument: str, fd: int):
+        """Build the flowgraph.
+
+        fd: file descriptor for the device "-".
+        """
         from gnuradio import gr, srec
         from ..io import devices
-        from .blocks import Keeper
+        from .blocks import Collector
 
         self.top = gr.top_block("srec send")
-        radio = kind in devices.RADIOS
         # The device comes first: it fails most often, and loading the networks takes a second. A recording is created
         # only when everything else has succeeded.
         args.srec = recording_metadata(args) if kind == "file" else None
-        self.device = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
+        self.device: Any = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
         self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
-        self.transmitter = srec.transmitter(
+        self.radio = kind in devices.RADIOS
+        self.transmitter = self._make_transmitter(args)
+        self._meter = srec.level_meter()
+        self.levels = figures.Levels(self._meter)
+        self.mapper, self.encoder, self.files = Collector(), Collector(), Collector()
+        self.receiver = self._make_receiver(args) if kind == "sim" else None
+        self.sink = srec.image_sink(keep=1) if kind == "sim" else None
+        self._channel = impairments(args) if impaired(args) else None
+        self._connect()
+
+    def _make_transmitter(self, args: argparse.Namespace) -> Any:
+        from gnuradio import srec
+
+        return srec.transmitter(
             args.key,
             args.modulation,
             args.eta,
@@ -131,63 +149,63 @@ class Sender:
             samples_per_symbol=args.sps,
             rolloff=args.rolloff,
             amplitude=10 ** (0.05 * args.level),
-            idle=IDLE if radio else 0,
-            tail=math.ceil(TAIL_S * args.rate) if radio else 0,
+            idle=IDLE if self.radio else 0,
+            tail=math.ceil(TAIL_S * args.rate) if self.radio else 0,
         )
-        self.meter = srec.level_meter()
-        self.mapper, self.encoder, self.files = Keeper(), Keeper(), Keeper()
-        self.receiver = self.sink = None
+
+    def _make_receiver(self, args: argparse.Namespace) -> Any:
+        from gnuradio import srec
+
+        return srec.receiver(
+            args.key,
+            args.modulation,
+            model=args.model,
+            timeout=1e6,
+            threads=args.threads,
+            precision=args.precision,
+            samples_per_symbol=args.sps,
+            rolloff=args.rolloff,
+        )
+
+    def _connect(self) -> None:
         self.top.msg_connect(self.source, "pdus", self.transmitter, "pdus")
         self.top.msg_connect(self.source, "info", self.files, "info")
-        for port, taker in (("info", self.mapper), ("encoder_info", self.encoder)):
+        for port, collector in (("info", self.mapper), ("encoder_info", self.encoder)):
             self.top.msg_connect(self.transmitter, port, self.source, "next")
-            self.top.msg_connect(self.transmitter, port, taker, "info")
+            self.top.msg_connect(self.transmitter, port, collector, "info")
         out = self.transmitter
-        if options.impaired(args):
-            channel = options.impairments(args)
-            self.top.connect(out, channel)
-            out = channel
-        self.top.connect(out, self.meter)
-        if kind == "sim":
-            self.receiver = srec.receiver(
-                args.key,
-                args.modulation,
-                model=args.model,
-                timeout=1e6,
-                threads=args.threads,
-                precision=args.precision,
-                samples_per_symbol=args.sps,
-                rolloff=args.rolloff,
-            )
-            self.sink = srec.image_sink(keep=1)
-            self.top.connect(out, self.receiver)
+        if self._channel:
+            self.top.connect(out, self._channel)
+            out = self._channel
+        self.top.connect(out, self._meter)
+        self.top.connect(out, self.receiver or self.device)
+        if self.receiver:
             self.top.msg_connect(self.receiver, "pdus", self.sink, "pdus")
-        else:
-            self.top.connect(out, self.device)
 
-    def error(self):
+    def error(self) -> Exception | None:
         return getattr(self.device, "error", None)
 
-    def encoding(self):
+    def encoding(self) -> bool:
+        """Return whether the encoder works on an image."""
         from gnuradio import srec
 
         return srec.busy_s(self.transmitter.encoder) > BUSY_S
 
-    def receivers(self):
+    def receivers(self) -> int | None:
         """Return the number of programs connected to a ZeroMQ socket, or None for another device."""
         return getattr(getattr(self.device, "writer", None), "peers", None)
 
-    def open(self):
+    def open(self) -> None:
         """Create the recording, if the device is one. Raises OSError."""
         if self.device and hasattr(self.device, "writer"):
             self.device.writer.open()
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Discard what the other end has not taken."""
         if hasattr(self.device, "abandon"):
             self.device.abandon()
 
-    def close(self, stop, good):
+    def close(self, stop: running.Stop, good: bool) -> None:
         """Close the recording, if the device is one. Raises OSError.
 
         A complete recording gets its name. After a signal it keeps its temporary name. A bad one is removed.
@@ -207,28 +225,25 @@ class Sender:
 class Report:
     """Lines and sums of the images that have been sent."""
 
-    def __init__(self, args, sender):
-        self._args, self._sender, self._names = args, sender, {}
+    def __init__(self, args: argparse.Namespace, sender: Sender):
+        self._args, self._sender = args, sender
+        self._names: dict[int, str] = {}  # files of the images on their way
         self._shared = False
         self.read = self.sent = self.dropped = self.symbols = self.packets = 0
 
-    def update(self):
+    def update(self) -> None:
         sender, args = self._sender, self._args
         found = sender.files.take("picture")
         self.read += len(found)
         self._names.update((image["picture"], image["filename"]) for image in found)
         for image in sender.mapper.take("picture"):
-            self.sent, self.symbols, self.packets = (
-                self.sent + 1,
-                self.symbols + image["n_symbols"],
-                self.packets + image["packets_sent"],
-            )
+            self.sent += 1
+            self.symbols += image["n_symbols"]
+            self.packets += image["packets_sent"]
             name = printable(self._names.pop(image["picture"], "?"))
             print(
-                (
-                    f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
-                    f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s"
-                ),
+                f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
+                f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s",
                 flush=True,
             )
         self.dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
@@ -236,62 +251,58 @@ class Report:
         if (sender.receivers() or 0) > 1 and not self._shared:
             self._shared = True
             print(
-                (
-                    f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
-                    " samples out among them, and none gets whole packets; one address is for one receiver"
-                ),
+                f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
+                " samples out among them, and none gets whole packets; one address is for one receiver",
                 file=sys.stderr,
             )
 
-    def skipped(self):
+    def skipped(self) -> int:
         return self._sender.source.skipped
 
-    def settled(self):
+    def settled(self) -> bool:
         """Return whether each image that was read has been sent or dropped."""
         return self.sent + self.dropped >= self.read
 
 
-def status_line(sender, level):
+def status_line(sender: Sender, level: figures.Level) -> str:
     if level["samples"]:
-        return options.meter_line(level)
+        return figures.meter_line(level)
     if sender.receivers() == 0:
         return "no receiver is connected"
-    return options.meter_line(level, "encoding a picture" if sender.encoding() else None)
+    return figures.meter_line(level, "encoding a picture" if sender.encoding() else None)
 
 
-def follow(args, kind, sender, running, stop, report, levels):
+def follow(args: argparse.Namespace, sender: Sender, run: running.Run, stop: running.Stop, report: Report) -> None:
     """Wait until the flowgraph has ended or a signal has arrived. Raises Failure if the radio takes no samples."""
-    from ..io import devices
-
     said = moved = time.monotonic()
     samples = 0
-    while not stop and not running.ended(0.1) and not (sender.sink and sender.sink.wait(0)):
+    while not stop and not run.ended(0.1) and not (sender.sink and sender.sink.wait(0)):
         report.update()
         now = time.monotonic()
         if args.status and now - said >= args.status:
             said = now
-            print(f"srec send: {status_line(sender, levels.read())}", file=sys.stderr)
-        if levels.samples() != samples or kind not in devices.RADIOS:
-            samples, moved = levels.samples(), now
-        elif now - moved > options.SILENT_S:
-            raise Failure(f"{args.device}: the device has taken no samples for {options.SILENT_S} s: was it unplugged?")
+            print(f"srec send: {status_line(sender, sender.levels.read())}", file=sys.stderr)
+        if sender.levels.samples() != samples or not sender.radio:
+            samples, moved = sender.levels.samples(), now
+        elif now - moved > running.SILENT_S:
+            raise Failure(f"{args.device}: the device has taken no samples for {running.SILENT_S} s: was it unplugged?")
     until = time.monotonic() + FIGURES_S
     report.update()
-    while kind == "sim" and not stop and not report.settled() and time.monotonic() < until:
+    while sender.receiver and not stop and not report.settled() and time.monotonic() < until:
         time.sleep(0.02)
         report.update()
     if stop:
         sender.abandon()
 
 
-def send(args, kind, sender, report, levels):
+def send(args: argparse.Namespace, sender: Sender, report: Report) -> running.Stop:
     """Run the flowgraph and return the Stop."""
     good = False
-    with options.Stop() as stop:
+    with running.Stop() as stop:
         sender.open()
         try:
-            with options.Run("srec send", sender.top, stop) as running:
-                follow(args, kind, sender, running, stop, report, levels)
+            with running.Run("srec send", sender.top, stop) as run:
+                follow(args, sender, run, stop, report)
             report.update()
             good = bool(report.sent)
         finally:
@@ -299,8 +310,8 @@ def send(args, kind, sender, report, levels):
     return stop
 
 
-def figures(args, sender, report, levels):
-    level = levels.figures()
+def figures_of(args: argparse.Namespace, sender: Sender, report: Report) -> dict[str, Any]:
+    level = sender.levels.figures()
     result = {
         "pictures": report.sent,
         "pictures_skipped": report.skipped(),
@@ -318,41 +329,14 @@ def figures(args, sender, report, levels):
         "frequency": args.frequency,
         "eta": args.eta,
     }
-    if sender.receiver:
+    if sender.receiver and sender.sink:
         result["pictures_received"] = sender.sink.count
         result["packets_received"] = sender.receiver.packet_decoder.accepted()
     return result
 
 
-def run(args):
-    from ..io import devices
-
-    try:
-        kind, argument = devices.parse(args.device)
-    except ValueError as error:
-        raise Usage(str(error)) from None
-    check(args, kind)
-    if kind == "sim" and argument:
-        raise Usage("--device sim: takes no picture here; --image names it")
-    check_files(args, kind, argument)
-    stdout = options.take_stdout() if kind == "-" or args.json == "-" else 1
-    args.key = options.read_key(args.key, "srec send")
-    try:
-        sender = Sender(args, kind, argument, stdout)
-    except (devices.DeviceError, ValueError, RuntimeError) as error:
-        raise Failure(str(error)) from None
-    levels, report = options.Levels(sender.meter), Report(args, sender)
-    stop = send(args, kind, sender, report, levels)
-    result = figures(args, sender, report, levels)
-    if args.json:
-        options.write_json(args.json, result, stdout)
-    if isinstance(sender.error(), BrokenPipeError):
-        raise Failure("the reader of the pipe has gone")
-    if sender.error():
-        raise Failure(f"{args.device}: {describe(sender.error())}")
-    if stop:
-        print(f"srec send: stopped after {report.sent} picture{'s' * (report.sent != 1)}", file=sys.stderr)
-        return 0
+def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dict[str, Any]) -> int:
+    """Print the last lines of a run that no signal has stopped, and return the exit code. Raises Failure."""
     if not report.sent:
         raise Failure(
             f"no picture was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above"
@@ -363,13 +347,43 @@ def run(args):
             f"srec send: {100 * result['clipped']:.3g} % of the samples exceed full scale: lower --level",
             file=sys.stderr,
         )
-    if sender.receiver:
-        print(
-            (
-                f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
-                f" {report.packets} packets arrive"
-            ),
-            flush=True,
-        )
-        return 0 if result["pictures_received"] == report.sent else 1
-    return 0
+    if not sender.receiver:
+        return 0
+    print(
+        f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
+        f" {report.packets} packets arrive",
+        flush=True,
+    )
+    return 0 if result["pictures_received"] == report.sent else 1
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..io import devices
+
+    try:
+        kind, argument = devices.parse(args.device)
+    except ValueError as error:
+        raise Usage(str(error)) from None
+    check(args, kind)
+    if kind == "sim" and argument:
+        raise Usage("--device sim: takes no picture here; --image names it")
+    check_files(args, kind, argument)
+    stdout = figures.take_stdout() if kind == "-" or args.json == "-" else 1
+    args.key = options.read_key(args.key, "srec send")
+    try:
+        sender = Sender(args, kind, argument, stdout)
+    except (devices.DeviceError, ValueError, RuntimeError) as error:
+        raise Failure(str(error)) from None
+    report = Report(args, sender)
+    stop = send(args, sender, report)
+    result = figures_of(args, sender, report)
+    if args.json:
+        figures.write_json(args.json, result, stdout)
+    if isinstance(sender.error(), BrokenPipeError):
+        raise Failure("the reader of the pipe has gone")
+    if sender.error():
+        raise Failure(f"{args.device}: {describe(sender.error())}")
+    if stop:
+        print(f"srec send: stopped after {report.sent} picture{'s' * (report.sent != 1)}", file=sys.stderr)
+        return 0
+    return ending(args, sender, report, result)

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send an image through a simulated link: a real GNU Radio flowgraph with Bob, who has the key, and Eve, who has not.
 """
+import argparse
 import contextlib
 import os
 import sys
 import time
+from typing import Any
 
-from . import Failure, Stopped, Usage, enhancement, options, outputs
+import numpy as np
+
+from . import Failure, Stopped, Usage, enhancement, options, outputs, running
 from ..io.output import NewFile, json_bytes
+from ..modulations import MODULATIONS
 from ..text import printable
 
-MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # the PNG files that it writes
 MARK = "srec simulate"  # metadata of these files, by which a later run recognises them
 PICTURE_TIMEOUT_S = 3600
@@ -19,52 +23,52 @@ BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
 ENHANCER_BYTES_PER_PIXEL = 60  # in addition: 3500x2500 pixels took 1.17 GB without an enhancer, 1.69 GB with one
 
 
-def add_arguments(parser):
-    parser.add_argument("--image", required=True, help="image to send")
-    parser.add_argument("--out", required=True, help="folder for the results")
-    parser.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
-    parser.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
-    parser.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    options.add_scale_argument(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    image = parser.add_argument_group("image")
+    image.add_argument("--image", required=True, help="image to send")
+    image.add_argument("--out", required=True, help="folder for the results")
+    options.add_coding_group(parser)
+    encryption = parser.add_argument_group("encryption")
+    encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
+    encryption.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
+    encryption.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
+    options.add_cipher_argument(encryption)
+    symbols = parser.add_argument_group("symbols")
+    symbols.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
+    symbols.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
+    symbols.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
+    _add_channel_group(parser)
     enhancement.add_arguments(parser)
-    parser.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
-    options.add_cipher_argument(parser)
-    parser.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
-    parser.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
-    parser.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
-    parser.add_argument(
-        "--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)"
-    )
-    parser.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
-    parser.add_argument(
-        "--seed", type=int, default=1, help="seed of channel, losses and keys; equal seeds give equal results"
-    )
-    parser.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
-    parser.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
-    parser.add_argument("--model", default="", help="model file (default: the installed model)")
-    parser.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
-    parser.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
-    options.add_precision_argument(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE ('-': standard output)")
-    parser.add_argument(
+    options.add_networks_group(parser)
+    run = parser.add_argument_group("run")
+    run.add_argument("--json", metavar="FILE", help="write the figures to FILE ('-': standard output)")
+    run.add_argument(
         "--overwrite",
         action="store_true",
         help="replace images in --out and a --json file that an earlier run did not write",
     )
 
 
-def check(args):
-    for name, value, low, high in (
-        ("snr", args.snr, -50, 100),
-        ("eta", args.eta, 0.001, 10),
-        ("loss", args.loss, 0, 1),
-        ("seed", args.seed, 0, 2**63 - 1),
-        ("frame-bytes", args.frame_bytes, 2000, 30000),
-        ("threads", args.threads, 0, 1024),
-        ("coherence", args.coherence, 1, 2**30),
-    ):
-        if not low <= value <= high:
-            raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+def _add_channel_group(parser: argparse.ArgumentParser) -> None:
+    channel = parser.add_argument_group("channel")
+    channel.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
+    channel.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
+    channel.add_argument(
+        "--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)"
+    )
+    channel.add_argument("--loss", type=float, default=0.0, help="probability that a packet is erased (default 0)")
+    channel.add_argument(
+        "--seed", type=int, default=1, help="seed of channel, losses and keys; equal seeds give equal results"
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    options.check_range("snr", args.snr, -50, 100)
+    options.check_coding(args)
+    options.check_range("loss", args.loss, 0, 1)
+    options.check_range("seed", args.seed, 0, 2**63 - 1)
+    options.check_range("threads", args.threads, 0, 1024)
+    options.check_range("coherence", args.coherence, 1, 2**30)
     options.settle_cipher(args)
     if args.protect == "uep":
         raise Usage("--protect uep: unequal protection is not in this release")
@@ -80,16 +84,7 @@ def check(args):
     outputs.check_pictures(results, MARK, args.overwrite)
 
 
-def check_memory(path, enhancer):
-    from ..io.picture_file import check_memory as check
-
-    try:
-        check(path, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
-    except ValueError as error:
-        raise Failure(str(error)) from None
-
-
-def keys_of(args):
+def keys_of(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the key of transmitter and receivers, and Bob's key."""
     from gnuradio import srec
 
@@ -100,7 +95,7 @@ def keys_of(args):
     return key, srec.key(f"seed:{args.seed ^ 0x5EED}", warn=False) if args.wrong_key else key
 
 
-def find_enhancer(args):
+def find_enhancer(args: argparse.Namespace) -> str:
     """Return the path of the super-resolution model, or "" for none."""
     from gnuradio import srec
 
@@ -108,15 +103,13 @@ def find_enhancer(args):
     return "" if model == enhancement.NONE else model or srec.default_enhancer(args.scale)
 
 
-def at_full_size(received, args, picture):
+def at_full_size(received: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """Return a received image at the size of the image sent.
 
     At scale 2 it is doubled if no enhancer did so, and cropped where the image sent has odd sides.
     """
     from gnuradio import srec
 
-    if received is None:
-        return None
     if (
         received.shape[:2] != picture.shape[:2]
         and received.shape[0] <= picture.shape[0]
@@ -126,226 +119,293 @@ def at_full_size(received, args, picture):
     return received[: picture.shape[0], : picture.shape[1]]
 
 
-def flowgraph(args, keys, enhancer):
-    """Build the flowgraph. Return the top block, sinks {name: image_sink}, collectors {name: block}."""
-    from gnuradio import gr, srec
-    from .blocks import Keeper
+class Simulation:
+    """The flowgraph: source, transmitter, channel, Bob's and Eve's receivers.
 
-    top = gr.top_block("srec simulate")
-    source = srec.image_source(args.image, in_flight=1)
-    key, bob_key = keys
-    eve_key = srec.key(f"seed:{args.seed ^ 0xE7E}", warn=False)
-    transmitter = srec.transmitter(
-        key,
-        args.modulation,
-        args.eta,
-        not args.no_encrypt,
-        args.model,
-        args.frame_bytes,
-        args.threads,
-        args.precision,
-        session=args.seed + 1,
-        cipher=args.cipher,
-        samples_per_symbol=0,
-        scale=args.scale,
-    )
-    channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
-    fading = args.channel == "rayleigh"
-    common = dict(
-        modulation=args.modulation,
-        snr_db=args.snr,
-        soft=not args.hard,
-        model=args.model,
-        threads=args.threads,
-        precision=args.precision,
-        timeout=1e6,
-        gain_input=fading,
-        samples_per_symbol=0,
-        enhancer=enhancer,
-        scale=args.scale,
-    )
-    # Eve is granted the headers (rate maps, sizes) and every model. Only the keystream is unknown to her.
-    receivers = {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
-    sinks = {name: srec.image_sink() for name in (*receivers, "before")}
-    info = {name: Keeper() for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
-    top.msg_connect(source, "pdus", transmitter, "pdus")
-    top.msg_connect(transmitter, "info", source, "next")
-    top.msg_connect(transmitter, "encoder_info", source, "next")
-    top.msg_connect(transmitter, "info", info["mapper"], "info")
-    top.msg_connect(transmitter, "encoder_info", info["encoder"], "info")
-    top.connect(transmitter, channel)
-    for name, receiver in receivers.items():
-        top.connect(channel, receiver)
-        if fading:
-            top.connect((channel, 1), (receiver, 1))
-        top.msg_connect(receiver, "pdus", sinks[name], "pdus")
-    top.msg_connect(receivers["bob"], "received", sinks["before"], "pdus")
-    if enhancer:
-        top.msg_connect(receivers["bob"], "enhancer_info", info["enhancer"], "info")
-    top.msg_connect(receivers["bob"], "info", info["bob"], "info")
-    top.msg_connect(receivers["bob"], "packet_info", info["packets"], "info")
-    top.kept = source, transmitter, receivers  # GNU Radio does not keep Python blocks alive
-    return top, sinks, info
-
-
-def simulate(top, sinks, info, ends, stop):
-    """Run the flowgraph to its end. Raises Failure or Stopped.
-
-    It ends when both ends have seen the end mark and the blocks in `ends` have reported all their figures. A long run
-    prints a line from time to time.
+    sinks: {name: image_sink}: bob, eve, and before, which has Bob's image before super-resolution.
+    info: {name: Collector}: encoder, mapper, bob, packets, enhancer.
     """
-    started = said = time.monotonic()
-    with options.Run("srec simulate", top, stop) as running:
-        while not all(sink.wait(0) for sink in sinks.values()):
-            if stop:
-                raise Stopped("stopped; no picture was written", stop.number)
-            if running.ended(0.1) and not all(sink.wait(0) for sink in sinks.values()):
-                raise Failure("the flowgraph ended before the last picture was through")
-            now = time.monotonic()
-            if now - said > 5:
-                print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)
-                said = now
-            if now - started > PICTURE_TIMEOUT_S:
-                raise Failure("no end after an hour: giving up")
-        until = time.monotonic() + FIGURES_S
-        while not stop and not all(info[name].last("eof") for name in ends) and time.monotonic() < until:
-            time.sleep(0.02)
+
+    def __init__(self, args: argparse.Namespace, enhancer: str):
+        from gnuradio import gr, srec
+        from .blocks import Collector
+
+        key, bob_key = keys_of(args)
+        self.top = gr.top_block("srec simulate")
+        self.info = {name: Collector() for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
+        self.ends = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else [])  # they report their end
+        self._source = srec.image_source(args.image, in_flight=1)
+        self._transmitter = self._make_transmitter(args, key)
+        self._receivers = self._make_receivers(args, enhancer, key, bob_key)
+        self.sinks = {name: srec.image_sink() for name in (*self._receivers, "before")}
+        self._connect_transmitter()
+        self._channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
+        self.top.connect(self._transmitter, self._channel)
+        self._connect_receivers(args.channel == "rayleigh", bool(enhancer))
+
+    def _make_transmitter(self, args: argparse.Namespace, key: Any) -> Any:
+        from gnuradio import srec
+
+        return srec.transmitter(
+            key,
+            args.modulation,
+            args.eta,
+            not args.no_encrypt,
+            args.model,
+            args.frame_bytes,
+            args.threads,
+            args.precision,
+            session=args.seed + 1,
+            cipher=args.cipher,
+            samples_per_symbol=0,
+            scale=args.scale,
+        )
+
+    def _make_receivers(self, args: argparse.Namespace, enhancer: str, key: Any, bob_key: Any) -> dict[str, Any]:
+        from gnuradio import srec
+
+        common = {
+            "modulation": args.modulation,
+            "snr_db": args.snr,
+            "soft": not args.hard,
+            "model": args.model,
+            "threads": args.threads,
+            "precision": args.precision,
+            "timeout": 1e6,
+            "gain_input": args.channel == "rayleigh",
+            "samples_per_symbol": 0,
+            "enhancer": enhancer,
+            "scale": args.scale,
+        }
+        # Eve is granted the headers (rate maps, sizes) and every model. Only the keystream is unknown to her.
+        eve_key = srec.key(f"seed:{args.seed ^ 0xE7E}", warn=False)
+        return {"bob": srec.receiver(bob_key, **common), "eve": srec.receiver(key, payload_key=eve_key, **common)}
+
+    def _connect_transmitter(self) -> None:
+        self.top.msg_connect(self._source, "pdus", self._transmitter, "pdus")
+        for port, name in (("info", "mapper"), ("encoder_info", "encoder")):
+            self.top.msg_connect(self._transmitter, port, self._source, "next")
+            self.top.msg_connect(self._transmitter, port, self.info[name], "info")
+
+    def _connect_receivers(self, fading: bool, enhanced: bool) -> None:
+        for name, receiver in self._receivers.items():
+            self.top.connect(self._channel, receiver)
+            if fading:
+                self.top.connect((self._channel, 1), (receiver, 1))
+            self.top.msg_connect(receiver, "pdus", self.sinks[name], "pdus")
+        bob = self._receivers["bob"]
+        self.top.msg_connect(bob, "received", self.sinks["before"], "pdus")
+        if enhanced:
+            self.top.msg_connect(bob, "enhancer_info", self.info["enhancer"], "info")
+        self.top.msg_connect(bob, "info", self.info["bob"], "info")
+        self.top.msg_connect(bob, "packet_info", self.info["packets"], "info")
+
+    def _pictures_are_through(self) -> bool:
+        return all(sink.wait(0) for sink in self.sinks.values())
+
+    def run(self, stop: running.Stop) -> None:
+        """Run the flowgraph to its end. Raises Failure or Stopped.
+
+        It ends when both ends have seen the end mark and all blocks have reported their figures. A long run prints a
+        line from time to time.
+        """
+        started = said = time.monotonic()
+        with running.Run("srec simulate", self.top, stop) as run:
+            while not self._pictures_are_through():
+                if stop.number is not None:
+                    raise Stopped("stopped; no picture was written", stop.number)
+                if run.ended(0.1) and not self._pictures_are_through():
+                    raise Failure("the flowgraph ended before the last picture was through")
+                now = time.monotonic()
+                if now - said > 5:
+                    print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)
+                    said = now
+                if now - started > PICTURE_TIMEOUT_S:
+                    raise Failure("no end after an hour: giving up")
+            until = time.monotonic() + FIGURES_S
+            while not stop and not all(self.info[name].last("eof") for name in self.ends) and time.monotonic() < until:
+                time.sleep(0.02)
 
 
-def write_results(args, pictures, caption, result):
+class Result:
+    """Images and figures of a simulation.
+
+    sent, received, final, eve: the image sent, Bob's before and after super-resolution, Eve's; None if there is none.
+    figures: what --json writes.
+    """
+
+    def __init__(self, args: argparse.Namespace, enhancer: str, sent: np.ndarray, simulation: Simulation):
+        """Collect what the simulation has left. Raises Failure if nothing was sent."""
+        self._args, self._enhancer, self._info = args, enhancer, simulation.info
+        if not self._info["encoder"].last("picture"):
+            raise Failure("the picture was not encoded; the log above says why")
+        got = {
+            name: at_full_size(sink.pictures[0][0], sent) if sink.pictures else None
+            for name, sink in simulation.sinks.items()
+        }
+        self.sent, self.received, self.final, self.eve = sent, got["before"], got["bob"], got["eve"]
+        self.counters = self._info["packets"].last("eof")
+        self.figures = {**self._quality(), **self._transmission(), **self._request(), **self._processing()}
+
+    def _psnr(self, image: np.ndarray | None) -> float | None:
+        from gnuradio import srec
+
+        return None if image is None else srec.psnr(self.sent, image)
+
+    def _quality(self) -> dict[str, Any]:
+        from gnuradio import srec
+
+        small = min(self.sent.shape[:2]) < 11
+        return {
+            "psnr_db": self._psnr(self.final),
+            "ms_ssim": None if self.final is None or small else srec.ms_ssim(self.sent, self.final),
+            "psnr_before_sr_db": self._psnr(self.received),
+            "eve_psnr_db": self._psnr(self.eve),
+        }
+
+    def _transmission(self) -> dict[str, Any]:
+        mapper, decoder = self._info["mapper"].last("picture"), self._info["bob"].last("picture")
+        values = 3 * self.sent.shape[0] * self.sent.shape[1]
+        return {
+            "cbr": mapper.get("n_symbols", 0) / values,
+            "cbr_header": mapper.get("header_symbols", 0) / values,
+            "n_symbols": mapper.get("n_symbols"),
+            "n_features": self._info["encoder"].last("picture").get("n_features"),
+            "packets_sent": mapper.get("packets_sent"),
+            "packets_lost": mapper.get("packets_sent", 0) - self.counters.get("accepted", 0),
+            "packets_forged": self.counters.get("forged"),
+            "packets_damaged": self.counters.get("damaged"),
+            "patches": decoder.get("patches"),
+            "patches_lost": decoder.get("patches_lost"),
+        }
+
+    def _request(self) -> dict[str, Any]:
+        args = self._args
+        return {
+            "snr_db": args.snr,
+            "modulation": args.modulation,
+            "eta": args.eta,
+            "scale": args.scale,
+            "channel": args.channel,
+            "seed": args.seed,
+            "encrypt": not args.no_encrypt,
+            "cipher": "none" if args.no_encrypt else args.cipher,
+            "soft": not args.hard,
+        }
+
+    def _processing(self) -> dict[str, Any]:
+        from gnuradio import srec
+
+        decoder = self._info["bob"].last("picture")
+        return {
+            "model": srec.model_info(self._args.model)["id"],
+            "encode_s": self._info["encoder"].last("picture").get("encode_s"),
+            "decode_s": decoder.get("decode_s"),
+            "enhance_s": self._info["enhancer"].last("picture").get("enhance_s"),
+            "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
+            "mean_deviation": decoder.get("mean_deviation"),
+        }
+
+    def caption(self) -> str:
+        args, figures = self._args, self.figures
+        secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
+        return (
+            f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
+            f"cbr {figures['cbr']:.3f}, packets lost {figures['packets_lost']} of {figures['packets_sent']}"
+        )
+
+    def panels(self) -> list[tuple[str, str, np.ndarray | None, float | None]]:
+        """Return (file name, title, image or None, PSNR or None) of each image."""
+        figures = self.figures
+        return [
+            ("sent", "sent", self.sent, None),
+            ("received", "Bob, who has the key", self.received, figures["psnr_before_sr_db"]),
+            ("enhanced", "Bob, with super-resolution", self.final if self._enhancer else None, figures["psnr_db"]),
+            ("eve", "Eve, who has not", self.eve, figures["eve_psnr_db"]),
+        ]
+
+    def why_none(self) -> str:
+        """Return the reason why Bob has no image."""
+        return (
+            f"no picture: all {self.figures['packets_sent']} packets were dropped ({self.counters.get('forged', 0)}"
+            f" failed authentication: is it the right key? {self.counters.get('damaged', 0)} damaged: is the SNR too"
+            " low?)"
+        )
+
+    def summary(self) -> str:
+        figures, args = self.figures, self._args
+        before = f" ({figures['psnr_before_sr_db']:.2f} before super-resolution)" if self._enhancer else ""
+        eve = f", Eve {figures['eve_psnr_db']:.2f} dB" if self.eve is not None else ""
+        enhance = f", enhance {figures['enhance_s']:.2f} s" if self._enhancer else ""
+        return (
+            f"Bob {figures['psnr_db']:.2f} dB{before}{eve}, {self.caption()}\n"
+            f"encode {figures['encode_s']:.2f} s, decode {figures['decode_s']:.2f} s{enhance}; pictures in"
+            f" {printable(args.out)}"
+        )
+
+
+def write_results(args: argparse.Namespace, result: Result) -> None:
     """Write all files or none. Raises OSError.
 
-    pictures: (name, title, array or None, PSNR or ""). A file of an earlier run whose array is now None is removed.
+    A file of an earlier run whose image is now missing is removed.
     """
     from PIL import Image
     from .comparison import side_by_side
 
+    panels = result.panels()
     there = [
-        (name, title, array, f"{value:.2f} dB" if value != "" else "")
-        for name, title, array, value in pictures
+        (name, title, array, "" if psnr is None else f"{psnr:.2f} dB")
+        for name, title, array, psnr in panels
         if array is not None
     ]
-    sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], caption)
+    sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], result.caption())
     with contextlib.ExitStack() as stack:
+        files = []
 
-        def new(path):
+        def new(path: str) -> Any:
             files.append(stack.enter_context(NewFile(path, overwrite=True)))
             return files[-1]
 
-        files = []
         for name, _, array, _ in there:
             Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG", pnginfo=outputs.marked(MARK))
         sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG", pnginfo=outputs.marked(MARK))
         if args.json and args.json != "-":
-            new(args.json).write(json_bytes(result))
+            new(args.json).write(json_bytes(result.figures))
         for file in files:
             file.flush()  # a full disk is noticed before the first file gets its name
-    for name, _, array, _ in pictures:
-        if array is None:
+    for name, _, image, _ in panels:
+        if image is None:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(os.path.join(args.out, name + ".png"))
     if args.json == "-":
-        print(json_bytes(result).decode(), end="")
+        print(json_bytes(result.figures).decode(), end="")
 
 
-def run(args):
-    check(args)
-    from gnuradio import srec
-    from ..io.picture_file import load_picture
+def prepare(args: argparse.Namespace, enhancer: str) -> tuple[np.ndarray, Simulation]:
+    """Load the image and build the flowgraph. Raises Failure."""
+    from ..io.picture_file import check_memory, load_picture
 
-    enhancer = find_enhancer(args)
     try:
-        check_memory(args.image, enhancer)
+        check_memory(args.image, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
         picture = load_picture(args.image)
         os.makedirs(args.out, exist_ok=True)
-        top, sinks, info = flowgraph(args, keys_of(args), enhancer)
+        return picture, Simulation(args, enhancer)
     except OSError as error:
         raise Failure(f"{printable(error.filename)}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
         raise Failure(str(error)) from None
-    ends = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else [])
-    with options.Stop() as stop:
-        simulate(top, sinks, info, ends, stop)
 
-    encoder, mapper, decoder = (
-        info["encoder"].last("picture"),
-        info["mapper"].last("picture"),
-        info["bob"].last("picture"),
-    )
-    counters = info["packets"].last("eof")
-    if not encoder:
-        raise Failure("the picture was not encoded; the log above says why")
-    got = {
-        name: at_full_size(sink.pictures[0][0] if sink.pictures else None, args, picture)
-        for name, sink in sinks.items()
-    }
-    received, final, eve = got["before"], got["bob"], got["eve"]
-    pixels = picture.shape[0] * picture.shape[1]
-    small = min(picture.shape[:2]) < 11
-    before = None if received is None else srec.psnr(picture, received)
-    psnr = None if final is None else srec.psnr(picture, final)
-    result = {
-        "psnr_db": psnr,
-        "ms_ssim": None if final is None or small else srec.ms_ssim(picture, final),
-        "psnr_before_sr_db": before,
-        "eve_psnr_db": None if eve is None else srec.psnr(picture, eve),
-        "cbr": mapper.get("n_symbols", 0) / (3 * pixels),
-        "cbr_header": mapper.get("header_symbols", 0) / (3 * pixels),
-        "n_symbols": mapper.get("n_symbols"),
-        "n_features": encoder.get("n_features"),
-        "packets_sent": mapper.get("packets_sent"),
-        "packets_lost": mapper.get("packets_sent", 0) - counters.get("accepted", 0),
-        "packets_forged": counters.get("forged"),
-        "packets_damaged": counters.get("damaged"),
-        "patches": decoder.get("patches"),
-        "patches_lost": decoder.get("patches_lost"),
-        "snr_db": args.snr,
-        "modulation": args.modulation,
-        "eta": args.eta,
-        "scale": args.scale,
-        "channel": args.channel,
-        "seed": args.seed,
-        "encrypt": not args.no_encrypt,
-        "cipher": "none" if args.no_encrypt else args.cipher,
-        "soft": not args.hard,
-        "model": srec.model_info(args.model)["id"],
-        "encode_s": encoder.get("encode_s"),
-        "decode_s": decoder.get("decode_s"),
-        "enhance_s": info["enhancer"].last("picture").get("enhance_s"),
-        "enhancer": srec.enhancer_info(enhancer)["id"] if enhancer else None,
-        "mean_deviation": decoder.get("mean_deviation"),
-    }
-    secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
-    caption = (
-        f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
-        f"cbr {result['cbr']:.3f}, packets lost {result['packets_lost']} of {result['packets_sent']}"
-    )
-    write_results(
-        args,
-        [
-            ("sent", "sent", picture, ""),
-            ("received", "Bob, who has the key", received, before),
-            ("enhanced", "Bob, with super-resolution", final if enhancer else None, psnr),
-            ("eve", "Eve, who has not", eve, result["eve_psnr_db"]),
-        ],
-        caption,
-        result,
-    )
-    if final is None:
-        raise Failure(
-            f"no picture: all {result['packets_sent']} packets were dropped ({counters.get('forged', 0)} failed"
-            f" authentication: is it the right key? {counters.get('damaged', 0)} damaged: is the SNR too low?)"
-        )
+
+def run(args: argparse.Namespace) -> int:
+    check(args)
+    enhancer = find_enhancer(args)
+    picture, simulation = prepare(args, enhancer)
+    with running.Stop() as stop:
+        simulation.run(stop)
+    result = Result(args, enhancer, picture, simulation)
+    write_results(args, result)
+    if result.final is None:
+        raise Failure(result.why_none())
     if args.json != "-":
-        sr = f" ({before:.2f} before super-resolution)" if enhancer else ""
-        enhance = f", enhance {result['enhance_s']:.2f} s" if enhancer else ""
-        print(
-            f"Bob {psnr:.2f} dB{sr}"
-            + (f", Eve {result['eve_psnr_db']:.2f} dB" if eve is not None else "")
-            + f", {caption}"
-        )
-        print(
-            f"encode {result['encode_s']:.2f} s, decode {result['decode_s']:.2f} s{enhance}; pictures in"
-            f" {printable(args.out)}"
-        )
+        print(result.summary())
     return 0

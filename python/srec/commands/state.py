@@ -5,6 +5,7 @@ It stores the newest packet of each session, so that the receiver still refuses 
 """
 import os
 import time
+from typing import Any
 
 from . import Failure
 from ..io import output
@@ -16,14 +17,14 @@ BYTES_MAX = 2 << 20  # of a file; the maximum number of sessions takes half of i
 class State:
     """The marks of a packet_decoder block, kept in a file."""
 
-    def __init__(self, path, decoder):
+    def __init__(self, path: str, decoder: Any):
         """Load the file, or create it if it is missing. Raises Failure, OSError."""
         self._path, self._decoder, self._saved_s = path, decoder, time.monotonic()
+        self._saved: bytes | None = None  # the content of the file
         try:
             with open(path, "rb") as file:
                 self._saved = file.read(BYTES_MAX)
         except FileNotFoundError:
-            self._saved = None
             self.save()  # fails early if the file cannot be written
             return
         try:
@@ -33,12 +34,12 @@ class State:
                 f"{path}: {error}: name the file of this key, or remove it to start without a memory"
             ) from None
 
-    def save_in_time(self):
+    def save_in_time(self) -> None:
         """Save if SAVE_S have passed since the last time. Raises OSError."""
         if time.monotonic() - self._saved_s >= SAVE_S:
             self.save()
 
-    def save(self):
+    def save(self) -> None:
         """Write the marks if they have changed. Raises OSError and then leaves the old file in place."""
         self._saved_s = time.monotonic()
         marks = self._decoder.export_marks()

@@ -2,6 +2,7 @@
 """The window of `srec receive --view`: an image_view whose events are processed while the command works."""
 import queue
 import time
+from typing import Any
 
 BEAT_S = 0.02
 
@@ -12,7 +13,7 @@ class Window:
     Raises RuntimeError with one line if PyQt5 or a display is missing.
     """
 
-    def __init__(self, title):
+    def __init__(self, title: str):
         from gnuradio import srec
         from gnuradio.srec.image_view import application
 
@@ -21,25 +22,25 @@ class Window:
         self.view.qwidget().resize(900, 620)
         self.view.qwidget().show()
 
-    def closed(self):
+    def closed(self) -> bool:
         return not self.view.qwidget().isVisible()
 
-    def turn(self):
+    def turn(self) -> None:
         """Process the events of Qt."""
         self._app.processEvents()
 
-    def get(self, found, seconds):
-        """Return the next item of a queue while Qt works. Raises queue.Empty after `seconds`."""
+    def get(self, collector: Any, seconds: float) -> dict[str, Any]:
+        """Return collector.get() while Qt works. Raises queue.Empty after `seconds`."""
         until = time.monotonic() + seconds
         while True:
             self.turn()
             try:
-                return found.get(timeout=min(BEAT_S, seconds))
+                return collector.get(min(BEAT_S, seconds))
             except queue.Empty:
                 if time.monotonic() >= until:
                     raise
 
-    def hold(self, stop):
+    def hold(self, stop: Any) -> None:
         """Wait until the user closes the window or stops the command. Return at once if the window is invisible."""
         while self._app.platformName() not in ("offscreen", "minimal") and not stop and not self.closed():
             self.turn()
