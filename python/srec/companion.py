@@ -7,7 +7,7 @@ import tempfile
 EXAMPLE = "raccoon.jpg"
 
 
-def example_picture():
+def example_picture() -> str:
     """Return the path of the example image.
 
     It is in the source tree, or below the prefix that this module is installed in. Raises ValueError if it is missing.
@@ -23,12 +23,12 @@ def example_picture():
     raise ValueError(f"the example picture {EXAMPLE} is missing: name a picture or folder, or install gr-srec again")
 
 
-def picture_or_example(path):
+def picture_or_example(path: str) -> str:
     """Return path, or the path of the example image if path is empty."""
     return path or example_picture()
 
 
-def _can_hold(folder):
+def _can_hold(folder: str) -> bool:
     """Return whether the folder is writable or can be created."""
     folder = os.path.abspath(folder)
     while not os.path.exists(folder):
@@ -36,7 +36,7 @@ def _can_hold(folder):
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _home_folder():
+def _home_folder() -> str:
     """Return the home folder of the user. Raises OSError if there is none."""
     path = os.path.expanduser("~")
     # Placeholders that expanduser and containers use for users without a home folder.
@@ -45,7 +45,7 @@ def _home_folder():
     return path
 
 
-def _private_folder():
+def _private_folder() -> str:
     """Return the path of this user's folder among the temporary files, without creating it.
 
     Raises OSError if another user has taken its name.
@@ -56,7 +56,7 @@ def _private_folder():
     return path
 
 
-def folder_to_write(folder):
+def folder_to_write(folder: str) -> str:
     """Return the folder for results, without creating it.
 
     A relative folder in an unwritable place moves to the home folder, or else to a folder among the temporary files. A

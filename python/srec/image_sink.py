@@ -3,7 +3,9 @@
 import collections
 import os
 import threading
+from typing import Any
 
+import numpy as np
 import pmt
 from PIL import Image
 
@@ -13,11 +15,11 @@ from .io.output import NewFile, write_json
 from .text import printable, utf8
 
 
-def _intern(meta, key, value):
+def _intern(meta: Any, key: str, value: Any) -> Any:
     return pmt.dict_add(meta, pmt.intern(key), value)
 
 
-def _claim(png, base, number):
+def _claim(png: NewFile, base: str, number: int) -> tuple[int, str]:
     """Reserve the first free number for an image, so that no other receiver that uses the folder gets it too.
 
     Returns number and path.
@@ -52,47 +54,48 @@ class image_sink(message_block):
     ValueError for an impossible number or prefix, OSError if the folder cannot be created.
     """
 
-    def __init__(self, folder="", prefix="picture", stop_after=0, keep=8, first=0):
+    def __init__(self, folder: str = "", prefix: str = "picture", stop_after: int = 0, keep: int = 8, first: int = 0):
         message_block.__init__(self, "image_sink")
         if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
         self._number = first  # of the next image
         self._stop_after = stop_after
         self._done = threading.Event()
-        self._said = set()  # kinds of trouble logged so far
-        self.pictures, self.count, self.dropped = collections.deque(maxlen=keep), 0, 0
+        self._said: set[str] = set()  # kinds of trouble logged so far
+        self.pictures: collections.deque[tuple[np.ndarray, dict[str, Any]]] = collections.deque(maxlen=keep)
+        self.count = self.dropped = 0
         self.set_prefix(prefix)
         self.set_folder(folder)
         self.message_port_register_in(pmt.intern("pdus"))
         self.message_port_register_out(pmt.intern("info"))
         self.set_msg_handler(pmt.intern("pdus"), self._handle)
 
-    def set_folder(self, folder):
+    def set_folder(self, folder: str) -> None:
         """Set the folder for the next images. Raises OSError if it cannot be created."""
         if folder:
             os.makedirs(folder, exist_ok=True)
         self._folder = folder
 
-    def folder(self):
+    def folder(self) -> str:
         return self._folder
 
-    def set_prefix(self, prefix):
+    def set_prefix(self, prefix: str) -> None:
         """Set the prefix for the next images. Raises ValueError if it is impossible."""
         if os.path.basename(prefix) != prefix:
             raise ValueError(f"prefix '{prefix}': folders belong into the parameter folder")
         self._prefix = prefix
 
-    def prefix(self):
+    def prefix(self) -> str:
         return self._prefix
 
-    def wait(self, timeout=None):
+    def wait(self, timeout: float | None = None) -> bool:
         """Wait for the last image (end mark or stop_after). Return whether it has arrived within `timeout` seconds."""
         return self._done.wait(timeout)
 
-    def last_words(self):
+    def last_words(self) -> None:
         self._done.set()
 
-    def _handle(self, msg):
+    def _handle(self, msg: Any) -> None:
         try:
             meta = to_dict(pmt.car(msg))
             if meta.get("eof") is True:
@@ -117,24 +120,24 @@ class image_sink(message_block):
         if self._full():
             self._done.set()
 
-    def _full(self):
+    def _full(self) -> bool:
         return bool(self._stop_after) and self.count >= self._stop_after
 
-    def _info(self, metadata):
+    def _info(self, metadata: Any) -> None:
         self.message_port_pub(pmt.intern("info"), metadata)
 
-    def _drop(self, kind, why):
+    def _drop(self, kind: str, why: str) -> None:
         self.dropped += 1
         if kind not in self._said:
             self._said.add(kind)
             self.logger.warn(printable(f"{kind}{why} (said once)"))
         self._info(to_pmt({"event": "dropped", "dropped": self.dropped}))
 
-    def path(self, number):
+    def path(self, number: int) -> str:
         """Return the path of the image with that number, whether it exists or not."""
         return os.path.join(self._folder, f"{self._prefix}{number:04d}.png")
 
-    def _write(self, array, meta):
+    def _write(self, array: np.ndarray, meta: dict[str, Any]) -> tuple[int, str] | tuple[None, None]:
         """Return number and path of the PNG, or (None, None) if it could not be written."""
         base = os.path.join(self._folder, self._prefix)  # setters may be called meanwhile
         path, png = f"{base}{self._number:04d}.png", None

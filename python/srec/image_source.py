@@ -2,6 +2,7 @@
 """Sends images from files as PDUs, no faster than the link takes them."""
 import threading
 import time
+from typing import Any, Iterator
 
 import numpy as np
 import pmt
@@ -18,14 +19,14 @@ ENCODER_BYTES = 30
 LOOK_S = 0.02  # interval between checks of the queue behind
 
 
-def picture_pdu(array, number, filename="", **more):
+def picture_pdu(array: np.ndarray, number: int, filename: str = "", **more: Any) -> Any:
     """Return an image PDU (docs/blocks.md).
 
     array: uint8, (height, width) or (height, width, 3).
     more: further metadata.
     """
     array = np.ascontiguousarray(array, np.uint8)
-    meta = {
+    meta: dict[str, Any] = {
         "width": array.shape[1],
         "height": array.shape[0],
         "channels": array.shape[2] if array.ndim == 3 else 1,
@@ -59,16 +60,16 @@ class image_source(message_block):
     image to send.
     """
 
-    def __init__(self, path, repeat=False, in_flight=2, interval=0.0):
+    def __init__(self, path: str | list[str], repeat: bool = False, in_flight: int = 2, interval: float = 0.0):
         message_block.__init__(self, "image_source")
         self._change = threading.Condition()  # guards the following
-        self._in_flight = []  # numbers of the images on their way, oldest first
+        self._in_flight: list[int] = []  # numbers of the images on their way, oldest first
         self._stopped = True
         self._files = find_pictures(path, ENCODER_BYTES, "to send")
         self._repeat = bool(repeat)
         self.set_in_flight(in_flight)
         self.set_interval(interval)
-        self._thread = None
+        self._thread: threading.Thread | None = None
         self._pace = Pace(self)
         self.skipped = 0
         self.message_port_register_in(pmt.intern("next"))
@@ -76,31 +77,31 @@ class image_source(message_block):
         self.message_port_register_out(pmt.intern("info"))
         self.set_msg_handler(pmt.intern("next"), self._next)
 
-    def set_path(self, path):
+    def set_path(self, path: str | list[str]) -> None:
         """Start again with these images after the current one. Raises ValueError without a change if there is none."""
         files = find_pictures(path, ENCODER_BYTES, "to send")
         with self._change:
             self._files = files
 
-    def set_repeat(self, repeat):
+    def set_repeat(self, repeat: bool) -> None:
         with self._change:
             self._repeat = bool(repeat)
 
-    def set_in_flight(self, in_flight):
+    def set_in_flight(self, in_flight: int) -> None:
         if in_flight < 1:
             raise ValueError("in_flight must be at least 1")
         with self._change:
             self._limit = in_flight
             self._change.notify_all()
 
-    def set_interval(self, interval):
+    def set_interval(self, interval: float) -> None:
         if not 0 <= interval < threading.TIMEOUT_MAX:
             raise ValueError("interval must be 0 or more seconds")
         with self._change:
             self._interval = interval
             self._change.notify_all()
 
-    def _next(self, msg):
+    def _next(self, msg: Any) -> None:
         free, number = released(msg)
         if free:
             with self._change:
@@ -108,7 +109,7 @@ class image_source(message_block):
                 self._in_flight = without(self._in_flight, number)
                 self._change.notify_all()
 
-    def start(self):
+    def start(self) -> bool:
         if self._thread:
             self._thread.join()  # of an earlier run
         with self._change:
@@ -119,13 +120,13 @@ class image_source(message_block):
         self._thread.start()
         return True
 
-    def stop(self):
+    def stop(self) -> bool:
         with self._change:
             self._stopped = True
             self._change.notify_all()
         return True
 
-    def _wait(self, last):
+    def _wait(self, last: float | None) -> bool:
         """Wait until an image may be sent. Return False when stopped.
 
         last: time.monotonic() of the previous image, or None.
@@ -145,7 +146,7 @@ class image_source(message_block):
                     look()
             return False
 
-    def _pictures(self):
+    def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (file, array) of every readable image. Start again if `repeat` is set or if there is a new path."""
         while True:
             files, found = self._files, False
@@ -165,8 +166,9 @@ class image_source(message_block):
             if self._files is files and not (self._repeat and found):
                 return
 
-    def _run(self):
-        number, last = 0, None
+    def _run(self) -> None:
+        number = 0
+        last: float | None = None  # time.monotonic() of the previous image
         for file, array in self._pictures():
             if not self._wait(last):
                 return
@@ -184,5 +186,5 @@ class image_source(message_block):
         self.last_words()
         self.end()
 
-    def last_words(self):
+    def last_words(self) -> None:
         self.message_port_pub(pmt.intern("pdus"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))

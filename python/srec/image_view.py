@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pmt
@@ -24,7 +25,7 @@ REFUSED = ("damaged", "forged", "foreign_model", "unsupported", "truncated")  # 
 REJECTED = ("foreign", "unsupported")  # counters of burst_sync
 
 
-def application():
+def application() -> Any:
     """Return the program's QApplication, and create it if there is none.
 
     Raises RuntimeError with one line if PyQt5 or a display is missing. Qt itself would end the program.
@@ -60,7 +61,7 @@ def application():
 class _Panel:
     """Content of one panel."""
 
-    array: np.ndarray = None
+    array: np.ndarray | None = None
     part: float = 1.0  # share of the image's packets that have arrived
     caption: str = ""
 
@@ -83,7 +84,7 @@ class image_view(gr.hier_block2):
     ValueError if the file is unreadable.
     """
 
-    def __init__(self, title="", snr_db=float("nan"), original=""):
+    def __init__(self, title: str = "", snr_db: float = float("nan"), original: str = ""):
         gr.hier_block2.__init__(self, "srec_image_view", gr.io_signature(0, 0, 0), gr.io_signature(0, 0, 0))
         try:
             from PyQt5 import QtWidgets
@@ -99,9 +100,10 @@ class image_view(gr.hier_block2):
         self._originals = Originals()
         self._notified = False  # Qt knows of a change and has not drawn it yet
         self._snr_db = snr_db
-        self._refused = {}
-        self._arrivals = collections.deque(maxlen=30)  # time.monotonic() of Bob's latest images
-        self._number = None  # of Bob's latest image, with its session
+        self._refused: dict[str, int] = {}
+        # time.monotonic() of Bob's latest images
+        self._arrivals: collections.deque[float] = collections.deque(maxlen=30)
+        self._number: tuple[Any, int] | None = None  # session and number of Bob's latest image
         self.pictures = self.missed = self.packets = self.packets_lost = self.dropped = self.partials = 0
         self._widget = widget.View(title, PANELS)
         self._pixels = widget.pixels
@@ -114,26 +116,26 @@ class image_view(gr.hier_block2):
         )
         self._draw()
 
-    def qwidget(self):
+    def qwidget(self) -> Any:
         """Return the QWidget, to put into a layout or to show()."""
         return self._widget
 
-    def grab(self):
+    def grab(self) -> np.ndarray:
         """Return the window as uint8 array (height, width, 3). In the thread of Qt."""
         self._draw()
         return self._pixels(self._widget)
 
-    def set_snr_db(self, snr_db):
+    def set_snr_db(self, snr_db: float) -> None:
         with self._lock:
             self._snr_db = snr_db
         self._tell()
 
-    def captions(self):
+    def captions(self) -> dict[str, str]:
         """Return {panel: caption}, and the line of figures under "status"."""
         with self._lock:
             return {**{name: panel.caption for name, panel in self._panels.items()}, "status": self._status()}
 
-    def parts(self):
+    def parts(self) -> dict[str, float]:
         """Return {panel: share of its image's packets that have arrived}.
 
         0: before the first image. 1: a whole image.
@@ -143,7 +145,7 @@ class image_view(gr.hier_block2):
 
     # --- threads of the blocks
 
-    def _tell(self):
+    def _tell(self) -> None:
         with self._lock:
             notified, self._notified = self._notified, True
         if not notified:
@@ -152,18 +154,22 @@ class image_view(gr.hier_block2):
             except RuntimeError:  # the window is gone
                 pass
 
-    def _picture(self, msg):
+    def _picture(self, msg: Any) -> tuple[dict[str, Any], np.ndarray] | None:
         """Return (metadata, array), or None for the end mark and for anything that is not an image."""
         try:
             meta = to_dict(pmt.car(msg))
-            return None if meta.get("eof") is True else (meta, picture_array(meta, pmt.cdr(msg)), meta["picture"])[:2]
+            if meta.get("eof") is True:
+                return None
+            if "picture" in meta:
+                return meta, picture_array(meta, pmt.cdr(msg))
         except Exception:  # a stranger may send anything
-            with self._lock:
-                self.dropped += 1
-            self._tell()
-            return None
+            pass
+        with self._lock:
+            self.dropped += 1
+        self._tell()
+        return None
 
-    def _received(self, name, msg):
+    def _received(self, name: str, msg: Any) -> None:
         found = self._picture(msg)
         if found is None:
             return
@@ -187,7 +193,7 @@ class image_view(gr.hier_block2):
                 self._count(meta, slices, there)
         self._tell()
 
-    def _count(self, meta, slices, there):
+    def _count(self, meta: dict[str, Any], slices: int, there: int) -> None:
         if meta.get("partial"):
             self.partials += 1
             return
@@ -200,13 +206,13 @@ class image_view(gr.hier_block2):
         self.packets_lost += slices - there
         self._arrivals.append(time.monotonic())
 
-    def _bob(self, msg):
+    def _bob(self, msg: Any) -> None:
         self._received("bob", msg)
 
-    def _eve(self, msg):
+    def _eve(self, msg: Any) -> None:
         self._received("eve", msg)
 
-    def _original(self, msg):
+    def _original(self, msg: Any) -> None:
         found = self._picture(msg)
         if found is None:
             return
@@ -216,7 +222,7 @@ class image_view(gr.hier_block2):
             self._panels["sent"] = _Panel(array, 1.0, f"picture {meta['picture']}")
         self._tell()
 
-    def _info(self, msg):
+    def _info(self, msg: Any) -> None:
         try:
             meta = to_dict(msg)
         except Exception:
@@ -233,7 +239,7 @@ class image_view(gr.hier_block2):
 
     # --- thread of Qt
 
-    def _status(self):
+    def _status(self) -> str:
         words = [] if math.isnan(self._snr_db) else [f"SNR {self._snr_db:.1f} dB"]
         words.append(f"pictures {self.pictures}, missed {self.missed}")
         words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {sum(self._refused.values())}")
@@ -244,7 +250,7 @@ class image_view(gr.hier_block2):
             words.append(f"frames left out {self._originals.frames_dropped}")
         return "   ".join(words)
 
-    def _draw(self):
+    def _draw(self) -> None:
         with self._lock:
             self._notified = False
             states, status = dict(self._panels), self._status()

@@ -3,13 +3,16 @@
 
 GNU Radio's pmt.to_pmt() takes no integers from 2^63 on, and session numbers are 64-bit unsigned.
 """
+from typing import Any
+
+import numpy as np
 import pmt
 
 from .srec_python import pmt_text, u8array
 from .text import utf8
 
 
-def to_pmt(values):
+def to_pmt(values: dict[str, Any]) -> Any:
     r"""Convert a dict of text to None, bool, int, float or text to a PMT dict.
 
     Integers from 0 to 2^64 - 1 become unsigned, as in the C++ blocks. Bytes of text that are not UTF-8 (file names)
@@ -35,7 +38,7 @@ def to_pmt(values):
     return result
 
 
-def _plain(item):
+def _plain(item: Any) -> Any:
     if pmt.is_symbol(item):
         return pmt_text(item)
     try:
@@ -47,7 +50,7 @@ def _plain(item):
     return value if value is None or isinstance(value, (bool, int, float)) else pmt_text(item)
 
 
-def to_dict(metadata):
+def to_dict(metadata: Any) -> dict[str, Any]:
     """Convert a PMT dict to a dict of text to values that JSON supports.
 
     These are numbers, text and lists of numbers. Other values become their printed form. Raises TypeError if the
@@ -60,7 +63,7 @@ def to_dict(metadata):
     return {pmt_text(pmt.car(p)): _plain(pmt.cdr(p)) for p in pairs}
 
 
-def picture_array(meta, vector):
+def picture_array(meta: dict[str, Any], vector: Any) -> np.ndarray:
     """Convert an image PDU to a uint8 array (height, width) or (height, width, 3).
 
     meta: its metadata as dict.

@@ -3,6 +3,9 @@
 import collections
 import threading
 import time
+from typing import Any
+
+import numpy as np
 
 from .srec_python import psnr
 
@@ -10,14 +13,16 @@ from .srec_python import psnr
 class Originals:
     """The latest `keep` images by number. Any thread."""
 
-    def __init__(self, keep=16):
+    def __init__(self, keep: int = 16):
         self._keep = keep
         self._lock = threading.Lock()  # guards the following
-        self._pictures = collections.OrderedDict()  # number: (array, time of capture or None)
-        self.first = self.last = None  # numbers of the first and the latest image
+        # number: (array, time of capture or None)
+        self._pictures: collections.OrderedDict[int, tuple[np.ndarray, float | None]] = collections.OrderedDict()
+        self.first: int | None = None  # number of the first image
+        self.last: int | None = None  # number of the latest image
         self.frames_dropped = 0  # frames that the source has dropped, according to the latest image
 
-    def add(self, meta, array):
+    def add(self, meta: dict[str, Any], array: np.ndarray) -> None:
         with self._lock:
             self._pictures.pop(meta["picture"], None)
             self._pictures[meta["picture"]] = array, meta.get("time")
@@ -26,7 +31,7 @@ class Originals:
             while len(self._pictures) > self._keep:
                 self._pictures.popitem(last=False)
 
-    def figures(self, meta, array, reference=None):
+    def figures(self, meta: dict[str, Any], array: np.ndarray, reference: np.ndarray | None = None) -> dict[str, Any]:
         """Return a dict of what is known about a received image.
 
         It contains psnr_db against the original of the same number (or against `reference`), and latency_s, the seconds
@@ -34,7 +39,7 @@ class Originals:
         """
         with self._lock:
             original, taken = self._pictures.get(meta["picture"], (None, None))
-        known = {}
+        known: dict[str, Any] = {}
         original = original if reference is None else reference
         if original is not None and original.shape == array.shape:
             known["psnr_db"] = psnr(original, array)

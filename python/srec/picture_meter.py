@@ -4,6 +4,7 @@ import collections
 import statistics
 import threading
 import time
+from typing import Any
 
 import pmt
 from gnuradio import gr
@@ -27,28 +28,34 @@ class picture_meter(gr.hier_block2):
     negative or not a number.
     """
 
-    def __init__(self, report=0.0):
+    def __init__(self, report: float = 0.0):
         gr.hier_block2.__init__(self, "srec_picture_meter", gr.io_signature(0, 0, 0), gr.io_signature(0, 0, 0))
         if not 0 <= report < float("inf"):
             raise ValueError("report must be 0 (never) or more seconds")
         self._report = report
         self._originals = Originals()
-        self._latest = collections.deque(maxlen=1000)  # (latency in seconds or None, PSNR or None)
-        self._first = self._last = self._reported = None  # time.monotonic() of arrivals and of the latest line
-        self._begin = None  # number of the first image sent, or else received
-        self._max_latency = None
+        # (latency in seconds or None, PSNR or None)
+        self._latest: collections.deque[tuple[float | None, float | None]] = collections.deque(maxlen=1000)
+        # time.monotonic() of the first and the latest arrival, and of the latest line
+        self._first: float | None = None
+        self._last: float | None = None
+        self._reported: float | None = None
+        self._begin: int | None = None  # number of the first image sent, or else received
+        self._max_latency: float | None = None  # s
         self.pictures = self.lost = self.dropped = 0
         self._lock = threading.Lock()  # of dropped: each port has its own thread
         self._ports = add_ports(self, {"pdus": self._received, "original": self._sent}, {"pdus": ("pdus", "info")})
 
-    def figures(self):
+    def figures(self) -> dict[str, Any]:
         """Return a dict of the figures; values are None where nothing is known.
 
         It has the images received, lost (numbers that are missing), dropped messages, frames_dropped by the source,
         rate_hz, median and maximum of latency_s, median PSNR.
         """
-        latencies, psnrs = ([row[i] for row in list(self._latest) if row[i] is not None] for i in (0, 1))
-        seconds = self._last - self._first if self.pictures > 1 else 0
+        latest = list(self._latest)
+        latencies = [latency for latency, _ in latest if latency is not None]
+        psnrs = [psnr for _, psnr in latest if psnr is not None]
+        seconds = self._last - self._first if self._last is not None and self._first is not None else 0
         return {
             "pictures": self.pictures,
             "lost": self.lost,
@@ -60,7 +67,7 @@ class picture_meter(gr.hier_block2):
             "psnr_median_db": statistics.median(psnrs) if psnrs else None,
         }
 
-    def _sent(self, msg):
+    def _sent(self, msg: Any) -> None:
         try:
             meta = to_dict(pmt.car(msg))
             if meta.get("eof") is not True:
@@ -68,21 +75,22 @@ class picture_meter(gr.hier_block2):
         except Exception:  # a stranger may send anything
             self._drop()
 
-    def _drop(self):
+    def _drop(self) -> None:
         with self._lock:
             self.dropped += 1
 
-    def _received(self, msg):
+    def _received(self, msg: Any) -> None:
         try:
             meta = to_dict(pmt.car(msg))
             if meta.get("eof") is True:
-                return self._end(msg)
+                self._end(msg)
+                return
             known = self._originals.figures(meta, picture_array(meta, pmt.cdr(msg)))
         except Exception:
             self._drop()
             return
         self._last = time.monotonic()
-        self._first = self._first or self._last
+        self._first = self._last if self._first is None else self._first
         self.pictures += 1
         self._count_lost(meta["picture"])
         self._latest.append((known.get("latency_s"), known.get("psnr_db")))
@@ -104,7 +112,7 @@ class picture_meter(gr.hier_block2):
             self._reported = self._last
             self._line()
 
-    def _count_lost(self, number):
+    def _count_lost(self, number: int) -> None:
         """Count the missing images.
 
         number: number of an image that should have arrived, like all before it.
@@ -113,7 +121,7 @@ class picture_meter(gr.hier_block2):
             self._begin = number if self._originals.first is None else self._originals.first
         self.lost = max(0, number + 1 - self._begin - self.pictures)
 
-    def _end(self, msg):
+    def _end(self, msg: Any) -> None:
         if self._originals.last is not None:
             self._count_lost(self._originals.last)
         self._ports["pdus"].message_port_pub(pmt.intern("pdus"), msg)
@@ -121,7 +129,7 @@ class picture_meter(gr.hier_block2):
         if self._report:
             self._line()
 
-    def _line(self):
+    def _line(self) -> None:
         f = self.figures()
         parts = [f"{f['pictures']} pictures"]
         if f["rate_hz"] is not None:
@@ -134,5 +142,5 @@ class picture_meter(gr.hier_block2):
             "; ".join([*parts, f"lost {f['lost']}", f"frames dropped at the source {f['frames_dropped']}"]), flush=True
         )
 
-    def _info(self, values):
+    def _info(self, values: dict[str, Any]) -> None:
         self._ports["pdus"].message_port_pub(pmt.intern("info"), to_pmt(values))

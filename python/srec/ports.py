@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Message ports that end separately."""
+from typing import Any, Callable, Iterable
+
 import pmt
 
 from .guard import message_block
@@ -12,7 +14,7 @@ class message_port(message_block):
     which end before the last image has passed, therefore consists of these.
     """
 
-    def __init__(self, name, handler, outputs=()):
+    def __init__(self, name: str, handler: Callable[[Any], None], outputs: Iterable[str] = ()):
         message_block.__init__(self, name)
         self.message_port_register_in(pmt.intern("in"))
         for port in outputs:
@@ -21,11 +23,13 @@ class message_port(message_block):
         self.set_msg_handler(pmt.intern("in"), self._handle)
 
     # GNU Radio calls handlers by name, as methods of the block.
-    def _handle(self, msg):
+    def _handle(self, msg: Any) -> None:
         self._handler(msg)
 
 
-def add_ports(hier, handlers, outputs=None):
+def add_ports(
+    hier: Any, handlers: dict[str, Callable[[Any], None]], outputs: dict[str, Iterable[str]] | None = None
+) -> dict[str, message_port]:
     """Add message ports to a hier_block2.
 
     handlers: {name of an in port: handler}. Each handler runs in its own thread.

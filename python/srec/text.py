@@ -6,9 +6,10 @@ Needs no GNU Radio.
 import contextlib
 import io
 import sys
+from typing import Any, Iterator
 
 
-def _escaped(character):
+def _escaped(character: str) -> str:
     code = ord(character)
     # os.fsdecode() represents a byte of a name that is not UTF-8 by these codes.
     if 0xDC80 <= code <= 0xDCFF:
@@ -18,7 +19,7 @@ def _escaped(character):
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def printable(value, limit=None):
+def printable(value: Any, limit: int | None = None) -> str:
     r"""Convert any value to text on one line.
 
     Characters that control a terminal (control characters, line ends, changes of direction) and bytes that are not
@@ -32,24 +33,24 @@ def printable(value, limit=None):
     return text + "..." if cut else text
 
 
-def utf8(text):
+def utf8(text: str) -> str:
     r"""Convert text from os.fsdecode() to text that every encoder accepts. Bytes that are not UTF-8 become \xNN."""
     return "".join(_escaped(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
 
 
 class _PlainStream(io.TextIOWrapper):
-    def write(self, text):
+    def write(self, text: str) -> int:
         with _naming_stdout():
             super().write("\n".join(map(printable, text.split("\n"))))
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         with _naming_stdout():
             super().flush()
 
 
 @contextlib.contextmanager
-def _naming_stdout():
+def _naming_stdout() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -57,7 +58,7 @@ def _naming_stdout():
         raise
 
 
-def plain_streams():
+def plain_streams() -> None:
     """Make standard output and standard error safe.
 
     Nothing that the program prints from now on can control a terminal, or fail for a character that the terminal's

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The transmitter in one block: images in, complex symbols out."""
+from typing import Any, Sequence
+
 from gnuradio import gr
 
 from . import srec_python as srec
@@ -22,31 +24,31 @@ class transmitter(gr.hier_block2):
 
     def __init__(
         self,
-        key,
-        modulation="qpsk",
-        eta=0.2,
-        encrypt=True,
-        model="",
-        frame_bytes=16000,
-        threads=0,
-        precision="f32",
-        session=0,
-        len_tag_key="packet_len",
-        cipher="auto",
-        samples_per_symbol=4,
-        rolloff=0.25,
-        amplitude=1.0,
-        idle=0,
-        tail=0,
-        scale=1,
-        coding="features",
-        cbr=0.2,
-        layers=(6.0,),
-        shares=(),
-        margin_db=0.5,
-        parity=-1,
-        rate_max=0.0,
-        frame_symbols=0,
+        key: Any,
+        modulation: str = "qpsk",
+        eta: float = 0.2,
+        encrypt: bool = True,
+        model: str = "",
+        frame_bytes: int = 16000,
+        threads: int = 0,
+        precision: str = "f32",
+        session: int = 0,
+        len_tag_key: str = "packet_len",
+        cipher: str = "auto",
+        samples_per_symbol: int = 4,
+        rolloff: float = 0.25,
+        amplitude: float = 1.0,
+        idle: int = 0,
+        tail: int = 0,
+        scale: int = 1,
+        coding: str = "features",
+        cbr: float = 0.2,
+        layers: Sequence[float] = (6.0,),
+        shares: Sequence[float] = (),
+        margin_db: float = 0.5,
+        parity: int = -1,
+        rate_max: float = 0.0,
+        frame_symbols: int = 0,
     ):
         if coding not in ("features", "layers"):
             raise ValueError(f"unknown coding '{coding}': features or layers")
@@ -84,6 +86,9 @@ class transmitter(gr.hier_block2):
         )
         # Connected after everything has been created: GNU Radio never frees a block that has connections, and such a
         # block holds the key.
+        self._connect()
+
+    def _connect(self) -> None:
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")
@@ -92,25 +97,25 @@ class transmitter(gr.hier_block2):
         self.msg_connect(self.encoder, "info", self, "encoder_info")
         self.connect(self.mapper, *([self.shaper] if self.shaper else []), self)
 
-    def set_eta(self, eta):
+    def set_eta(self, eta: float) -> None:
         """Set the rate of features; without effect on layers."""
         if self.coding == "features":
             self.encoder.set_eta(eta)
 
-    def set_cbr(self, cbr):
+    def set_cbr(self, cbr: float) -> None:
         """Set the budget of layers; without effect on features."""
         if self.coding == "layers":
             self.encoder.set_cbr(cbr)
 
-    def set_encrypt(self, encrypt):
+    def set_encrypt(self, encrypt: bool) -> None:
         self.scrambler.set_encrypt(encrypt)
 
-    def set_cipher(self, cipher):
+    def set_cipher(self, cipher: str) -> None:
         self.scrambler.set_cipher(cipher)
 
-    def set_amplitude(self, amplitude):
+    def set_amplitude(self, amplitude: float) -> None:
         if self.shaper:
             self.shaper.set_amplitude(amplitude)
 
-    def session(self):
+    def session(self) -> int:
         return self.scrambler.session()

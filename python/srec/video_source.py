@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from typing import Any, Callable
 
+import numpy as np
 import pmt
 
 from .guard import describe, message_block
@@ -14,9 +16,10 @@ from .io.picture_file import find_pictures, load_picture
 from .text import printable
 
 MAX_RATE = 1000.0
+Frame = tuple[bool, Any]  # (True, RGB or grey array), or (False, None) at the end
 
 
-def _opencv():
+def _opencv() -> Any:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its long warnings repeat what is reported here in one line
     try:
         import cv2
@@ -28,10 +31,10 @@ def _opencv():
 class _Folder:
     """Frames from the images of a folder. read() returns (True, RGB or grey array), or (False, None) at the end."""
 
-    def __init__(self, path, skip):
+    def __init__(self, path: str, skip: Callable[[str], None]):
         self._files, self._skip = iter(find_pictures(path)), skip
 
-    def read(self):
+    def read(self) -> Frame:
         for file in self._files:
             try:
                 return True, load_picture(file)
@@ -39,23 +42,23 @@ class _Folder:
                 self._skip(str(error) if isinstance(error, ValueError) else f"{file}: {describe(error)}")
         return False, None
 
-    def release(self):
+    def release(self) -> None:
         pass
 
 
 class _Capture:
     """OpenCV's reader of cameras and video files, or an equivalent object, with colours converted to RGB."""
 
-    def __init__(self, capture, cv2):
+    def __init__(self, capture: Any, cv2: Any):
         self._capture, self._cv2 = capture, cv2
 
-    def read(self):
+    def read(self) -> Frame:
         good, frame = self._capture.read()
         if good and frame.ndim == 3:
             frame = self._cv2.cvtColor(frame, self._cv2.COLOR_BGR2RGB)
         return good, frame
 
-    def release(self):
+    def release(self) -> None:
         if hasattr(self._capture, "release"):
             self._capture.release()
 
@@ -88,7 +91,17 @@ class video_source(message_block):
     Raises ValueError or RuntimeError, with one line, for a source that cannot be opened or a parameter out of range.
     """
 
-    def __init__(self, source, width=0, height=0, rate=0.0, frames=0, repeat=False, in_flight=2, timeout=2.0):
+    def __init__(
+        self,
+        source: Any,
+        width: int = 0,
+        height: int = 0,
+        rate: float = 0.0,
+        frames: int = 0,
+        repeat: bool = False,
+        in_flight: int = 2,
+        timeout: float = 2.0,
+    ):
         message_block.__init__(self, "video_source")
         self._cv2 = _opencv()
         if not 0 <= width <= 65535 or not 0 <= height <= 65535:
@@ -100,24 +113,20 @@ class video_source(message_block):
         if not 0 <= timeout < threading.TIMEOUT_MAX:
             raise ValueError("timeout must be 0 (never) or more seconds")
         self._timeout = timeout
-        self._source, self._size, self._rate, self._frames, self._repeat = (
-            source,
-            (width, height),
-            float(rate),
-            frames,
-            bool(repeat),
-        )
+        self._source, self._size = source, (width, height)
+        self._rate, self._frames, self._repeat = float(rate), frames, bool(repeat)
         self._camera = self._camera_of(source)
         self._live = self._camera is not None or not isinstance(source, str) or rate > 0
         self._change = threading.Condition()  # guards the following
-        self._in_flight = {}  # images on their way, oldest first: time.monotonic() of their departure
-        self._newest = None  # (frame, its number, time, frames dropped before it)
+        self._in_flight: dict[int, float] = {}  # images on their way, oldest first: time.monotonic() of departure
+        # (frame, its number, time, frames dropped before it)
+        self._newest: tuple[np.ndarray, int, float, int] | None = None
         self._ended = False
         self._stopped = True
         self.frames_dropped = self.skipped = self.unreported = 0
         self.set_in_flight(in_flight)
         self._pace = Pace(self)
-        self._threads = []
+        self._threads: list[threading.Thread] = []
         self._reader = self._open()  # the first one, to report errors at once
         self.message_port_register_in(pmt.intern("next"))
         self.message_port_register_out(pmt.intern("pdus"))
@@ -125,7 +134,7 @@ class video_source(message_block):
         self.set_msg_handler(pmt.intern("next"), self._next)
 
     @staticmethod
-    def _camera_of(source):
+    def _camera_of(source: Any) -> int | str | None:
         """Return the number or the device file of a camera, or None."""
         if isinstance(source, int):
             return source
@@ -133,7 +142,7 @@ class video_source(message_block):
             return int(source)
         return source if isinstance(source, str) and source.startswith("/dev/") else None
 
-    def _open(self):
+    def _open(self) -> Any:
         source, cv2 = self._source, self._cv2
         if self._camera is None and not isinstance(source, str):
             return _Capture(source, cv2)
@@ -167,18 +176,18 @@ class video_source(message_block):
                     capture.set(key, value)
         return _Capture(capture, cv2)
 
-    def _skip(self, why):
+    def _skip(self, why: str) -> None:
         self.skipped += 1
         self.logger.warn(printable(why))
 
-    def set_in_flight(self, in_flight):
+    def set_in_flight(self, in_flight: int) -> None:
         if in_flight < 1:
             raise ValueError("in_flight must be at least 1")
         with self._change:
             self._limit = in_flight
             self._change.notify_all()
 
-    def _next(self, msg):
+    def _next(self, msg: Any) -> None:
         free, number = released(msg)
         if free:
             with self._change:
@@ -186,7 +195,7 @@ class video_source(message_block):
                 self._in_flight = {n: self._in_flight[n] for n in without(list(self._in_flight), number)}
                 self._change.notify_all()
 
-    def start(self):
+    def start(self) -> bool:
         for thread in self._threads:
             thread.join()  # of an earlier run
         with self._change:
@@ -198,13 +207,13 @@ class video_source(message_block):
             thread.start()
         return True
 
-    def stop(self):
+    def stop(self) -> bool:
         with self._change:
             self._stopped = True
             self._change.notify_all()
         return True
 
-    def _read(self):
+    def _read(self) -> None:
         """Thread: read frames from the source, and keep the newest."""
         self._reader = self._reader or self._open()
         number, due = 0, time.monotonic()
@@ -246,7 +255,7 @@ class video_source(message_block):
             self._ended = True
             self._change.notify_all()
 
-    def _give_up(self):
+    def _give_up(self) -> float | None:
         """Count images without a report within the timeout as lost.
 
         Returns the seconds until the next one may be lost, or None.
@@ -261,10 +270,10 @@ class video_source(message_block):
         self.unreported += 1
         return 0
 
-    def _link_is_free(self):
+    def _link_is_free(self) -> bool:
         return len(self._in_flight) < self._limit if self._pace.driven else self._pace.queue_is_empty()
 
-    def _take(self):
+    def _take(self) -> tuple[np.ndarray, int, float, int] | None:
         """Wait until the link is free. Return the newest frame as tuple, or None at the end or when stopped."""
         with self._change:
             while not self._stopped and (self._newest is None or not self._link_is_free()):
@@ -275,14 +284,14 @@ class video_source(message_block):
             self._change.notify_all()
             return taken
 
-    def _send(self):
+    def _send(self) -> None:
         """Thread: send frames over the link."""
         sent = 0
         while (taken := self._take()) is not None:
             frame, number, when, dropped = taken
             with self._change:
                 self._in_flight[sent] = time.monotonic()
-            more = {"frame": number, "time": when, "frames_dropped": dropped}
+            more: dict[str, Any] = {"frame": number, "time": when, "frames_dropped": dropped}
             self.message_port_pub(pmt.intern("pdus"), picture_pdu(self._resized(frame), sent, **more))
             counters = {"skipped": self.skipped, "unreported": self.unreported}
             self.message_port_pub(pmt.intern("info"), to_pmt({"event": "picture", "picture": sent, **counters, **more}))
@@ -304,17 +313,15 @@ class video_source(message_block):
         self.last_words()
         self.end()
 
-    def last_words(self):
+    def last_words(self) -> None:
         self.message_port_pub(pmt.intern("pdus"), pmt.cons(to_pmt({"eof": True}), pmt.init_u8vector(0, [])))
 
-    def _resized(self, frame):
+    def _resized(self, frame: np.ndarray) -> np.ndarray:
         height, width = frame.shape[:2]
         to_width, to_height = self._size
         if to_width and to_height:  # the middle with the requested shape
-            across, down = min(width, round(height * to_width / to_height)), min(
-                height, round(width * to_height / to_width)
-            )
-            across, down = max(1, across), max(1, down)
+            across = max(1, min(width, round(height * to_width / to_height)))
+            down = max(1, min(height, round(width * to_height / to_width)))
             top, left = (height - down) // 2, (width - across) // 2
             frame = frame[top : top + down, left : left + across]
         else:

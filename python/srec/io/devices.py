@@ -2,6 +2,7 @@
 """Sources and sinks of samples: files, pipes, ZeroMQ, radios over UHD and SoapySDR. Every error is one line."""
 import errno
 import os
+from typing import Any, Iterable
 
 from . import sigmf
 
@@ -16,7 +17,7 @@ class DeviceError(Exception):
     """A device that cannot be used as requested: one line with the reason and the cure."""
 
 
-def parse(text):
+def parse(text: str) -> tuple[str, str]:
     """Split the text of a device into kind and argument. Raises ValueError.
 
     'zmq:tcp://*:5555' gives ('zmq', 'tcp://*:5555'); '-' gives ('-', '').
@@ -63,7 +64,7 @@ _MEANINGS = (
 )
 
 
-def explain(name, error):
+def explain(name: str, error: Exception) -> DeviceError:
     """Return a DeviceError with one line for a driver's exception."""
     text = " ".join(str(error).split())[:160]
     lower = text.lower()
@@ -73,7 +74,7 @@ def explain(name, error):
     return DeviceError(f"{name}: {text or type(error).__name__}")
 
 
-def _near(name, what, asked, got, tolerance, unit, option):
+def _near(name: str, what: str, asked: float, got: float, tolerance: float, unit: str, option: str) -> None:
     if abs(got - asked) > tolerance:
         raise DeviceError(
             f"{name}: the device does not do a {what} of {asked:.9g} {unit}; the nearest is {got:.9g}: use"
@@ -81,17 +82,17 @@ def _near(name, what, asked, got, tolerance, unit, option):
         )
 
 
-def _choice(name, what, asked, offered, option):
+def _choice(name: str, what: str, asked: str, offered: Iterable[str], option: str) -> None:
     if asked not in offered:
         raise DeviceError(f"{name}: no {what} {asked}; {option} may be {', '.join(offered) or 'left out only'}")
 
 
-def _range(name, what, asked, low, high, unit, option):
+def _range(name: str, what: str, asked: float, low: float, high: float, unit: str, option: str) -> None:
     if not low <= asked <= high:
         raise DeviceError(f"{name}: a {what} of {asked:g} {unit} is out of reach; {option} may be {low:g} to {high:g}")
 
 
-def open_uhd(arguments, transmit, options):
+def open_uhd(arguments: str, transmit: bool, options: Any) -> Any:
     """Return a tuned usrp_sink or usrp_source.
 
     options: an object with rate, frequency and, optionally None, gain, antenna, bandwidth.
@@ -125,7 +126,7 @@ def open_uhd(arguments, transmit, options):
     return device
 
 
-def open_soapy(arguments, transmit, options):
+def open_soapy(arguments: str, transmit: bool, options: Any) -> Any:
     """Return a tuned SoapySDR sink or source. The options are those of open_uhd()."""
     name = f"soapy:{arguments}"
     try:
@@ -178,7 +179,7 @@ def open_soapy(arguments, transmit, options):
     return device
 
 
-def open_source(kind, argument, options):
+def open_source(kind: str, argument: str, options: Any) -> Any:
     """Return a block with one complex output. Raises DeviceError.
 
     options: those of open_uhd(), and datatype (of pipes and bare files), repeat.
@@ -200,7 +201,7 @@ def open_source(kind, argument, options):
     return (open_uhd if kind == "uhd" else open_soapy)(argument, False, options)
 
 
-def open_sink(kind, argument, options, fd=1):
+def open_sink(kind: str, argument: str, options: Any, fd: int = 1) -> Any:
     """Return a block with one complex input. Raises DeviceError.
 
     options: those of open_uhd(), and datatype; for a recording also srec (dict for its metadata) and overwrite.
@@ -225,7 +226,7 @@ def open_sink(kind, argument, options, fd=1):
     return (open_uhd if kind == "uhd" else open_soapy)(argument, True, options)
 
 
-def _plain(argument, error):
+def _plain(argument: str, error: Exception) -> DeviceError:
     if not isinstance(error, OSError):
         return DeviceError(str(error))
     name = error.filename or argument

@@ -3,7 +3,7 @@
 import resource
 
 
-def _number(path, key=""):
+def _number(path: str, key: str = "") -> int | None:
     """Return the first integer of a file, or of its line that begins with key, or None."""
     try:
         with open(path) as f:
@@ -18,7 +18,7 @@ def _number(path, key=""):
     return None
 
 
-def available():
+def available() -> int | None:
     """Return the available bytes, or None if unknown: the minimum for the machine, the container and the process."""
     limits = []
     free = _number("/proc/meminfo", "MemAvailable:")

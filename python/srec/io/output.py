@@ -11,6 +11,8 @@ import math
 import os
 import secrets
 import stat
+from types import TracebackType
+from typing import Any, BinaryIO, Iterator
 
 from ..text import utf8
 
@@ -18,7 +20,7 @@ NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # errors
 FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def _is_special(path):
+def _is_special(path: str) -> bool:
     """Return whether the path is a device, pipe or socket, or a name below /dev or /proc (/dev/stdout).
 
     Such a file cannot be replaced, so it is written directly.
@@ -47,8 +49,12 @@ class NewFile:
     Every OSError names the file. One thread at a time.
     """
 
-    def __init__(self, path, overwrite=False, mode=0o666, temporary=None):
-        self.path, self._overwrite, self._temporary = os.fspath(path), overwrite, None
+    def __init__(
+        self, path: str | os.PathLike, overwrite: bool = False, mode: int = 0o666, temporary: str | None = None
+    ):
+        self.path, self._overwrite = os.fspath(path), overwrite
+        self._temporary: str | None = None
+        self.file: BinaryIO
         with self._named():
             if _is_special(self.path):
                 self.file = open(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), "wb")
@@ -59,7 +65,7 @@ class NewFile:
             self.file = open(os.open(temporary, FLAGS | os.O_CREAT | os.O_EXCL, mode), "wb")
             self._temporary = temporary
 
-    def commit(self, path=None):
+    def commit(self, path: str | None = None) -> None:
         """Give the complete file its name. After an error call discard(), or try another name.
 
         path: another name in the same folder, if `path` of the constructor is taken.
@@ -70,32 +76,32 @@ class NewFile:
             if self._temporary and self._overwrite:
                 os.replace(self._temporary, self.path)
             elif self._temporary:
-                self._link()
+                self._link(self._temporary)
             self._temporary = None
 
-    def _link(self):
+    def _link(self, temporary: str) -> None:
         """Give the file a name that must not exist yet. os.replace() alone would not notice an existing file."""
         try:
-            os.link(self._temporary, self.path, follow_symlinks=False)
+            os.link(temporary, self.path, follow_symlinks=False)
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
             os.close(os.open(self.path, FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
             try:
-                os.replace(self._temporary, self.path)
+                os.replace(temporary, self.path)
             except OSError:
                 os.unlink(self.path)
                 raise
         else:
-            os.unlink(self._temporary)
+            os.unlink(temporary)
 
-    def leave(self):
+    def leave(self) -> None:
         """Close the file under its temporary name."""
         self._temporary = None
         with self._named():
             self.file.close()
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove what has been written. Does nothing after commit()."""
         temporary, self._temporary = self._temporary, None
         if temporary:
@@ -105,17 +111,19 @@ class NewFile:
             self.file.close()
 
     @contextlib.contextmanager
-    def _named(self):
+    def _named(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             error.filename, error.filename2 = self.path, None
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> BinaryIO:
         return self.file
 
-    def __exit__(self, kind, error, _trace):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self.commit()
@@ -125,7 +133,7 @@ class NewFile:
             self.discard()
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     r"""Return the value in a form that JSON supports.
 
     Text becomes UTF-8 (other bytes become \xNN); numbers that are not finite become None.
@@ -141,11 +149,11 @@ def plain(value):
     return value
 
 
-def json_bytes(value):
+def json_bytes(value: Any) -> bytes:
     return (json.dumps(plain(value), indent=1, allow_nan=False) + "\n").encode()
 
 
-def write(path, data, overwrite=True, mode=0o666):
+def write(path: str, data: bytes | str, overwrite: bool = True, mode: int = 0o666) -> None:
     """Write a file. Raises OSError.
 
     data: bytes or text.
@@ -154,6 +162,6 @@ def write(path, data, overwrite=True, mode=0o666):
         file.write(utf8(data).encode() if isinstance(data, str) else data)
 
 
-def write_json(path, value, overwrite=True):
+def write_json(path: str, value: Any, overwrite: bool = True) -> None:
     """Write a value as JSON. Raises OSError."""
     write(path, json_bytes(value), overwrite)

@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 import warnings
+from typing import Any, Iterator
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -34,7 +35,7 @@ class _Unusable(ValueError):
     """An intact image of a kind that cannot be sent."""
 
 
-def _open(path):
+def _open(path: str) -> Any:
     kind = os.stat(path)
     if not stat.S_ISREG(kind.st_mode):
         raise _Unusable("not a file" if not stat.S_ISDIR(kind.st_mode) else "a folder, not a picture")
@@ -50,7 +51,7 @@ def _open(path):
 
 
 @contextlib.contextmanager
-def _opened(path):
+def _opened(path: str) -> Iterator[Any]:
     """Open an image without reading its samples. Any error becomes a ValueError with one line that names the file."""
     name = printable(path)
     try:
@@ -70,7 +71,7 @@ def _opened(path):
         raise ValueError(f"{name}: cannot read this picture: {printable(why, 100)}") from None
 
 
-def _check_memory(size, bytes_per_pixel, purpose):
+def _check_memory(size: tuple[int, int], bytes_per_pixel: int, purpose: str) -> None:
     need, free = size[0] * size[1] * bytes_per_pixel, available()
     if free is not None and need > free:
         raise _Unusable(
@@ -79,7 +80,7 @@ def _check_memory(size, bytes_per_pixel, purpose):
         )
 
 
-def check_memory(path, bytes_per_pixel, purpose):
+def check_memory(path: str, bytes_per_pixel: int, purpose: str) -> None:
     """Raise ValueError if the intended use of the image takes more memory than is available.
 
     purpose: the intended use as text, for example "to send".
@@ -88,13 +89,13 @@ def check_memory(path, bytes_per_pixel, purpose):
         _check_memory(image.size, bytes_per_pixel, purpose)
 
 
-def picture_size(path):
+def picture_size(path: str) -> tuple[int, int]:
     """Return (width, height) from the header of the file. Raises ValueError like load_picture()."""
     with _opened(path) as image:
         return image.size
 
 
-def _turned(image):
+def _turned(image: Any) -> Any:
     """Rotate the image according to its EXIF data. Broken EXIF data are ignored."""
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -103,7 +104,7 @@ def _turned(image):
     return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
 
 
-def _largest_of_16_bits(tags):
+def _largest_of_16_bits(tags: Any) -> int:
     """Return the value of white for samples of more than 8 bits."""
     bits = tags.get(TIFF_BITS, (16,))[0]
     kind = tags.get(TIFF_SAMPLE_FORMAT, (UNSIGNED,))[0]
@@ -115,7 +116,7 @@ def _largest_of_16_bits(tags):
     return 2**bits - 1
 
 
-def _grey_of_16_bits(image, tags):
+def _grey_of_16_bits(image: Any, tags: Any) -> np.ndarray:
     """Convert a 16-bit image to 8-bit grey.
 
     tags: tags of a TIFF file.
@@ -128,7 +129,7 @@ def _grey_of_16_bits(image, tags):
     return np.where(values == clear, np.uint8(255), grey) if isinstance(clear, int) else grey
 
 
-def _grey(image, step):
+def _grey(image: Any, step: int) -> np.ndarray:
     """Convert an image to grey.
 
     step: value to which Pillow scales a sample of 1 in the file.
@@ -143,7 +144,7 @@ def _grey(image, step):
     return grey
 
 
-def _rgb(image, raw_mode):
+def _rgb(image: Any, raw_mode: str) -> np.ndarray:
     clear = image.info.get("transparency")
     if image.mode == "RGB" and clear is not None and raw_mode.startswith("RGB;16"):
         image.info["transparency"] = tuple(value >> 8 for value in clear)  # like the samples
@@ -153,13 +154,13 @@ def _rgb(image, raw_mode):
     return np.array(image.convert("RGB"))
 
 
-def _raw_mode(image):
+def _raw_mode(image: Any) -> str:
     """Return Pillow's name for the samples in the file, or "" if it gives none."""
     arguments = image.tile[0][3] if image.tile else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
-def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
+def load_picture(path: str, bytes_per_pixel: int = LOAD_BYTES, purpose: str = "to read") -> np.ndarray:
     """Load an image as uint8 array (height, width) or (height, width, 3).
 
     Grey stays grey; everything else becomes RGB. docs/command-line.md describes 16 bits, transparency, palettes and the
@@ -182,7 +183,7 @@ def load_picture(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
         return _rgb(upright, raw_mode)
 
 
-def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
+def find_pictures(path: str | list[str], bytes_per_pixel: int = LOAD_BYTES, purpose: str = "to read") -> list[str]:
     """Return the files that a file, a sorted folder or a list of files names.
 
     bytes_per_pixel, purpose: see load_picture().
@@ -201,6 +202,6 @@ def find_pictures(path, bytes_per_pixel=LOAD_BYTES, purpose="to read"):
     return files
 
 
-def pictures_of(folder):
+def pictures_of(folder: str) -> list[str]:
     """Return the sorted paths of the files in a folder that have the name of an image. Raises OSError."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))

@@ -8,16 +8,19 @@ import contextlib
 import errno
 import fcntl
 import os
+from typing import Any
+
+import numpy as np
 
 from . import output, sigmf
 
 
-def part_of(path):
+def part_of(path: str) -> str:
     """Return the name of the unfinished recording: 'take' gives 'take.part'. Any name of the recording will do."""
     return sigmf.paths(path)[0][: -len(sigmf.META)] + ".part"
 
 
-def _is_being_written(path):
+def _is_being_written(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,7 +40,15 @@ class RecordingWriter:
     Raises ValueError for impossible parameters, FileExistsError for a name that is taken, OSError.
     """
 
-    def __init__(self, path, datatype, rate, frequency=None, srec=None, overwrite=False):
+    def __init__(
+        self,
+        path: str,
+        datatype: str,
+        rate: float,
+        frequency: float | None = None,
+        srec: dict[str, Any] | None = None,
+        overwrite: bool = False,
+    ):
         if datatype not in sigmf.DATATYPES:
             raise ValueError(f"datatype {datatype!r} is none of {', '.join(sigmf.DATATYPES)}")
         if not 0 < rate < float("inf"):
@@ -45,11 +56,12 @@ class RecordingWriter:
         self.name = sigmf.paths(path)[0][: -len(sigmf.META)]
         self._metadata = sigmf.metadata(datatype, rate, frequency, srec)
         self._datatype, self._overwrite = datatype, overwrite
-        self._data = self._meta = None
+        self._data: output.NewFile | None = None
+        self._meta: output.NewFile | None = None
         self.n_samples = 0
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Check that the recording can be created, as far as possible without creating it. Raises OSError."""
         folder = os.path.dirname(self.name) or "."
         if not os.path.isdir(folder):
@@ -69,7 +81,7 @@ class RecordingWriter:
             if os.path.lexists(path) and not self._overwrite:
                 raise FileExistsError(errno.EEXIST, "exists; --overwrite replaces the recording", path)
 
-    def open(self):
+    def open(self) -> None:
         """Create the files, unless they are open. Raises OSError and then leaves nothing behind."""
         if self._data:
             return
@@ -91,48 +103,53 @@ class RecordingWriter:
             self.discard()
             raise
 
-    def write(self, samples):
+    def _opened(self) -> output.NewFile:
+        if not self._data:
+            raise ValueError("the recording is not open")
+        return self._data
+
+    def write(self, samples: np.ndarray) -> int:
         """Write all samples, and return their number. Raises OSError; earlier samples remain, as whole samples."""
         rest = memoryview(sigmf.to_bytes(samples, self._datatype))
         size = sigmf.bytes_per_sample(self._datatype)
-        file, at = self._data.file, self.n_samples * size
+        data, at = self._opened(), self.n_samples * size
         try:
             while rest:
-                n = os.pwrite(file.fileno(), rest, at)
+                n = os.pwrite(data.file.fileno(), rest, at)
                 rest, at = rest[n:], at + n
         except OSError as error:
             self.n_samples = at // size
             with contextlib.suppress(OSError):
-                os.ftruncate(file.fileno(), self.n_samples * size)
-            error.filename = self._data.path
+                os.ftruncate(data.file.fileno(), self.n_samples * size)
+            error.filename = data.path
             raise
         self.n_samples += len(samples)
         return len(samples)
 
-    def commit(self):
+    def commit(self) -> None:
         """Give the recording its name; remove it if it has no samples. Raises OSError; NAME.part then remains."""
-        if self._meta and self.n_samples:
+        if self._data and self._meta and self.n_samples:
             self._data.commit()
             self._meta.commit()
         self.discard()
 
-    def leave(self):
+    def leave(self) -> None:
         """Keep the recording as NAME.part; remove it if it has no samples."""
-        if self._meta and self.n_samples:
+        if self._data and self._meta and self.n_samples:
             self._data.leave()
             self._meta.leave()
         self.discard()
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove the recording, unless commit() or leave() was called before."""
         for file in (self._meta, self._data):
             if file:
                 file.discard()
         self._meta = self._data = None
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Do nothing: a recording waits for no other end."""
 
-    def close(self, _complete):
+    def close(self, _complete: bool) -> None:
         """Commit when the block recording_sink ends. An interrupted stream is worth keeping too."""
         self.commit()

@@ -8,6 +8,7 @@ import os
 import select
 import stat
 import threading
+from typing import Any, Callable, Protocol
 
 import numpy as np
 import pmt
@@ -24,25 +25,54 @@ HIGH_WATER = 64  # messages that a ZeroMQ socket queues: half a second at 1 Msam
 MESSAGE_MAX = 4 << 20  # maximum bytes of a ZeroMQ message
 
 
+class Reader(Protocol):
+    """What a sample_source reads from."""
+
+    def read(self, n: int) -> np.ndarray | None:
+        """Return up to n samples, none if there are none at the moment, or None at the end."""
+
+    def close(self) -> None:
+        """Close the input."""
+
+
+class Writer(Protocol):
+    """What a sample_sink writes to."""
+
+    def open(self) -> None:
+        """Open the output, unless it is open."""
+
+    def write(self, samples: np.ndarray) -> int:
+        """Return the number of samples taken."""
+
+    def abandon(self) -> None:
+        """Discard what the other end has not taken. Any thread."""
+
+    def close(self, complete: bool) -> None:
+        """Close the output.
+
+        complete: the end mark has arrived.
+        """
+
+
 class FileReader:
     """Reads `size` bytes of samples of a file from `offset` on; size None: to its end. Raises OSError."""
 
-    def __init__(self, path, datatype, repeat=False, offset=0, size=None):
+    def __init__(self, path: str, datatype: str, repeat: bool = False, offset: int = 0, size: int | None = None):
         self._file, self._datatype, self._repeat = open(path, "rb"), datatype, repeat
         self._offset, self._size = offset, size
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._file.seek(self._offset)
         self._left = self._size
 
-    def _bytes(self, n):
+    def _bytes(self, n: int) -> bytes:
         data = self._file.read(n if self._left is None else min(n, self._left))
         if self._left is not None:
             self._left -= len(data)
         return data
 
-    def read(self, n):
+    def read(self, n: int) -> np.ndarray | None:
         """Return up to n samples, or None at the end."""
         size = sigmf.bytes_per_sample(self._datatype)
         data = self._bytes(n * size)
@@ -52,18 +82,18 @@ class FileReader:
         data = data[: len(data) - len(data) % size]
         return sigmf.to_samples(data, self._datatype) if data else None
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
 
 
-def file_reader(path, datatype, repeat=False):
+def file_reader(path: str, datatype: str, repeat: bool = False) -> Reader:
     """Return a reader for a file of bare samples, a named pipe or a device. Raises OSError."""
     if stat.S_ISREG(os.stat(path).st_mode) or os.path.isdir(path):
         return FileReader(path, datatype, repeat)
     return PipeReader(os.open(path, os.O_RDONLY | os.O_CLOEXEC), datatype)
 
 
-def recording_reader(recording, repeat=False):
+def recording_reader(recording: sigmf.Recording, repeat: bool = False) -> FileReader:
     """Return a reader for a sigmf.Recording. Raises OSError."""
     size = recording.n_samples * sigmf.bytes_per_sample(recording.datatype)
     return FileReader(recording.data, recording.datatype, repeat, recording.data_offset, size)
@@ -72,10 +102,10 @@ def recording_reader(recording, repeat=False):
 class PipeReader:
     """Reads bare samples from a file descriptor, usually standard input."""
 
-    def __init__(self, fd, datatype):
+    def __init__(self, fd: int, datatype: str):
         self._fd, self._datatype, self._rest = fd, datatype, b""
 
-    def read(self, n):
+    def read(self, n: int) -> np.ndarray | None:
         if not select.select([self._fd], [], [], POLL_S)[0]:
             return np.empty(0, np.complex64)
         size = sigmf.bytes_per_sample(self._datatype)
@@ -87,14 +117,14 @@ class PipeReader:
         self._rest = data[whole:]
         return sigmf.to_samples(data[:whole], self._datatype)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class _Peers:
     """The programs connected to a ZeroMQ socket, according to its monitor. One thread."""
 
-    def __init__(self, zmq_socket):
+    def __init__(self, zmq_socket: Any):
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
@@ -102,10 +132,10 @@ class _Peers:
         self._came, self._gone = (zmq.EVENT_ACCEPTED, zmq.EVENT_CONNECTED), (zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED)
         self._socket = zmq_socket
         self._monitor = zmq_socket.get_monitor_socket(self._came[0] | self._came[1] | self._gone[0] | self._gone[1])
-        self._there = set()  # file descriptors
+        self._there: set[int] = set()  # file descriptors
         self.lost = 0  # number of connections that broke off
 
-    def count(self):
+    def count(self) -> int:
         """Return the number of programs connected now."""
         while self._monitor.poll(0):
             event = self._receive(self._monitor)
@@ -116,7 +146,7 @@ class _Peers:
                 self.lost += 1
         return len(self._there)
 
-    def close(self):
+    def close(self) -> None:
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
 
@@ -127,7 +157,7 @@ class ZmqReader:
     lost: number of connections that broke off. A sender of messages longer than MESSAGE_MAX loses its connection.
     """
 
-    def __init__(self, address):
+    def __init__(self, address: str):
         import zmq
 
         self._context, self._rest = zmq.Context(), np.empty(0, np.complex64)
@@ -138,7 +168,7 @@ class ZmqReader:
         self._peers, self.lost = _Peers(self._socket), 0
         _attach(self, self._socket.connect, address)
 
-    def read(self, n):
+    def read(self, n: int) -> np.ndarray:
         if not self._rest.size and self._socket.poll(1000 * POLL_S):
             message = self._socket.recv()
             self._rest = np.frombuffer(message[: len(message) - len(message) % 8], np.complex64)
@@ -147,7 +177,7 @@ class ZmqReader:
         samples, self._rest = self._rest[:n], self._rest[n:]
         return samples
 
-    def close(self):
+    def close(self) -> None:
         self._peers.close()
         self._socket.close()
         self._context.term()
@@ -156,14 +186,14 @@ class ZmqReader:
 class PipeWriter:
     """Writes bare samples to a file descriptor, usually standard output."""
 
-    def __init__(self, fd, datatype):
+    def __init__(self, fd: int, datatype: str):
         self._fd, self._datatype, self._rest = fd, datatype, b""
         self._abandoned = threading.Event()
 
-    def open(self):
+    def open(self) -> None:
         pass
 
-    def write(self, samples):
+    def write(self, samples: np.ndarray) -> int:
         """Return the number of samples taken."""
         if self._rest:  # first the rest of the previous samples
             if select.select([], [self._fd], [], POLL_S)[1]:
@@ -175,10 +205,10 @@ class PipeWriter:
         self._rest = bytes(data)
         return len(samples)
 
-    def abandon(self):
+    def abandon(self) -> None:
         self._abandoned.set()
 
-    def close(self, complete):
+    def close(self, complete: bool) -> None:
         while complete and self._rest and not self._abandoned.is_set():
             if select.select([], [self._fd], [], POLL_S)[1]:
                 self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
@@ -191,7 +221,7 @@ class ZmqWriter:
         them gets whole bursts.
     """
 
-    def __init__(self, address):
+    def __init__(self, address: str):
         import zmq
 
         self._zmq, self._context = zmq, zmq.Context()
@@ -201,10 +231,10 @@ class ZmqWriter:
         self._peers, self.peers = _Peers(self._socket), 0
         _attach(self, self._socket.bind, address)
 
-    def open(self):
+    def open(self) -> None:
         pass
 
-    def write(self, samples):
+    def write(self, samples: np.ndarray) -> int:
         self.peers = self._peers.count()
         if not self._socket.poll(1000 * POLL_S, self._zmq.POLLOUT):
             return 0
@@ -212,21 +242,20 @@ class ZmqWriter:
         self._socket.send(np.ascontiguousarray(part, np.complex64).tobytes())
         return len(part)
 
-    def abandon(self):
+    def abandon(self) -> None:
         self._abandoned.set()
 
-    def close(self, complete):
+    def close(self, complete: bool) -> None:
         self._peers.close()
         self._socket.close(linger=LINGER_MS if complete else 0)
-        end = threading.Thread(
-            target=self._context.term, daemon=True
-        )  # returns when the receiver has taken the last message
+        # term() returns when the receiver has taken the last message.
+        end = threading.Thread(target=self._context.term, daemon=True)
         end.start()
         while end.is_alive() and not self._abandoned.is_set():
             end.join(POLL_S)
 
 
-def _attach(owner, method, address):
+def _attach(owner: Any, method: Callable[[str], None], address: str) -> None:
     import zmq
 
     try:
@@ -245,17 +274,18 @@ class sample_source(gr.sync_block):
     ended: the reader has reached its end.
     """
 
-    def __init__(self, reader, name="sample_source"):
+    def __init__(self, reader: Reader, name: str = "sample_source"):
         gr.sync_block.__init__(self, name, None, [np.complex64])
-        self.reader, self.ended, self.error = reader, False, None
+        self.reader, self.ended = reader, False
+        self.error: Exception | None = None
         self._finish = threading.Event()
 
-    def finish(self):
+    def finish(self) -> None:
         """End the stream here. Any thread."""
         self._finish.set()
 
     @guarded_work
-    def work(self, input_items, output_items):
+    def work(self, input_items: list, output_items: list) -> int:
         if self.ended:
             return -1
         out = output_items[0]
@@ -273,7 +303,7 @@ class sample_source(gr.sync_block):
         out[: len(samples)] = samples
         return len(samples)
 
-    def stop(self):
+    def stop(self) -> bool:
         self.reader.close()
         return True
 
@@ -286,13 +316,14 @@ class sample_sink(gr.sync_block):
     error: the exception of the writer, or None.
     """
 
-    def __init__(self, writer, name="sample_sink", optional=False, stay_open=False):
+    def __init__(self, writer: Writer, name: str = "sample_sink", optional: bool = False, stay_open: bool = False):
         gr.sync_block.__init__(self, name, [np.complex64], None)
-        self.writer, self.error = writer, None
+        self.writer = writer
+        self.error: Exception | None = None
         self._optional, self._stay_open = optional, stay_open
         self.whole = False  # the end mark has arrived
 
-    def start(self):
+    def start(self) -> bool:
         try:
             self.writer.open()
         except Exception as error:
@@ -301,7 +332,7 @@ class sample_sink(gr.sync_block):
         return True
 
     @guarded_work
-    def work(self, input_items, output_items):
+    def work(self, input_items: list, output_items: list) -> int:
         samples = input_items[0]
         taken = len(samples)
         if not self.error:
@@ -316,11 +347,11 @@ class sample_sink(gr.sync_block):
             self.whole = bool(self.get_tags_in_range(0, n, n + taken, pmt.intern("srec_eof")))
         return taken
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Discard what the other end has not taken, so that the flowgraph stops at once. Any thread."""
         self.writer.abandon()
 
-    def stop(self):
+    def stop(self) -> bool:
         if self._stay_open:
             return True
         try:
@@ -339,7 +370,7 @@ class recording_source(sample_source):
     recording: the metadata (sigmf.Recording). Raises ValueError (sigmf.Fault) with one line.
     """
 
-    def __init__(self, path, repeat=False):
+    def __init__(self, path: str, repeat: bool = False):
         self.recording = sigmf.Recording(path)
         sample_source.__init__(self, recording_reader(self.recording, repeat), "recording_source")
 
@@ -355,7 +386,15 @@ class recording_sink(sample_sink):
     Raises OSError, ValueError.
     """
 
-    def __init__(self, path, datatype="cf32_le", rate=1e6, frequency=0.0, metadata=None, overwrite=False):
+    def __init__(
+        self,
+        path: str,
+        datatype: str = "cf32_le",
+        rate: float = 1e6,
+        frequency: float = 0.0,
+        metadata: dict[str, Any] | None = None,
+        overwrite: bool = False,
+    ):
         sample_sink.__init__(
             self, RecordingWriter(path, datatype, rate, frequency or None, metadata, overwrite), "recording_sink"
         )

@@ -8,6 +8,7 @@ import datetime
 import json
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -47,11 +48,11 @@ class Fault(ValueError):
     """An invalid or unusable recording. Its text is one line."""
 
 
-def bytes_per_sample(datatype):
+def bytes_per_sample(datatype: str) -> int:
     return 2 * np.dtype(DATATYPES[datatype][0]).itemsize
 
 
-def to_samples(data, datatype):
+def to_samples(data: bytes, datatype: str) -> np.ndarray:
     """Convert the bytes of whole samples to a complex64 array with full scale 1."""
     kind, offset, scale = DATATYPES[datatype]
     values = np.frombuffer(data, kind)
@@ -60,19 +61,19 @@ def to_samples(data, datatype):
     return ((values.astype(np.float32) - np.float32(offset)) / np.float32(scale)).view(np.complex64)
 
 
-def to_bytes(samples, datatype):
+def to_bytes(samples: np.ndarray, datatype: str) -> bytes:
     """Convert a complex64 array to bytes. Values beyond full scale are limited to it (cf32_le: kept)."""
     kind, offset, scale = DATATYPES[datatype]
     values = np.ascontiguousarray(samples, np.complex64).view(np.float32)
     if datatype == "cf32_le":
         return values.astype(kind, copy=False).tobytes()
-    limits = np.iinfo(kind)
+    limits: Any = np.iinfo(kind)
     return (
         np.clip(np.rint(values * np.float32(scale) + np.float32(offset)), limits.min, limits.max).astype(kind).tobytes()
     )
 
 
-def paths(path):
+def paths(path: str) -> tuple[str, str]:
     """Return (meta path, data path) for NAME, NAME.sigmf-meta, NAME.sigmf-data or NAME.sigmf."""
     for ending in (META, DATA, ".sigmf"):
         if path.endswith(ending):
@@ -81,7 +82,7 @@ def paths(path):
     return path + META, path + DATA
 
 
-def archive_of(path):
+def archive_of(path: str) -> str | None:
     """Return the path of the archive for NAME.sigmf, or for NAME if NAME.sigmf-meta does not exist, or None."""
     if any(path.endswith(ending) for ending in (META, DATA)):
         return None
@@ -89,7 +90,7 @@ def archive_of(path):
     return name if os.path.isfile(name) and (name == path or not os.path.exists(paths(path)[0])) else None
 
 
-def is_recording(path):
+def is_recording(path: str) -> bool:
     return any(path.endswith(e) for e in (META, DATA)) or archive_of(path) is not None or os.path.exists(paths(path)[0])
 
 
@@ -106,19 +107,21 @@ class Recording:
     metadata: all metadata.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         """Read and check the metadata. Raises Fault."""
         text, size = self._find(path)
         self.metadata = _parse(self.name, text)
         top = self.metadata.get("global")
         if not isinstance(top, dict):
             raise Fault(f'{self.name}: no SigMF metadata: the object "global" is missing')
-        self.datatype = top.get("core:datatype")
-        if not isinstance(self.datatype, str) or self.datatype not in DATATYPES:
-            raise Fault(f"{self.name}: datatype {_quoted(self.datatype)} is none of {', '.join(DATATYPES)}")
-        self.rate = _number(self.name, top, "core:sample_rate")
-        if self.rate is None or self.rate <= 0:
+        datatype = top.get("core:datatype")
+        if not isinstance(datatype, str) or datatype not in DATATYPES:
+            raise Fault(f"{self.name}: datatype {_quoted(datatype)} is none of {', '.join(DATATYPES)}")
+        self.datatype = datatype
+        rate = _number(self.name, top, "core:sample_rate")
+        if rate is None or rate <= 0:
             raise Fault(f"{self.name}: core:sample_rate is missing or not above 0")
+        self.rate = rate
         if top.get("core:num_channels", 1) != 1:
             raise Fault(
                 f"{self.name}: core:num_channels is {_quoted(top['core:num_channels'])}, and only recordings of one"
@@ -136,7 +139,7 @@ class Recording:
         if not self.n_samples:
             raise Fault(f"{printable(self.data)}: there is no sample in it")
 
-    def _find(self, path):
+    def _find(self, path: str) -> tuple[bytes, int]:
         """Set meta, data, data_offset and name (for messages). Return (text of the metadata, bytes of samples)."""
         self.meta, self.data = paths(path)
         self.data_offset, archive = 0, archive_of(path)
@@ -156,29 +159,32 @@ class Recording:
             raise Fault(f"{self.name}: {error.strerror}") from None
         return text, size
 
-    def _own(self, top, key, kind):
+    def _own(self, top: dict[str, Any], key: str, kind: type) -> Any:
         value = top["srec:" + key]
         if kind is float:
             return _number(self.name, top, "srec:" + key)
-        if not isinstance(value, kind) or isinstance(value, bool) or kind is int and not -(2**63) <= value < 2**64:
+        fits = not isinstance(value, int) or -(2**63) <= value < 2**64
+        if not isinstance(value, kind) or isinstance(value, bool) or not fits:
             raise Fault(f"{self.name}: srec:{key} is {_quoted(value)}, which is not valid")
         return value
 
 
-def shown(value, limit=40):
+def shown(value: Any, limit: int = 40) -> str:
     """Return a value of metadata as short text on one line. Lists and objects become their type alone."""
     if isinstance(value, str):
         return printable(" ".join(value.split()), limit)
     if isinstance(value, int) and abs(value) >= 2**64:
         return "a number of more than 64 bits"
-    return {dict: "an object", list: "a list"}.get(type(value)) or str(value)
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else str(value)
 
 
-def _quoted(value):
+def _quoted(value: Any) -> str:
     return f"'{shown(value)}'" if isinstance(value, str) else shown(value)
 
 
-def _number(name, where, key):
+def _number(name: str, where: dict[str, Any], key: str) -> float | None:
     """Return a number of the metadata.
 
     name: file name for messages.
@@ -195,7 +201,7 @@ def _number(name, where, key):
     return number
 
 
-def _read(path):
+def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as f:
             return f.read(META_MAX + 1)
@@ -203,7 +209,7 @@ def _read(path):
         raise Fault(f"{printable(path)}: {error.strerror}") from None
 
 
-def _parse(name, text):
+def _parse(name: str, text: bytes) -> dict[str, Any]:
     """Parse the metadata.
 
     name: file name for messages.
@@ -223,7 +229,14 @@ def _parse(name, text):
     return metadata
 
 
-def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", description=""):
+def metadata(
+    datatype: str,
+    rate: float,
+    frequency: float | None = None,
+    srec: dict[str, Any] | None = None,
+    recorder: str = "gr-srec",
+    description: str = "",
+) -> dict[str, Any]:
     """Return the content of a recording's metadata file as JSON types.
 
     srec: dict with SREC_KEYS.
@@ -247,6 +260,6 @@ def metadata(datatype, rate, frequency=None, srec=None, recorder="gr-srec", desc
     return {"global": top, "captures": [capture], "annotations": []}
 
 
-def write_meta(path, *what, **more):
+def write_meta(path: str, *what: Any, **more: Any) -> None:
     """Write NAME.sigmf-meta completely or not at all. The parameters are those of metadata(). Raises OSError."""
     write_json(paths(path)[0], metadata(*what, **more))

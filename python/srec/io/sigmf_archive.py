@@ -4,6 +4,7 @@
 They are read in place; nothing is unpacked.
 """
 import tarfile
+from typing import Any
 
 ENDING = ".sigmf"
 MEMBERS_MAX = 1000
@@ -13,9 +14,9 @@ class Fault(ValueError):
     """The fault of an archive, without its name."""
 
 
-def _members(tar, meta_ending, data_ending):
+def _members(tar: tarfile.TarFile, meta_ending: str, data_ending: str) -> dict[str, dict[str, tarfile.TarInfo]]:
     """Return {name without ending: {ending: TarInfo}} of the regular files with these endings."""
-    found = {}
+    found: dict[str, dict[str, tarfile.TarInfo]] = {}
     for number, member in enumerate(tar):
         if number >= MEMBERS_MAX:
             raise Fault(f"more than {MEMBERS_MAX} files in the archive")
@@ -25,7 +26,7 @@ def _members(tar, meta_ending, data_ending):
     return found
 
 
-def locate(path, meta_ending, data_ending, meta_max):
+def locate(path: str, meta_ending: str, data_ending: str, meta_max: int) -> tuple[bytes, int, int]:
     """Return the metadata, and offset and size of the samples in the file. Raises Fault, OSError.
 
     At most meta_max + 1 bytes of the metadata are read.
@@ -39,9 +40,11 @@ def locate(path, meta_ending, data_ending, meta_max):
             if not whole:
                 raise Fault(f"no {meta_ending} with its {data_ending} in the archive")
             meta, data = whole[0][meta_ending], whole[0][data_ending]
-            text = tar.extractfile(meta).read(meta_max + 1)
-            tar.fileobj.seek(0, 2)
-            if tar.fileobj.tell() < data.offset_data + data.size:
+            member: Any = tar.extractfile(meta)  # never None: it is a regular file
+            text = member.read(meta_max + 1)
+            file: Any = tar.fileobj
+            file.seek(0, 2)
+            if file.tell() < data.offset_data + data.size:
                 raise Fault("the archive is cut off")
             return text, data.offset_data, data.size
     except (tarfile.TarError, EOFError, UnicodeError) as error:

@@ -19,7 +19,7 @@ import typing
 import numpy as np
 from PIL import Image
 
-from .. import srec_core as core
+from .. import srec_core as core  # type: ignore[attr-defined]
 from ..commands import Failure
 from .capacity import capacity
 from .points import point_seed

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from .. import srec_core as core
+from .. import srec_core as core  # type: ignore[attr-defined]
 from ..io.picture_file import load_picture
 from ..srec_python import default_model
 from .config import SCHEMES

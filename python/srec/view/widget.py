@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The window of image_view. It needs PyQt5. Everything here runs in the thread of Qt."""
+from typing import Any
+
+import numpy as np
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 MARGIN, BAR = 4, 5  # pixels
@@ -12,7 +15,7 @@ class Changed(QtCore.QObject):
     signal = QtCore.pyqtSignal()
 
 
-def qimage(array):
+def qimage(array: np.ndarray) -> QtGui.QImage:
     """Return a QImage with its own memory.
 
     array: uint8, (height, width) or (height, width, 3).
@@ -25,17 +28,18 @@ def qimage(array):
 class Picture(QtWidgets.QWidget):
     """An image as large as the space permits, and below it a bar for the share that has arrived."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self._image, self._part = None, 1.0
+        self._image: QtGui.QImage | None = None
+        self._part = 1.0  # share of the image that has arrived
         self.setMinimumSize(160, 120)
         self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
 
-    def show_picture(self, array, part):
+    def show_picture(self, array: np.ndarray, part: float) -> None:
         self._image, self._part = qimage(array), part
         self.update()
 
-    def paintEvent(self, _):
+    def paintEvent(self, _: Any) -> None:
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.SmoothPixmapTransform)
         painter.fillRect(self.rect(), GROUND)
@@ -58,7 +62,7 @@ class Picture(QtWidgets.QWidget):
 class Panel(QtWidgets.QWidget):
     """Title, image, caption."""
 
-    def __init__(self, title):
+    def __init__(self, title: str):
         super().__init__()
         self.picture = Picture()
         self._caption = QtWidgets.QLabel()
@@ -72,7 +76,7 @@ class Panel(QtWidgets.QWidget):
         box.addWidget(self.picture, 1)
         box.addWidget(self._caption)
 
-    def show_state(self, state):
+    def show_state(self, state: Any) -> None:
         if state.array is not None:
             self.picture.show_picture(state.array, state.part)
         self._caption.setText(state.caption)
@@ -84,12 +88,11 @@ class View(QtWidgets.QWidget):
     The first panel is always visible, each other one from its first image on.
     """
 
-    def __init__(self, title, names):
+    def __init__(self, title: str, names: dict[str, str]):
         super().__init__()
         self.setWindowTitle(title or "SREC")
-        self._panels = {}
+        self._panels: dict[str, Panel] = {}
         self._row = QtWidgets.QHBoxLayout()
-        self._order = list(names)
         for name, heading in names.items():
             panel = self._panels[name] = Panel(heading)
             self._row.addWidget(panel, 1)
@@ -100,23 +103,21 @@ class View(QtWidgets.QWidget):
         box = QtWidgets.QVBoxLayout(self)
         box.setContentsMargins(2, 2, 2, 2)
         if title:
-            heading = QtWidgets.QLabel(title)
-            heading.setAlignment(QtCore.Qt.AlignCenter)
-            box.addWidget(heading)
+            text = QtWidgets.QLabel(title)
+            text.setAlignment(QtCore.Qt.AlignCenter)
+            box.addWidget(text)
         box.addLayout(self._row, 1)
         box.addWidget(self._status)
 
-    def show_states(self, states, status):
+    def show_states(self, states: dict[str, Any], status: str) -> None:
         for name, state in states.items():
             self._panels[name].setVisible(name == "bob" or state.array is not None)
             self._panels[name].show_state(state)
         self._status.setText(status)
 
 
-def pixels(widget):
+def pixels(widget: QtWidgets.QWidget) -> np.ndarray:
     """Return what the widget shows as uint8 array (height, width, 3)."""
-    import numpy as np
-
     image = widget.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
     memory = image.bits()
     memory.setsize(image.byteCount())
