@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
+from gnuradio.srec.modulations import MODULATIONS
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "helpers"))
 from waiting import wait_for, wait_for_silence  # noqa: E402,F401
@@ -22,7 +23,6 @@ VECTORS = os.path.join(ROOT, "tests", "core", "data", "crypto_vectors.txt")
 sys.path.insert(0, os.path.dirname(VECTORS))
 import make_crypto_vectors as CRYPTO  # noqa: E402
 
-MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 SOFT_PER_BYTE = {name: 2 if name == "pam256" else 8 for name in MODULATIONS}
 # frame bytes that fill a whole number of symbols
 GRANULE = {name: {"64qam": 3, "pam256": 2}.get(name, 1) for name in MODULATIONS}

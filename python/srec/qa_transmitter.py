@@ -6,6 +6,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest, srec
 from gnuradio.srec.image_source import picture_pdu
+from gnuradio.srec.modulations import MODULATIONS
 
 from qa_common import wait_for
 
@@ -52,7 +53,7 @@ class qa_transmitter(gr_unittest.TestCase):
         return [(t.offset, pmt.to_long(t.value)) for t in tags if pmt.symbol_to_string(t.key) == key]
 
     def test_symbols_have_unit_power_and_tags_cover_them(self):
-        for modulation in ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256"):
+        for modulation in MODULATIONS:
             symbols, tags, info, _ = self.send(
                 symbols_of("seed:1", modulation, frame_bytes=4000), [picture_pdu(texture(), 0), END]
             )

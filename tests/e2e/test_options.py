@@ -3,13 +3,16 @@
 GRC files. A new option
 belongs into the table: under every command that a user would look for it."""
 import argparse
+import glob
 import importlib
 import inspect
 import os
+import re
 import unittest
 
 import yaml
 from gnuradio import srec
+from gnuradio.srec.modulations import MODULATIONS
 
 GRC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "grc")
 SIMULATE, SEND, RECEIVE = "simulate", "send", "receive"
@@ -105,6 +108,29 @@ class Options(unittest.TestCase):
             {"soft", "enhancer", "model", "threads", "precision", "modulation", "rolloff", "timeout", "max_pixels"},
             receiver,
         )
+
+    def test_each_option_stands_in_a_group_with_a_title(self):
+        for command in ALL:
+            parser = argparse.ArgumentParser(add_help=False)
+            importlib.import_module("gnuradio.srec.commands." + command).add_arguments(parser)
+            titles = [group.title for group in parser._action_groups if group._group_actions]
+            self.assertNotIn("options", titles, command)  # the group of argparse itself
+            self.assertEqual(len(titles), len(set(titles)), command)
+
+    def test_the_modulations_are_those_of_the_core_and_of_companion(self):
+        with self.assertRaises(ValueError) as caught:
+            srec.mapper("none")
+        self.assertEqual(re.findall(r"\b\w*(?:psk|qam|pam)\w*", str(caught.exception)), list(MODULATIONS))
+        files = glob.glob(os.path.join(GRC, "*.block.yml"))
+        offered = {}
+        for file in files:
+            with open(file, encoding="utf-8") as f:
+                for parameter in yaml.safe_load(f)["parameters"]:
+                    if parameter["id"] == "modulation":
+                        offered[file] = [option.strip("'") for option in parameter["options"]]
+        self.assertGreater(len(offered), 5)
+        for file, options_ in offered.items():
+            self.assertEqual(options_, list(MODULATIONS), file)
 
 
 if __name__ == "__main__":
