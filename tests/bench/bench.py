@@ -61,13 +61,8 @@ def program(build, name, *args):
     )
 
 
-def main():
-    build = sys.argv[1]
-    picture = os.path.join(build, "bench.ppm")
-    Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
-    load = os.getloadavg()[0]
-    print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
-    core = program(build, "bench_core", MODEL, picture)
+def print_core(core):
+    """The stages of the core."""
     for key in (
         "scrambler",
         *(f"descrambler_{kind}_{snr}_db" for snr in (4, 14) for kind in ("llr", "amplitude", "soft")),
@@ -76,21 +71,29 @@ def main():
         "packets",
     ):
         print(f"{key:24s}", ", ".join(f"{k} {v:g}" for k, v in core[key].items()))
+
+
+def print_ldpc(build):
     for rate, speed in program(build, "bench_ldpc").items():
         print(
             f"LDPC rate {rate}, one core, 8 iterations: encode {speed['encode_mbit_per_s']:g} Mbit/s, decode"
             f" {speed['decode_mbit_per_s']:g} Mbit/s of information, {speed['decode_over_reference']:g} times the"
             " scalar reference"
         )
+
+
+def print_codec(build, runs):
+    """The codec with its networks: speed, share of the processor's peak, comparison with PyTorch if it is installed.
+
+    runs: the list `codec` of bench_core.
+    """
     try:
         import torch
     except ImportError:
         torch = None
         print("PyTorch is not installed (python3-torch): no comparison")
-    peaks = {
-        threads: program(build, "nn_peak", str(threads)) for threads in sorted({c["threads"] for c in core["codec"]})
-    }
-    for c in core["codec"]:
+    peaks = {threads: program(build, "nn_peak", str(threads)) for threads in sorted({c["threads"] for c in runs})}
+    for c in runs:
         peak = peaks[c["threads"]][c["precision"]]["gflops"]
         line = (
             f"{c['precision']:5s}{c['threads']} threads: encode {c['encode_mpixel_per_s']:.2f} Mpixel/s, decode"
@@ -106,29 +109,45 @@ def main():
                 f" {decode / c['decode_networks_s']:.2f} times as long"
             )
         print(line, flush=True)
+
+
+def print_flowgraph(picture, has_bf16):
     for precision, threads in (("f32", 1), ("f32", 2), ("bf16", 2)):
-        if precision == "bf16" and not any(c["precision"] == "bf16" for c in core["codec"]):
+        if precision == "bf16" and not has_bf16:
             continue
         f = flowgraph.measure(MODEL, picture, RUNS, precision, threads)
         print(
-            (
-                f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end,"
-                f" {f['codec_s']:.3f} s of it codec: overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s"
-                " when they follow each other"
-            ),
+            f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end,"
+            f" {f['codec_s']:.3f} s of it codec: overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s"
+            " when they follow each other",
             flush=True,
         )
+
+
+def print_video(picture):
     for name, options in (("10 frames/s", []), ("as fast as it goes", ["--rate", "0"])):
         v = video.run([picture, "--frames", "110", *options])
         print(
-            (
-                f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
-                f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms; frames left out"
-                f" {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} pictures"
-                f" and {v['decoder_queue_max']} slices"
-            ),
+            f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
+            f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms; frames left out"
+            f" {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} pictures"
+            f" and {v['decoder_queue_max']} slices",
             flush=True,
         )
+
+
+def main():
+    build = sys.argv[1]
+    picture = os.path.join(build, "bench.ppm")
+    Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
+    load = os.getloadavg()[0]
+    print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
+    core = program(build, "bench_core", MODEL, picture)
+    print_core(core)
+    print_ldpc(build)
+    print_codec(build, core["codec"])
+    print_flowgraph(picture, any(c["precision"] == "bf16" for c in core["codec"]))
+    print_video(picture)
 
 
 main()

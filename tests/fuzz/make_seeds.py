@@ -34,8 +34,7 @@ def conv(source, out, weight, **more):
     return dict({"op": "conv", "in": [source], "out": out, "weight": weight}, **more)
 
 
-def model():
-    """The smallest codec: two latent channels, a ladder of two steps."""
+def model_tensors():
     tensors = {
         "ga.w": tensor("F16", 2, 3, 1, 1),
         "ha.w": tensor("BF16", 1, 2, 1, 1),
@@ -57,15 +56,20 @@ def model():
     for name in ("bits", "amplitude"):
         tensors[f"prior.{name}.tables"] = tensor("F16", 1, 256, value=struct.pack("<e", 1 / 256))
         tensors[f"prior.{name}.index"] = tensor("U8", 2, 2)
+    return tensors
 
-    def net(inputs, nodes):
-        return {
-            "inputs": [{"name": n, "channels": c} for n, c in inputs],
-            "outputs": [nodes[-1]["out"]],
-            "nodes": nodes,
-        }
 
-    graph = {
+def net(inputs, nodes):
+    """inputs: [(name, channels)]"""
+    return {
+        "inputs": [{"name": n, "channels": c} for n, c in inputs],
+        "outputs": [nodes[-1]["out"]],
+        "nodes": nodes,
+    }
+
+
+def model_graph():
+    return {
         "ga": net(
             [("image", 3)],
             [conv("image", "t", "ga.w", stride=16, relu=True), {"op": "add", "in": ["t", "t"], "out": "latent"}],
@@ -96,6 +100,10 @@ def model():
             ],
         ),
     }
+
+
+def model():
+    """The smallest codec: two latent channels, a ladder of two steps."""
     codec = {
         "patch": 16,
         "multiple": 64,
@@ -108,13 +116,13 @@ def model():
         "formats": {"bits": {"levels": 16}, "amplitude": {"levels": 40}},
     }
     return safetensors(
-        tensors,
+        model_tensors(),
         {
             "format": "srec-model",
             "format_version": "1",
             "kind": "codec",
             "name": "seed",
-            "graph": json.dumps(graph, separators=(",", ":")),
+            "graph": json.dumps(model_graph(), separators=(",", ":")),
             "codec": json.dumps(codec, separators=(",", ":")),
         },
     )
