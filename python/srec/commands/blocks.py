@@ -34,8 +34,7 @@ class Collector(message_block):
             self._arrival.notify_all()
 
     def get(self, timeout: float = 0.0) -> dict[str, Any]:
-        """Return the oldest dict that has not been taken. Raises queue.Empty if none arrives within `timeout` seconds.
-        """
+        """Return the oldest dict that has not been taken. Raises queue.Empty after `timeout` seconds without one."""
         with self._arrival:
             if not self._arrival.wait_for(lambda: self._waiting, timeout):
                 raise queue.Empty

@@ -28,11 +28,9 @@ def kind_of(path: str) -> str:
         start = f.read(9)
         f.seek(0, os.SEEK_END)
         size = f.tell()
-    return (
-        "model"
-        if len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**32
-        else "key" if size == 32 else "other"
-    )
+    if len(start) == 9 and start[8:] == b"{" and struct.unpack("<Q", start[:8])[0] < 2**32:
+        return "model"
+    return "key" if size == 32 else "other"
 
 
 def is_enhancer(path: str) -> bool:
