@@ -56,9 +56,6 @@ class transmitter(gr.hier_block2):
             self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
         )
         key = srec.key(key)  # read once, because it may be a pipe
-        self.message_port_register_hier_in("pdus")
-        self.message_port_register_hier_out("info")
-        self.message_port_register_hier_out("encoder_info")
         if coding == "layers":
             self.encoder = srec.layer_encoder(
                 modulation,
@@ -79,16 +76,17 @@ class transmitter(gr.hier_block2):
         self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)
-        self.shaper = (
-            srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail)
-            if samples_per_symbol
-            else None
-        )
+        self.shaper = None
+        if samples_per_symbol:
+            self.shaper = srec.burst_shaper(samples_per_symbol, rolloff, amplitude, idle, len_tag_key, tail)
         # Connected after everything has been created: GNU Radio never frees a block that has connections, and such a
         # block holds the key.
-        self._connect()
+        self._connect_all()
 
-    def _connect(self) -> None:
+    def _connect_all(self) -> None:
+        self.message_port_register_hier_in("pdus")
+        self.message_port_register_hier_out("info")
+        self.message_port_register_hier_out("encoder_info")
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")
