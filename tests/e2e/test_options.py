@@ -13,6 +13,7 @@ import unittest
 import yaml
 from gnuradio import srec
 from gnuradio.srec.modulations import MODULATIONS
+from gnuradio.srec.sweep import names
 
 GRC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "grc")
 SIMULATE, SEND, RECEIVE = "simulate", "send", "receive"
@@ -117,10 +118,11 @@ class Options(unittest.TestCase):
             self.assertNotIn("options", titles, command)  # the group of argparse itself
             self.assertEqual(len(titles), len(set(titles)), command)
 
-    def test_the_modulations_are_those_of_the_core_and_of_companion(self):
+    def test_the_modulations_are_those_of_the_core_of_companion_and_of_plots(self):
         with self.assertRaises(ValueError) as caught:
             srec.mapper("none")
         self.assertEqual(re.findall(r"\b\w*(?:psk|qam|pam)\w*", str(caught.exception)), list(MODULATIONS))
+        self.assertEqual(list(names.MODULATIONS), list(MODULATIONS))  # labels of plots
         files = glob.glob(os.path.join(GRC, "*.block.yml"))
         offered = {}
         for file in files:

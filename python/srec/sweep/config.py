@@ -8,10 +8,10 @@ from typing import NoReturn
 
 from ..commands import Failure, Usage
 from ..commands.info import is_enhancer
+from ..modulations import MODULATIONS
 from ..srec_python import model_folders
 from . import results
 
-MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam", "pam256")
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
 SCHEMES = {
     "ntscc-clear": (False, True, False),
