@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import io
 import json
+import logging
 import os
+import warnings
 import zlib
 
 from gnuradio.srec.commands import Failure, Usage, sweep
@@ -19,7 +21,9 @@ def here(*args):
     parser = argparse.ArgumentParser()
     sweep.add_arguments(parser)
     errors = io.StringIO()
-    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns while it builds its font cache
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries
         try:
             code = sweep.run(parser.parse_args(args))
         except (Usage, Failure) as error:
