@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/command-line.md says what the command does: every command, option, JSON key and choice, and none that does not
-exist; and the
-block descriptions of GNU Radio Companion name every parameter that the blocks take."""
+"""docs/command-line.md describes every command, option, JSON key and choice, and no others; the descriptions of the blocks
+in GNU Radio Companion name every parameter that the blocks take, and the program of docs/blocks.md runs."""
 import glob
 import inspect
 import json
@@ -75,6 +74,22 @@ class CommandLine(unittest.TestCase):
         told = {key for row in re.findall(r"(?m)^\| (`[^|]*) \|", table) for key in re.findall(r"`(\w+)`", row)}
         self.assertEqual(told, set(json.loads(done.stdout)))
         self.assertEqual(files, set(re.findall(r"(?m)^\| `(\w+\.png)` \|", self.sections["simulate"])))
+
+    def test_the_python_program_of_the_block_page_receives_its_image(self):
+        with open(os.path.join(ROOT, "docs", "blocks.md"), encoding="utf-8") as f:
+            (program,) = re.findall(r"(?ms)^```python\n(.*?)^```", f.read())
+        with tempfile.TemporaryDirectory() as folder:
+            ramp = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint8)
+            Image.fromarray(ramp).save(os.path.join(folder, "image.png"))
+            done = subprocess.run(
+                [sys.executable, "-B", "-c", program], cwd=folder, capture_output=True, text=True, timeout=300
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            shape, lost, path = done.stdout.strip().rsplit(" ", 2)
+            self.assertEqual((shape, lost), ("(64, 80)", "0"))
+            received = np.asarray(Image.open(os.path.join(folder, path)), np.float64)
+        error = np.mean((received - ramp) ** 2)
+        self.assertGreater(10 * np.log10(255**2 / error), 25)
 
     def test_what_cannot_be_written_is_one_line(self):
         with tempfile.TemporaryDirectory() as folder:
