@@ -24,6 +24,7 @@ SREC_BEGIN_DECLS
 #define SREC_LDPC_BYTES_MIN         16u    /*!< minimum bytes of a payload: shorter ones do not decode at high rates */
 #define SREC_LDPC_BYTES_MAX         65536u /*!< maximum bytes of a payload, and of its coded bits */
 #define SREC_LDPC_LLR_LIMIT         31     /*!< quantised LLRs lie within +- this */
+#define SREC_LDPC_ATTEMPTS_MAX      3u     /*!< maximum number of attempts to decode a block */
 #define SREC_LDPC_TRANSMISSIONS_MAX 8u     /*!< maximum number of transmissions that srec_ldpc_decode() combines */
 
 /*! Everything that both ends derive from the two lengths. */
@@ -90,20 +91,21 @@ typedef struct srec_ldpc_transmission {
 
 /*! Options of a decoder. */
 typedef struct srec_ldpc_options {
-    unsigned iterations; /*!< maximum iterations of a block, 1 .. 100 */
+    unsigned iterations; /*!< maximum iterations of an attempt, 1 .. 100 */
+    unsigned attempts;   /*!< maximum attempts per block, each with smaller LLRs, 1 .. SREC_LDPC_ATTEMPTS_MAX */
     int reference;       /*!< not 0: the scalar decoder, whose results define those of the fast one */
 } srec_ldpc_options;
 
-/*! Default options: 20 iterations, the fast decoder. */
+/*! Default options: 20 iterations, 3 attempts, the fast decoder. */
 #define SREC_LDPC_OPTIONS_DEFAULT                                                                                      \
     {                                                                                                                  \
-        20, 0                                                                                                          \
+        20, SREC_LDPC_ATTEMPTS_MAX, 0                                                                                  \
     }
 
 /*! What the decoder did with a payload. */
 typedef struct srec_ldpc_result {
     unsigned blocks_failed; /*!< number of blocks with a parity check that is not met */
-    unsigned iterations;    /*!< iterations of all blocks together */
+    unsigned iterations;    /*!< iterations of all attempts at all blocks */
 } srec_ldpc_result;
 
 /*! Decodes payloads. One thread at a time may use a decoder; different decoders are independent. */
@@ -124,7 +126,7 @@ SREC_API srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, 
 SREC_API void srec_ldpc_decoder_free(srec_ldpc_decoder *d);
 
 /*! Decode a payload from the sum of one or more transmissions: layered normalised min-sum in 8-bit integers. A block
- *  stops as soon as all of its parity checks are met.
+ *  stops as soon as all of its parity checks are met; where they are not, it starts again with smaller LLRs.
  *
  *  \param[in]  d                the decoder
  *  \param[in]  code             the code, from srec_ldpc_code_for()

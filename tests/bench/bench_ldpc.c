@@ -51,7 +51,7 @@ static double mbit_per_s(const srec_ldpc_code *code, unsigned repeats, double se
 
 static double bench_decoder(const srec_ldpc_code *code, int reference, const int8_t *llr, uint8_t *info)
 {
-    const srec_ldpc_options options = { ITERATIONS, reference };
+    const srec_ldpc_options options = { ITERATIONS, 1, reference };
     const srec_ldpc_transmission transmission = { llr, 0 };
     const unsigned repeats = reference ? 1 : REPEATS_FAST;
     srec_ldpc_decoder *decoder;

@@ -59,7 +59,7 @@ static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate
     const size_t granule = srec_modem_byte_granule(m);
     const size_t coded = (size_t)ceil((double)info_bytes / rate - 1e-9);
     const size_t padded = (coded + granule - 1) / granule * granule;
-    const srec_ldpc_options options = { iterations, 0 };
+    const srec_ldpc_options options = { iterations, SREC_LDPC_ATTEMPTS_MAX, 0 };
     *l = (link){ .modulation = m, .n_symbols = srec_modem_symbols(m, padded) };
     must(srec_ldpc_code_for(info_bytes, coded, &l->code));
     must(srec_ldpc_encoder_create(&l->encoder, NULL));

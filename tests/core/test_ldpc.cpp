@@ -42,7 +42,7 @@ TEST_GROUP(ldpc)
 
     void setup() override
     {
-        const srec_ldpc_options slow = { 20, 1 };
+        const srec_ldpc_options slow = { 20, SREC_LDPC_ATTEMPTS_MAX, 1 };
         LONGS_EQUAL(SREC_OK, srec_ldpc_encoder_create(&encoder, nullptr));
         LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(nullptr, &decoder, nullptr));
         LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(&slow, &reference, nullptr));
@@ -197,9 +197,9 @@ TEST(ldpc, lengths_out_of_range_and_rates_above_8_9_are_refused)
     LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_code_for(800, 899, &code));
     LONGS_EQUAL(SREC_OK, srec_ldpc_code_for(800, 900, &code));
     LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_code_for(800, 900, nullptr));
-    const srec_ldpc_options none = { 0, 0 };
     srec_ldpc_decoder *d;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_decoder_create(&none, &d, nullptr));
+    for (srec_ldpc_options wrong : { srec_ldpc_options{ 0, 1, 0 }, { 101, 1, 0 }, { 20, 0, 0 }, { 20, 4, 0 } })
+        LONGS_EQUAL(SREC_ERR_ARG, srec_ldpc_decoder_create(&wrong, &d, nullptr));
 }
 
 TEST(ldpc, payloads_of_every_short_length_and_any_rate_come_back_from_clean_symbols)
@@ -295,6 +295,28 @@ TEST(ldpc, no_block_fails_1_to_30_dB_above_the_threshold)
     for (const auto &t : thresholds)
         for (float above : { 1.0f, 5.0f, 15.0f, 30.0f })
             LONGS_EQUAL(0, lost(t, t.snr_db + above, 20));
+}
+
+TEST(ldpc, attempts_with_smaller_llrs_decode_what_wrong_and_large_ones_prevent)
+{
+    const srec_ldpc_options single = { 20, 1, 0 };
+    srec_ldpc_decoder *once;
+    LONGS_EQUAL(SREC_OK, srec_ldpc_decoder_create(&single, &once, nullptr));
+    srec_ldpc_code code;
+    LONGS_EQUAL(SREC_OK, srec_ldpc_code_for(BLOCK_BYTES, coded_for(BLOCK_BYTES, 0.5), &code));
+    unsigned lost_once = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        const auto info = random_bytes(BLOCK_BYTES);
+        auto llr = received(encode(code, info), SREC_QPSK, 4.5f);
+        for (size_t k = 0; k < llr.size() / 20; k++) /* interference over 5 % of the coded bits */
+            llr[random() % llr.size()] = random() % 2 ? SREC_LDPC_LLR_LIMIT : -SREC_LDPC_LLR_LIMIT;
+        srec_ldpc_result result;
+        lost_once += decode(code, llr, &result, once) != info;
+        CHECK(decode(code, llr, &result, decoder) == info);
+        LONGS_EQUAL(0, result.blocks_failed);
+    }
+    CHECK(lost_once > 0);
+    srec_ldpc_decoder_free(once);
 }
 
 TEST(ldpc, a_second_redundancy_version_adds_to_the_first)

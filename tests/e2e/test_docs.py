@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/command-line.md describes every command, option, JSON key and choice, and no others; the descriptions of the blocks
-in GNU Radio Companion name every parameter that the blocks take, and the program of docs/blocks.md runs."""
+"""docs/command-line.md describes every command, option, JSON key and choice, and no others. The descriptions of the
+blocks in GNU Radio Companion name every parameter that the blocks take, and the program of docs/blocks.md runs.
+"""
 import glob
 import inspect
 import json

@@ -32,6 +32,9 @@ srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc
     if (!out || options->iterations < 1 || options->iterations > ITERATIONS_MAX)
         return srec_fail(error, SREC_ERR_ARG, "LDPC decoder: %u iterations; 1 to %u are possible", options->iterations,
                          ITERATIONS_MAX);
+    if (options->attempts < 1 || options->attempts > SREC_LDPC_ATTEMPTS_MAX)
+        return srec_fail(error, SREC_ERR_ARG, "LDPC decoder: %u attempts; 1 to %u are possible", options->attempts,
+                         SREC_LDPC_ATTEMPTS_MAX);
     *out = NULL;
     srec_ldpc_decoder *d = calloc(1, sizeof *d);
     if (d)
@@ -217,12 +220,13 @@ static void combine(const block_input *in, int16_t *sum, size_t n)
     }
 }
 
-SREC_CLONES static void limit_sums(const int16_t *restrict sum, size_t n, int8_t *restrict out)
+/* \param[in] quarters  what the limited sums are multiplied by, in quarters */
+SREC_CLONES static void limit_sums(const int16_t *restrict sum, size_t n, int16_t quarters, int8_t *restrict out)
 {
     const int16_t limit = SREC_LDPC_LLR_LIMIT;
     for (size_t i = 0; i < n; i++) {
         const int16_t v = sum[i] < limit ? sum[i] : limit;
-        out[i] = (int8_t)(v > -limit ? v : -limit);
+        out[i] = (int8_t)((v > -limit ? v : -limit) * quarters / 4);
     }
 }
 
@@ -245,6 +249,11 @@ static unsigned rows_for(const srec_ldpc_graph *g, size_t z, size_t n)
     return (unsigned)((columns > least ? columns : least) - g->n_info);
 }
 
+/* What the LLRs of a block are multiplied by, in quarters, in one attempt after another. LLRs that are wrong and as
+ * large as the right ones, from interference and rarely from noise, saturate the 8-bit sums before the others can
+ * outvote them. Smaller LLRs leave room. */
+static const int16_t attempts[SREC_LDPC_ATTEMPTS_MAX] = { 4, 3, 2 };
+
 /* Systematic bits to d->bits. */
 static srec_ldpc_block decode_block(srec_ldpc_decoder *d, const block_input *in)
 {
@@ -261,12 +270,17 @@ static srec_ldpc_block decode_block(srec_ldpc_decoder *d, const block_input *in)
     };
     const size_t n = (g->n_info + b.n_rows) * z;
     combine(in, d->sum, n);
-    limit_sums(d->sum, n, d->channel);
-    memset(d->channel + code->block_bits, FILLER_LLR, g->n_info * z - code->block_bits);
-    if (d->fast)
-        srec_ldpc_decode_avx2(&b, d->scratch);
-    else
-        srec_ldpc_decode_reference(&b, d->scratch);
+    unsigned iterations = 0;
+    for (unsigned i = 0; i < d->options.attempts && !b.checks_met; i++) {
+        limit_sums(d->sum, n, attempts[i], d->channel);
+        memset(d->channel + code->block_bits, FILLER_LLR, g->n_info * z - code->block_bits);
+        if (d->fast)
+            srec_ldpc_decode_avx2(&b, d->scratch);
+        else
+            srec_ldpc_decode_reference(&b, d->scratch);
+        iterations += b.iterations;
+    }
+    b.iterations = iterations;
     return b;
 }
 

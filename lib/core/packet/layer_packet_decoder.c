@@ -9,7 +9,6 @@
 
 #define ITERATIONS     20u
 #define ITERATIONS_MAX 100u
-#define SMALLER_LLRS   2
 
 struct srec_layer_packet_decoder {
     srec_packet_decoder *heads;
@@ -29,7 +28,7 @@ srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads, unsigne
                          ITERATIONS_MAX);
     *out = NULL;
     srec_layer_packet_decoder *d = calloc(1, sizeof *d);
-    const srec_ldpc_options options = { iterations ? iterations : ITERATIONS, 0 };
+    const srec_ldpc_options options = { iterations ? iterations : ITERATIONS, SREC_LDPC_ATTEMPTS_MAX, 0 };
     srec_status status = d ? SREC_OK : SREC_ERR_MEMORY;
     if (status == SREC_OK)
         status = srec_ldpc_decoder_create(&options, &d->ldpc, NULL);
@@ -82,19 +81,13 @@ static srec_status count_head(srec_packet_counters *c, srec_status status)
     return status;
 }
 
-/* Payload of this transmission alone, into d->payload. Interference leaves LLRs that are wrong and as large as the
- * right ones; then the decoder's 8-bit sums saturate before they can outvote them. Smaller LLRs leave it room. */
+/* Payload of this transmission alone, into d->payload. */
 static srec_status correct(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
                            const float *soft)
 {
     srec_ldpc_quantise(soft, code->coded_bits, d->received);
     srec_layer_deinterleave(d->received, code->coded_bits, d->coded);
     const srec_ldpc_transmission one = { d->coded, p->redundancy_version };
-    const srec_status status = srec_ldpc_decode(d->ldpc, code, &one, 1, d->payload, NULL);
-    if (status != SREC_ERR_CHECKSUM)
-        return status;
-    for (size_t i = 0; i < code->coded_bits; i++)
-        d->coded[i] = (int8_t)(d->coded[i] / SMALLER_LLRS);
     return srec_ldpc_decode(d->ldpc, code, &one, 1, d->payload, NULL);
 }
 
