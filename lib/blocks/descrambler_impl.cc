@@ -36,13 +36,23 @@ class descrambler_impl : public pdu_block<descrambler>
     stream d_secret, d_clear;
     std::atomic<bool> d_soft;
 
+    /* Only a demonstration of eavesdropping has a key of its own for the payload: this is
+     * no fault to warn of. */
+    void drop_foreign()
+    {
+        static const char* const reason = "a piece of layers for another key";
+        if (is_new(reason))
+            d_logger->debug("{:s}", reason);
+        drop(reason);
+    }
+
     /* The packet decoder has decrypted it, with the key of the headers: whoever has
      * another key for the payload does not get it. */
     void pass_piece(const pmt::pmt_t& msg)
     {
         if (get_text(pmt::car(msg), "cipher") != "none" &&
             srec_key_equal(d_secret.key.get(), d_clear.key.get()) != 1)
-            return drop("a piece of layers that was encrypted with another key");
+            return drop_foreign();
         send(pmt::car(msg), pmt::cdr(msg));
     }
 

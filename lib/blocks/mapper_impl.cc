@@ -5,6 +5,7 @@
 #include <chrono>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/mapper.h>
+#include <srec/burst.h>
 #include <thread>
 
 namespace gr {
@@ -21,7 +22,8 @@ class mapper_impl : public pdu_block<mapper>
     size_t d_sent = 0;
     pmt::pmt_t d_meta;
     bool d_ended = false;
-    uint64_t d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0;
+    uint64_t d_picture_symbols = 0, d_picture_header = 0, d_picture_packets = 0,
+             d_picture_burst = 0;
 
     static bool is_last(const pmt::pmt_t& meta)
     {
@@ -84,6 +86,7 @@ class mapper_impl : public pdu_block<mapper>
                                    srec_modem_byte_granule(d_modulation));
         d_picture_symbols += d_symbols.size();
         d_picture_header += d_symbols.size() - std::min(payload, d_symbols.size());
+        d_picture_burst += srec_burst_symbols(d_symbols.size());
         d_picture_packets++;
         if (!is_last(d_meta))
             return;
@@ -91,9 +94,10 @@ class mapper_impl : public pdu_block<mapper>
         info = put_u64(info, "picture", get_u64(d_meta, "picture"));
         info = put_u64(info, "n_symbols", d_picture_symbols);
         info = put_u64(info, "header_symbols", d_picture_header);
+        info = put_u64(info, "burst_symbols", d_picture_burst);
         info = put_u64(info, "packets_sent", d_picture_packets);
         report("picture", info);
-        d_picture_symbols = d_picture_header = d_picture_packets = 0;
+        d_picture_symbols = d_picture_header = d_picture_packets = d_picture_burst = 0;
     }
 
 public:

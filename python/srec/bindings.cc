@@ -24,6 +24,7 @@
 #include <gnuradio/srec/shared_key.h>
 #include <gnuradio/srec/soft_demapper.h>
 #include <gnuradio/srec/sr_enhancer.h>
+#include <srec/layer_plan.h>
 
 namespace py = pybind11;
 using namespace gr::srec;
@@ -53,6 +54,15 @@ struct type_caster<file_name> {
 };
 } // namespace detail
 } // namespace pybind11
+
+/* A modulation that carries layers. */
+static srec_modulation modulation_of(const std::string &name)
+{
+    srec_modulation m;
+    if (srec_modulation_parse(name.c_str(), &m) != SREC_OK || m == SREC_PAM256)
+        throw py::value_error("layers need bpsk, qpsk, 16qam, 64qam or 256qam");
+    return m;
+}
 
 static py::str as_text(const std::string &name)
 {
@@ -731,6 +741,27 @@ a model of another scale.)")
           "Returns a uint8 image of twice the size, by cubic interpolation.");
     m.def("image_halve", &image_halve, arg("picture"),
           "Returns a uint8 image of half the size, as a sender transmits it at scale 2.");
+    m.def(
+        "layer_least_snr_db",
+        [](const std::string &modulation) { return srec_layer_least_snr_db(modulation_of(modulation)); },
+        arg("modulation"),
+        "Returns the least Es/N0 in dB of a layer, below which headers are lost. Raises ValueError for pam256.");
+    m.def(
+        "layer_threshold_db",
+        [](const std::string &modulation, double code_rate) {
+            return srec_layer_threshold_db(modulation_of(modulation), code_rate);
+        },
+        arg("modulation"), arg("code_rate"),
+        "Returns the Es/N0 in dB at which 1 of 1000 packets of layers is lost. code_rate: above 0, at most 8/9. Raises "
+        "ValueError for pam256.");
+    m.def(
+        "layer_code_rate",
+        [](const std::string &modulation, float snr_db) {
+            return srec_layer_code_rate(modulation_of(modulation), snr_db);
+        },
+        arg("modulation"), arg("snr_db"),
+        "Returns the highest code rate of layers whose threshold is at most an Es/N0 in dB. Raises ValueError for "
+        "pam256.");
     m.def(
         "u8vector", [](const pixels &a) { return pmt::init_u8vector(a.size(), a.data()); }, arg("array"),
         "Returns a PMT u8vector with the bytes of a uint8 array.");

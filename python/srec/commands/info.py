@@ -105,7 +105,8 @@ def recording(path: str) -> int:
         if value is not None:
             print(f"  {name:18s} {sigmf.shown(value, 100)}")
     for key, value in take.srec.items():
-        print(f"  {key:18s} {f'{value:.9g}' if isinstance(value, float) else sigmf.shown(value, 60)}")
+        numbers = value if isinstance(value, list) else [value] if isinstance(value, float) else []
+        print(f"  {key:18s} {', '.join(f'{number:.9g}' for number in numbers) or sigmf.shown(value, 60)}")
     if not take.srec:
         print("  made by another program: nothing is said of gr-srec's waveform")
     return 0

@@ -16,21 +16,6 @@ from ..text import printable
 Group = argparse._ArgumentGroup
 
 
-def add_coding_group(parser: argparse.ArgumentParser) -> Group:
-    """Add the options that decide how an image becomes packets."""
-    group = parser.add_argument_group("coding")
-    group.add_argument("--eta", type=float, default=0.2, help="features per bit of the entropy model (default 0.2)")
-    group.add_argument(
-        "--scale",
-        type=int,
-        default=1,
-        choices=(1, 2),
-        help="2: send the image at half size, with a quarter of the symbols (default 1)",
-    )
-    group.add_argument("--frame-bytes", type=int, default=16000, help="longest packet, 2000 to 30000 (default 16000)")
-    return group
-
-
 def add_cipher_argument(group: Group) -> None:
     group.add_argument(
         "--cipher",
@@ -114,11 +99,6 @@ def check_range(name: str, value: float | None, low: float, high: float) -> None
     """Raise Usage if an option has a value outside its range. None: the option is not given."""
     if value is not None and not low <= value <= high:
         raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
-
-
-def check_coding(args: argparse.Namespace) -> None:
-    check_range("eta", args.eta, 0.001, 10)
-    check_range("frame-bytes", args.frame_bytes, 2000, 30000)
 
 
 def settle_waveform(args: argparse.Namespace) -> None:

@@ -497,7 +497,8 @@ def ending(reception: Reception, result: dict[str, Any], stop: running.Stop) -> 
         )
     print(
         f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
-        f" {result['packets_lost']} lost",
+        f" {result['packets_lost']} lost"
+        + (f", {result['uncorrected']} with too many errors" if result["uncorrected"] else ""),
         flush=True,
     )
 

@@ -49,7 +49,14 @@ class Summary:
 
 def picture_line(image: Image) -> str:
     """Format the metadata of an image."""
-    packets = f"{image['slices'] - image['slices_lost']} of {image['slices']} packets" if "slices" in image else ""
+    packets = ""
+    if image.get("coding") == "layers":
+        packets = (
+            f"{image['layers_received']} of {image['layers_sent']} layers,"
+            f" {image['pieces_received']} of {image['pieces_sent']} packets of the layers that came"
+        )
+    elif "slices" in image:
+        packets = f"{image['slices'] - image['slices_lost']} of {image['slices']} packets"
     text = (
         f"picture {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']}, {packets}"
     )

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from . import Failure, Usage
-from . import figures, options, outputs, running
+from . import coding, figures, options, outputs, running
 from .impairments import add_impairments_group, check_impairments, impaired, impairments
 from ..guard import describe
 from ..io.recording import RecordingWriter, part_of
@@ -17,6 +17,7 @@ IDLE = 4096  # samples of silence at a time for radios, while no burst waits
 TAIL_S = 0.25  # silence after the last burst, so that the radio transmits its buffers before it is switched off
 FIGURES_S = 60  # for the lines of the last images, on a machine under any load
 BUSY_S = 0.1  # a block that works longer on one message is mentioned in the status
+LAYER_SNR_DB = 6.0  # of the only layer, if --layers is not given
 IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
 
@@ -31,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time between images (default: as fast as the device allows)",
     )
-    options.add_coding_group(parser)
+    coding.add_group(parser, f"{LAYER_SNR_DB:g}")
     encryption = parser.add_argument_group("encryption")
     options.add_key_argument(encryption)
     options.add_cipher_argument(encryption)
     encryption.add_argument(
         "--no-encrypt",
         action="store_true",
-        help="send the features in clear, where encryption is forbidden; headers stay encrypted",
+        help="send the image in clear, where encryption is forbidden; headers stay encrypted",
     )
     options.add_device_group(parser)
     waveform = options.add_waveform_group(parser)
@@ -58,9 +59,8 @@ def check(args: argparse.Namespace, kind: str) -> None:
     options.settle_waveform(args)
     options.check_link(args, kind)
     check_impairments(args)
-    options.check_coding(args)
+    coding.settle(args, "srec send", LAYER_SNR_DB)
     options.check_range("interval", args.interval, 0, 1e6)
-    options.settle_cipher(args)
     outputs.check_figures(args.json, args.overwrite)
     if args.repeat and kind in ("file", "sim"):
         raise Usage("--repeat does not go with this device: it would never end")
@@ -84,15 +84,15 @@ def recording_metadata(args: argparse.Namespace) -> dict[str, Any]:
     from gnuradio import srec
 
     parameters = {
-        "model": srec.model_info(args.model)["id"],
+        "model": srec.model_info(args.model)["id"] if args.coding == "features" else None,
         "modulation": args.modulation,
         "samples_per_symbol": args.sps,
         "rolloff": args.rolloff,
         "symbol_rate": args.rate / args.sps,
         "level_dbfs": args.level,
         "cipher": "none" if args.no_encrypt else args.cipher,
-        "eta": args.eta,
         "scale": args.scale,
+        **coding.metadata(args),
     }
     if impaired(args):
         parameters.update(snr_db=args.snr, cfo_hz=args.cfo, clock_ppm=args.ppm, delay=args.delay, seed=args.seed)
@@ -138,12 +138,11 @@ class Sender:
         return srec.transmitter(
             args.key,
             args.modulation,
-            args.eta,
-            not args.no_encrypt,
-            args.model,
-            args.frame_bytes,
-            args.threads,
-            args.precision,
+            encrypt=not args.no_encrypt,
+            model=args.model,
+            frame_bytes=args.frame_bytes,
+            threads=args.threads,
+            precision=args.precision,
             cipher=args.cipher,
             scale=args.scale,
             samples_per_symbol=args.sps,
@@ -151,6 +150,7 @@ class Sender:
             amplitude=10 ** (0.05 * args.level),
             idle=IDLE if self.radio else 0,
             tail=math.ceil(TAIL_S * args.rate) if self.radio else 0,
+            **coding.parameters(args),
         )
 
     def _make_receiver(self, args: argparse.Namespace) -> Any:
@@ -159,7 +159,7 @@ class Sender:
         return srec.receiver(
             args.key,
             args.modulation,
-            model=args.model,
+            model=coding.receiver_model(args),
             timeout=1e6,
             threads=args.threads,
             precision=args.precision,
@@ -242,8 +242,10 @@ class Report:
             self.packets += image["packets_sent"]
             name = printable(self._names.pop(image["picture"], "?"))
             print(
-                f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
-                f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s",
+                (
+                    f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
+                    f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s"
+                ),
                 flush=True,
             )
         self.dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
@@ -251,8 +253,10 @@ class Report:
         if (sender.receivers() or 0) > 1 and not self._shared:
             self._shared = True
             print(
-                f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
-                " samples out among them, and none gets whole packets; one address is for one receiver",
+                (
+                    f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
+                    " samples out among them, and none gets whole packets; one address is for one receiver"
+                ),
                 file=sys.stderr,
             )
 
@@ -327,7 +331,8 @@ def figures_of(args: argparse.Namespace, sender: Sender, report: Report) -> dict
         "sps": args.sps,
         "rate": args.rate,
         "frequency": args.frequency,
-        "eta": args.eta,
+        "eta": None,
+        **coding.metadata(args),
     }
     if sender.receiver and sender.sink:
         result["pictures_received"] = sender.sink.count
@@ -350,8 +355,10 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
     if not sender.receiver:
         return 0
     print(
-        f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
-        f" {report.packets} packets arrive",
+        (
+            f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
+            f" {report.packets} packets arrive"
+        ),
         flush=True,
     )
     return 0 if result["pictures_received"] == report.sent else 1

@@ -2,7 +2,6 @@
 """Send an image through a simulated link: a real GNU Radio flowgraph with Bob, who has the key, and Eve, who has not.
 """
 import argparse
-import contextlib
 import os
 import sys
 import time
@@ -10,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from . import Failure, Stopped, Usage, enhancement, options, outputs, running
-from ..io.output import NewFile, json_bytes
+from . import Failure, Stopped, coding, enhancement, figures, options, outputs, running
+from .simulation_result import MARK, PICTURES, Result, write
 from ..modulations import MODULATIONS
 from ..text import printable
 
-PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # the PNG files that it writes
-MARK = "srec simulate"  # metadata of these files, by which a later run recognises them
 PICTURE_TIMEOUT_S = 3600
 FIGURES_S = 60  # for the figures, which travel separately from the images, on a machine under any load
 BYTES_PER_PIXEL = 85  # at the peak: 7000x5000 pixels took 2.96 GB
@@ -27,16 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument_group("image")
     image.add_argument("--image", required=True, help="image to send")
     image.add_argument("--out", required=True, help="folder for the results")
-    options.add_coding_group(parser)
+    coding.add_group(parser, "the value of --snr")
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
     encryption.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
-    encryption.add_argument("--no-encrypt", action="store_true", help="send the features in clear")
+    encryption.add_argument("--no-encrypt", action="store_true", help="send the image in clear")
     options.add_cipher_argument(encryption)
     symbols = parser.add_argument_group("symbols")
     symbols.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
     symbols.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
-    symbols.add_argument("--protect", default="none", choices=("none", "uep"), help="uep is not in this release")
     _add_channel_group(parser)
     enhancement.add_arguments(parser)
     options.add_networks_group(parser)
@@ -64,14 +60,11 @@ def _add_channel_group(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     options.check_range("snr", args.snr, -50, 100)
-    options.check_coding(args)
+    coding.settle(args, "srec simulate", args.snr, args.channel == "rayleigh")
     options.check_range("loss", args.loss, 0, 1)
     options.check_range("seed", args.seed, 0, 2**63 - 1)
     options.check_range("threads", args.threads, 0, 1024)
     options.check_range("coherence", args.coherence, 1, 2**30)
-    options.settle_cipher(args)
-    if args.protect == "uep":
-        raise Usage("--protect uep: unequal protection is not in this release")
     results = [os.path.join(args.out, name + ".png") for name in PICTURES]
     reads = [
         ("--image", [args.image]),
@@ -99,24 +92,10 @@ def find_enhancer(args: argparse.Namespace) -> str:
     """Return the path of the super-resolution model, or "" for none."""
     from gnuradio import srec
 
+    if args.coding == "layers":
+        return ""
     model = enhancement.find(args, "srec simulate", (args.scale,))
     return "" if model == enhancement.NONE else model or srec.default_enhancer(args.scale)
-
-
-def at_full_size(received: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """Return a received image at the size of the image sent.
-
-    At scale 2 it is doubled if no enhancer did so, and cropped where the image sent has odd sides.
-    """
-    from gnuradio import srec
-
-    if (
-        received.shape[:2] != picture.shape[:2]
-        and received.shape[0] <= picture.shape[0]
-        and received.shape[1] <= picture.shape[1]
-    ):
-        received = srec.image_double(received)
-    return received[: picture.shape[0], : picture.shape[1]]
 
 
 class Simulation:
@@ -149,16 +128,16 @@ class Simulation:
         return srec.transmitter(
             key,
             args.modulation,
-            args.eta,
-            not args.no_encrypt,
-            args.model,
-            args.frame_bytes,
-            args.threads,
-            args.precision,
+            encrypt=not args.no_encrypt,
+            model=args.model,
+            frame_bytes=args.frame_bytes,
+            threads=args.threads,
+            precision=args.precision,
             session=args.seed + 1,
             cipher=args.cipher,
             samples_per_symbol=0,
             scale=args.scale,
+            **coding.parameters(args),
         )
 
     def _make_receivers(self, args: argparse.Namespace, enhancer: str, key: Any, bob_key: Any) -> dict[str, Any]:
@@ -168,7 +147,7 @@ class Simulation:
             "modulation": args.modulation,
             "snr_db": args.snr,
             "soft": not args.hard,
-            "model": args.model,
+            "model": coding.receiver_model(args),
             "threads": args.threads,
             "precision": args.precision,
             "timeout": 1e6,
@@ -227,160 +206,6 @@ class Simulation:
                 time.sleep(0.02)
 
 
-class Result:
-    """Images and figures of a simulation.
-
-    sent, received, final, eve: the image sent, Bob's before and after super-resolution, Eve's; None if there is none.
-    figures: what --json writes.
-    """
-
-    def __init__(self, args: argparse.Namespace, enhancer: str, sent: np.ndarray, simulation: Simulation):
-        """Collect what the simulation has left. Raises Failure if nothing was sent."""
-        self._args, self._enhancer, self._info = args, enhancer, simulation.info
-        if not self._info["encoder"].last("picture"):
-            raise Failure("the picture was not encoded; the log above says why")
-        got = {
-            name: at_full_size(sink.pictures[0][0], sent) if sink.pictures else None
-            for name, sink in simulation.sinks.items()
-        }
-        self.sent, self.received, self.final, self.eve = sent, got["before"], got["bob"], got["eve"]
-        self.counters = self._info["packets"].last("eof")
-        self.figures = {**self._quality(), **self._transmission(), **self._request(), **self._processing()}
-
-    def _psnr(self, image: np.ndarray | None) -> float | None:
-        from gnuradio import srec
-
-        return None if image is None else srec.psnr(self.sent, image)
-
-    def _quality(self) -> dict[str, Any]:
-        from gnuradio import srec
-
-        small = min(self.sent.shape[:2]) < 11
-        return {
-            "psnr_db": self._psnr(self.final),
-            "ms_ssim": None if self.final is None or small else srec.ms_ssim(self.sent, self.final),
-            "psnr_before_sr_db": self._psnr(self.received),
-            "eve_psnr_db": self._psnr(self.eve),
-        }
-
-    def _transmission(self) -> dict[str, Any]:
-        mapper, decoder = self._info["mapper"].last("picture"), self._info["bob"].last("picture")
-        values = 3 * self.sent.shape[0] * self.sent.shape[1]
-        return {
-            "cbr": mapper.get("n_symbols", 0) / values,
-            "cbr_header": mapper.get("header_symbols", 0) / values,
-            "n_symbols": mapper.get("n_symbols"),
-            "n_features": self._info["encoder"].last("picture").get("n_features"),
-            "packets_sent": mapper.get("packets_sent"),
-            "packets_lost": mapper.get("packets_sent", 0) - self.counters.get("accepted", 0),
-            "packets_forged": self.counters.get("forged"),
-            "packets_damaged": self.counters.get("damaged"),
-            "patches": decoder.get("patches"),
-            "patches_lost": decoder.get("patches_lost"),
-        }
-
-    def _request(self) -> dict[str, Any]:
-        args = self._args
-        return {
-            "snr_db": args.snr,
-            "modulation": args.modulation,
-            "eta": args.eta,
-            "scale": args.scale,
-            "channel": args.channel,
-            "seed": args.seed,
-            "encrypt": not args.no_encrypt,
-            "cipher": "none" if args.no_encrypt else args.cipher,
-            "soft": not args.hard,
-        }
-
-    def _processing(self) -> dict[str, Any]:
-        from gnuradio import srec
-
-        decoder = self._info["bob"].last("picture")
-        return {
-            "model": srec.model_info(self._args.model)["id"],
-            "encode_s": self._info["encoder"].last("picture").get("encode_s"),
-            "decode_s": decoder.get("decode_s"),
-            "enhance_s": self._info["enhancer"].last("picture").get("enhance_s"),
-            "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
-            "mean_deviation": decoder.get("mean_deviation"),
-        }
-
-    def caption(self) -> str:
-        args, figures = self._args, self.figures
-        secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
-        return (
-            f"{args.modulation} {args.snr:g} dB, eta {args.eta:g}, {'soft' if not args.hard else 'hard'}, {secrecy}, "
-            f"cbr {figures['cbr']:.3f}, packets lost {figures['packets_lost']} of {figures['packets_sent']}"
-        )
-
-    def panels(self) -> list[tuple[str, str, np.ndarray | None, float | None]]:
-        """Return (file name, title, image or None, PSNR or None) of each image."""
-        figures = self.figures
-        return [
-            ("sent", "sent", self.sent, None),
-            ("received", "Bob, who has the key", self.received, figures["psnr_before_sr_db"]),
-            ("enhanced", "Bob, with super-resolution", self.final if self._enhancer else None, figures["psnr_db"]),
-            ("eve", "Eve, who has not", self.eve, figures["eve_psnr_db"]),
-        ]
-
-    def why_none(self) -> str:
-        """Return the reason why Bob has no image."""
-        return (
-            f"no picture: all {self.figures['packets_sent']} packets were dropped ({self.counters.get('forged', 0)}"
-            f" failed authentication: is it the right key? {self.counters.get('damaged', 0)} damaged: is the SNR too"
-            " low?)"
-        )
-
-    def summary(self) -> str:
-        figures, args = self.figures, self._args
-        before = f" ({figures['psnr_before_sr_db']:.2f} before super-resolution)" if self._enhancer else ""
-        eve = f", Eve {figures['eve_psnr_db']:.2f} dB" if self.eve is not None else ""
-        enhance = f", enhance {figures['enhance_s']:.2f} s" if self._enhancer else ""
-        return (
-            f"Bob {figures['psnr_db']:.2f} dB{before}{eve}, {self.caption()}\n"
-            f"encode {figures['encode_s']:.2f} s, decode {figures['decode_s']:.2f} s{enhance}; pictures in"
-            f" {printable(args.out)}"
-        )
-
-
-def write_results(args: argparse.Namespace, result: Result) -> None:
-    """Write all files or none. Raises OSError.
-
-    A file of an earlier run whose image is now missing is removed.
-    """
-    from PIL import Image
-    from .comparison import side_by_side
-
-    panels = result.panels()
-    there = [
-        (name, title, array, "" if psnr is None else f"{psnr:.2f} dB")
-        for name, title, array, psnr in panels
-        if array is not None
-    ]
-    sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], result.caption())
-    with contextlib.ExitStack() as stack:
-        files = []
-
-        def new(path: str) -> Any:
-            files.append(stack.enter_context(NewFile(path, overwrite=True)))
-            return files[-1]
-
-        for name, _, array, _ in there:
-            Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG", pnginfo=outputs.marked(MARK))
-        sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG", pnginfo=outputs.marked(MARK))
-        if args.json and args.json != "-":
-            new(args.json).write(json_bytes(result.figures))
-        for file in files:
-            file.flush()  # a full disk is noticed before the first file gets its name
-    for name, _, image, _ in panels:
-        if image is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(args.out, name + ".png"))
-    if args.json == "-":
-        print(json_bytes(result.figures).decode(), end="")
-
-
 def prepare(args: argparse.Namespace, enhancer: str) -> tuple[np.ndarray, Simulation]:
     """Load the image and build the flowgraph. Raises Failure."""
     from ..io.picture_file import check_memory, load_picture
@@ -398,12 +223,13 @@ def prepare(args: argparse.Namespace, enhancer: str) -> tuple[np.ndarray, Simula
 
 def run(args: argparse.Namespace) -> int:
     check(args)
+    stdout = figures.take_stdout() if args.json == "-" else 1  # GNU Radio logs to standard output
     enhancer = find_enhancer(args)
     picture, simulation = prepare(args, enhancer)
     with running.Stop() as stop:
         simulation.run(stop)
     result = Result(args, enhancer, picture, simulation)
-    write_results(args, result)
+    write(args, result, stdout)
     if result.final is None:
         raise Failure(result.why_none())
     if args.json != "-":

@@ -34,7 +34,11 @@ SREC_KEYS = {
     "symbol_rate": float,
     "level_dbfs": float,
     "cipher": str,
+    "coding": str,
     "eta": float,
+    "layer_snr_db": list,
+    "code_rates": list,
+    "cbr": float,
     "scale": int,
     "snr_db": float,
     "cfo_hz": float,
@@ -42,6 +46,7 @@ SREC_KEYS = {
     "delay": float,
     "seed": int,
 }
+MAX_LIST = 64  # numbers in a list
 
 
 class Fault(ValueError):
@@ -163,8 +168,10 @@ class Recording:
         value = top["srec:" + key]
         if kind is float:
             return _number(self.name, top, "srec:" + key)
+        if kind is list and isinstance(value, list) and len(value) <= MAX_LIST:
+            return [_number(self.name, {"srec:" + key: item}, "srec:" + key) for item in value]
         fits = not isinstance(value, int) or -(2**63) <= value < 2**64
-        if not isinstance(value, kind) or isinstance(value, bool) or not fits:
+        if kind is list or not isinstance(value, kind) or isinstance(value, bool) or not fits:
             raise Fault(f"{self.name}: srec:{key} is {_quoted(value)}, which is not valid")
         return value
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`srec simulate`, `send`, `receive` and `info` with coded layers."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+from PIL import Image
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+SREC = os.environ["SREC_COMMAND"]
+LAYERS = ("--coding", "layers")
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2))
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        self.folder = temp.name
+        self.image = self.at("image.png")
+        with Image.open(os.path.join(ROOT, "examples", "raccoon.webp")) as picture:
+            self.sent = picture.convert("RGB").crop((320, 160, 704, 416))
+        self.sent.save(self.image)
+
+    def at(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def run_srec(self, *words, code=0):
+        done = subprocess.run([sys.executable, SREC, *words], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def simulate(self, *words, code=0):
+        """Returns the figures of a run, or the last line of its errors."""
+        common = ("--image", self.image, "--out", self.at("out"), "--json", "-", "--no-sr")
+        done = self.run_srec("simulate", *common, *words, code=code)
+        return done.stderr.strip().splitlines()[-1] if code else json.loads(done.stdout)
+
+
+class Simulate(Case):
+    def test_layers_beat_features_by_4_dB_at_equal_channel_use(self):
+        features = self.simulate("--snr", "4")
+        layers = self.simulate("--snr", "4", *LAYERS, "--cbr", str(features["cbr"]))
+        self.assertLessEqual(layers["cbr"], features["cbr"])
+        self.assertGreater(layers["psnr_db"], features["psnr_db"] + 4)
+        self.assertEqual((layers["packets_lost"], layers["layers_received"], layers["eve_psnr_db"]), (0, 1, None))
+        self.assertEqual(set(layers), set(features))
+        self.assertIsNone(layers["eta"])
+        self.assertIsNone(features["code_rates"])
+
+    def test_the_budget_is_kept_and_nearly_used(self):
+        for cbr in (0.15, 0.6):
+            figures = self.simulate("--snr", "6", *LAYERS, "--cbr", str(cbr))
+            self.assertLessEqual(figures["cbr"], cbr)
+            self.assertGreater(figures["cbr"], 0.9 * cbr)
+            self.assertGreater(figures["cbr_burst"], figures["cbr"])
+            self.assertAlmostEqual(figures["cbr_header"] + figures["cbr_payload"], figures["cbr"], 9)
+
+    def test_each_layer_arrives_from_its_snr_on(self):
+        found = []
+        for snr in ("-0.5", "2", "6"):
+            figures = self.simulate("--snr", snr, *LAYERS, "--layers", "-0.5,2,6", "--cbr", "0.5")
+            found.append(figures["psnr_db"])
+            self.assertEqual(figures["layers_received"], len(found))
+        self.assertGreater(min(np.diff(found)), 1.5)
+
+    def test_below_its_snr_a_layer_gives_no_image(self):
+        line = self.simulate("--snr", "3", *LAYERS, "--layers", "6", code=1)
+        self.assertRegex(line, "no picture: all [0-9]+ packets were dropped .*is the SNR too low")
+
+    def test_the_wrong_key_gives_no_image(self):
+        self.assertIn("is it the right key?", self.simulate("--wrong-key", *LAYERS, code=1))
+
+    def test_parity_packets_replace_lost_ones(self):
+        options = (*LAYERS, "--snr", "6", "--cbr", "0.6", "--loss", "0.25", "--parity", "5", "--seed", "3")
+        figures = self.simulate(*options)
+        self.assertGreater(figures["packets_lost"], 0)
+        self.assertLess(figures["pieces_received"], figures["pieces_sent"])
+        self.assertEqual(figures["layers_received"], 1)
+
+    def test_in_clear_eve_sees_the_image(self):
+        figures = self.simulate("--snr", "6", *LAYERS, "--no-encrypt")
+        self.assertEqual(figures["eve_psnr_db"], figures["psnr_db"])
+        self.assertEqual(figures["cipher"], "none")
+
+    def test_half_size_and_fading(self):
+        half = self.simulate("--snr", "6", *LAYERS, "--scale", "2")
+        self.assertGreater(half["psnr_db"], 20)
+        fading = self.simulate("--snr", "16", *LAYERS, "--channel", "rayleigh", "--cbr", "0.4", "--coherence", "64")
+        self.assertGreater(fading["psnr_db"], 20)
+        self.assertLessEqual(max(fading["code_rates"]), 0.67)
+
+    def test_impossible_options_are_refused_in_one_line(self):
+        for words, line in (
+            ((*LAYERS, "--modulation", "pam256"), "does not go with pam256"),
+            ((*LAYERS, "--eta", "0.2"), "--eta is for --coding features"),
+            ((*LAYERS, "--hard"), "--hard is for --coding features"),
+            ((*LAYERS, "--cipher", "xor"), "--cipher xor is for --coding features"),
+            ((*LAYERS, "--layers", "4,4"), "each SNR must exceed the one before"),
+            ((*LAYERS, "--layers", "4,2"), "each SNR must exceed the one before"),
+            ((*LAYERS, "--layers", "1,2,3,4,5,6,7,8,9"), "9 layers; 8 at most"),
+            ((*LAYERS, "--layers", "-2,4"), "qpsk needs -1 dB"),
+            ((*LAYERS, "--layers", "nan"), "qpsk needs -1 dB"),
+            ((*LAYERS, "--layers", "0,x"), "is not a list of numbers like 0,4,8"),
+            ((*LAYERS, "--layers", "0,4", "--shares", "1"), "1 shares for 2 layers"),
+            ((*LAYERS, "--layers", "0,4", "--shares", "1,0"), "each share must be above 0"),
+            ((*LAYERS, "--cbr", "0"), "--cbr 0 is not within"),
+            ((*LAYERS, "--margin", "40"), "--margin 40 is not within"),
+            ((*LAYERS, "--parity", "-1"), "--parity -1 is not within"),
+            (("--cbr", "0.2"), "--cbr is for --coding layers"),
+            (("--layers", "4"), "--layers is for --coding layers"),
+            (("--shares", "1"), "--shares is for --coding layers"),
+            (("--margin", "1"), "--margin is for --coding layers"),
+            (("--parity", "1"), "--parity is for --coding layers"),
+        ):
+            with self.subTest(words):
+                self.assertIn(line, self.simulate(*words, code=2))
+
+    def test_a_layer_beyond_the_modulation_gets_a_warning(self):
+        common = ("--image", self.image, "--out", self.at("out"), "--snr", "9")
+        self.assertIn("qpsk carries no more than", self.run_srec("simulate", *common, *LAYERS).stderr)
+
+    def test_a_budget_below_the_least_names_the_least(self):
+        done = self.run_srec(
+            "simulate", "--image", self.image, "--out", self.at("out"), *LAYERS, "--cbr", "0.001", code=1
+        )
+        self.assertRegex(done.stdout + done.stderr, r"a cbr of 0\.001: 0\.[0-9]+ is the least")
+
+
+class Link(Case):
+    def test_a_recording_carries_layers_and_says_so(self):
+        take, key = self.at("take"), ("--key", "seed:5")
+        options = ("--layers", "0,5", "--cbr", "0.5", "--snr", "6", "--cfo", "2000")
+        self.run_srec("send", "--image", self.image, *key, "--device", "file:" + take, *LAYERS, *options)
+        text = self.run_srec("info", take).stdout
+        self.assertRegex(text, r"coding +layers\n")
+        self.assertRegex(text, r"layer_snr_db +0, 5\n")
+        self.assertRegex(text, r"code_rates +0\.[0-9]+, 0\.[0-9]+\n")
+        done = self.run_srec("receive", *key, "--device", "file:" + take, "--out", self.at("received"))
+        self.assertIn("2 of 2 layers", done.stdout)
+        with open(self.at("received", "picture0000.json"), encoding="utf-8") as file:
+            metadata = json.load(file)
+        self.assertEqual((metadata["coding"], metadata["layers_received"]), ("layers", 2))
+        with Image.open(self.at("received", "picture0000.png")) as received:
+            self.assertGreater(psnr(received, self.sent), 26)
+
+    def test_a_simulated_device_receives_all_images(self):
+        done = self.run_srec("send", "--image", self.image, "--key", "seed:5", "--device", "sim", *LAYERS, "--snr", "7")
+        self.assertIn("sim: 1 of 1 pictures", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
