@@ -104,45 +104,66 @@ static void halve(plane *p) /* 2x2 mean, in place; an odd last row or column is 
     p->h = h;
 }
 
+static void gaussian(float kernel[TAPS])
+{
+    float sum = 0;
+    for (int t = 0; t < TAPS; t++)
+        sum += kernel[t] = expf(-0.5f * (float)((t - TAPS / 2) * (t - TAPS / 2)) / (1.5f * 1.5f));
+    for (int t = 0; t < TAPS; t++)
+        kernel[t] /= sum;
+}
+
+static plane read_channel(const srec_image *image, unsigned c, float *memory)
+{
+    const plane p = { image->width, image->height, memory };
+    for (size_t y = 0; y < p.h; y++)
+        for (size_t x = 0; x < p.w; x++)
+            p.v[y * p.w + x] = image->data[y * image->stride + x * image->channels + c];
+    return p;
+}
+
+/* Product of the terms of all scales. The planes are halved in place.
+ * \param weights (scales) exponents
+ * \param work see similarity() */
+static double product_of_scales(plane *a, plane *b, const double *weights, unsigned scales, float *work)
+{
+    float kernel[TAPS];
+    gaussian(kernel);
+    double product = 1;
+    for (unsigned s = 0; s < scales; s++) {
+        double ssim;
+        double cs;
+        if (s) {
+            halve(a);
+            halve(b);
+        }
+        similarity(kernel, a, b, work, &ssim, &cs);
+        const double term = s + 1 == scales ? ssim : cs;
+        product *= pow(term > 0 ? term : 0, weights[s]);
+    }
+    return product;
+}
+
 srec_status srec_ms_ssim(const srec_image *a, const srec_image *b, double *value)
 {
-    static const double weights[SCALES] = { 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 };
+    double weights[SCALES] = { 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 };
     if (!comparable(a, b) || !value || a->width < TAPS || a->height < TAPS)
         return SREC_ERR_ARG;
     unsigned scales = 1;
     double weight_sum = weights[0];
     for (size_t side = a->width < a->height ? a->width : a->height; scales < SCALES && side / 2 >= TAPS; side /= 2)
         weight_sum += weights[scales++];
-    float kernel[TAPS], kernel_sum = 0;
-    for (int t = 0; t < TAPS; t++)
-        kernel_sum += kernel[t] = expf(-0.5f * (float)((t - TAPS / 2) * (t - TAPS / 2)) / (1.5f * 1.5f));
-    for (int t = 0; t < TAPS; t++)
-        kernel[t] /= kernel_sum;
-
+    for (unsigned s = 0; s < scales; s++)
+        weights[s] /= weight_sum;
     const size_t n = (size_t)a->width * a->height;
     float *memory = malloc(9 * n * sizeof *memory);
     if (!memory)
         return SREC_ERR_MEMORY;
     *value = 0;
     for (unsigned c = 0; c < a->channels; c++) {
-        plane pa = { a->width, a->height, memory }, pb = { a->width, a->height, memory + n };
-        for (size_t y = 0; y < a->height; y++)
-            for (size_t x = 0; x < a->width; x++) {
-                pa.v[y * a->width + x] = a->data[y * a->stride + x * a->channels + c];
-                pb.v[y * a->width + x] = b->data[y * b->stride + x * b->channels + c];
-            }
-        double product = 1;
-        for (unsigned s = 0; s < scales; s++) {
-            double ssim, cs;
-            if (s) {
-                halve(&pa);
-                halve(&pb);
-            }
-            similarity(kernel, &pa, &pb, memory + 2 * n, &ssim, &cs);
-            double term = s + 1 == scales ? ssim : cs;
-            product *= pow(term > 0 ? term : 0, weights[s] / weight_sum);
-        }
-        *value += product / a->channels;
+        plane pa = read_channel(a, c, memory);
+        plane pb = read_channel(b, c, memory + n);
+        *value += product_of_scales(&pa, &pb, weights, scales, memory + 2 * n) / a->channels;
     }
     free(memory);
     return SREC_OK;

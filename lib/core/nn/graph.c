@@ -38,7 +38,7 @@ static srec_status new_value(parser *p, const char *name, srec_value **out)
     if (find_value(g, name) >= 0)
         return srec_fail(p->error, SREC_ERR_FORMAT, "network %s: %s is written twice", g->name, name);
     srec_value *v = &g->values[g->n_values++];
-    strcpy(v->name, name);
+    memcpy(v->name, name, strlen(name) + 1);
     v->num = v->den = 1;
     v->producer = -1;
     *out = v;
@@ -59,7 +59,15 @@ static bool as_unsigned(const json_t *object, const char *key, unsigned least, u
     return true;
 }
 
-static unsigned gcd(unsigned a, unsigned b) { return b ? gcd(b, a % b) : a; }
+static unsigned gcd(unsigned a, unsigned b)
+{
+    while (b) {
+        const unsigned rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
 
 static bool rescale(srec_value *v, unsigned up, unsigned down)
 {

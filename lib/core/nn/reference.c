@@ -113,35 +113,46 @@ fail:
     return srec_fail(error, SREC_ERR_MEMORY, "no memory for network %s at %zux%zu", g->name, width, height);
 }
 
+/* The samples that the kernel covers at one output sample; 0 beyond the border.
+ * \param x input plane */
+static void fill_window(const reference *r, const srec_node *node, const float *x, size_t oy, size_t ox)
+{
+    const srec_value *in = &r->g->values[node->in[0]];
+    const size_t k = node->weight->shape[2];
+    const size_t height = srec_value_height(in, r->height);
+    const size_t width = srec_value_height(in, r->width);
+    float *w = r->window;
+    for (size_t ky = 0; ky < k; ky++)
+        for (size_t kx = 0; kx < k; kx++, w += in->channels) {
+            const size_t iy = oy * node->stride + ky - node->pad; /* wraps around above the border */
+            const size_t ix = ox * node->stride + kx - node->pad;
+            if (iy < height && ix < width)
+                memcpy(w, x + (iy * width + ix) * in->channels, in->channels * sizeof *w);
+            else
+                memset(w, 0, in->channels * sizeof *w);
+        }
+}
+
 static void conv(const reference *r, unsigned n)
 {
     const srec_node *node = &r->g->nodes[n];
-    const srec_value *in = &r->g->values[node->in[0]], *out = &r->g->values[node->out];
-    const size_t k = node->weight->shape[2], ih = srec_value_height(in, r->height),
-                 iw = srec_value_height(in, r->width);
-    const size_t oh = srec_value_height(out, r->height), ow = srec_value_height(out, r->width),
-                 taps = k * k * in->channels;
-    const float *x = plane(r, node->in[0]), *add = node->add >= 0 ? plane(r, (unsigned)node->add) : NULL;
+    const srec_value *in = &r->g->values[node->in[0]];
+    const srec_value *out = &r->g->values[node->out];
+    const size_t taps = node->weight->shape[2] * node->weight->shape[2] * in->channels;
+    const size_t height = srec_value_height(out, r->height);
+    const size_t width = srec_value_height(out, r->width);
+    const float *x = plane(r, node->in[0]);
+    const float *add = node->add >= 0 ? plane(r, (unsigned)node->add) : NULL;
     float *y = plane(r, node->out);
-    for (size_t oy = 0; oy < oh; oy++)
-        for (size_t ox = 0; ox < ow; ox++, y += out->channels) {
-            float *w = r->window;
-            for (size_t ky = 0; ky < k; ky++)
-                for (size_t kx = 0; kx < k; kx++, w += in->channels) {
-                    size_t iy = oy * node->stride + ky - node->pad,
-                           ix = ox * node->stride + kx - node->pad; /* wraps around above the border */
-                    if (iy < ih && ix < iw)
-                        memcpy(w, x + (iy * iw + ix) * in->channels, in->channels * sizeof *w);
-                    else
-                        memset(w, 0, in->channels * sizeof *w);
-                }
-            for (size_t o = 0; o < out->channels; o++) {
-                float sum;
-                volk_32f_x2_dot_prod_32f(&sum, r->window, r->weight[n] + o * taps, (unsigned)taps);
-                sum += r->bias[n][o] + (add ? *add++ : 0.0f);
-                y[o] = node->relu && sum < 0.0f ? 0.0f : sum;
-            }
+    for (size_t i = 0; i < height * width; i++) {
+        fill_window(r, node, x, i / width, i % width);
+        for (size_t o = 0; o < out->channels; o++) {
+            float sum;
+            volk_32f_x2_dot_prod_32f(&sum, r->window, r->weight[n] + o * taps, (unsigned)taps);
+            sum += r->bias[n][o] + (add ? *add++ : 0.0f);
+            *y++ = node->relu && sum < 0.0f ? 0.0f : sum;
         }
+    }
 }
 
 static void shuffle(const reference *r, const srec_node *node)

@@ -118,16 +118,28 @@ static srec_status check_places(srec_safetensors *s, const uint8_t *data, size_t
     return status;
 }
 
-/* Takes ownership of s->file. */
-static srec_status parse(srec_safetensors *s, srec_error *error)
+/* The section of the file that holds the weights. */
+typedef struct {
+    const uint8_t *bytes;
+    size_t size;
+} section;
+
+static uint64_t little_endian_8(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < 8; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+/* Load the JSON header, and find the section after it. */
+static srec_status load_header(srec_safetensors *s, section *data, srec_error *error)
 {
     if (s->size == 0)
         return srec_fail(error, SREC_ERR_TRUNCATED, "the file is empty");
     if (s->size < 8)
         return srec_fail(error, SREC_ERR_TRUNCATED, "only %zu bytes: not a safetensors file", s->size);
-    uint64_t length = 0;
-    for (unsigned i = 0; i < 8; i++)
-        length |= (uint64_t)s->file[i] << (8 * i);
+    const uint64_t length = little_endian_8(s->file);
     if (length > HEADER_MAX)
         return srec_fail(error, SREC_ERR_FORMAT, "not a safetensors file (its header would be %" PRIu64 " bytes long)",
                          length);
@@ -139,9 +151,28 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
     if (!json_is_object(s->header))
         return srec_fail(error, SREC_ERR_FORMAT, "header is not a JSON object: %.100s",
                          s->header ? "another kind of value" : json_error.text);
+    data->bytes = s->file + 8 + length;
+    data->size = s->size - 8 - (size_t)length;
+    return SREC_OK;
+}
 
-    const uint8_t *data = s->file + 8 + length;
-    size_t data_size = s->size - 8 - (size_t)length;
+static srec_status parse_metadata(srec_safetensors *s, json_t *entry, srec_error *error)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(entry))
+        return srec_fail(error, SREC_ERR_FORMAT, "__metadata__ is not an object");
+    json_object_foreach(entry, key, value)
+    {
+        if (!json_is_string(value))
+            return srec_fail(error, SREC_ERR_FORMAT, "metadata %.64s is not a string", key);
+    }
+    s->metadata = entry;
+    return SREC_OK;
+}
+
+static srec_status parse_tensors(srec_safetensors *s, const section *data, srec_error *error)
+{
     if (json_object_size(s->header) > TENSORS_MAX)
         return srec_fail(error, SREC_ERR_FORMAT, "more than %u tensors", TENSORS_MAX);
     s->tensors = calloc(json_object_size(s->header) + 1, sizeof *s->tensors);
@@ -151,40 +182,46 @@ static srec_status parse(srec_safetensors *s, srec_error *error)
     json_t *entry;
     json_object_foreach(s->header, name, entry)
     {
-        if (strcmp(name, "__metadata__") == 0) {
-            const char *key;
-            json_t *value;
-            if (!json_is_object(entry))
-                return srec_fail(error, SREC_ERR_FORMAT, "__metadata__ is not an object");
-            json_object_foreach(entry, key, value) if (!json_is_string(value)) return srec_fail(
-                error, SREC_ERR_FORMAT, "metadata %.64s is not a string", key);
-            s->metadata = entry;
-            continue;
-        }
-        srec_status status = parse_tensor(name, entry, data, data_size, &s->tensors[s->n_tensors], error);
+        const bool metadata = strcmp(name, "__metadata__") == 0;
+        srec_tensor *next = &s->tensors[s->n_tensors];
+        const srec_status status = metadata ? parse_metadata(s, entry, error)
+                                            : parse_tensor(name, entry, data->bytes, data->size, next, error);
         if (status != SREC_OK)
             return status;
-        s->n_tensors++;
+        s->n_tensors += !metadata;
     }
-    srec_status status = check_places(s, data, data_size, error);
+    return SREC_OK;
+}
+
+/* The identity of the file, and its optional checksum, which covers the section. */
+static srec_status identify(srec_safetensors *s, const section *data, srec_error *error)
+{
+    uint8_t hash[crypto_generichash_BYTES];
+    crypto_generichash(hash, sizeof hash, s->file, s->size, NULL, 0);
+    s->id = little_endian_8(hash);
+    const char *checksum = srec_safetensors_metadata(s, "checksum");
+    if (!checksum)
+        return SREC_OK;
+    char hex[2 * sizeof hash + 1];
+    crypto_generichash(hash, sizeof hash, data->bytes, data->size, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    if (strcmp(hex, checksum) != 0)
+        return srec_fail(error, SREC_ERR_CHECKSUM, "the weights do not match their checksum: the file is damaged");
+    return SREC_OK;
+}
+
+static srec_status parse(srec_safetensors *s, srec_error *error)
+{
+    section data;
+    srec_status status = load_header(s, &data, error);
+    if (status == SREC_OK)
+        status = parse_tensors(s, &data, error);
+    if (status == SREC_OK)
+        status = check_places(s, data.bytes, data.size, error);
     if (status != SREC_OK)
         return status;
     qsort(s->tensors, s->n_tensors, sizeof *s->tensors, by_name);
-
-    uint8_t hash[32];
-    crypto_generichash(hash, sizeof hash, s->file, s->size, NULL, 0);
-    for (unsigned i = 0; i < 8; i++)
-        s->id |= (uint64_t)hash[i] << (8 * i);
-    /* The optional checksum covers the data section. */
-    const char *checksum = srec_safetensors_metadata(s, "checksum");
-    if (checksum) {
-        char hex[2 * sizeof hash + 1];
-        crypto_generichash(hash, sizeof hash, data, data_size, NULL, 0);
-        sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-        if (strcmp(hex, checksum) != 0)
-            return srec_fail(error, SREC_ERR_CHECKSUM, "the weights do not match their checksum: the file is damaged");
-    }
-    return SREC_OK;
+    return identify(s, &data, error);
 }
 
 static srec_status finish(srec_safetensors *s, srec_safetensors **out, srec_error *error)

@@ -176,11 +176,19 @@ static void forget(srec_acquisition *a)
     a->first = lowest;
 }
 
-/* S of the cells from .. to - 1, which must all be held. Offsets that would reach before the first cell are left
+/* Cells from .. to - 1. */
+typedef struct {
+    size_t from;
+    size_t to;
+} cells;
+
+/* S of cells, which must all be held. Offsets that would reach before the first cell are left
  * out. */
-SREC_CLONES static void statistics(const float *up, const float *down, size_t from, size_t to, size_t offsets,
-                                   size_t chirp, float *restrict s)
+SREC_CLONES static void statistics(const float *up, const float *down, cells range, size_t offsets, size_t chirp,
+                                   float *restrict s)
 {
+    const size_t from = range.from;
+    const size_t to = range.to;
     memset(s + from, 0, (to - from) * sizeof *s);
     for (size_t k = 0; k <= 2 * offsets; k++) {
         const size_t start = from + k < offsets ? offsets - k : from; /* i + d >= 0 */
@@ -197,23 +205,23 @@ void srec_acquisition_feed(srec_acquisition *a, const float *samples)
     forget(a);
     memcpy(a->block, samples, 2 * a->n * sizeof(float));
     fftwf_execute(a->forward);
-    const size_t cells = a->hop / a->step;
+    const size_t n_cells = a->hop / a->step;
     for (unsigned which = 0; which < 2; which++) {
         volk_32fc_x2_multiply_32fc((lv_32fc_t *)(void *)a->product, (const lv_32fc_t *)(const void *)a->spectrum,
                                    (const lv_32fc_t *)(const void *)a->templates[which], (unsigned)a->n);
         fftwf_execute(a->back);
         float *power = a->power[which] + a->held;
-        for (size_t i = 0; i < cells; i++) {
+        for (size_t i = 0; i < n_cells; i++) {
             const float *c = a->block + 2 * i * a->step;
             power[i] = c[0] * c[0] + c[1] * c[1];
         }
     }
-    for (size_t i = a->held; i < a->held + cells; i++)
+    for (size_t i = a->held; i < a->held + n_cells; i++)
         a->sum[i + 1] = a->sum[i] + (double)a->power[0][i] + (double)a->power[1][i];
-    a->held += cells;
+    a->held += n_cells;
     const size_t ahead = a->chirp + a->offsets;
     if (a->held > ahead && a->held - ahead > a->known) {
-        statistics(a->power[0], a->power[1], a->known, a->held - ahead, a->offsets, a->chirp, a->statistic);
+        statistics(a->power[0], a->power[1], (cells){ a->known, a->held - ahead }, a->offsets, a->chirp, a->statistic);
         a->known = a->held - ahead;
     }
 }
@@ -257,7 +265,7 @@ static reading read_as(srec_acquisition *a, size_t cell, bool inverted)
     const float *first = a->power[inverted], *second = a->power[!inverted];
     const size_t reach = a->chirp + a->widest, from = cell > reach ? cell - reach : 0;
     size_t best = cell;
-    statistics(first, second, from, cell + reach, a->widest, a->chirp, a->scratch);
+    statistics(first, second, (cells){ from, cell + reach }, a->widest, a->chirp, a->scratch);
     for (size_t i = from; i < cell + reach; i++)
         if (a->scratch[i] > a->scratch[best])
             best = i;

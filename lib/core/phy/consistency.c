@@ -304,6 +304,38 @@ static void score_paths(srec_consistency *c, const srec_consistency_symbols *sym
     out[LOST] = 0;
 }
 
+/* Extend the best paths by one unit: for each number of turns, the best number of the unit before it.
+ * \param before row of the previous unit, or NULL
+ * \param own log likelihoods of the unit's turns */
+static void extend_paths(const lattice_row *before, const float own[PATHS], lattice_row *row)
+{
+    for (unsigned to = 0; to < PATHS; to++) {
+        float best = before ? -INFINITY : to == TURNS ? 0 : (float)-CHANGE;
+        row->from[to] = (unsigned char)to;
+        for (unsigned from = 0; before && from < PATHS; from++) {
+            const float likelihood = before->likelihood[from] - (from == to ? 0 : (float)CHANGE);
+            if (likelihood > best) {
+                best = likelihood;
+                row->from[to] = (unsigned char)from;
+            }
+        }
+        row->likelihood[to] = best + own[to];
+    }
+}
+
+/* Follow the best path back from the last unit. */
+static void trace_path(const lattice_row *row, size_t units, int *turns)
+{
+    unsigned state = 0;
+    for (unsigned k = 1; k < PATHS; k++)
+        if (row[units - 1].likelihood[k] > row[units - 1].likelihood[state])
+            state = k;
+    for (size_t u = units; u-- > 0;) {
+        turns[u] = (int)state - TURNS;
+        state = row[u].from[state];
+    }
+}
+
 bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols *symbols, int *turns)
 {
     const size_t units = srec_units(symbols->n_data);
@@ -313,27 +345,9 @@ bool srec_consistency_turns(srec_consistency *c, const srec_consistency_symbols 
     for (size_t u = 0; u < units; u++) {
         float own[PATHS];
         score_paths(c, symbols, u, own);
-        for (unsigned to = 0; to < PATHS; to++) {
-            float best = u ? -INFINITY : to == TURNS ? 0 : (float)-CHANGE;
-            row[u].from[to] = (unsigned char)to;
-            for (unsigned from = 0; u && from < PATHS; from++) {
-                const float likelihood = row[u - 1].likelihood[from] - (from == to ? 0 : (float)CHANGE);
-                if (likelihood > best) {
-                    best = likelihood;
-                    row[u].from[to] = (unsigned char)from;
-                }
-            }
-            row[u].likelihood[to] = best + own[to];
-        }
+        extend_paths(u ? &row[u - 1] : NULL, own, &row[u]);
     }
-    unsigned state = 0;
-    for (unsigned k = 1; k < PATHS; k++)
-        if (row[units - 1].likelihood[k] > row[units - 1].likelihood[state])
-            state = k;
-    for (size_t u = units; u-- > 0;) {
-        turns[u] = (int)state - TURNS;
-        state = row[u].from[state];
-    }
+    trace_path(row, units, turns);
     bool any = false;
     for (size_t u = 0; u < units; u++) {
         if (turns[u] == (int)LOST - TURNS) /* the frequency continues */

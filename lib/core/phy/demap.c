@@ -84,6 +84,7 @@ static void soft_amplitudes(const float *y, const float *a, size_t n, float *sof
 static void soft_antipodal(const float *y, const float *a, size_t n, size_t stride, float level, float *soft)
 {
     for (size_t i = 0; i < n; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): stride * n values are set */
         const float llr = 4.0f * level * y[stride * i] * a[stride * i];
         soft[i] = llr > LLR_MAX ? LLR_MAX : llr < -LLR_MAX ? -LLR_MAX : llr;
     }

@@ -105,7 +105,7 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
         map_pam256(bytes, n_bytes, iq);
         return SREC_OK;
     }
-    float level[SREC_AXIS_LEVELS_MAX];
+    float level[SREC_AXIS_LEVELS_MAX] = { 0 };
     srec_axis_levels(f->axis_bits, m != SREC_BPSK, level);
     if (m == SREC_BPSK)
         map_bpsk(bytes, srec_modem_symbols(m, n_bytes), level, iq);
@@ -120,7 +120,7 @@ srec_status srec_modem_map(srec_modulation m, const uint8_t *bytes, size_t n_byt
 static void importance_order(const srec_modem_format *f, unsigned source[GROUP_BITS_MAX])
 {
     const unsigned n = 8 * f->group_bytes;
-    unsigned position[GROUP_BITS_MAX];
+    unsigned position[GROUP_BITS_MAX] = { 0 };
     unsigned filled = 0;
     for (unsigned protection = 0; protection < f->axis_bits; protection++)
         for (unsigned j = 0; j < n; j++)
