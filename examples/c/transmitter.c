@@ -49,14 +49,27 @@ static srec_status send_slice(sender *s, uint32_t slice, frame_handler handler, 
 {
     srec_slice description;
     size_t n, n_frame;
-    srec_status status = srec_slice_extract(s->model, &s->features, 0, s->n_slices, slice, s->rate_map, s->max_patches,
-                                            s->bytes, s->max_bytes, &description, &n);
+    const srec_slice_number number = { .n_slices = s->n_slices, .slice = slice };
+    const srec_slice_buffers buffers = {
+        .rate_map = s->rate_map,
+        .capacity_patches = s->max_patches,
+        .bytes = s->bytes,
+        .capacity_bytes = s->max_bytes,
+    };
+    srec_status status = srec_slice_extract(s->model, &s->features, &number, &buffers, &description, &n);
     if (status == SREC_OK)
         status = srec_scrambler_scramble(s->scrambler, slice, CIPHER, s->bytes, s->bytes, n);
     if (status != SREC_OK)
         return srec_fail(error, status, "slice %u: %s", (unsigned)slice, srec_strerror(status));
-    status = srec_packet_encode(s->packets, MODULATION, slice, CIPHER, &description, s->bytes, n, s->frame,
-                                SREC_FRAME_MAX, &n_frame, error);
+    const srec_packet_content content = {
+        .modulation = MODULATION,
+        .cipher = CIPHER,
+        .packet = slice,
+        .slice = &description,
+        .payload = s->bytes,
+        .n_payload = n,
+    };
+    status = srec_packet_encode(s->packets, &content, s->frame, SREC_FRAME_MAX, &n_frame, error);
     if (status != SREC_OK)
         return status;
     status = srec_modem_map(MODULATION, s->frame, n_frame, s->iq);

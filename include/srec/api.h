@@ -12,6 +12,19 @@
 #define SREC_API
 #endif
 
+/*! \def SREC_NONNULL
+ *  These parameters, counted from 1, must not be NULL: the function does not check them. Compilers warn about NULL. */
+/*! \def SREC_WARN_UNUSED
+ *  Ignoring the result is a fault, and compilers warn. Functions without it fail only on wrong arguments, or return a
+ *  figure. */
+#if defined(__GNUC__)
+#define SREC_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
+#define SREC_WARN_UNUSED  __attribute__((warn_unused_result))
+#else
+#define SREC_NONNULL(...)
+#define SREC_WARN_UNUSED
+#endif
+
 /*! \def SREC_BEGIN_DECLS
  *  Begins declarations with C linkage. */
 /*! \def SREC_END_DECLS

@@ -38,7 +38,7 @@ typedef struct srec_waveform {
 /*! Set the default waveform: 4 samples per symbol, roll-off 0.25.
  *
  *  \param[out] out  the waveform */
-SREC_API void srec_waveform_default(srec_waveform *out);
+SREC_API void srec_waveform_default(srec_waveform *out) SREC_NONNULL(1);
 
 /*! Length of a burst, with preamble and pilots, without guards.
  *
@@ -55,7 +55,8 @@ typedef struct srec_shaper srec_shaper;
  *  \param[out] out       the shaper, or NULL on error
  *  \param[out] error     says what is wrong, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG if a parameter of the waveform is out of range; SREC_ERR_MEMORY */
-SREC_API srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out, srec_error *error);
+SREC_API srec_status srec_shaper_create(const srec_waveform *waveform, srec_shaper **out,
+                                        srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a shaper.
  *

@@ -33,7 +33,7 @@ typedef struct srec_channel srec_channel;
  *  \param[out] error      says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium does not start */
 SREC_API srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t seed, unsigned coherence,
-                                         srec_channel **out, srec_error *error);
+                                         srec_channel **out, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a channel.
  *
@@ -68,7 +68,7 @@ SREC_API srec_status srec_channel_apply(srec_channel *c, const float *in, float 
  *  \param[in]  name  "awgn" or "rayleigh"; the case does not matter
  *  \param[out] out   the kind
  *  \return SREC_OK; SREC_ERR_ARG for other names */
-SREC_API srec_status srec_channel_kind_parse(const char *name, srec_channel_kind *out);
+SREC_API srec_status srec_channel_kind_parse(const char *name, srec_channel_kind *out) SREC_WARN_UNUSED;
 
 /*! Name of a kind of channel.
  *

@@ -110,7 +110,7 @@ typedef struct srec_collector_counters {
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG if a limit is out of range; SREC_ERR_MEMORY */
 SREC_API srec_status srec_collector_create(const srec_collector_limits *limits, void (*release)(void *body),
-                                           srec_collector **out, srec_error *error);
+                                           srec_collector **out, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a collector. It releases the bodies of all open images.
  *

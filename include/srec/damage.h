@@ -45,7 +45,7 @@ typedef struct srec_damage {
  *
  *  \param[in,out] sum   the sum
  *  \param[in]     part  the figures to add */
-SREC_API void srec_damage_add(srec_damage *sum, const srec_damage *part);
+SREC_API void srec_damage_add(srec_damage *sum, const srec_damage *part) SREC_NONNULL(1, 2);
 
 /*! Whether the figures suggest damage: the payload was tampered with, or the channel is worse than measured.
  *
@@ -56,7 +56,7 @@ SREC_API void srec_damage_add(srec_damage *sum, const srec_damage *part);
  *
  *  \param[in] d  figures of a packet, or sums over the packets of an image
  *  \return true if damage is suspected */
-SREC_API bool srec_damage_is_suspect(const srec_damage *d);
+SREC_API bool srec_damage_is_suspect(const srec_damage *d) SREC_NONNULL(1);
 
 SREC_END_DECLS
 #endif /* SREC_DAMAGE_H */

@@ -29,7 +29,7 @@ typedef struct srec_decoder_report {
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_decoder_create(const srec_model *model, const srec_compute *compute, srec_decoder **out,
-                                         srec_error *error);
+                                         srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a decoder.
  *
@@ -43,7 +43,8 @@ SREC_API void srec_decoder_free(srec_decoder *decoder);
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG if it describes an impossible
  *          image; SREC_ERR_MEMORY; SREC_ERR_CANCELLED. After an error no image is open */
-SREC_API srec_status srec_decoder_begin(srec_decoder *decoder, const srec_slice *slice, srec_error *error);
+SREC_API srec_status srec_decoder_begin(srec_decoder *decoder, const srec_slice *slice,
+                                        srec_error *error) SREC_WARN_UNUSED;
 
 /*! Add the feature estimates of a slice. If the same slice is added again, the later estimates replace the earlier
  *  ones.
@@ -58,7 +59,7 @@ SREC_API srec_status srec_decoder_begin(srec_decoder *decoder, const srec_slice 
  *  \return SREC_OK; SREC_ERR_ARG if no image was begun, or if the slice does not fit the image; SREC_ERR_MODEL;
  *          SREC_ERR_MEMORY */
 SREC_API srec_status srec_decoder_add(srec_decoder *decoder, const srec_slice *slice, const float *mean,
-                                      const float *deviation, size_t n, srec_error *error);
+                                      const float *deviation, size_t n, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Decode the image from the slices added so far. Lost patches are concealed from their neighbours. More slices may
  *  follow, and the image may be decoded again.
@@ -70,7 +71,7 @@ SREC_API srec_status srec_decoder_add(srec_decoder *decoder, const srec_slice *s
  *  \return SREC_OK; SREC_ERR_ARG if no image was begun, or if the sizes differ; SREC_ERR_MEMORY; SREC_ERR_CANCELLED;
  *          SREC_ERR_UNSUPPORTED if this CPU cannot run the precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_decoder_run(srec_decoder *decoder, const srec_image *image, srec_decoder_report *report,
-                                      srec_error *error);
+                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! The reliability of each patch, for the enhancer.
  *

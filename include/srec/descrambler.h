@@ -28,84 +28,71 @@ typedef struct srec_descrambler srec_descrambler;
  *  \param[out] error   says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_MEMORY; SREC_ERR_ARG if a row is no probability distribution, or if ladder and covariances
  *          are invalid */
-SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out, srec_error *error);
+SREC_API srec_status srec_descrambler_create(const srec_priors *priors, srec_descrambler **out,
+                                             srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a descrambler.
  *
  *  \param[in] d  the descrambler; may be NULL */
 SREC_API void srec_descrambler_free(srec_descrambler *d);
 
-/*! Estimate features from LLRs, each byte separately.
- *
- *  \param[in]  d          the descrambler
- *  \param[in]  keystream  (n) keystream that was added modulo 256; NULL: none
- *  \param[in]  soft       (n, 8) LLRs, most significant bit first, positive for bit 0. Infinite values are allowed; NaN
- *                         counts as 0
- *  \param[in]  tables     (n) index of the prior table of each feature: srec_slice_prior_tables()
- *  \param[in]  n          number of features
- *  \param[out] mean       (n) posterior mean, in units of the normalised feature
- *  \param[out] deviation  (n) posterior standard deviation, in the same units
- *  \return SREC_OK, SREC_ERR_ARG */
-SREC_API srec_status srec_descrambler_llr(srec_descrambler *d, const uint8_t *keystream, const float *soft,
-                                          const uint8_t *tables, size_t n, float *mean, float *deviation);
+/*! The received bytes of one packet. Fields that are not set are 0 or NULL: BPSK, no keystream, no patches. */
+typedef struct srec_descrambler_input {
+    srec_modulation modulation; /*!< determines the soft values per byte: srec_modem_soft_per_byte() */
+    const uint8_t *keystream;   /*!< (n) keystream that was added modulo 256; NULL: none */
+    const float *soft;          /*!< (n, 8) LLRs, most significant bit first, positive for bit 0. Infinite values are
+                                 *   allowed; NaN counts as 0. pam256: (n, 2) received amplitude, and noise variance
+                                 *   per real dimension; NaN: nothing is known of the byte */
+    const uint8_t *tables;      /*!< (n) index of the prior table of each feature: srec_slice_prior_tables(); hard
+                                 *   decisions do not read it */
+    size_t n;                   /*!< number of features */
+    const uint8_t *rate_map; /*!< (n_patches) ladder step of each patch; the features are ordered patch by patch. Only
+                                 *   srec_descrambler_soft() reads it */
+    size_t n_patches;        /*!< number of patches */
+} srec_descrambler_input;
 
-/*! Estimate features from amplitudes (pam256), each byte separately. Byte c was sent as the amplitude (c - 127.5) *
- *  SREC_PAM256_STEP.
+/*! Estimate features, each byte separately. In pam256, byte c was sent as the amplitude (c - 127.5) * SREC_PAM256_STEP.
  *
  *  \param[in]  d          the descrambler
- *  \param[in]  keystream  (n) keystream that was added modulo 256; NULL: none
- *  \param[in]  soft       (n, 2) received amplitude, and noise variance per real dimension. NaN: nothing is known of
- *                         the byte
- *  \param[in]  tables     (n) index of the prior table of each feature: srec_slice_prior_tables()
- *  \param[in]  n          number of features
+ *  \param[in]  in         the bytes
  *  \param[out] mean       (n) posterior mean, in units of the normalised feature
  *  \param[out] deviation  (n) posterior standard deviation, in the same units
  *  \return SREC_OK, SREC_ERR_ARG */
-SREC_API srec_status srec_descrambler_amplitude(srec_descrambler *d, const uint8_t *keystream, const float *soft,
-                                                const uint8_t *tables, size_t n, float *mean, float *deviation);
+SREC_API srec_status srec_descrambler_bytes(srec_descrambler *d, const srec_descrambler_input *in, float *mean,
+                                            float *deviation) SREC_WARN_UNUSED;
 
 /*! Estimate features from soft values, with re-weighting. A receiver calls this function.
  *
- *  It first estimates each byte separately, as srec_descrambler_llr() and srec_descrambler_amplitude() do. If the model
- *  has the covariance of the features of a patch, it then predicts each feature from the estimates of the other
- *  features of its patch, and estimates it again with this prediction as its prior (expectation propagation, Minka
- *  2001). This resolves most bytes whose soft values allow several values, if their neighbours are certain.
+ *  It first estimates each byte separately, as srec_descrambler_bytes() does. If the model has the covariance of the
+ *  features of a patch, it then predicts each feature from the estimates of the other features of its patch, and
+ *  estimates it again with this prediction as its prior (expectation propagation, Minka 2001). This resolves most bytes
+ *  whose soft values allow several values, if their neighbours are certain.
  *
- *  \param[in]  d           the descrambler
- *  \param[in]  modulation  determines the soft values per byte: srec_modem_soft_per_byte()
- *  \param[in]  keystream   (n) keystream that was added modulo 256; NULL: none
- *  \param[in]  soft        (n, 8) LLRs, or (n, 2) amplitudes and variances
- *  \param[in]  tables      (n) index of the prior table of each feature: srec_slice_prior_tables()
- *  \param[in]  rate_map    (n_patches) ladder step of each patch; the features are ordered patch by patch
- *  \param[in]  n_patches   number of patches
- *  \param[in]  n           number of features
- *  \param[out] mean        (n) posterior mean, in units of the normalised feature
- *  \param[out] deviation   (n) posterior standard deviation, in the same units
- *  \return SREC_OK; SREC_ERR_ARG, also if the model has a covariance and the ladder steps do not add up to \p n
+ *  \param[in]  d          the descrambler
+ *  \param[in]  in         the bytes
+ *  \param[out] mean       (n) posterior mean, in units of the normalised feature
+ *  \param[out] deviation  (n) posterior standard deviation, in the same units
+ *  \return SREC_OK; SREC_ERR_ARG, also if the model has a covariance and the ladder steps do not add up to n
  *          features */
-SREC_API srec_status srec_descrambler_soft(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
-                                           const float *soft, const uint8_t *tables, const uint8_t *rate_map,
-                                           size_t n_patches, size_t n, float *mean, float *deviation);
+SREC_API srec_status srec_descrambler_soft(srec_descrambler *d, const srec_descrambler_input *in, float *mean,
+                                           float *deviation) SREC_WARN_UNUSED;
 
 /*! Signs of damage in the features of the last call. The figures of the header are 0. After hard decisions all figures
- *  are 0, and srec_descrambler_llr() and srec_descrambler_amplitude() measure no correlation.
+ *  are 0, and srec_descrambler_bytes() measures no correlation.
  *
  *  \param[in]  d    the descrambler
  *  \param[out] out  the figures */
-SREC_API void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out);
+SREC_API void srec_descrambler_damage(const srec_descrambler *d, srec_damage *out) SREC_NONNULL(1, 2);
 
 /*! Decide each byte first, as in the paper (SREC eq. 5). The deviation is 0.
  *
- *  \param[in]  d           the descrambler
- *  \param[in]  modulation  determines the soft values per byte: srec_modem_soft_per_byte()
- *  \param[in]  keystream   (n) keystream that was added modulo 256; NULL: none
- *  \param[in]  soft        (n, 8) LLRs, or (n, 2) amplitudes and variances
- *  \param[in]  n           number of features
- *  \param[out] mean        (n) decided values, in units of the normalised feature
- *  \param[out] deviation   (n) zeros
+ *  \param[in]  d          the descrambler
+ *  \param[in]  in         the bytes
+ *  \param[out] mean       (n) decided values, in units of the normalised feature
+ *  \param[out] deviation  (n) zeros
  *  \return SREC_OK, SREC_ERR_ARG */
-SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, srec_modulation modulation, const uint8_t *keystream,
-                                           const float *soft, size_t n, float *mean, float *deviation);
+SREC_API srec_status srec_descrambler_hard(srec_descrambler *d, const srec_descrambler_input *in, float *mean,
+                                           float *deviation) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_DESCRAMBLER_H */

@@ -8,11 +8,12 @@
 #include <srec/compute.h>
 #include <srec/image.h>
 #include <srec/model.h>
+#include <srec/patch.h>
 
 SREC_BEGIN_DECLS
 
-/*! An encoded image. Patches are blocks of 16x16 pixels in raster order. They cover the image padded to multiples of 64
- *  pixels. Patch i has srec_model_ladder(model, rate_map[i]) feature bytes. */
+/*! An encoded image. Its patches are in raster order. They cover the image padded to multiples of
+ *  SREC_IMAGE_MULTIPLE pixels (patch.h). Patch i has srec_model_ladder(model, rate_map[i]) feature bytes. */
 typedef struct srec_features {
     uint32_t width;             /*!< width of the image, pixels */
     uint32_t height;            /*!< height of the image, pixels */
@@ -26,14 +27,6 @@ typedef struct srec_features {
     float entropy_bits;         /*!< estimate of the entropy model for all latent vectors, bits */
 } srec_features;
 
-/*! Patches of an image: ceil(side / 64) * 4 in each direction. Any thread may call this function.
- *
- *  \param[in]  width   width of the image, pixels
- *  \param[in]  height  height of the image, pixels
- *  \param[out] cols    patches across
- *  \param[out] rows    patches down */
-SREC_API void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *rows);
-
 /*! An encoder. One thread at a time may use it; different encoders are independent. */
 typedef struct srec_encoder srec_encoder;
 
@@ -45,7 +38,7 @@ typedef struct srec_encoder srec_encoder;
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out,
-                                         srec_error *error);
+                                         srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free an encoder.
  *
@@ -66,7 +59,8 @@ SREC_API void srec_encoder_free(srec_encoder *encoder);
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_MEMORY; SREC_ERR_CANCELLED; SREC_ERR_UNSUPPORTED if this CPU cannot run the
  *          precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_encoder_run(srec_encoder *encoder, const srec_image *image, float eta,
-                                      srec_feature_format format, srec_features *out, srec_error *error);
+                                      srec_feature_format format, srec_features *out,
+                                      srec_error *error) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_ENCODER_H */

@@ -22,7 +22,8 @@ typedef struct srec_enhancer_model srec_enhancer_model;
  *  \param[out] error  the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO; SREC_ERR_MEMORY; SREC_ERR_FORMAT, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM
  *          or SREC_ERR_SHAPE for a damaged file; SREC_ERR_VERSION; SREC_ERR_UNSUPPORTED for a codec */
-SREC_API srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error);
+SREC_API srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out,
+                                              srec_error *error) SREC_WARN_UNUSED;
 
 /*! Load and check a model in memory.
  *
@@ -32,7 +33,7 @@ SREC_API srec_status srec_enhancer_model_load(const char *path, srec_enhancer_mo
  *  \param[out] error  the reason of a failure; may be NULL
  *  \return as srec_enhancer_model_load(), but not SREC_ERR_IO */
 SREC_API srec_status srec_enhancer_model_load_memory(const void *data, size_t size, srec_enhancer_model **out,
-                                                     srec_error *error);
+                                                     srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a model.
  *
@@ -43,39 +44,39 @@ SREC_API void srec_enhancer_model_free(srec_enhancer_model *model);
  *
  *  \param[in] model  the model
  *  \return 1 or 2 */
-SREC_API unsigned srec_enhancer_model_scale(const srec_enhancer_model *model);
+SREC_API unsigned srec_enhancer_model_scale(const srec_enhancer_model *model) SREC_NONNULL(1);
 
 /*! Identifier of a model, computed like srec_model_id().
  *
  *  \param[in] model  the model
  *  \return the first 8 bytes of the BLAKE2b-256 hash of the file, little endian */
-SREC_API uint64_t srec_enhancer_model_id(const srec_enhancer_model *model);
+SREC_API uint64_t srec_enhancer_model_id(const srec_enhancer_model *model) SREC_NONNULL(1);
 
 /*! A metadata string of a model.
  *
  *  \param[in] model  the model
  *  \param[in] key    the key
  *  \return the string, which belongs to the model; NULL if the key is absent */
-SREC_API const char *srec_enhancer_model_metadata(const srec_enhancer_model *model, const char *key);
+SREC_API const char *srec_enhancer_model_metadata(const srec_enhancer_model *model, const char *key) SREC_NONNULL(1, 2);
 
 /*! A metadata key of a model, for listing.
  *
  *  \param[in] model  the model
  *  \param[in] i      index of the entry, from 0
  *  \return the key, which belongs to the model; NULL after the last entry */
-SREC_API const char *srec_enhancer_model_metadata_key(const srec_enhancer_model *model, size_t i);
+SREC_API const char *srec_enhancer_model_metadata_key(const srec_enhancer_model *model, size_t i) SREC_NONNULL(1);
 
 /*! Number of weights of a model.
  *
  *  \param[in] model  the model
  *  \return the number of weights */
-SREC_API size_t srec_enhancer_model_parameters(const srec_enhancer_model *model);
+SREC_API size_t srec_enhancer_model_parameters(const srec_enhancer_model *model) SREC_NONNULL(1);
 
 /*! Cost of a model.
  *
  *  \param[in] model  the model
  *  \return multiply-accumulate operations per pixel of the result */
-SREC_API double srec_enhancer_model_macs_per_pixel(const srec_enhancer_model *model);
+SREC_API double srec_enhancer_model_macs_per_pixel(const srec_enhancer_model *model) SREC_NONNULL(1);
 
 /*! An enhancer. One thread at a time may use it; different enhancers are independent. */
 typedef struct srec_enhancer srec_enhancer;
@@ -89,7 +90,7 @@ typedef struct srec_enhancer srec_enhancer;
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_enhancer_create(const srec_enhancer_model *model, const srec_compute *compute,
-                                          srec_enhancer **out, srec_error *error);
+                                          srec_enhancer **out, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free an enhancer.
  *
@@ -113,7 +114,7 @@ SREC_API void srec_enhancer_free(srec_enhancer *enhancer);
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_MEMORY; SREC_ERR_CANCELLED; SREC_ERR_UNSUPPORTED if this CPU cannot run the
  *          precision; SREC_ERR_INTERNAL if the backend fails */
 SREC_API srec_status srec_enhancer_run(srec_enhancer *enhancer, const srec_image *in, const float *deviation,
-                                       float everywhere, const srec_image *out, srec_error *error);
+                                       float everywhere, const srec_image *out, srec_error *error) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_ENHANCER_H */

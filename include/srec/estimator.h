@@ -28,7 +28,8 @@ typedef struct srec_estimator srec_estimator;
  *  \param[out] out    the estimator, or NULL on error
  *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_estimator_create(const srec_model *model, srec_estimator **out, srec_error *error);
+SREC_API srec_status srec_estimator_create(const srec_model *model, srec_estimator **out,
+                                           srec_error *error) SREC_WARN_UNUSED;
 
 /*! Frees an estimator.
  *  \param[in] e  the estimator; may be NULL */
@@ -43,12 +44,12 @@ SREC_API void srec_estimator_free(srec_estimator *e);
  *  \param[out] deviation  (srec_slice_bytes()) standard deviations in the same units
  *  \return SREC_OK; SREC_ERR_ARG if the slice has no features, more than SREC_PAYLOAD_MAX, or an unknown format */
 SREC_API srec_status srec_estimator_run(srec_estimator *e, srec_scrambler *scrambler, const srec_payload *payload,
-                                        bool soft, float *mean, float *deviation);
+                                        bool soft, float *mean, float *deviation) SREC_WARN_UNUSED;
 
 /*! Damage figures of the payload estimated last (srec_descrambler_damage()).
  *  \param[in]  e    the estimator
  *  \param[out] out  the figures; all 0 before the first payload */
-SREC_API void srec_estimator_damage(const srec_estimator *e, srec_damage *out);
+SREC_API void srec_estimator_damage(const srec_estimator *e, srec_damage *out) SREC_NONNULL(1, 2);
 
 SREC_END_DECLS
 #endif /* SREC_ESTIMATOR_H */

@@ -49,7 +49,7 @@ typedef struct srec_impairments srec_impairments;
  *  \return SREC_OK; SREC_ERR_ARG if a parameter is out of range (the message names it); SREC_ERR_MEMORY;
  *          SREC_ERR_INTERNAL if libsodium does not start */
 SREC_API srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
-                                             srec_error *error);
+                                             srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a stream.
  *

@@ -29,20 +29,20 @@ typedef struct srec_key {
  *
  *  \param[out] key  the key
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_INTERNAL if libsodium does not start */
-SREC_API srec_status srec_key_generate(srec_key *key);
+SREC_API srec_status srec_key_generate(srec_key *key) SREC_WARN_UNUSED;
 
 /*! Draw a random session id. Any thread may call this function.
  *
  *  \param[out] session  the session id, never 0
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_INTERNAL if libsodium does not start */
-SREC_API srec_status srec_session_generate(uint64_t *session);
+SREC_API srec_status srec_session_generate(uint64_t *session) SREC_WARN_UNUSED;
 
 /*! Allocate memory for a key. The memory is locked (not swapped), excluded from core dumps and surrounded by guard
  *  pages, and srec_key_free() wipes it. If the system refuses to lock it (ulimit -l), the other protections still hold.
  *  A program that keeps one such key and passes its address holds the master key in memory once.
  *
  *  \return a key of zeros; NULL if there is no memory */
-SREC_API srec_key *srec_key_new(void);
+SREC_API srec_key *srec_key_new(void) SREC_WARN_UNUSED;
 
 /*! Wipe and free a key.
  *
@@ -63,7 +63,7 @@ SREC_API int srec_key_equal(const srec_key *a, const srec_key *b);
  *  \param[in]  path   path of the new file
  *  \param[out] error  the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO, also if the file exists */
-SREC_API srec_status srec_key_write(const srec_key *key, const char *path, srec_error *error);
+SREC_API srec_status srec_key_write(const srec_key *key, const char *path, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Read a key from a file or a pipe (/dev/stdin, /dev/fd/N, or a named pipe).
  *
@@ -75,7 +75,7 @@ SREC_API srec_status srec_key_write(const srec_key *key, const char *path, srec_
  *  \param[out] error  the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO, also after the waiting times; SREC_ERR_FORMAT if it does not hold
  *          exactly 32 bytes, or is a terminal; SREC_ERR_CANCELLED if a signal handler ran while the function waited */
-SREC_API srec_status srec_key_read(srec_key *key, const char *path, srec_error *error);
+SREC_API srec_status srec_key_read(srec_key *key, const char *path, srec_error *error) SREC_WARN_UNUSED;
 
 #define SREC_KEY_WRITER_S 10  /*!< maximum wait for the writer of a named pipe, seconds */
 #define SREC_KEY_BYTES_S  120 /*!< maximum wait for bytes, seconds */
@@ -89,13 +89,14 @@ SREC_API srec_status srec_key_read(srec_key *key, const char *path, srec_error *
  *  \param[out] error    the reason of a failure; may be NULL
  *  \return as srec_key_read(); SREC_ERR_FORMAT also for a bad number after "seed:", and for 32 or more hexadecimal
  *          digits that are not 64 and name no file */
-SREC_API srec_status srec_key_parse(srec_key *key, const char *text, srec_error *warning, srec_error *error);
+SREC_API srec_status srec_key_parse(srec_key *key, const char *text, srec_error *warning,
+                                    srec_error *error) SREC_WARN_UNUSED;
 
 /*! Derive a key from a number, for tests and simulations that must be repeatable. The key is not secret.
  *
  *  \param[out] key   the key
  *  \param[in]  seed  the number */
-SREC_API void srec_key_from_seed(srec_key *key, uint64_t seed);
+SREC_API void srec_key_from_seed(srec_key *key, uint64_t seed) SREC_NONNULL(1);
 
 /*! Overwrite a key with zeros. The compiler cannot remove this.
  *

@@ -93,7 +93,8 @@ typedef struct srec_layer_packet_encoder srec_layer_packet_encoder;
  *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
 SREC_API srec_status srec_layer_packet_encoder_create(const srec_key *key, srec_packet_encoder *heads,
-                                                      srec_layer_packet_encoder **out, srec_error *error);
+                                                      srec_layer_packet_encoder **out,
+                                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! Wipe and free an encoder.
  *
@@ -111,7 +112,8 @@ SREC_API void srec_layer_packet_encoder_free(srec_layer_packet_encoder *e);
  *  \param[out] error     says what is wrong, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible or the frame too long; SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
-                                              uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error);
+                                              uint8_t *frame, size_t capacity, size_t *n_frame,
+                                              srec_error *error) SREC_WARN_UNUSED;
 
 /* --- receiver --------------------------------------------------------------------------------------------------- */
 
@@ -127,7 +129,8 @@ typedef struct srec_layer_packet_decoder srec_layer_packet_decoder;
  *  \param[out] error       says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads, unsigned iterations,
-                                                      srec_layer_packet_decoder **out, srec_error *error);
+                                                      srec_layer_packet_decoder **out,
+                                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! Wipe and free a decoder.
  *

@@ -68,7 +68,8 @@ typedef struct srec_layer_plan {
  *  \param[out] error    says which number is at fault, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG for pam256, SNRs that are not ascending or below the modulation's least, a cbr below
  *          the least, which is named, or any other number that is out of range */
-SREC_API srec_status srec_layers_plan(const srec_layers_request *request, srec_layer_plan *plans, srec_error *error);
+SREC_API srec_status srec_layers_plan(const srec_layers_request *request, srec_layer_plan *plans,
+                                      srec_error *error) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_LAYER_PLAN_H */

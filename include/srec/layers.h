@@ -74,7 +74,8 @@ typedef struct srec_layer_encoder srec_layer_encoder;
  *  \param[out] out      the encoder
  *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_layer_encoder_create(unsigned threads, srec_layer_encoder **out, srec_error *error);
+SREC_API srec_status srec_layer_encoder_create(unsigned threads, srec_layer_encoder **out,
+                                               srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free an encoder, and the pieces that it holds.
  *
@@ -106,7 +107,7 @@ SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_
  *          SREC_ERR_MEMORY; SREC_ERR_INTERNAL if the source coder fails */
 SREC_API srec_status srec_layer_encoder_run(srec_layer_encoder *e, const srec_image *image,
                                             const srec_layer_budget *budgets, unsigned n_layers, srec_layers *out,
-                                            srec_error *error);
+                                            srec_error *error) SREC_WARN_UNUSED;
 
 /* --- decoder ------------------------------------------------------------------------------------------------------ */
 
@@ -131,7 +132,7 @@ typedef struct srec_layer_decoder srec_layer_decoder;
  *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG, also for an impossible format; SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_decoder_create(const srec_layers_format *f, unsigned threads, srec_layer_decoder **out,
-                                               srec_error *error);
+                                               srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a decoder, and the pieces that it holds.
  *
@@ -157,7 +158,7 @@ SREC_API size_t srec_layer_decoder_bytes(const srec_layer_decoder *d);
  *
  *  \param[in] d  the decoder
  *  \return 1 if no data piece of any layer is missing, 0 otherwise */
-SREC_API int srec_layer_decoder_complete(const srec_layer_decoder *d);
+SREC_API int srec_layer_decoder_complete(const srec_layer_decoder *d) SREC_NONNULL(1);
 
 /*! Decode the best image that the pieces give so far: grey where nothing came. More pieces may be added afterwards.
  *
@@ -168,7 +169,7 @@ SREC_API int srec_layer_decoder_complete(const srec_layer_decoder *d);
  *  \param[out] error   says what is wrong, in one line; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_FORMAT if the pieces contradict each other; SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_decoder_run(srec_layer_decoder *d, srec_image *image, srec_layers_report *report,
-                                            srec_error *error);
+                                            srec_error *error) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_LAYERS_H */

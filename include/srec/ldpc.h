@@ -44,7 +44,7 @@ typedef struct srec_ldpc_code {
  *  \param[in]  coded_bytes  bytes on the air, at most SREC_LDPC_BYTES_MAX
  *  \param[out] out          the code
  *  \return SREC_OK; SREC_ERR_ARG if a length is out of range or the rate exceeds 8/9 */
-SREC_API srec_status srec_ldpc_code_for(size_t info_bytes, size_t coded_bytes, srec_ldpc_code *out);
+SREC_API srec_status srec_ldpc_code_for(size_t info_bytes, size_t coded_bytes, srec_ldpc_code *out) SREC_WARN_UNUSED;
 
 /* --- transmitter ---------------------------------------------------------------------------------------------- */
 
@@ -56,7 +56,7 @@ typedef struct srec_ldpc_encoder srec_ldpc_encoder;
  *  \param[out] out    the encoder, or NULL on error
  *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out, srec_error *error);
+SREC_API srec_status srec_ldpc_encoder_create(srec_ldpc_encoder **out, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free an encoder.
  *
@@ -72,7 +72,7 @@ SREC_API void srec_ldpc_encoder_free(srec_ldpc_encoder *e);
  *  \param[out] bits                (code->coded_bits) one coded bit per byte, 0 or 1, block after block
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_ldpc_encode(srec_ldpc_encoder *e, const srec_ldpc_code *code, unsigned redundancy_version,
-                                      const uint8_t *info, uint8_t *bits);
+                                      const uint8_t *info, uint8_t *bits) SREC_WARN_UNUSED;
 
 /* --- receiver ------------------------------------------------------------------------------------------------- */
 
@@ -118,7 +118,7 @@ typedef struct srec_ldpc_decoder srec_ldpc_decoder;
  *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out,
-                                              srec_error *error);
+                                              srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a decoder.
  *

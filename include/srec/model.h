@@ -51,7 +51,7 @@ typedef struct srec_priors {
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_IO; SREC_ERR_MEMORY; SREC_ERR_FORMAT, SREC_ERR_TRUNCATED, SREC_ERR_CHECKSUM
  *          or SREC_ERR_SHAPE for a damaged file; SREC_ERR_VERSION; SREC_ERR_UNSUPPORTED for an enhancer or an unknown
  *          data type */
-SREC_API srec_status srec_model_load(const char *path, srec_model **out, srec_error *error);
+SREC_API srec_status srec_model_load(const char *path, srec_model **out, srec_error *error) SREC_WARN_UNUSED;
 
 /*! Load and check a model in memory.
  *
@@ -60,7 +60,8 @@ SREC_API srec_status srec_model_load(const char *path, srec_model **out, srec_er
  *  \param[out] out    the model, or NULL on error
  *  \param[out] error  what is wrong, and with which tensor; may be NULL
  *  \return as srec_model_load(), but not SREC_ERR_IO */
-SREC_API srec_status srec_model_load_memory(const void *data, size_t size, srec_model **out, srec_error *error);
+SREC_API srec_status srec_model_load_memory(const void *data, size_t size, srec_model **out,
+                                            srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a model.
  *
@@ -71,60 +72,60 @@ SREC_API void srec_model_free(srec_model *model);
  *
  *  \param[in] model  the model
  *  \return the first 8 bytes of the BLAKE2b-256 hash of the file, little endian */
-SREC_API uint64_t srec_model_id(const srec_model *model);
+SREC_API uint64_t srec_model_id(const srec_model *model) SREC_NONNULL(1);
 
 /*! A metadata string of a model: "name", "training", "data", "licence", "date" and others.
  *
  *  \param[in] model  the model
  *  \param[in] key    the key
  *  \return the string, which belongs to the model; NULL if the key is absent */
-SREC_API const char *srec_model_metadata(const srec_model *model, const char *key);
+SREC_API const char *srec_model_metadata(const srec_model *model, const char *key) SREC_NONNULL(1, 2);
 
 /*! A metadata key of a model, for listing.
  *
  *  \param[in] model  the model
  *  \param[in] i      index of the entry, from 0
  *  \return the key, which belongs to the model; NULL after the last entry */
-SREC_API const char *srec_model_metadata_key(const srec_model *model, size_t i);
+SREC_API const char *srec_model_metadata_key(const srec_model *model, size_t i) SREC_NONNULL(1);
 
 /*! Side of a patch.
  *
  *  \param[in] model  the model
  *  \return pixels of the side of a patch: 16 */
-SREC_API unsigned srec_model_patch(const srec_model *model);
+SREC_API unsigned srec_model_patch(const srec_model *model) SREC_NONNULL(1);
 
 /*! Number of steps of the rate ladder.
  *
  *  \param[in] model  the model
  *  \return 1 .. SREC_LADDER_MAX_STEPS */
-SREC_API unsigned srec_model_ladder_steps(const srec_model *model);
+SREC_API unsigned srec_model_ladder_steps(const srec_model *model) SREC_NONNULL(1);
 
 /*! A step of the rate ladder.
  *
  *  \param[in] model  the model
  *  \param[in] step   the step, from 0
  *  \return features of a patch at this step; 0 if \p step is out of range */
-SREC_API unsigned srec_model_ladder(const srec_model *model, unsigned step);
+SREC_API unsigned srec_model_ladder(const srec_model *model, unsigned step) SREC_NONNULL(1);
 
 /*! Number of weights of a model.
  *
  *  \param[in] model  the model
  *  \return the number of weights */
-SREC_API size_t srec_model_parameters(const srec_model *model);
+SREC_API size_t srec_model_parameters(const srec_model *model) SREC_NONNULL(1);
 
 /*! Cost of a network.
  *
  *  \param[in] model    the model
  *  \param[in] network  "ga", "ha", "hs", "fe", "fd" or "gs"
  *  \return multiply-accumulate operations per image pixel; 0 for other names */
-SREC_API double srec_model_macs_per_pixel(const srec_model *model, const char *network);
+SREC_API double srec_model_macs_per_pixel(const srec_model *model, const char *network) SREC_NONNULL(1);
 
 /*! The prior of a feature format.
  *
  *  \param[in] model   the model
  *  \param[in] format  the format
  *  \return the prior, which belongs to the model; NULL if \p format is out of range */
-SREC_API const srec_priors *srec_model_priors(const srec_model *model, srec_feature_format format);
+SREC_API const srec_priors *srec_model_priors(const srec_model *model, srec_feature_format format) SREC_NONNULL(1);
 
 SREC_END_DECLS
 #endif /* SREC_MODEL_H */

@@ -53,7 +53,7 @@ SREC_API const char *srec_modulation_name(srec_modulation m);
  *  \param[in]  name  the name; the case does not matter
  *  \param[out] out   the modulation
  *  \return SREC_OK; SREC_ERR_ARG for an unknown name */
-SREC_API srec_status srec_modulation_parse(const char *name, srec_modulation *out);
+SREC_API srec_status srec_modulation_parse(const char *name, srec_modulation *out) SREC_WARN_UNUSED;
 
 /*! Bits per symbol.
  *

@@ -21,7 +21,8 @@ typedef struct srec_noise_probe srec_noise_probe;
  *  \param[out] out         the probe, or NULL on error
  *  \param[out] error       the reason of a failure; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_noise_probe_create(srec_modulation modulation, srec_noise_probe **out, srec_error *error);
+SREC_API srec_status srec_noise_probe_create(srec_modulation modulation, srec_noise_probe **out,
+                                             srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a probe.
  *
@@ -32,14 +33,14 @@ SREC_API void srec_noise_probe_free(srec_noise_probe *p);
  *
  *  \param[in] p          the probe
  *  \param[in] n_symbols  length of the frame, symbols; 0: not known */
-SREC_API void srec_noise_probe_begin(srec_noise_probe *p, size_t n_symbols);
+SREC_API void srec_noise_probe_begin(srec_noise_probe *p, size_t n_symbols) SREC_NONNULL(1);
 
 /*! Begin a frame of known noise power. Its symbols do not change the estimate.
  *
  *  \param[in] p   the probe
  *  \param[in] n0  noise power per complex symbol. A value that is not positive and finite is ignored, and the frame
  *                 counts as one of unknown length */
-SREC_API void srec_noise_probe_begin_known(srec_noise_probe *p, float n0);
+SREC_API void srec_noise_probe_begin_known(srec_noise_probe *p, float n0) SREC_NONNULL(1);
 
 /*! Add the next symbols of the frame. The probe updates its estimate when the number of symbols has doubled, and when
  *  it has all symbols that it uses.
@@ -57,7 +58,7 @@ SREC_API void srec_noise_probe_push(srec_noise_probe *p, const float *iq, const 
  *
  *  \param[in] p  the probe
  *  \return noise power per complex symbol. An estimate from symbols of gain 1 is limited to 1e-5 .. 10 */
-SREC_API float srec_noise_probe_n0(const srec_noise_probe *p);
+SREC_API float srec_noise_probe_n0(const srec_noise_probe *p) SREC_NONNULL(1);
 
 SREC_END_DECLS
 #endif /* SREC_NOISE_PROBE_H */

@@ -134,32 +134,36 @@ typedef struct srec_packet_encoder srec_packet_encoder;
  *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
 SREC_API srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out,
-                                                srec_error *error);
+                                                srec_error *error) SREC_WARN_UNUSED;
 
 /*! Wipe and free an encoder.
  *
  *  \param[in] e  the encoder; may be NULL */
 SREC_API void srec_packet_encoder_free(srec_packet_encoder *e);
 
+/*! What a frame transmits. Fields that are not set are 0: BPSK, the cipher that adds, packet 0. */
+typedef struct srec_packet_content {
+    srec_modulation modulation; /*!< modulation of the frame */
+    srec_cipher cipher;         /*!< cipher of the payload; not SREC_CIPHER_XOR with pam256 */
+    uint64_t packet;            /*!< number of the packet with which the payload was scrambled. Numbers must ascend, so
+                                 *   that each is used once per session */
+    const srec_slice *slice;    /*!< the slice */
+    const uint8_t *payload;     /*!< (n_payload) scrambled feature bytes */
+    size_t n_payload;           /*!< number of bytes, at least 1 */
+} srec_packet_content;
+
 /*! Encode the frame of one slice.
  *
  *  \param[in]  e         the encoder
- *  \param[in]  m         the modulation
- *  \param[in]  packet    number of the packet with which the payload was scrambled. Numbers must ascend, so that each
- *                        is used once per session
- *  \param[in]  cipher    cipher of the payload; not SREC_CIPHER_XOR with pam256
- *  \param[in]  slice     the slice
- *  \param[in]  payload   (n) scrambled feature bytes
- *  \param[in]  n         number of bytes, at least 1
+ *  \param[in]  content   what to send
  *  \param[out] frame     (capacity) the frame; a capacity of SREC_FRAME_MAX always suffices
  *  \param[in]  capacity  room in \p frame, bytes
  *  \param[out] n_frame   length of the frame, a multiple of the granule
  *  \param[out] error     the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_ARG, also if the packet number was used or if the frame would exceed \p capacity or
  *          SREC_FRAME_MAX; SREC_ERR_MEMORY */
-SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, srec_modulation m, uint64_t packet, srec_cipher cipher,
-                                        const srec_slice *slice, const uint8_t *payload, size_t n, uint8_t *frame,
-                                        size_t capacity, size_t *n_frame, srec_error *error);
+SREC_API srec_status srec_packet_encode(srec_packet_encoder *e, const srec_packet_content *content, uint8_t *frame,
+                                        size_t capacity, size_t *n_frame, srec_error *error) SREC_WARN_UNUSED;
 
 /* --- receiver --------------------------------------------------------------------------------------------- */
 
@@ -180,7 +184,7 @@ typedef struct srec_packet_decoder srec_packet_decoder;
  *  \param[out] error  says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium does not start */
 SREC_API srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out,
-                                                srec_error *error);
+                                                srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a decoder.
  *
@@ -200,14 +204,14 @@ SREC_API size_t srec_packet_signal_bytes(srec_modulation m);
  *  \param[out] out   the signal field
  *  \return SREC_OK; SREC_ERR_ARG; SREC_ERR_CHECKSUM if it is damaged, or of another modulation; SREC_ERR_VERSION if it
  *          is of another release; SREC_ERR_MEMORY */
-SREC_API srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out);
+SREC_API srec_status srec_signal_read(srec_modulation m, const float *soft, srec_signal *out) SREC_WARN_UNUSED;
 
 /*! Length of the coded signal field and header. Any thread may call this function.
  *
  *  \param[in] m       the modulation
  *  \param[in] signal  the signal field
  *  \return the number of frame bytes */
-SREC_API size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal);
+SREC_API size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *signal) SREC_NONNULL(2);
 
 /*! Whether a frame comes from a holder of a key. The function decodes and authenticates signal field and header. It
  *  counts nothing, detects no replays, and ignores the model. Any thread may call it.
@@ -221,7 +225,7 @@ SREC_API size_t srec_packet_head_bytes(srec_modulation m, const srec_signal *sig
  *          as srec_signal_read(); SREC_ERR_TRUNCATED if \p n_bytes is too small; SREC_ERR_ARG; SREC_ERR_MEMORY;
  *          SREC_ERR_INTERNAL */
 SREC_API srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, const float *soft, size_t n_bytes,
-                                              srec_signal *out);
+                                              srec_signal *out) SREC_WARN_UNUSED;
 
 /*! Decode a signal field as the first step of decoding a frame. If it fails, the frame is counted; do not offer the
  *  rest of it.
@@ -251,7 +255,7 @@ SREC_API srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation 
  *
  *  \param[in] d  the decoder
  *  \return the number of bytes: 38, and 16 per session */
-SREC_API size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d);
+SREC_API size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d) SREC_NONNULL(1);
 
 /*! Export the newest packet number of each known session, to be imported after a restart. A tag binds the bytes to the
  *  key. They contain no secrets.
@@ -262,7 +266,7 @@ SREC_API size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d);
  *  \param[out] n         number of bytes written
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
 SREC_API srec_status srec_packet_decoder_export_marks(const srec_packet_decoder *d, uint8_t *out, size_t capacity,
-                                                      size_t *n);
+                                                      size_t *n) SREC_WARN_UNUSED;
 
 /*! Add exported marks to the known marks. From now on every packet up to the mark of its session counts as a replay. On
  *  error nothing changes.
@@ -275,13 +279,14 @@ SREC_API srec_status srec_packet_decoder_export_marks(const srec_packet_decoder 
  *          SREC_ERR_AUTH for marks of another key; SREC_ERR_ARG; SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails
  */
 SREC_API srec_status srec_packet_decoder_import_marks(srec_packet_decoder *d, const uint8_t *in, size_t n,
-                                                      srec_error *error);
+                                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! Read the counters.
  *
  *  \param[in]  d    the decoder
  *  \param[out] out  the counters */
-SREC_API void srec_packet_decoder_get_counters(const srec_packet_decoder *d, srec_packet_counters *out);
+SREC_API void srec_packet_decoder_get_counters(const srec_packet_decoder *d, srec_packet_counters *out)
+    SREC_NONNULL(1, 2);
 
 SREC_END_DECLS
 #endif /* SREC_PACKET_H */

@@ -16,7 +16,7 @@ SREC_BEGIN_DECLS
  *  \param[in] out  the result: ceil(width / 2) x ceil(height / 2) pixels, the same channels. The function writes the
  *                  pixels to `data`
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_image_halve(const srec_image *in, const srec_image *out);
+SREC_API srec_status srec_image_halve(const srec_image *in, const srec_image *out) SREC_WARN_UNUSED;
 
 /*! Double an image without super-resolution.
  *
@@ -24,7 +24,7 @@ SREC_API srec_status srec_image_halve(const srec_image *in, const srec_image *ou
  *  \param[in] out  the result: 2 width x 2 height pixels (the last row and the last column may be missing), the same
  *                  channels. The function writes the pixels to `data`
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
-SREC_API srec_status srec_image_double(const srec_image *in, const srec_image *out);
+SREC_API srec_status srec_image_double(const srec_image *in, const srec_image *out) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_RESIZE_H */

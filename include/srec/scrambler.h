@@ -43,7 +43,7 @@ SREC_API const char *srec_cipher_name(srec_cipher cipher);
  *  \param[in]  name  "add", "none" or "xor", in lower case
  *  \param[out] out   the cipher
  *  \return SREC_OK; SREC_ERR_ARG for other names */
-SREC_API srec_status srec_cipher_parse(const char *name, srec_cipher *out);
+SREC_API srec_status srec_cipher_parse(const char *name, srec_cipher *out) SREC_WARN_UNUSED;
 
 /*! The cipher that costs soft decoding least.
  *
@@ -66,7 +66,7 @@ typedef struct srec_scrambler srec_scrambler;
  *  \param[out] error    says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY; SREC_ERR_INTERNAL if libsodium fails */
 SREC_API srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out,
-                                           srec_error *error);
+                                           srec_error *error) SREC_WARN_UNUSED;
 
 /*! Wipe and free a scrambler.
  *
@@ -83,7 +83,7 @@ SREC_API void srec_scrambler_free(srec_scrambler *s);
  *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_scramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const uint8_t *in,
-                                             uint8_t *out, size_t n);
+                                             uint8_t *out, size_t n) SREC_WARN_UNUSED;
 
 /*! Descramble decided bytes, the inverse of srec_scrambler_scramble().
  *
@@ -95,7 +95,7 @@ SREC_API srec_status srec_scrambler_scramble(srec_scrambler *s, uint64_t packet,
  *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_cipher cipher,
-                                               const uint8_t *in, uint8_t *out, size_t n);
+                                               const uint8_t *in, uint8_t *out, size_t n) SREC_WARN_UNUSED;
 
 /*! Prepare LLRs for the descrambler: reverse the secret order, and for xor remove the keystream too. For add,
  *  srec_descrambler_soft() takes the keystream.
@@ -108,7 +108,7 @@ SREC_API srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packe
  *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_restore_llr(srec_scrambler *s, uint64_t packet, srec_cipher cipher, const float *in,
-                                                float *out, size_t n);
+                                                float *out, size_t n) SREC_WARN_UNUSED;
 
 /*! Prepare amplitudes for the descrambler: reverse the secret order.
  *
@@ -119,7 +119,7 @@ SREC_API srec_status srec_scrambler_restore_llr(srec_scrambler *s, uint64_t pack
  *  \param[in]  n       number of bytes, at most SREC_PAYLOAD_MAX
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_restore_amplitude(srec_scrambler *s, uint64_t packet, const float *in, float *out,
-                                                      size_t n);
+                                                      size_t n) SREC_WARN_UNUSED;
 
 /*! Generate the keystream of a packet, from any position.
  *
@@ -130,7 +130,7 @@ SREC_API srec_status srec_scrambler_restore_amplitude(srec_scrambler *s, uint64_
  *  \param[in]  n       number of bytes
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_keystream(srec_scrambler *s, uint64_t packet, uint64_t offset, uint8_t *out,
-                                              size_t n);
+                                              size_t n) SREC_WARN_UNUSED;
 
 /*! Add the keystream: out[i] = (in[i] + keystream[offset + i]) mod 256 (SREC eq. 3).
  *
@@ -142,7 +142,7 @@ SREC_API srec_status srec_scrambler_keystream(srec_scrambler *s, uint64_t packet
  *  \param[in]  n       number of bytes
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_apply(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
-                                          uint8_t *out, size_t n);
+                                          uint8_t *out, size_t n) SREC_WARN_UNUSED;
 
 /*! Subtract the keystream: out[i] = (in[i] - keystream[offset + i]) mod 256, the hard descrambler (SREC eq. 5).
  *
@@ -154,7 +154,7 @@ SREC_API srec_status srec_scrambler_apply(srec_scrambler *s, uint64_t packet, ui
  *  \param[in]  n       number of bytes
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
-                                           uint8_t *out, size_t n);
+                                           uint8_t *out, size_t n) SREC_WARN_UNUSED;
 
 /*! Apply the keystream by exclusive or, which scrambles and descrambles: out[i] = in[i] ^ keystream[offset + i].
  *
@@ -166,7 +166,7 @@ SREC_API srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, u
  *  \param[in]  n       number of bytes
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_scrambler_xor(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in,
-                                        uint8_t *out, size_t n);
+                                        uint8_t *out, size_t n) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_SCRAMBLER_H */

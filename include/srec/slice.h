@@ -52,30 +52,40 @@ SREC_API uint32_t srec_slice_count(const srec_model *model, const srec_features 
 SREC_API size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_slices, uint32_t slice,
                                    uint32_t *patches, size_t capacity);
 
+/*! Which slice to extract. */
+typedef struct srec_slice_number {
+    uint32_t picture;  /*!< number of the image in the session */
+    uint32_t n_slices; /*!< slices of the image: srec_packet_slices() or srec_slice_count() */
+    uint32_t slice;    /*!< number of the slice, 0 .. n_slices - 1 */
+} srec_slice_number;
+
+/*! Buffers for a slice. */
+typedef struct srec_slice_buffers {
+    uint8_t *rate_map;       /*!< (capacity_patches) receives the ladder steps */
+    size_t capacity_patches; /*!< room in rate_map */
+    uint8_t *bytes;          /*!< (capacity_bytes) receives the feature bytes */
+    size_t capacity_bytes;   /*!< room in bytes */
+} srec_slice_buffers;
+
 /*! Extract a slice from an encoded image.
  *
- *  \param[in]  model             the model
- *  \param[in]  features          the encoded image
- *  \param[in]  picture           number of the image in the session
- *  \param[in]  n_slices          slices of the image: srec_packet_slices() or srec_slice_count()
- *  \param[in]  slice             number of the slice, 0 .. n_slices - 1
- *  \param[out] rate_map          (capacity_patches) ladder steps; out->rate_map points to it
- *  \param[in]  capacity_patches  room in \p rate_map
- *  \param[out] bytes             (capacity_bytes) feature bytes
- *  \param[in]  capacity_bytes    room in \p bytes
- *  \param[out] out               the slice, with scale 1
- *  \param[out] n_bytes           number of feature bytes
+ *  \param[in]  model     the model
+ *  \param[in]  features  the encoded image
+ *  \param[in]  number    which slice
+ *  \param[in]  buffers   where the ladder steps and feature bytes go; out->rate_map points to buffers->rate_map
+ *  \param[out] out       the slice, with scale 1
+ *  \param[out] n_bytes   number of feature bytes
  *  \return SREC_OK; SREC_ERR_ARG, also if a buffer is too small */
-SREC_API srec_status srec_slice_extract(const srec_model *model, const srec_features *features, uint32_t picture,
-                                        uint32_t n_slices, uint32_t slice, uint8_t *rate_map, size_t capacity_patches,
-                                        uint8_t *bytes, size_t capacity_bytes, srec_slice *out, size_t *n_bytes);
+SREC_API srec_status srec_slice_extract(const srec_model *model, const srec_features *features,
+                                        const srec_slice_number *number, const srec_slice_buffers *buffers,
+                                        srec_slice *out, size_t *n_bytes) SREC_WARN_UNUSED;
 
 /*! Feature bytes of a slice: the sum of its ladder steps.
  *
  *  \param[in] model  the model
  *  \param[in] slice  the slice
  *  \return the number of bytes; 0 if a step is not on the ladder of the model */
-SREC_API size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice);
+SREC_API size_t srec_slice_bytes(const srec_model *model, const srec_slice *slice) SREC_NONNULL(1, 2);
 
 /*! Whether the image that a slice describes is possible with this model. The function checks the size, the channels,
  *  the format, the scale, the number of slices and the number of the slice.
@@ -84,7 +94,8 @@ SREC_API size_t srec_slice_bytes(const srec_model *model, const srec_slice *slic
  *  \param[in]  slice  the slice; its patches and rate map are not read
  *  \param[out] error  the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG */
-SREC_API srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *slice, srec_error *error);
+SREC_API srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *slice,
+                                              srec_error *error) SREC_WARN_UNUSED;
 
 /*! Whether a slice is possible with this model. The function checks what srec_slice_check_picture() checks, and that
  *  the patches, the rate map and the number of features agree.
@@ -95,7 +106,7 @@ SREC_API srec_status srec_slice_check_picture(const srec_model *model, const sre
  *  \param[out] error       the reason of a failure; may be NULL
  *  \return SREC_OK; SREC_ERR_MODEL if the slice was made with another model; SREC_ERR_ARG */
 SREC_API srec_status srec_slice_check(const srec_model *model, const srec_slice *slice, size_t n_features,
-                                      srec_error *error);
+                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! Whether two slices describe the same image: all fields are equal except the slice, its patches and its rate map. A
  *  slice does not contain the session, so the caller compares it.
@@ -103,7 +114,7 @@ SREC_API srec_status srec_slice_check(const srec_model *model, const srec_slice 
  *  \param[in] a  a slice
  *  \param[in] b  a slice
  *  \return true if they describe the same image */
-SREC_API bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b);
+SREC_API bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b) SREC_NONNULL(1, 2);
 
 /*! The prior table of each feature of a slice.
  *
@@ -113,7 +124,7 @@ SREC_API bool srec_slice_same_picture(const srec_slice *a, const srec_slice *b);
  *  \param[in]  capacity  room in \p tables
  *  \return SREC_OK; SREC_ERR_ARG, also if \p tables is too small */
 SREC_API srec_status srec_slice_prior_tables(const srec_model *model, const srec_slice *slice, uint8_t *tables,
-                                             size_t capacity);
+                                             size_t capacity) SREC_NONNULL(1, 2) SREC_WARN_UNUSED;
 
 SREC_END_DECLS
 #endif /* SREC_SLICE_H */

@@ -37,6 +37,7 @@
 #include <srec/modem.h>
 #include <srec/noise_probe.h>
 #include <srec/packet.h>
+#include <srec/patch.h>
 #include <srec/resize.h>
 #include <srec/scrambler.h>
 #include <srec/slice.h>

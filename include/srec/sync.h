@@ -82,7 +82,8 @@ typedef struct srec_sync srec_sync;
  *  \param[out] error       says what is wrong, in one line; may be NULL
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation,
-                                      srec_burst_handler handler, void *context, srec_sync **out, srec_error *error);
+                                      srec_burst_handler handler, void *context, srec_sync **out,
+                                      srec_error *error) SREC_WARN_UNUSED;
 
 /*! Free a synchroniser.
  *
@@ -98,7 +99,7 @@ SREC_API void srec_sync_free(srec_sync *s);
  *  \param[in] s        the synchroniser
  *  \param[in] check    the check; NULL: none
  *  \param[in] context  first argument of \p check */
-SREC_API void srec_sync_set_check(srec_sync *s, srec_burst_check check, void *context);
+SREC_API void srec_sync_set_check(srec_sync *s, srec_burst_check check, void *context) SREC_NONNULL(1);
 
 /*! Process the next samples of the stream. I and Q that are not finite or exceed SREC_SAMPLE_MAX count as 0. Time and
  *  memory are bounded in proportion to \p n, whatever the samples are.
@@ -120,7 +121,7 @@ SREC_API srec_status srec_sync_flush(srec_sync *s);
  *
  *  \param[in]  s    the synchroniser
  *  \param[out] out  the counters */
-SREC_API void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out);
+SREC_API void srec_sync_get_counters(const srec_sync *s, srec_sync_counters *out) SREC_NONNULL(1, 2);
 
 /*! List the reasons why bursts are not received, as far as the input shows them. The function takes about 0.1 ms.
  *

@@ -85,17 +85,11 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
         const uint8_t* payload = pmt::u8vector_elements(pmt::cdr(msg), length);
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        if (srec_packet_encode(encoder,
-                               d_modulation,
-                               get_u64(meta, "packet"),
-                               cipher,
-                               &slice,
-                               payload,
-                               length,
-                               frame.data(),
-                               frame.size(),
-                               &n_frame,
-                               &error) != SREC_OK)
+        const srec_packet_content content{ d_modulation, cipher,  get_u64(meta, "packet"),
+                                           &slice,       payload, length };
+        if (srec_packet_encode(
+                encoder, &content, frame.data(), frame.size(), &n_frame, &error) !=
+            SREC_OK)
             return drop(error.message);
         frame.resize(n_frame);
         publish(frame, length, meta);

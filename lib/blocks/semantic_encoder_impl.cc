@@ -80,20 +80,16 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
             return drop("frames are too short for a patch of this model", msg);
         const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);
         std::vector<uint8_t> rate_map(max_patches), bytes(room);
+        const srec_slice_buffers buffers{
+            rate_map.data(), rate_map.size(), bytes.data(), bytes.size()
+        };
         for (uint32_t i = 0; i < slices; i++) {
             srec_slice slice;
             size_t n;
-            srec_slice_extract(d_model.get(),
-                               &features,
-                               number,
-                               slices,
-                               i,
-                               rate_map.data(),
-                               rate_map.size(),
-                               bytes.data(),
-                               bytes.size(),
-                               &slice,
-                               &n);
+            const srec_slice_number which{ number, slices, i };
+            if (srec_slice_extract(
+                    d_model.get(), &features, &which, &buffers, &slice, &n) != SREC_OK)
+                return drop("a slice does not fit its buffers", msg);
             slice.scale = (uint8_t)d_scale;
             send(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data()));
         }

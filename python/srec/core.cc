@@ -195,17 +195,16 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
     if (!slices)
         throw std::invalid_argument("frames are too short for a patch of this model");
     std::vector<uint8_t> rate_map(max_patches), bytes(max_bytes), frame(SREC_FRAME_MAX);
+    const srec_slice_buffers buffers{ rate_map.data(), rate_map.size(), bytes.data(), bytes.size() };
     const unsigned granule = srec_modem_byte_granule(out->modulation);
     for (uint32_t i = 0; i < slices; i++) {
         srec_slice slice;
         size_t n, n_frame;
-        require(srec_slice_extract(m.m.get(), &picture.f, 0, slices, i, rate_map.data(), rate_map.size(), bytes.data(),
-                                   bytes.size(), &slice, &n),
-                "slice");
+        const srec_slice_number number{ 0, slices, i };
+        require(srec_slice_extract(m.m.get(), &picture.f, &number, &buffers, &slice, &n), "slice");
         require(srec_scrambler_scramble(scrambler.get(), i, cipher, bytes.data(), bytes.data(), n), "scrambler");
-        require(srec_packet_encode(encoder.get(), out->modulation, i, cipher, &slice, bytes.data(), n, frame.data(),
-                                   frame.size(), &n_frame, &error),
-                error);
+        const srec_packet_content content{ out->modulation, cipher, i, &slice, bytes.data(), n };
+        require(srec_packet_encode(encoder.get(), &content, frame.data(), frame.size(), &n_frame, &error), error);
         const size_t at = out->iq.size(), count = srec_modem_symbols(out->modulation, n_frame);
         out->iq.resize(at + count);
         srec_modem_map(out->modulation, frame.data(), n_frame, as_floats(out->iq) + 2 * at);

@@ -35,6 +35,20 @@ class Priors(ctypes.Structure):
     ]
 
 
+class DescramblerInput(ctypes.Structure):
+    """srec_descrambler_input"""
+
+    _fields_ = [
+        ("modulation", ctypes.c_int),
+        ("keystream", ctypes.c_void_p),
+        ("soft", ctypes.c_void_p),
+        ("tables", ctypes.c_void_p),
+        ("n", ctypes.c_size_t),
+        ("rate_map", ctypes.c_void_p),
+        ("n_patches", ctypes.c_size_t),
+    ]
+
+
 def _load():
     path = os.environ.get("SREC_LIBRARY") or ctypes.util.find_library("srec")
     try:
@@ -213,23 +227,10 @@ class Link:
         mean, deviation = np.empty(n, np.float32), np.empty(n, np.float32)
         table = np.ascontiguousarray(table, np.uint8)
         handle = self._descrambler()
-        if hard:
-            _call("srec_descrambler_hard", handle, mod, key, _p(soft), ctypes.c_size_t(n), _p(mean), _p(deviation))
-        else:
-            rate_map = np.ascontiguousarray(rate_map, np.uint8)
-            _call(
-                "srec_descrambler_soft",
-                handle,
-                mod,
-                key,
-                _p(soft),
-                _p(table),
-                _p(rate_map),
-                ctypes.c_size_t(len(rate_map)),
-                ctypes.c_size_t(n),
-                _p(mean),
-                _p(deviation),
-            )
+        rate_map = np.ascontiguousarray(rate_map, np.uint8)
+        received_bytes = DescramblerInput(mod, key, _p(soft), _p(table), n, _p(rate_map), len(rate_map))
+        name = "srec_descrambler_hard" if hard else "srec_descrambler_soft"
+        _call(name, handle, ctypes.byref(received_bytes), _p(mean), _p(deviation))
         return mean, deviation
 
 

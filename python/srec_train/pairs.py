@@ -101,6 +101,19 @@ class Slice(ctypes.Structure):
     ]
 
 
+class SliceNumber(ctypes.Structure):
+    _fields_ = [("picture", ctypes.c_uint32), ("n_slices", ctypes.c_uint32), ("slice", ctypes.c_uint32)]
+
+
+class SliceBuffers(ctypes.Structure):
+    _fields_ = [
+        ("rate_map", ctypes.c_void_p),
+        ("capacity_patches", ctypes.c_size_t),
+        ("bytes", ctypes.c_void_p),
+        ("capacity_bytes", ctypes.c_size_t),
+    ]
+
+
 class Compute(ctypes.Structure):
     _fields_ = [
         ("backend", ctypes.c_int),
@@ -210,13 +223,8 @@ class Codec:
             lib.srec_slice_extract(
                 self.model,
                 ctypes.byref(features),
-                0,
-                slices,
-                int(i),
-                ctypes.c_void_p(rate_map.ctypes.data),
-                ctypes.c_size_t(patches),
-                ctypes.c_void_p(content.ctypes.data),
-                ctypes.c_size_t(SLICE_BYTES),
+                ctypes.byref(SliceNumber(0, slices, int(i))),
+                ctypes.byref(SliceBuffers(rate_map.ctypes.data, patches, content.ctypes.data, SLICE_BYTES)),
                 ctypes.byref(s),
                 ctypes.byref(n),
             )

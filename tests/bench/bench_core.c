@@ -121,7 +121,8 @@ static void bench_codec(const srec_model *model, const srec_image *image, srec_p
         size_t n_patches = (size_t)features.patch_cols * features.patch_rows, n;
         uint8_t *rate_map = get(n_patches), *bytes = get(features.n_bytes);
         srec_slice slice;
-        check(srec_slice_extract(model, &features, 0, 1, 0, rate_map, n_patches, bytes, features.n_bytes, &slice, &n),
+        check(srec_slice_extract(model, &features, &(srec_slice_number){ 0, 1, 0 },
+                                 &(srec_slice_buffers){ rate_map, n_patches, bytes, features.n_bytes }, &slice, &n),
               NULL, "slice");
         float *mean = get(n * sizeof *mean);
         for (size_t i = 0; i < n; i++)
@@ -241,9 +242,20 @@ static void bench_descrambler(const srec_model *model, int snr_db)
         for (int run = -1; run < RUNS; run++) {
             double t = now();
             if (format == SREC_FEATURES_BITS)
-                check(srec_descrambler_llr(d, keystream, soft, tables, N, mean, deviation), NULL, "descramble");
+                check(srec_descrambler_bytes(
+                          d,
+                          &(srec_descrambler_input){
+                              .modulation = SREC_QPSK, .keystream = keystream, .soft = soft, .tables = tables, .n = N },
+                          mean, deviation),
+                      NULL, "descramble");
             else
-                check(srec_descrambler_amplitude(d, keystream, soft, tables, N, mean, deviation), NULL, "descramble");
+                check(
+                    srec_descrambler_bytes(
+                        d,
+                        &(srec_descrambler_input){
+                            .modulation = SREC_PAM256, .keystream = keystream, .soft = soft, .tables = tables, .n = N },
+                        mean, deviation),
+                    NULL, "descramble");
             if (run >= 0)
                 rate[run] = N / (now() - t);
         }
@@ -286,7 +298,9 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
     double rate[RUNS];
     for (int run = -1; run < RUNS; run++) {
         double t = now();
-        check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, f.rate_map, n_patches, n, mean, deviation),
+        check(srec_descrambler_soft(
+                  d, &(srec_descrambler_input){ SREC_QPSK, keystream, soft, tables, n, f.rate_map, n_patches }, mean,
+                  deviation),
               NULL, "descramble");
         if (run >= 0)
             rate[run] = (double)n / (now() - t);
@@ -330,8 +344,9 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
         double t_rest = 0, t_order = 0;
         for (uint32_t i = 0; i < n_slices; i++) {
             srec_slice slice;
-            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, most, &slice, &n), NULL,
-                  "slice");
+            check(srec_slice_extract(model, &f, &(srec_slice_number){ 0, n_slices, i },
+                                     &(srec_slice_buffers){ rate_map, n_patches, bytes, most }, &slice, &n),
+                  NULL, "slice");
             check(srec_slice_prior_tables(model, &slice, tables, n), NULL, "tables");
             double t0 = now();
             check(srec_scrambler_apply(s, i, 0, bytes, sent, n), NULL, "cipher");
@@ -343,8 +358,9 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
             check(srec_scrambler_restore_llr(s, i, SREC_CIPHER_NONE, soft, ordered, n), NULL, "order undone");
             double t4 = now();
             check(srec_scrambler_keystream(s, i, 0, keystream, n), NULL, "keystream");
-            check(srec_descrambler_soft(d, SREC_QPSK, keystream, soft, tables, rate_map, slice.n_patches, n, mean,
-                                        deviation),
+            check(srec_descrambler_soft(
+                      d, &(srec_descrambler_input){ SREC_QPSK, keystream, soft, tables, n, rate_map, slice.n_patches },
+                      mean, deviation),
                   NULL, "descramble");
             double t5 = now();
             t_order += t2 - t1 + (t4 - t3);
@@ -393,11 +409,18 @@ static void bench_packets(const srec_model *model, const srec_image *image)
             srec_slice slice;
             srec_packet packet;
             size_t n, n_frame;
-            check(srec_slice_extract(model, &f, 0, n_slices, i, rate_map, n_patches, bytes, f.n_bytes, &slice, &n),
+            check(srec_slice_extract(model, &f, &(srec_slice_number){ 0, n_slices, i },
+                                     &(srec_slice_buffers){ rate_map, n_patches, bytes, f.n_bytes }, &slice, &n),
                   NULL, "slice");
             double t0 = now();
-            check(srec_packet_encode(e, SREC_QPSK, i, SREC_CIPHER_ADD, &slice, bytes, n, frame, SREC_FRAME_MAX,
-                                     &n_frame, &error),
+            check(srec_packet_encode(e,
+                                     &(srec_packet_content){ .modulation = SREC_QPSK,
+                                                             .cipher = SREC_CIPHER_ADD,
+                                                             .packet = i,
+                                                             .slice = &slice,
+                                                             .payload = bytes,
+                                                             .n_payload = n },
+                                     frame, SREC_FRAME_MAX, &n_frame, &error),
                   &error, "packet");
             double t1 = now();
             check(srec_modem_map(SREC_QPSK, frame, n_frame, iq), NULL, "map");

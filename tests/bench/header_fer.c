@@ -48,7 +48,14 @@ static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const sre
         size_t n = srec_slice_bytes(model, &slice), n_frame;
         for (size_t k = 0; k < n; k++)
             payload[k] = (uint8_t)(rand() >> 8);
-        if (srec_packet_encode(e, m, i, SREC_CIPHER_ADD, &slice, payload, n, frame, sizeof frame, &n_frame, &error)) {
+        if (srec_packet_encode(e,
+                               &(srec_packet_content){ .modulation = m,
+                                                       .cipher = SREC_CIPHER_ADD,
+                                                       .packet = i,
+                                                       .slice = &slice,
+                                                       .payload = payload,
+                                                       .n_payload = n },
+                               frame, sizeof frame, &n_frame, &error)) {
             fprintf(stderr, "%s\n", error.message);
             exit(1);
         }

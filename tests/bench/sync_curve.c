@@ -58,8 +58,14 @@ static size_t make_frame(srec_modulation m, uint32_t patches, float *symbols)
     size_t n = srec_slice_bytes(model, &slice), n_frame;
     for (size_t i = 0; i < n; i++)
         payload[i] = (uint8_t)(rand() >> 8);
-    check(
-        srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload, n, frame, sizeof frame, &n_frame, &error));
+    check(srec_packet_encode(e,
+                             &(srec_packet_content){ .modulation = m,
+                                                     .cipher = SREC_CIPHER_ADD,
+                                                     .packet = packet++,
+                                                     .slice = &slice,
+                                                     .payload = payload,
+                                                     .n_payload = n },
+                             frame, sizeof frame, &n_frame, &error));
     check(srec_modem_map(m, frame, n_frame, symbols));
     return srec_modem_symbols(m, n_frame);
 }

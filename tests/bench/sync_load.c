@@ -59,8 +59,14 @@ static stream burst(const srec_key *key, size_t n_payload, uint32_t n_patches, s
     const srec_slice slice = { 1, 0, 2048, 2048, 3, SREC_FEATURES_BITS, 0, 1, n_patches, map };
     srec_waveform_default(&w);
     check(srec_packet_encoder_create(key, 1, &e, NULL));
-    check(srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload, n_payload, frame, sizeof frame, &n,
-                             NULL));
+    check(srec_packet_encode(e,
+                             &(srec_packet_content){ .modulation = SREC_QPSK,
+                                                     .cipher = SREC_CIPHER_ADD,
+                                                     .packet = 0,
+                                                     .slice = &slice,
+                                                     .payload = payload,
+                                                     .n_payload = n_payload },
+                             frame, sizeof frame, &n, NULL));
     const size_t all = srec_modem_symbols(SREC_QPSK, n), sent = n_symbols && n_symbols < all ? n_symbols : all;
     float *iq = malloc(2 * all * sizeof(float));
     check(!iq || srec_modem_map(SREC_QPSK, frame, n, iq) || srec_shaper_create(&w, &shaper, NULL));

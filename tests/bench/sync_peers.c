@@ -55,8 +55,14 @@ static size_t make_frame(const srec_model *model, srec_packet_encoder *e, uint64
     size_t n;
     for (size_t i = 0; i < sizeof payload; i++)
         payload[i] = (uint8_t)(rand() >> 8);
-    check(srec_packet_encode(e, SREC_BPSK, packet, SREC_CIPHER_ADD, &slice, payload, sizeof payload, frame,
-                             sizeof frame, &n, NULL));
+    check(srec_packet_encode(e,
+                             &(srec_packet_content){ .modulation = SREC_BPSK,
+                                                     .cipher = SREC_CIPHER_ADD,
+                                                     .packet = packet,
+                                                     .slice = &slice,
+                                                     .payload = payload,
+                                                     .n_payload = sizeof payload },
+                             frame, sizeof frame, &n, NULL));
     srec_modem_map(SREC_BPSK, frame, n, symbols);
     return srec_modem_symbols(SREC_BPSK, n);
 }

@@ -72,7 +72,9 @@ static size_t picture(const srec_model *model, srec_encoder *encoder, srec_decod
     for (uint32_t i = 0; i < 3; i += 2) {
         srec_slice s;
         size_t n;
-        must(srec_slice_extract(model, &f, 0, 3, i, map, sizeof map, bytes, sizeof bytes, &s, &n), &error);
+        must(srec_slice_extract(model, &f, &(srec_slice_number){ 0, 3, i },
+                                &(srec_slice_buffers){ map, sizeof map, bytes, sizeof bytes }, &s, &n),
+             &error);
         for (size_t k = 0; k < n; k++) {
             mean[k] = ((float)bytes[k] - 128.0f) / 16.0f;
             deviation[k] = 0.1f;

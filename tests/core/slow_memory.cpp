@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a picture of 24 Mpixel costs in memory: measured by the kernel, in a child process of its own. */
+#include "calls.h"
+
 #include <srec/srec.h>
 
 #include <algorithm>
@@ -71,8 +73,8 @@ static void child(srec_precision precision)
     for (uint32_t i = 0; i < n_slices; i++) {
         srec_slice s;
         size_t n;
-        MUST(srec_slice_extract(model, &f, 0, n_slices, i, slice_map.data(), slice_map.size(), slice_bytes.data(),
-                                slice_bytes.size(), &s, &n));
+        MUST(extract_slice(model, &f, { 0, n_slices, i },
+                           { slice_map.data(), slice_map.size(), slice_bytes.data(), slice_bytes.size() }, &s, &n));
         for (size_t k = 0; k < n; k++)
             mean[k] = ((float)slice_bytes[k] - 128.0f) / 16.0f;
         if (!i)

@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "../../lib/core/nn/nn.h"
+#include "calls.h"
 }
 #include "tolerances.h"
 
@@ -60,8 +61,8 @@ TEST_GROUP(codec)
         srec_image to{ w, h, channels, (size_t)w * channels, out.data() };
         for (uint32_t i = 0; i < slices; i++) {
             srec_slice s;
-            LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, map.data(), map.size(), bytes.data(),
-                                                    bytes.size(), &s, &n));
+            LONGS_EQUAL(SREC_OK, extract_slice(model, &f, { 0, slices, i },
+                                               { map.data(), map.size(), bytes.data(), bytes.size() }, &s, &n));
             std::vector<float> mean(n);
             for (size_t k = 0; k < n; k++)
                 mean[k] = (bytes[k] - 128.0f) / 16;

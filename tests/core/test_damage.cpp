@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A picture over AWGN, with its payload as sent, random, or painted, and with N0 as it is or measured too low. */
+#include "calls.h"
+
 #include <srec/srec.h>
 
 #include <cmath>
@@ -130,15 +132,16 @@ TEST_GROUP(damage)
         LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &packer, NULL));
         LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &unpacker, NULL));
         std::vector<uint8_t> known(SREC_PAYLOAD_MAX), frame(SREC_FRAME_MAX);
-        LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &features, 0, n_slices, number, rate_map.data(), rate_map.size(),
-                                                known.data(), known.size(), &slice, &n));
+        LONGS_EQUAL(SREC_OK,
+                    extract_slice(model, &features, { 0, n_slices, number },
+                                  { rate_map.data(), rate_map.size(), known.data(), known.size() }, &slice, &n));
         known.resize(n);
         std::vector<uint8_t> sent(n), keystream(n), tables(n);
         LONGS_EQUAL(SREC_OK, srec_scrambler_scramble(scrambler, number, cipher, known.data(), sent.data(), n));
         change(cipher, known, sent);
         size_t frame_bytes;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(packer, m, number, cipher, &slice, sent.data(), n, frame.data(),
-                                                frame.size(), &frame_bytes, nullptr));
+        LONGS_EQUAL(SREC_OK, encode_packet(packer, { m, cipher, number, &slice, sent.data(), n }, frame.data(),
+                                           frame.size(), &frame_bytes, nullptr));
         frame.resize(frame_bytes);
         const auto soft = received(m, frame, snr_db, n0_error_db);
         if (srec_packet_decode(unpacker, m, soft.data(), frame.size(), &packet) == SREC_OK) {
@@ -151,9 +154,11 @@ TEST_GROUP(damage)
                             srec_scrambler_restore_llr(scrambler, number, cipher, packet.soft, ordered.data(), n));
             LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(scrambler, number, 0, keystream.data(), n));
             LONGS_EQUAL(SREC_OK, srec_slice_prior_tables(model, &slice, tables.data(), n));
-            LONGS_EQUAL(SREC_OK, srec_descrambler_soft(d, m, cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr,
-                                                       ordered.data(), tables.data(), packet.slice.rate_map,
-                                                       packet.slice.n_patches, n, mean.data(), deviation.data()));
+            LONGS_EQUAL(SREC_OK,
+                        estimate_soft(d,
+                                      { m, cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr, ordered.data(),
+                                        tables.data(), n, packet.slice.rate_map, packet.slice.n_patches },
+                                      mean.data(), deviation.data()));
             srec_descrambler_damage(d, &damage);
             srec_damage_add(&damage, &packet.damage);
         }
@@ -278,11 +283,12 @@ TEST(damage, nothing_measured_is_nothing_suspected_and_hard_decisions_measure_no
     const std::vector<float> soft(800, 3.0f);
     const std::vector<uint8_t> tables(100, 0);
     std::vector<float> mean(100), deviation(100);
-    LONGS_EQUAL(SREC_OK,
-                srec_descrambler_llr(d, nullptr, soft.data(), tables.data(), 100, mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, nullptr, soft.data(), tables.data(), 100, nullptr, 0 },
+                                        mean.data(), deviation.data()));
     srec_descrambler_damage(d, &damage);
     DOUBLES_EQUAL(100, damage.features, 0);
-    LONGS_EQUAL(SREC_OK, srec_descrambler_hard(d, SREC_QPSK, nullptr, soft.data(), 100, mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_OK, estimate_hard(d, { SREC_QPSK, nullptr, soft.data(), nullptr, 100, nullptr, 0 }, mean.data(),
+                                       deviation.data()));
     srec_descrambler_damage(d, &damage);
     DOUBLES_EQUAL(0, damage.features, 0);
     srec_descrambler_free(d);

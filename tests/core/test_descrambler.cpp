@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/channel.h>
 extern "C" {
+#include "calls.h"
 #include "estimate/descrambler_internal.h"
 }
 
@@ -111,7 +112,8 @@ TEST(descrambler, llr_path_is_bayes_rule_for_every_key_prior_and_channel_quality
                 uint8_t k = (uint8_t)key;
                 llr_likelihood(llr, log_likelihood);
                 brute_force(&p.tables[256 * table], 16, log_likelihood, key, &expected_mean, &expected_deviation);
-                LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &k, llr, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_QPSK, &k, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(expected_mean, mean, MEAN_TOLERANCE);
                 DOUBLES_EQUAL(expected_deviation, deviation, DEVIATION_TOLERANCE);
                 srec_descrambler_exact_llr(d, k, llr, table, &exact_mean, &exact_deviation);
@@ -133,7 +135,8 @@ TEST(descrambler, amplitude_path_is_bayes_rule_for_every_key_prior_and_channel_q
                 uint8_t k = (uint8_t)key;
                 amplitude_likelihood(soft[0], soft[1], log_likelihood);
                 brute_force(&p.tables[256 * table], 16, log_likelihood, key, &expected_mean, &expected_deviation);
-                LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, &k, soft, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_PAM256, &k, soft, &table, 1, nullptr, 0 }, &mean, &deviation));
                 const double sharp = variance < 0.0001f ? 10 : 1; /* y / step + 127.5 in f32, times 1 / variance */
                 DOUBLES_EQUAL(expected_mean, mean, sharp * MEAN_TOLERANCE);
                 DOUBLES_EQUAL(expected_deviation, deviation, DEVIATION_TOLERANCE);
@@ -152,12 +155,14 @@ TEST(descrambler, silence_gives_the_mean_and_deviation_of_the_prior)
             const uint8_t k = (uint8_t)key;
             float mean, deviation;
             for (const float *llr : { zero, nonsense }) {
-                LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &k, llr, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_QPSK, &k, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(p.expected_mean[table], mean, MEAN_TOLERANCE);
                 DOUBLES_EQUAL(p.expected_deviation[table], deviation, MEAN_TOLERANCE);
             }
             for (const float *soft : noisy) {
-                LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, &k, soft, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_PAM256, &k, soft, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(p.expected_mean[table], mean, MEAN_TOLERANCE);
                 DOUBLES_EQUAL(p.expected_deviation[table], deviation, MEAN_TOLERANCE);
             }
@@ -173,14 +178,17 @@ TEST(descrambler, certain_bits_give_the_byte_whatever_key_and_prior)
                 float llr[8], mean, deviation;
                 for (unsigned b = 0; b < 8; b++)
                     llr[b] = c >> (7 - b) & 1 ? -size : size;
-                LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &k, llr, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_QPSK, &k, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(((double)plain - 128) / 16, mean, 1e-5);
                 CHECK(deviation >= 0 && deviation < DEVIATION_TOLERANCE);
                 float soft[2] = { ((float)c - 127.5f) * SREC_PAM256_STEP, 0.0f };
-                LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, &k, soft, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_PAM256, &k, soft, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(((double)plain - 128) / 16, mean, 1e-5);
                 soft[0] = c < 128 ? -INFINITY : INFINITY; /* as far out as can be */
-                LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, &k, soft, &table, 1, &mean, &deviation));
+                LONGS_EQUAL(SREC_OK,
+                            estimate_bytes(d, { SREC_PAM256, &k, soft, &table, 1, nullptr, 0 }, &mean, &deviation));
                 DOUBLES_EQUAL(((double)(uint8_t)((c < 128 ? 0 : 255) - key) - 128) / 16, mean, 1e-5);
             }
 }
@@ -196,10 +204,12 @@ TEST(descrambler, a_channel_that_contradicts_the_prior_still_gives_bayes_rule)
                 llr[b] = c >> (7 - b) & 1 ? -INFINITY : INFINITY;
             llr_likelihood(llr, log_likelihood);
             brute_force(&p.tables[256 * table], 16, log_likelihood, 0, &expected_mean, &expected_deviation);
-            LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, nullptr, llr, &table, 1, &mean, &deviation));
+            LONGS_EQUAL(SREC_OK,
+                        estimate_bytes(d, { SREC_QPSK, nullptr, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
             DOUBLES_EQUAL(expected_mean, mean, MEAN_TOLERANCE);
             DOUBLES_EQUAL(expected_deviation, deviation, DEVIATION_TOLERANCE);
-            LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, nullptr, soft, &table, 1, &mean, &deviation));
+            LONGS_EQUAL(SREC_OK,
+                        estimate_bytes(d, { SREC_PAM256, nullptr, soft, &table, 1, nullptr, 0 }, &mean, &deviation));
             CHECK(std::isfinite(mean) && std::isfinite(deviation));
             if (table == p.BOUNDED && c < 100)
                 DOUBLES_EQUAL((101.0 - 128) / 16, mean, 1e-3); /* the nearest value the prior allows */
@@ -218,11 +228,11 @@ TEST(descrambler, results_do_not_depend_on_how_features_are_grouped)
         key[i] = (uint8_t)random();
         table[i] = (uint8_t)(random() % p.TABLES);
     }
-    LONGS_EQUAL(SREC_OK,
-                srec_descrambler_llr(d, key.data(), llr.data(), table.data(), n, mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, key.data(), llr.data(), table.data(), n, nullptr, 0 },
+                                        mean.data(), deviation.data()));
     for (size_t i = 0; i < n; i++) {
         float m, v;
-        LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &key[i], &llr[8 * i], &table[i], 1, &m, &v));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, &key[i], &llr[8 * i], &table[i], 1, nullptr, 0 }, &m, &v));
         CHECK(m == mean[i] && v == deviation[i]);
     }
 }
@@ -239,8 +249,8 @@ TEST(descrambler, a_key_that_flips_the_top_bit_is_the_top_llr_with_its_sign_chan
         for (int k = 0; k < 8; k++)
             flipped[k] = llr[k] = normal(random);
         flipped[0] = -llr[0];
-        LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, &key, llr, &table, 1, &a[0], &a[1]));
-        LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, nullptr, flipped, &table, 1, &b[0], &b[1]));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, &key, llr, &table, 1, nullptr, 0 }, &a[0], &a[1]));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, nullptr, flipped, &table, 1, nullptr, 0 }, &b[0], &b[1]));
         DOUBLES_EQUAL(b[0], a[0], 1e-5);
         DOUBLES_EQUAL(b[1], a[1], DEVIATION_TOLERANCE);
     }
@@ -277,12 +287,13 @@ TEST(descrambler, a_known_keystream_is_only_a_rotation)
             l = normal(random);
         const uint8_t k = (uint8_t)key;
         const double shift = ((double)first - moved) / 16;
-        LONGS_EQUAL(SREC_OK, srec_descrambler_llr(with_key, &k, llr, &table, 1, &x[0], &x[1]));
-        LONGS_EQUAL(SREC_OK, srec_descrambler_llr(without, nullptr, llr, &table, 1, &y[0], &y[1]));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(with_key, { SREC_QPSK, &k, llr, &table, 1, nullptr, 0 }, &x[0], &x[1]));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(without, { SREC_QPSK, nullptr, llr, &table, 1, nullptr, 0 }, &y[0], &y[1]));
         DOUBLES_EQUAL(y[0] + shift, x[0], 1e-4);
         DOUBLES_EQUAL(y[1], x[1], DEVIATION_TOLERANCE);
-        LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(with_key, &k, soft, &table, 1, &x[0], &x[1]));
-        LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(without, nullptr, soft, &table, 1, &y[0], &y[1]));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(with_key, { SREC_PAM256, &k, soft, &table, 1, nullptr, 0 }, &x[0], &x[1]));
+        LONGS_EQUAL(SREC_OK,
+                    estimate_bytes(without, { SREC_PAM256, nullptr, soft, &table, 1, nullptr, 0 }, &y[0], &y[1]));
         DOUBLES_EQUAL(y[0] + shift, x[0], 1e-4);
         DOUBLES_EQUAL(y[1], x[1], DEVIATION_TOLERANCE);
         srec_descrambler_free(with_key);
@@ -295,12 +306,14 @@ TEST(descrambler, bad_arguments_are_refused)
     const float llr[8] = { 0 };
     const uint8_t table = priors_for_tests::TABLES, key = 0;
     float mean, deviation;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_llr(d, &key, llr, &table, 1, &mean, &deviation));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_amplitude(d, &key, llr, &table, 1, &mean, &deviation));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_llr(nullptr, &key, llr, &key, 1, &mean, &deviation));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_llr(d, &key, nullptr, &key, 1, &mean, &deviation));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_hard(d, (srec_modulation)9, &key, llr, 1, &mean, &deviation));
-    LONGS_EQUAL(SREC_OK, srec_descrambler_llr(d, nullptr, nullptr, nullptr, 0, nullptr, nullptr));
+    LONGS_EQUAL(SREC_ERR_ARG, estimate_bytes(d, { SREC_QPSK, &key, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
+    LONGS_EQUAL(SREC_ERR_ARG, estimate_bytes(d, { SREC_PAM256, &key, llr, &table, 1, nullptr, 0 }, &mean, &deviation));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                estimate_bytes(nullptr, { SREC_QPSK, &key, llr, &key, 1, nullptr, 0 }, &mean, &deviation));
+    LONGS_EQUAL(SREC_ERR_ARG, estimate_bytes(d, { SREC_QPSK, &key, nullptr, &key, 1, nullptr, 0 }, &mean, &deviation));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                estimate_hard(d, { (srec_modulation)9, &key, llr, nullptr, 1, nullptr, 0 }, &mean, &deviation));
+    LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, nullptr, nullptr, nullptr, 0, nullptr, 0 }, nullptr, nullptr));
     srec_descrambler *none = d;
     srec_priors bad = p.priors;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(nullptr, &none, NULL));
@@ -364,13 +377,14 @@ static double error_db(srec_descrambler *d, srec_modulation m, float snr_db, int
         LONGS_EQUAL(SREC_OK, srec_modem_restore_soft(m, soft.data(), restored.data(), n));
     const uint8_t *ks = encrypt ? keystream.data() : nullptr;
     if (decision == HARD)
-        LONGS_EQUAL(SREC_OK, srec_descrambler_hard(d, m, ks, restored.data(), n, mean.data(), deviation.data()));
+        LONGS_EQUAL(SREC_OK, estimate_hard(d, { m, ks, restored.data(), nullptr, n, nullptr, 0 }, mean.data(),
+                                           deviation.data()));
     else if (m == SREC_PAM256)
-        LONGS_EQUAL(SREC_OK, srec_descrambler_amplitude(d, ks, restored.data(), tables.data(), n, mean.data(),
-                                                        deviation.data()));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_PAM256, ks, restored.data(), tables.data(), n, nullptr, 0 },
+                                            mean.data(), deviation.data()));
     else
-        LONGS_EQUAL(SREC_OK,
-                    srec_descrambler_llr(d, ks, restored.data(), tables.data(), n, mean.data(), deviation.data()));
+        LONGS_EQUAL(SREC_OK, estimate_bytes(d, { SREC_QPSK, ks, restored.data(), tables.data(), n, nullptr, 0 },
+                                            mean.data(), deviation.data()));
     double error = 0, claimed = 0, square = 0;
     for (size_t i = 0; i < n; i++) {
         const double e = (mean[i] - s[i]) * (mean[i] - s[i]);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "calls.h"
+
 #include <srec/srec.h>
 
 #include <random>
@@ -71,17 +73,19 @@ TEST(estimator, the_estimates_are_those_of_the_steps_one_by_one)
         std::vector<uint8_t> keystream(n), tables(n);
         LONGS_EQUAL(SREC_OK, srec_descrambler_create(srec_model_priors(model, slice.format), &d, nullptr));
         if (c.modulation == SREC_PAM256)
-            srec_scrambler_restore_amplitude(scrambler, PACKET, soft.data(), ordered.data(), n);
+            LONGS_EQUAL(SREC_OK, srec_scrambler_restore_amplitude(scrambler, PACKET, soft.data(), ordered.data(), n));
         else
-            srec_scrambler_restore_llr(scrambler, PACKET, c.cipher, soft.data(), ordered.data(), n);
-        srec_scrambler_keystream(scrambler, PACKET, 0, keystream.data(), n);
-        srec_slice_prior_tables(model, &slice, tables.data(), n);
+            LONGS_EQUAL(SREC_OK,
+                        srec_scrambler_restore_llr(scrambler, PACKET, c.cipher, soft.data(), ordered.data(), n));
+        LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(scrambler, PACKET, 0, keystream.data(), n));
+        LONGS_EQUAL(SREC_OK, srec_slice_prior_tables(model, &slice, tables.data(), n));
         const uint8_t *key = c.cipher == SREC_CIPHER_ADD ? keystream.data() : nullptr;
         if (c.soft)
-            srec_descrambler_soft(d, c.modulation, key, ordered.data(), tables.data(), rate_map.data(), 16, n,
-                                  wanted_mean.data(), wanted_deviation.data());
+            estimate_soft(d, { c.modulation, key, ordered.data(), tables.data(), n, rate_map.data(), 16 },
+                          wanted_mean.data(), wanted_deviation.data());
         else
-            srec_descrambler_hard(d, c.modulation, key, ordered.data(), n, wanted_mean.data(), wanted_deviation.data());
+            estimate_hard(d, { c.modulation, key, ordered.data(), nullptr, n, nullptr, 0 }, wanted_mean.data(),
+                          wanted_deviation.data());
         MEMCMP_EQUAL(wanted_mean.data(), mean.data(), n * sizeof(float));
         MEMCMP_EQUAL(wanted_deviation.data(), deviation.data(), n * sizeof(float));
         srec_damage damage, wanted_damage;

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "../../lib/core/phy/survey.h"
+#include "calls.h"
 }
 
 #include <cmath>
@@ -30,7 +31,7 @@ TEST_GROUP(finding)
         srec_key key;
         srec_waveform_default(&waveform);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e, NULL);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 5, &e, NULL));
     }
     void teardown() override { srec_packet_encoder_free(e); }
 
@@ -42,8 +43,8 @@ TEST_GROUP(finding)
         const srec_feature_format format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         srec_slice slice = { 1, 0, 128, 128, 3, format, 0, 1, 64, map.data(), 1 };
         size_t n;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
-                                                bytes.data(), bytes.size(), &n, nullptr));
+        LONGS_EQUAL(SREC_OK, encode_packet(e, { m, SREC_CIPHER_ADD, packet++, &slice, payload.data(), payload.size() },
+                                           bytes.data(), bytes.size(), &n, nullptr));
         std::vector<float> iq(2 * srec_modem_symbols(m, n));
         srec_modem_map(m, bytes.data(), n, iq.data());
         return iq;

@@ -6,6 +6,7 @@ extern "C" {
 #include "../../lib/core/codec/model_internal.h"
 #include "../../lib/core/crypto/key_internal.h"
 #include "../../lib/core/packet/layer_packet_internal.h"
+#include "calls.h"
 }
 
 #include "vectors.h"
@@ -212,7 +213,7 @@ TEST(layer_packet, nothing_is_shared_between_the_keys_of_features_headers_and_la
     srec_scrambler *s;
     LONGS_EQUAL(SREC_OK, srec_scrambler_create(&key, session, &s, &error));
     std::vector<uint8_t> features(4096), scratch(SREC_LAYER_FIXED_BYTES + 4096), layers(4096 + SREC_LAYER_TAG_BYTES);
-    srec_scrambler_keystream(s, 3, 0, features.data(), features.size());
+    LONGS_EQUAL(SREC_OK, srec_scrambler_keystream(s, 3, 0, features.data(), features.size()));
     srec_scrambler_free(s);
     const srec_layer_packet p = packet_of(SREC_QPSK, 3, 4096, 0.5);
     std::fill(bytes.begin(), bytes.end(), 0);
@@ -233,10 +234,10 @@ TEST(layer_packet, features_and_layers_of_a_session_cannot_use_a_packet_number_t
     std::vector<uint8_t> frame(SREC_FRAME_MAX);
     size_t n;
     encode(packet_of(SREC_QPSK, 7, 100, 0.5));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(heads, SREC_QPSK, 7, SREC_CIPHER_ADD, &slice, payload, 10,
-                                                 frame.data(), frame.size(), &n, &error));
-    LONGS_EQUAL(SREC_OK, srec_packet_encode(heads, SREC_QPSK, 8, SREC_CIPHER_ADD, &slice, payload, 10, frame.data(),
+    LONGS_EQUAL(SREC_ERR_ARG, encode_packet(heads, { SREC_QPSK, SREC_CIPHER_ADD, 7, &slice, payload, 10 }, frame.data(),
                                             frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_OK, encode_packet(heads, { SREC_QPSK, SREC_CIPHER_ADD, 8, &slice, payload, 10 }, frame.data(),
+                                       frame.size(), &n, &error));
     const srec_layer_packet again = packet_of(SREC_QPSK, 8, 100, 0.5);
     LONGS_EQUAL(SREC_ERR_ARG, srec_layer_packet_encode(encoder, &again, frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("used already", error.message);
@@ -389,8 +390,8 @@ TEST(layer_packet, the_two_payload_types_do_not_take_each_other_for_their_own)
     const srec_slice slice = { 9, 1, 64, 64, 3, SREC_FEATURES_BITS, 0, 1, 16, map, 1 };
     std::vector<uint8_t> frame(SREC_FRAME_MAX);
     size_t n;
-    LONGS_EQUAL(SREC_OK, srec_packet_encode(heads, SREC_QPSK, 8, SREC_CIPHER_ADD, &slice, payload, 32, frame.data(),
-                                            frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_OK, encode_packet(heads, { SREC_QPSK, SREC_CIPHER_ADD, 8, &slice, payload, 32 }, frame.data(),
+                                       frame.size(), &n, &error));
     frame.resize(n);
     srec_layer_packet got;
     LONGS_EQUAL(SREC_ERR_VERSION, decode(SREC_QPSK, certain(frame), &got));

@@ -5,6 +5,7 @@
 extern "C" {
 #include "../../lib/core/codec/model_internal.h"
 #include "../../lib/core/packet/ratemap.h"
+#include "calls.h"
 }
 
 #include <cmath>
@@ -132,8 +133,8 @@ TEST_GROUP(packet)
     {
         srec_model_create_bare(LADDER, 16, nullptr, nullptr, 99, &model);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e, NULL);
-        srec_packet_decoder_create(&key, model, &d, NULL);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 5, &e, NULL));
+        LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&key, model, &d, NULL));
         uint32_t cols, rows;
         srec_patch_grid(640, 480, &cols, &rows);
         slice = { 99, 7, 640, 480, 3, SREC_FEATURES_BITS, 2, 9, 0, nullptr, 1 };
@@ -156,12 +157,12 @@ TEST_GROUP(packet)
     {
         slice.format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         srec_error error;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
-                                                frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_OK, encode_packet(e, { m, SREC_CIPHER_ADD, packet, &slice, payload.data(), payload.size() },
+                                           frame.data(), frame.size(), &n, &error));
         std::vector<float> iq(2 * srec_modem_symbols(m, n)), soft(n * srec_modem_soft_per_byte(m));
         srec_modem_map(m, frame.data(), n, iq.data());
         srec_channel *c;
-        srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c, NULL);
+        LONGS_EQUAL(SREC_OK, srec_channel_create(SREC_CHANNEL_AWGN, snr_db, packet + 1, 1, &c, NULL));
         srec_channel_apply(c, iq.data(), iq.data(), nullptr, iq.size() / 2);
         srec_channel_free(c);
         srec_modem_demap(m, iq.data(), nullptr, powf(10, -0.1f * snr_db), iq.size() / 2, soft.data());
@@ -222,7 +223,7 @@ TEST(packet, replays_forgeries_foreign_keys_and_models_are_dropped_and_counted)
     srec_key other;
     srec_key_from_seed(&other, 2);
     srec_packet_decoder *stranger;
-    srec_packet_decoder_create(&other, model, &stranger, NULL);
+    LONGS_EQUAL(SREC_OK, srec_packet_decoder_create(&other, model, &stranger, NULL));
     LONGS_EQUAL(SREC_ERR_AUTH, srec_packet_decode(stranger, SREC_QPSK, soft.data(), n, &p));
     srec_packet_decoder_free(stranger);
 
@@ -298,8 +299,9 @@ static std::vector<float> recorded(const srec_key &key, uint64_t session, uint64
     std::vector<uint8_t> frame(SREC_FRAME_MAX);
     size_t n;
     LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &one, NULL));
-    LONGS_EQUAL(SREC_OK, srec_packet_encode(one, SREC_QPSK, number, SREC_CIPHER_XOR, &slice, payload.data(),
-                                            payload.size(), frame.data(), frame.size(), &n, nullptr));
+    LONGS_EQUAL(SREC_OK,
+                encode_packet(one, { SREC_QPSK, SREC_CIPHER_XOR, number, &slice, payload.data(), payload.size() },
+                              frame.data(), frame.size(), &n, nullptr));
     srec_packet_encoder_free(one);
     std::vector<float> soft(8 * n);
     for (size_t i = 0; i < soft.size(); i++)
@@ -355,10 +357,12 @@ TEST(packet, a_number_is_used_once_and_frames_have_a_limit)
     size_t n;
     srec_error error;
     send(SREC_QPSK, 3, 20, n);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(),
-                                                 payload.size(), frame.data(), frame.size(), &n, &error));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 4, SREC_CIPHER_ADD, &slice, payload.data(),
-                                                 payload.size(), frame.data(), 100, &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                encode_packet(e, { SREC_QPSK, SREC_CIPHER_ADD, 3, &slice, payload.data(), payload.size() },
+                              frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                encode_packet(e, { SREC_QPSK, SREC_CIPHER_ADD, 4, &slice, payload.data(), payload.size() },
+                              frame.data(), 100, &n, &error));
 }
 
 TEST(packet, an_impossible_slice_is_refused)
@@ -366,8 +370,9 @@ TEST(packet, an_impossible_slice_is_refused)
     size_t n;
     srec_error error;
     auto refused = [&](const char *why) {
-        LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 0, SREC_CIPHER_ADD, &slice, payload.data(),
-                                                     payload.size(), frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_ERR_ARG,
+                    encode_packet(e, { SREC_QPSK, SREC_CIPHER_ADD, 0, &slice, payload.data(), payload.size() },
+                                  frame.data(), frame.size(), &n, &error));
         STRCMP_CONTAINS(why, error.message);
     };
     const srec_slice good = slice;
@@ -390,8 +395,8 @@ TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
     srec_packet p;
     uint64_t packet = 0;
     for (srec_cipher cipher : { SREC_CIPHER_ADD, SREC_CIPHER_NONE, SREC_CIPHER_XOR }) {
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, SREC_BPSK, packet++, cipher, &slice, payload.data(), payload.size(),
-                                                frame.data(), frame.size(), &n, &error));
+        LONGS_EQUAL(SREC_OK, encode_packet(e, { SREC_BPSK, cipher, packet++, &slice, payload.data(), payload.size() },
+                                           frame.data(), frame.size(), &n, &error));
         std::vector<float> soft(8 * n);
         for (size_t i = 0; i < soft.size(); i++)
             soft[i] = frame[i / 8] >> (7 - i % 8) & 1 ? -9.0f : 9.0f;
@@ -399,11 +404,13 @@ TEST(packet, the_cipher_travels_and_xor_is_refused_where_amplitudes_travel)
         LONGS_EQUAL(cipher, p.signal.cipher);
     }
     slice.format = SREC_FEATURES_AMPLITUDE;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_PAM256, packet, SREC_CIPHER_XOR, &slice, payload.data(),
-                                                 payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                encode_packet(e, { SREC_PAM256, SREC_CIPHER_XOR, packet, &slice, payload.data(), payload.size() },
+                              frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("pam256", error.message);
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_BPSK, packet, (srec_cipher)3, &slice, payload.data(),
-                                                 payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                encode_packet(e, { SREC_BPSK, (srec_cipher)3, packet, &slice, payload.data(), payload.size() },
+                              frame.data(), frame.size(), &n, &error));
 }
 
 /* The signal field of a version 1 frame (BPSK, xor, H = 60, P = 200, session 5, packet 3), made by that version. */
@@ -439,8 +446,9 @@ TEST(packet, the_scale_travels_and_only_1_and_2_exist)
     }
     srec_error error;
     slice.scale = 3;
-    LONGS_EQUAL(SREC_ERR_ARG, srec_packet_encode(e, SREC_QPSK, 3, SREC_CIPHER_ADD, &slice, payload.data(),
-                                                 payload.size(), frame.data(), frame.size(), &n, &error));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                encode_packet(e, { SREC_QPSK, SREC_CIPHER_ADD, 3, &slice, payload.data(), payload.size() },
+                              frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("scale 3", error.message);
 }
 
@@ -477,11 +485,13 @@ TEST(packet, every_slice_of_the_division_fits_a_frame)
             for (uint32_t i = 0; i < slices; i++) {
                 srec_slice one;
                 size_t n, n_frame;
-                LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, slices, i, rate_map.data(), max_patches,
-                                                        payload_bytes.data(), max_bytes, &one, &n));
                 LONGS_EQUAL(SREC_OK,
-                            srec_packet_encode(e, (srec_modulation)m, packet++, SREC_CIPHER_NONE, &one,
-                                               payload_bytes.data(), n, frame.data(), frame.size(), &n_frame, nullptr));
+                            extract_slice(model, &f, { 0, slices, i },
+                                          { rate_map.data(), max_patches, payload_bytes.data(), max_bytes }, &one, &n));
+                LONGS_EQUAL(
+                    SREC_OK,
+                    encode_packet(e, { (srec_modulation)m, SREC_CIPHER_NONE, packet++, &one, payload_bytes.data(), n },
+                                  frame.data(), frame.size(), &n_frame, nullptr));
                 CHECK(n_frame <= most);
                 total += n;
             }

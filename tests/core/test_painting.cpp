@@ -3,6 +3,8 @@
  * turns
  * its feature into that of another picture, the target. Without the secret order he does not know which byte to
  * change. */
+#include "calls.h"
+
 #include <srec/srec.h>
 
 #include <cmath>
@@ -42,8 +44,9 @@ TEST_GROUP(painting)
         rate_map.resize((size_t)f.patch_cols * f.patch_rows);
         known.resize(f.n_bytes);
         size_t n;
-        LONGS_EQUAL(SREC_OK, srec_slice_extract(model, &f, 0, 1, 0, rate_map.data(), rate_map.size(), known.data(),
-                                                known.size(), &slice, &n));
+        LONGS_EQUAL(SREC_OK,
+                    extract_slice(model, &f, { 0, 1, 0 },
+                                  { rate_map.data(), rate_map.size(), known.data(), known.size() }, &slice, &n));
         srec_encoder_free(encoder);
         wanted = moved();
         target = decoded(wanted);

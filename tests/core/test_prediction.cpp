@@ -2,6 +2,7 @@
 #include <srec/channel.h>
 #include <srec/descrambler.h>
 extern "C" {
+#include "calls.h"
 #include "estimate/prediction.h"
 }
 
@@ -75,6 +76,11 @@ static void condition(const mixture &m, const std::vector<float> &observed, cons
     *variance = (double)(m.covariance[i * m.k + i] - explained);
 }
 
+static bool predict(const srec_observations &o, float *scratch, float *mean, float *variance)
+{
+    return srec_predict(&o, scratch, mean, variance);
+}
+
 TEST_GROUP(prediction){};
 
 TEST(prediction, each_feature_is_predicted_from_all_others_and_not_from_itself)
@@ -88,8 +94,8 @@ TEST(prediction, each_feature_is_predicted_from_all_others_and_not_from_itself)
             observed[i] = normal(random);
             noise[i] = std::exp(2 * normal(random) - 3);
         }
-        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(),
-                           variance.data()));
+        CHECK(predict({ m.covariance.data(), observed.data(), noise.data(), k }, scratch.data(), mean.data(),
+                      variance.data()));
         for (size_t i = 0; i < k; i++) {
             double expected_mean, expected_variance;
             condition(m, observed, noise, i, &expected_mean, &expected_variance);
@@ -99,8 +105,8 @@ TEST(prediction, each_feature_is_predicted_from_all_others_and_not_from_itself)
         /* its own observation does not matter */
         const float was = mean[0];
         observed[0] += 10;
-        CHECK(srec_predict(m.covariance.data(), observed.data(), noise.data(), k, scratch.data(), mean.data(),
-                           variance.data()));
+        CHECK(predict({ m.covariance.data(), observed.data(), noise.data(), k }, scratch.data(), mean.data(),
+                      variance.data()));
         DOUBLES_EQUAL(was, mean[0], 1e-3);
     }
 }
@@ -110,7 +116,7 @@ TEST(prediction, what_is_no_covariance_is_refused)
     const float bad[4] = { 1, 3, 3, 1 }, observed[2] = { 1, 1 }, noise[2] = { 0.1f, 0.1f };
     float mean[2] = { 7, 7 }, variance[2] = { 7, 7 };
     std::vector<float> scratch(srec_predict_scratch(2));
-    CHECK_FALSE(srec_predict(bad, observed, noise, 2, scratch.data(), mean, variance));
+    CHECK_FALSE(predict({ bad, observed, noise, 2 }, scratch.data(), mean, variance));
     DOUBLES_EQUAL(7, mean[0], 0);
 }
 
@@ -167,13 +173,15 @@ TEST_GROUP(refine)
         srec_channel_free(c);
         LONGS_EQUAL(SREC_OK, srec_modem_demap(modulation, iq.data(), nullptr, std::pow(10.0f, -0.1f * snr_db),
                                               iq.size() / 2, soft.data()));
-        LONGS_EQUAL(SREC_OK, (modulation == SREC_PAM256 ? srec_descrambler_amplitude : srec_descrambler_llr)(
-                                 d, keystream.data(), soft.data(), tables.data(), N, mean.data(), deviation.data()));
+        LONGS_EQUAL(SREC_OK,
+                    estimate_bytes(d, { modulation, keystream.data(), soft.data(), tables.data(), N, nullptr, 0 },
+                                   mean.data(), deviation.data()));
     }
     srec_status refine(srec_modulation modulation, size_t n_patches = PATCHES)
     {
-        return srec_descrambler_soft(d, modulation, keystream.data(), soft.data(), tables.data(), rate_map.data(),
-                                     n_patches, N, mean.data(), deviation.data());
+        return estimate_soft(
+            d, { modulation, keystream.data(), soft.data(), tables.data(), N, rate_map.data(), n_patches }, mean.data(),
+            deviation.data());
     }
     double error_db() const
     {
@@ -251,8 +259,9 @@ TEST(refine, steps_that_do_not_fit_and_bad_covariances_are_refused)
     rate_map[3] = 0;
     LONGS_EQUAL(SREC_ERR_ARG, refine(SREC_QPSK, PATCHES - 1));
     LONGS_EQUAL(SREC_ERR_ARG, refine((srec_modulation)99));
-    LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_soft(nullptr, SREC_QPSK, nullptr, soft.data(), tables.data(),
-                                                    rate_map.data(), PATCHES, N, mean.data(), deviation.data()));
+    LONGS_EQUAL(SREC_ERR_ARG,
+                estimate_soft(nullptr, { SREC_QPSK, nullptr, soft.data(), tables.data(), N, rate_map.data(), PATCHES },
+                              mean.data(), deviation.data()));
     srec_descrambler *bad = nullptr;
     m.covariance[0] = 0;
     LONGS_EQUAL(SREC_ERR_ARG, srec_descrambler_create(&priors, &bad, NULL));

@@ -4,6 +4,7 @@
 extern "C" {
 #include "../../lib/core/codec/model_internal.h"
 #include "../../lib/core/phy/waveform.h"
+#include "calls.h"
 }
 
 #include <cmath>
@@ -60,7 +61,7 @@ TEST_GROUP(sync)
         srec_waveform_default(&waveform);
         srec_model_create_bare(LADDER, 2, nullptr, nullptr, 1, &model);
         srec_key_from_seed(&key, 1);
-        srec_packet_encoder_create(&key, 5, &e, NULL);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 5, &e, NULL));
     }
     void teardown() override
     {
@@ -76,8 +77,8 @@ TEST_GROUP(sync)
         srec_slice slice = { 1, 0, 64, 64,         3, m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS,
                              0, 1, 16, map.data(), 1 };
         size_t n;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(e, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
-                                                bytes.data(), bytes.size(), &n, nullptr));
+        LONGS_EQUAL(SREC_OK, encode_packet(e, { m, SREC_CIPHER_ADD, packet++, &slice, payload.data(), payload.size() },
+                                           bytes.data(), bytes.size(), &n, nullptr));
         std::vector<float> iq(2 * srec_modem_symbols(m, n));
         srec_modem_map(m, bytes.data(), n, iq.data());
         return iq;
@@ -97,8 +98,8 @@ TEST_GROUP(sync)
                              0,          1, (uint32_t)map.size(),
                              map.data(), 1 };
         size_t n = 0;
-        while (srec_packet_encode(other, m, packet++, SREC_CIPHER_ADD, &slice, payload.data(), payload.size(),
-                                  bytes.data(), bytes.size(), &n, nullptr) != SREC_OK)
+        while (encode_packet(other, { m, SREC_CIPHER_ADD, packet++, &slice, payload.data(), payload.size() },
+                             bytes.data(), bytes.size(), &n, nullptr) != SREC_OK)
             payload.resize(payload.size() - 100);
         srec_packet_encoder_free(other);
         std::vector<float> iq(2 * srec_modem_symbols(m, n));

@@ -159,22 +159,31 @@ struct recorder {
     size_t windows = 0;
 };
 
-static void record_read(void *context, unsigned, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void record_read(void *context, unsigned, const srec_window *window, float *dst)
 {
     auto *r = (recorder *)context;
+    const auto [y, x, h, w] = *window;
     CHECK(y % 8 == 0 && x % 8 == 0 && h % 8 == 0 && w % 8 == 0);
     CHECK(y + h <= r->height && x + w <= r->width && h <= r->side && w <= r->side);
     r->windows++;
     memset(dst, 0, h * w * 3 * sizeof *dst);
 }
 
-static void record_write(void *context, unsigned, size_t y, size_t x, size_t h, size_t w, const float *, size_t stride)
+static void record_write(void *context, unsigned, const srec_window *window, const float *, size_t stride)
 {
     auto *r = (recorder *)context;
+    const auto [y, x, h, w] = *window;
     CHECK(y + h <= r->height && x + w <= r->width && stride >= w * 3);
     for (size_t i = 0; i < h; i++)
         for (size_t k = 0; k < w; k++)
             r->written[(y + i) * r->width + x + k]++;
+}
+
+static srec_status record(srec_tiler *t, size_t height, size_t width, recorder &r)
+{
+    const srec_tile_io io{ record_read, record_write, &r };
+    srec_error error{};
+    return srec_tiler_run(t, height, width, &io, &error);
 }
 
 TEST(tiles, windows_stay_inside_and_write_every_sample_once)
@@ -190,7 +199,7 @@ TEST(tiles, windows_stay_inside_and_write_every_sample_once)
     for (size_t h : { (size_t)8, (size_t)compute.tile, (size_t)compute.tile + 8, (size_t)600 })
         for (size_t w = 8; w <= 600; w += 72) {
             recorder r{ h, w, compute.tile, std::vector<uint8_t>(h * w, 0) };
-            LONGS_EQUAL(SREC_OK, srec_tiler_run(t, h, w, record_read, record_write, &r, &error));
+            LONGS_EQUAL(SREC_OK, record(t, h, w, r));
             CHECK(std::all_of(r.written.begin(), r.written.end(), [](uint8_t c) { return c == 1; }));
         }
     srec_tiler_free(t);
@@ -211,7 +220,7 @@ TEST(tiles, planes_that_are_no_multiple_of_the_granule_are_refused)
         };
         for (auto &s : sides) {
             recorder r{ s[0], s[1], 4096, {} };
-            LONGS_EQUAL(SREC_ERR_ARG, srec_tiler_run(t, s[0], s[1], record_read, record_write, &r, &error));
+            LONGS_EQUAL(SREC_ERR_ARG, record(t, s[0], s[1], r));
             LONGS_EQUAL(0, r.windows);
         }
         srec_tiler_free(t);
@@ -237,11 +246,11 @@ TEST(tiles, a_callback_can_stop_the_run_and_the_next_one_is_whole)
     srec_tiler *t;
     LONGS_EQUAL(SREC_OK, srec_tiler_create(g, &compute, 1, &t, &error));
     recorder r{ 800, 800, 4096, std::vector<uint8_t>(800 * 800, 0) };
-    LONGS_EQUAL(SREC_ERR_CANCELLED, srec_tiler_run(t, 800, 800, record_read, record_write, &r, &error));
+    LONGS_EQUAL(SREC_ERR_CANCELLED, record(t, 800, 800, r));
     LONGS_EQUAL(3, r.windows);
     CHECK(total > 3);
     recorder small{ 8, 8, 4096, std::vector<uint8_t>(64, 0) };
-    LONGS_EQUAL(SREC_OK, srec_tiler_run(t, 8, 8, record_read, record_write, &small, &error));
+    LONGS_EQUAL(SREC_OK, record(t, 8, 8, small));
     srec_tiler_free(t);
 }
 

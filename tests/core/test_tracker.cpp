@@ -5,6 +5,7 @@
 extern "C" {
 #include "../../lib/core/codec/model_internal.h"
 #include "../../lib/core/phy/waveform.h"
+#include "calls.h"
 }
 
 #include <cmath>
@@ -53,7 +54,7 @@ TEST_GROUP(tracker)
         srec_waveform_default(&waveform);
         srec_model_create_bare(LADDER, 1, nullptr, nullptr, 1, &model);
         srec_key_from_seed(&key, 7);
-        srec_packet_encoder_create(&key, 9, &encoder, NULL);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, 9, &encoder, NULL));
     }
     void teardown() override
     {
@@ -70,8 +71,8 @@ TEST_GROUP(tracker)
         const srec_feature_format format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         srec_slice slice = { 1, 0, 64, 4 * patches, 3, format, 0, 1, patches, map.data(), 1 };
         size_t n;
-        LONGS_EQUAL(SREC_OK, srec_packet_encode(encoder, m, packet++, cipher, &slice, payload.data(), payload.size(),
-                                                bytes.data(), bytes.size(), &n, nullptr));
+        LONGS_EQUAL(SREC_OK, encode_packet(encoder, { m, cipher, packet++, &slice, payload.data(), payload.size() },
+                                           bytes.data(), bytes.size(), &n, nullptr));
         std::vector<float> iq(2 * srec_modem_symbols(m, n));
         srec_modem_map(m, bytes.data(), n, iq.data());
         return iq;

@@ -7,11 +7,18 @@
  *          FORGE:  signal bytes 0 and 1, payload bytes u16 (0: what the header asks for), then a header's
  *          plaintext, authentic
  */
-#include "../../lib/core/packet/packet.c" /* its coded fields and its header parser, to forge with */
-
-#include "../../lib/core/codec/model_internal.h"
+#include "bytes.h"
+#include "codec/model_internal.h"
+#include "crypto/key_internal.h"
+#include "packet/coded_field.h"
+#include "packet/packet_internal.h"
+#include "packet/signal_field.h"
+#include "packet/slice_header.h"
 
 #include <math.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,8 +61,14 @@ static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_mod
     srec_packet_encoder *e;
     size_t n;
     require(srec_packet_encoder_create(key, 7, &e, NULL) == SREC_OK);
-    require(srec_packet_encode(e, m, PACKET, false, &s, payload, srec_slice_bytes(model, &s), frame, SREC_FRAME_MAX, &n,
-                               NULL) == SREC_OK);
+    require(srec_packet_encode(e,
+                               &(srec_packet_content){ .modulation = m,
+                                                       .cipher = SREC_CIPHER_ADD,
+                                                       .packet = PACKET,
+                                                       .slice = &s,
+                                                       .payload = payload,
+                                                       .n_payload = srec_slice_bytes(model, &s) },
+                               frame, SREC_FRAME_MAX, &n, NULL) == SREC_OK);
     srec_packet_encoder_free(e);
     return n;
 }
@@ -64,39 +77,40 @@ static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_mod
 static size_t forged_frame(const srec_key *key, srec_modulation m, bool right_model, srec_packet_decoder *d,
                            const uint8_t *in, size_t size, uint8_t *frame)
 {
-    uint8_t plain[HEADER_MAX], sealed[HEADER_MAX + TAG], field[SREC_SIGNAL_BYTES], nonce[12],
-        header_key[SREC_KEY_BYTES];
+    uint8_t plain[SREC_HEADER_MAX], sealed[SREC_HEADER_MAX + SREC_HEADER_TAG_BYTES], field[SREC_SIGNAL_BYTES],
+        nonce[SREC_NONCE_BYTES], header_key[SREC_KEY_BYTES];
     if (size < 4 + 1 || size - 4 > 160)
         return 0;
     size_t n = size - 4;
-    memset(plain, 0, FIXED_HEADER);
+    memset(plain, 0, SREC_SLICE_HEADER);
     memcpy(plain, in + 4, n);
     if (right_model)
         put_le(plain, MODEL_ID, 8);
     srec_signal s = { .modulation = m,
-                      .header_bytes = (uint16_t)(n + TAG),
+                      .header_bytes = (uint16_t)(n + SREC_HEADER_TAG_BYTES),
                       .payload_bytes = (uint16_t)get_le(in + 2, 2),
                       .session = 7,
                       .packet = PACKET };
     srec_slice slice;
-    if (!s.payload_bytes && n > FIXED_HEADER && parse_header(d, plain, n, &s, &slice) == SREC_ERR_FORMAT &&
-        slice.rate_map) {
+    if (!s.payload_bytes && n > SREC_SLICE_HEADER &&
+        srec_slice_header_get(d->model, &s, plain, n, &d->rate_map, &slice) == SREC_ERR_FORMAT && slice.rate_map) {
         size_t bytes = srec_slice_bytes(d->model, &slice);
         s.payload_bytes = bytes <= SREC_FRAME_MAX ? (uint16_t)bytes : 0;
     }
-    size_t total = frame_bytes(m, s.header_bytes, s.payload_bytes);
+    size_t total = srec_frame_bytes(m, s.header_bytes, s.payload_bytes);
     if (total > SREC_FRAME_MAX)
         return 0;
-    write_signal(&s, field);
+    srec_signal_put(&s, field);
     field[0] = (uint8_t)(field[0] ^ in[0]);
     field[1] = (uint8_t)(field[1] ^ in[1]);
-    put_le(field + 22, crc16(field, 22), 2);
+    put_le(field + 22, srec_crc16(field, 22), 2);
     srec_packet_nonce(PACKET, nonce);
     require(srec_key_derive_header(key, 7, header_key) == SREC_OK);
     crypto_aead_chacha20poly1305_ietf_encrypt(sealed, NULL, plain, n, field, sizeof field, NULL, nonce, header_key);
     memset(frame, 0, total);
-    require(write_field(m, field, sizeof field, frame) == SREC_OK);
-    require(write_field(m, sealed, n + TAG, frame + field_bytes(m, sizeof field)) == SREC_OK);
+    require(srec_field_write(m, field, sizeof field, frame) == SREC_OK);
+    require(srec_field_write(m, sealed, n + SREC_HEADER_TAG_BYTES, frame + srec_field_bytes(m, sizeof field)) ==
+            SREC_OK);
     return total;
 }
 

@@ -96,7 +96,13 @@ static void add_burst(scene *s, bool own, size_t symbols, size_t payload, float 
     size_t n;
     srec_key_from_seed(&other, 2);
     require(srec_packet_encoder_create(own ? &s->key : &other, s->random, &e, NULL) == SREC_OK);
-    const srec_status status = srec_packet_encode(e, s->modulation, 0, SREC_CIPHER_ADD, &slice, bytes, 1 + payload,
+    const srec_status status = srec_packet_encode(e,
+                                                  &(srec_packet_content){ .modulation = s->modulation,
+                                                                          .cipher = SREC_CIPHER_ADD,
+                                                                          .packet = 0,
+                                                                          .slice = &slice,
+                                                                          .payload = bytes,
+                                                                          .n_payload = 1 + payload },
                                                   frame, sizeof frame, &n, NULL);
     srec_packet_encoder_free(e);
     if (status != SREC_OK)

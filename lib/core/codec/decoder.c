@@ -169,13 +169,13 @@ typedef struct {
     unsigned channels;
 } synthesis;
 
-static void read_latent(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_latent(void *context, unsigned input, const srec_window *at, float *dst)
 {
     (void)input;
     const synthesis *s = context;
-    for (size_t r = 0; r < h; r++)
-        memcpy(dst + r * w * s->channels, s->latent + ((y + r) * s->cols + x) * s->channels,
-               w * s->channels * sizeof *dst);
+    for (size_t r = 0; r < at->height; r++)
+        memcpy(dst + r * at->width * s->channels, s->latent + ((at->y + r) * s->cols + at->x) * s->channels,
+               at->width * s->channels * sizeof *dst);
 }
 
 static uint8_t to_byte(float v) /* v in 0 .. 1 */
@@ -184,16 +184,15 @@ static uint8_t to_byte(float v) /* v in 0 .. 1 */
     return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
 }
 
-static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                          size_t stride)
+static void write_picture(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
     const synthesis *s = context;
     const srec_image *image = s->image;
-    for (size_t r = 0; r < h && y + r < image->height; r++, src += stride) {
+    for (size_t r = 0; r < at->height && at->y + r < image->height; r++, src += stride) {
         const float *p = src;
-        uint8_t *to = image->data + (y + r) * image->stride + x * image->channels;
-        for (size_t i = 0; i < w && x + i < image->width; i++, p += 3)
+        uint8_t *to = image->data + (at->y + r) * image->stride + at->x * image->channels;
+        for (size_t i = 0; i < at->width && at->x + i < image->width; i++, p += 3)
             if (image->channels == 3)
                 for (unsigned c = 0; c < 3; c++)
                     *to++ = to_byte(p[c] + s->mean[c]);
@@ -234,7 +233,7 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
     if (there && there < patches && !srec_conceal(&grid, &d->compute))
         return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
     synthesis s = { image, d->model->mean, d->latent.data, d->cols, channels };
-    status = srec_tiler_run(d->gs, d->rows, d->cols, read_latent, write_picture, &s, error);
+    status = srec_tiler_run(d->gs, d->rows, d->cols, &(srec_tile_io){ read_latent, write_picture, &s }, error);
     if (status == SREC_OK && report)
         *report =
             (srec_decoder_report){ (uint32_t)patches, (uint32_t)patches - there, p->n_slices, p->n_slices - slices,

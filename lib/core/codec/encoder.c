@@ -19,12 +19,6 @@ struct srec_encoder {
     srec_buffer latent, hyper, bits, rate_map, place, bytes;
 };
 
-void srec_patch_grid(uint32_t width, uint32_t height, uint32_t *cols, uint32_t *rows)
-{
-    *cols = (width + 63) / 64 * 4;
-    *rows = (height + 63) / 64 * 4;
-}
-
 srec_status srec_encoder_create(const srec_model *model, const srec_compute *compute, srec_encoder **out,
                                 srec_error *error)
 {
@@ -73,7 +67,7 @@ typedef struct {
     unsigned channels;
 } analysis;
 
-static void read_picture(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_picture(void *context, unsigned input, const srec_window *at, float *dst)
 {
     (void)input;
     const analysis *a = context;
@@ -82,11 +76,11 @@ static void read_picture(void *context, unsigned input, size_t y, size_t x, size
     for (unsigned c = 0; c < 3; c++)
         for (unsigned v = 0; v < 256; v++)
             table[c][v] = (float)v / 255.0f - a->mean[c];
-    for (size_t r = 0; r < h; r++) {
-        size_t sy = y + r < image->height ? y + r : image->height - 1; /* replicates the edges */
+    for (size_t r = 0; r < at->height; r++) {
+        size_t sy = at->y + r < image->height ? at->y + r : image->height - 1; /* replicates the edges */
         const uint8_t *row = image->data + sy * image->stride;
-        for (size_t i = 0; i < w; i++, dst += 3) {
-            size_t sx = x + i < image->width ? x + i : image->width - 1;
+        for (size_t i = 0; i < at->width; i++, dst += 3) {
+            size_t sx = at->x + i < image->width ? at->x + i : image->width - 1;
             const uint8_t *p = row + sx * image->channels;
             for (unsigned c = 0; c < 3; c++)
                 dst[c] = table[c][p[image->channels == 3 ? c : 0]];
@@ -94,13 +88,13 @@ static void read_picture(void *context, unsigned input, size_t y, size_t x, size
     }
 }
 
-static void write_latent(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                         size_t stride)
+static void write_latent(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
     const analysis *a = context;
-    for (size_t r = 0; r < h; r++)
-        memcpy(a->latent + ((y + r) * a->cols + x) * a->channels, src + r * stride, w * a->channels * sizeof *src);
+    for (size_t r = 0; r < at->height; r++)
+        memcpy(a->latent + ((at->y + r) * a->cols + at->x) * a->channels, src + r * stride,
+               at->width * a->channels * sizeof *src);
 }
 
 /* erfc(x) with an error of at most 2e-7 (Press et al., Numerical Recipes, 6.2). It is the exponential of a polynomial,
@@ -160,16 +154,16 @@ typedef struct {
 
 /* Bits of every latent of the window and the resulting ladder step (SREC's rate control, NTSCC).
  * \param src rows of (w, 2C) parameters */
-static void write_bits(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                       size_t stride)
+static void write_bits(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
     entropy *e = context;
     const srec_model *m = e->model;
     const unsigned c_count = m->channels;
-    for (size_t i = 0; i < h * w; i++) {
-        const size_t p = (y + i / w) * e->cols + x + i % w;
-        const float *params = src + i / w * stride + i % w * 2 * c_count, *latent = e->latent + p * c_count;
+    for (size_t i = 0; i < at->height * at->width; i++) {
+        const size_t p = (at->y + i / at->width) * e->cols + at->x + i % at->width;
+        const float *params = src + i / at->width * stride + i % at->width * 2 * c_count,
+                    *latent = e->latent + p * c_count;
         float *bits = e->bits + p * c_count;
         const float sum = latent_bits(latent, params, m->entropy_scale, m->entropy_floor, c_count, bits);
         for (unsigned c = 0; c < c_count; c++)
@@ -182,13 +176,13 @@ static void write_bits(void *context, unsigned output, size_t y, size_t x, size_
     }
 }
 
-static void read_hyper(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_hyper(void *context, unsigned input, const srec_window *at, float *dst)
 {
     (void)input;
     const entropy *e = context;
     const size_t z = srec_graph_input_channels(e->model->nets[SREC_NET_HS], 0), cols = e->cols / 4;
-    for (size_t r = 0; r < h; r++)
-        memcpy(dst + r * w * z, e->hyper + ((y + r) * cols + x) * z, w * z * sizeof *dst);
+    for (size_t r = 0; r < at->height; r++)
+        memcpy(dst + r * at->width * z, e->hyper + ((at->y + r) * cols + at->x) * z, at->width * z * sizeof *dst);
 }
 
 /* Latent vectors, bits and tokens as fe reads them, and the bytes of the resulting features. */
@@ -203,30 +197,29 @@ typedef struct {
     uint8_t *bytes;
 } packing;
 
-static void read_features(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_features(void *context, unsigned input, const srec_window *at, float *dst)
 {
     const packing *k = context;
     const size_t c_count = k->model->channels;
-    for (size_t r = 0; r < h; r++, dst += w * c_count) {
-        const size_t p = (y + r) * k->cols + x;
+    for (size_t r = 0; r < at->height; r++, dst += at->width * c_count) {
+        const size_t p = (at->y + r) * k->cols + at->x;
         if (input < 2)
-            memcpy(dst, (input ? k->bits : k->latent) + p * c_count, w * c_count * sizeof *dst);
+            memcpy(dst, (input ? k->bits : k->latent) + p * c_count, at->width * c_count * sizeof *dst);
         else
-            for (size_t i = 0; i < w; i++)
+            for (size_t i = 0; i < at->width; i++)
                 memcpy(dst + i * c_count, k->mapping->token + k->rate_map[p + i] * c_count, c_count * sizeof *dst);
     }
 }
 
-static void write_bytes(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                        size_t stride)
+static void write_bytes(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
     const packing *k = context;
     const unsigned c_count = k->model->channels;
     const float bound = k->mapping->bound;
-    for (size_t i = 0; i < h * w; i++) {
-        const size_t p = (y + i / w) * k->cols + x + i % w;
-        const float *feature = src + i / w * stride + i % w * c_count;
+    for (size_t i = 0; i < at->height * at->width; i++) {
+        const size_t p = (at->y + i / at->width) * k->cols + at->x + i % at->width;
+        const float *feature = src + i / at->width * stride + i % at->width * c_count;
         const srec_linear *l = &k->mapping->linear[k->rate_map[p]];
         uint8_t *byte = k->bytes + k->place[p];
         for (unsigned n = 0; n < l->k; n++) {
@@ -279,8 +272,8 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
     uint8_t *rate_map = e->rate_map.data;
 
     analysis a = { image, m->mean, latent, cols, c_count };
-    status =
-        srec_tiler_run(e->ga, (size_t)rows * m->patch, (size_t)cols * m->patch, read_picture, write_latent, &a, error);
+    status = srec_tiler_run(e->ga, (size_t)rows * m->patch, (size_t)cols * m->patch,
+                            &(srec_tile_io){ read_picture, write_latent, &a }, error);
     if (status == SREC_OK)
         status = srec_tiler_run_planes(e->ha, rows, cols, (const float *const[]){ latent }, (float *const[]){ hyper },
                                        error);
@@ -288,7 +281,7 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
         hyper[i] = rintf(hyper[i]);
     entropy b = { m, hyper, latent, cols, eta, e->bits.data, rate_map, 0 };
     if (status == SREC_OK)
-        status = srec_tiler_run(e->hs, rows / 4, cols / 4, read_hyper, write_bits, &b, error);
+        status = srec_tiler_run(e->hs, rows / 4, cols / 4, &(srec_tile_io){ read_hyper, write_bits, &b }, error);
     if (status != SREC_OK)
         return status;
 
@@ -301,7 +294,7 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
         return srec_fail(error, SREC_ERR_MEMORY, "no memory for %zu feature bytes", n_bytes);
     packing k = { m,     latent,       e->bits.data, rate_map, cols, &m->mapping[format], m->priors[format].levels,
                   place, e->bytes.data };
-    status = srec_tiler_run(e->fe, rows, cols, read_features, write_bytes, &k, error);
+    status = srec_tiler_run(e->fe, rows, cols, &(srec_tile_io){ read_features, write_bytes, &k }, error);
     if (status == SREC_OK)
         *out = (srec_features){ image->width, image->height, image->channels, format,  cols,
                                 rows,         rate_map,      e->bytes.data,   n_bytes, (float)b.total };

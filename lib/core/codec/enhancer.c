@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define DEFAULT_TILE     768u /* pixels of the result: see enhancer.h */
-#define PATCH            16u
 #define MARGIN_MAX       64u
 #define DEVIATION_PLANES 2u
 
@@ -209,28 +208,29 @@ static size_t pixel(const job *j, size_t i, size_t size)
     return i < j->model->margin ? 0 : i - j->model->margin < size ? i - j->model->margin : size - 1;
 }
 
-static void read_image(const job *j, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_image(const job *j, const srec_window *at, float *dst)
 {
     float table[3][256];
     for (unsigned c = 0; c < 3; c++)
         for (unsigned v = 0; v < 256; v++)
             table[c][v] = (float)v / 255.0f - j->model->mean[c];
-    for (size_t r = 0; r < h; r++) {
-        const uint8_t *row = j->in->data + pixel(j, y + r, j->in->height) * j->in->stride;
-        for (size_t i = 0; i < w; i++, dst += 3) {
-            const uint8_t *p = row + pixel(j, x + i, j->in->width) * j->in->channels;
+    for (size_t r = 0; r < at->height; r++) {
+        const uint8_t *row = j->in->data + pixel(j, at->y + r, j->in->height) * j->in->stride;
+        for (size_t i = 0; i < at->width; i++, dst += 3) {
+            const uint8_t *p = row + pixel(j, at->x + i, j->in->width) * j->in->channels;
             for (unsigned c = 0; c < 3; c++)
                 dst[c] = table[c][p[j->in->channels == 3 ? c : 0]];
         }
     }
 }
 
-static void read_deviation(const job *j, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_deviation(const job *j, const srec_window *at, float *dst)
 {
-    for (size_t r = 0; r < h; r++) {
-        const size_t row = pixel(j, y + r, j->in->height) / PATCH * j->cols;
-        for (size_t i = 0; i < w; i++, dst += DEVIATION_PLANES) {
-            const float d = j->deviation ? j->deviation[row + pixel(j, x + i, j->in->width) / PATCH] : j->everywhere;
+    for (size_t r = 0; r < at->height; r++) {
+        const size_t row = pixel(j, at->y + r, j->in->height) / SREC_PATCH_SIDE * j->cols;
+        for (size_t i = 0; i < at->width; i++, dst += DEVIATION_PLANES) {
+            const float d =
+                j->deviation ? j->deviation[row + pixel(j, at->x + i, j->in->width) / SREC_PATCH_SIDE] : j->everywhere;
             const bool known = d >= 0.0f; /* false for NaN */
             dst[0] = known ? (d < 1.0f ? d : 1.0f) : 0.0f;
             dst[1] = known ? 0.0f : 1.0f;
@@ -238,9 +238,9 @@ static void read_deviation(const job *j, size_t y, size_t x, size_t h, size_t w,
     }
 }
 
-static void read_plane(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_plane(void *context, unsigned input, const srec_window *at, float *dst)
 {
-    (input ? read_deviation : read_image)(context, y, x, h, w, dst);
+    (input ? read_deviation : read_image)(context, at, dst);
 }
 
 static uint8_t to_byte(float v) /* v in 0 .. 1 */
@@ -249,23 +249,22 @@ static uint8_t to_byte(float v) /* v in 0 .. 1 */
     return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
 }
 
-static void write_picture(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                          size_t stride)
+static void write_picture(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
     const job *j = context;
     const float *mean = j->model->mean;
     const srec_image *out = j->out;
     const size_t margin = (size_t)j->model->margin * j->model->scale;
-    for (size_t r = 0; r < h; r++, src += stride) {
-        if (y + r < margin || y + r - margin >= out->height)
+    for (size_t r = 0; r < at->height; r++, src += stride) {
+        if (at->y + r < margin || at->y + r - margin >= out->height)
             continue;
-        uint8_t *row = out->data + (y + r - margin) * out->stride;
+        uint8_t *row = out->data + (at->y + r - margin) * out->stride;
         const float *p = src;
-        for (size_t i = 0; i < w; i++, p += 3) {
-            if (x + i < margin || x + i - margin >= out->width)
+        for (size_t i = 0; i < at->width; i++, p += 3) {
+            if (at->x + i < margin || at->x + i - margin >= out->width)
                 continue;
-            uint8_t *to = row + (x + i - margin) * out->channels;
+            uint8_t *to = row + (at->x + i - margin) * out->channels;
             if (out->channels == 3)
                 for (unsigned c = 0; c < 3; c++)
                     to[c] = to_byte(p[c] + mean[c]);
@@ -306,5 +305,5 @@ srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const floa
     const size_t height = (in->height + 2 * m->margin + granule - 1) / granule * granule,
                  width = (in->width + 2 * m->margin + granule - 1) / granule * granule;
     job j = { m, in, out, deviation, everywhere, cols };
-    return srec_tiler_run(e->tiler, height, width, read_plane, write_picture, &j, error);
+    return srec_tiler_run(e->tiler, height, width, &(srec_tile_io){ read_plane, write_picture, &j }, error);
 }

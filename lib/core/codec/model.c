@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model_internal.h"
 
+#include <srec/patch.h>
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,9 +11,6 @@
 
 static const char *const net_names[SREC_NETS] = { "ga", "ha", "hs", "fe", "fd", "gs" };
 static const char *const format_names[SREC_FEATURE_FORMATS] = { "bits", "amplitude" };
-
-#define PATCH    16u /* fixed by the slice and packet formats */
-#define MULTIPLE 64u
 
 /* Memory that the model owns. */
 static void *own(srec_model *m, size_t size)
@@ -123,11 +122,12 @@ static srec_status take_priors(srec_model *m, srec_feature_format format, const 
 static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *error)
 {
     const json_t *ladder = json_object_get(codec, "ladder"), *mean = json_object_get(codec, "mean");
-    if (json_integer_value(json_object_get(codec, "patch")) != PATCH ||
-        json_integer_value(json_object_get(codec, "multiple")) != MULTIPLE)
-        return srec_fail(error, SREC_ERR_UNSUPPORTED, "codec: patch must be %u and multiple %u", PATCH, MULTIPLE);
-    m->patch = PATCH;
-    m->multiple = MULTIPLE;
+    if (json_integer_value(json_object_get(codec, "patch")) != SREC_PATCH_SIDE ||
+        json_integer_value(json_object_get(codec, "multiple")) != SREC_IMAGE_MULTIPLE)
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "codec: patch must be %u and multiple %u", SREC_PATCH_SIDE,
+                         SREC_IMAGE_MULTIPLE);
+    m->patch = SREC_PATCH_SIDE;
+    m->multiple = SREC_IMAGE_MULTIPLE;
     json_int_t channels = json_integer_value(json_object_get(codec, "latent_channels"));
     if (channels < 1 || channels > 4096)
         return srec_fail(error, SREC_ERR_FORMAT, "codec: latent_channels is not 1 .. 4096");
@@ -185,12 +185,12 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
     const struct {
         unsigned in[3], n_in, out, num, den;
     } expect[SREC_NETS] = {
-        [SREC_NET_GA] = { { 3 }, 1, c, 1, PATCH },
-        [SREC_NET_HA] = { { c }, 1, z, 1, MULTIPLE / PATCH },
-        [SREC_NET_HS] = { { z }, 1, 2 * c, MULTIPLE / PATCH, 1 },
+        [SREC_NET_GA] = { { 3 }, 1, c, 1, SREC_PATCH_SIDE },
+        [SREC_NET_HA] = { { c }, 1, z, 1, SREC_IMAGE_MULTIPLE / SREC_PATCH_SIDE },
+        [SREC_NET_HS] = { { z }, 1, 2 * c, SREC_IMAGE_MULTIPLE / SREC_PATCH_SIDE, 1 },
         [SREC_NET_FE] = { { c, c, c }, 3, c, 1, 1 },
         [SREC_NET_FD] = { { c }, 1, c, 1, 1 },
-        [SREC_NET_GS] = { { c }, 1, 3, PATCH, 1 },
+        [SREC_NET_GS] = { { c }, 1, 3, SREC_PATCH_SIDE, 1 },
     };
     for (unsigned i = 0; i < SREC_NETS; i++) {
         unsigned num, den;
@@ -201,7 +201,9 @@ static srec_status parse_nets(srec_model *m, json_t *graphs, srec_error *error)
         for (unsigned k = 0; fits && k < expect[i].n_in; k++)
             fits = srec_graph_input_channels(m->nets[i], k) == expect[i].in[k];
         /* A plane of whole 64-pixel units must divide evenly at every stage. */
-        unsigned unit = i == SREC_NET_GA ? MULTIPLE : i == SREC_NET_HS ? 1 : MULTIPLE / PATCH;
+        unsigned unit = i == SREC_NET_GA   ? SREC_IMAGE_MULTIPLE
+                        : i == SREC_NET_HS ? 1
+                                           : SREC_IMAGE_MULTIPLE / SREC_PATCH_SIDE;
         if (!fits || unit % srec_graph_granule(m->nets[i]))
             return srec_fail(error, SREC_ERR_SHAPE, "network %s has other inputs, outputs or scale than a codec needs",
                              net_names[i]);
@@ -361,8 +363,8 @@ srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const
     if (!m)
         return SREC_ERR_MEMORY;
     m->id = id;
-    m->patch = PATCH;
-    m->multiple = MULTIPLE;
+    m->patch = SREC_PATCH_SIDE;
+    m->multiple = SREC_IMAGE_MULTIPLE;
     m->steps = steps;
     memcpy(m->ladder, ladder, steps * sizeof *ladder);
     if (copy_priors(m, &m->priors[SREC_FEATURES_BITS], bits) != SREC_OK ||
@@ -423,7 +425,7 @@ double srec_model_macs_per_pixel(const srec_model *m, const char *network)
     if (!g)
         return 0;
     double pixels_per_input = g == m->nets[SREC_NET_GA]   ? 1
-                              : g == m->nets[SREC_NET_HS] ? MULTIPLE * MULTIPLE
-                                                          : PATCH * PATCH;
+                              : g == m->nets[SREC_NET_HS] ? SREC_IMAGE_MULTIPLE * SREC_IMAGE_MULTIPLE
+                                                          : SREC_PATCH_SIDE * SREC_PATCH_SIDE;
     return srec_graph_macs_per_input(g) / pixels_per_input;
 }

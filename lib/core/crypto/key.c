@@ -91,7 +91,7 @@ srec_status srec_key_derive_marks(const srec_key *key, uint8_t out[SREC_KEY_BYTE
     return derive(key, 0, "srecmark", out);
 }
 
-void srec_packet_nonce(uint64_t packet, uint8_t nonce[12])
+void srec_packet_nonce(uint64_t packet, uint8_t nonce[SREC_NONCE_BYTES])
 {
     memset(nonce, 0, 4);
     for (unsigned i = 0; i < 8; i++)

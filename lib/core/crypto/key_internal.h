@@ -4,6 +4,8 @@
 
 #include <srec/key.h>
 
+#define SREC_NONCE_BYTES 12u /* of ChaCha20 and ChaCha20-Poly1305 (RFC 8439) */
+
 /* Subkeys of a session, see key.h. The caller wipes them with sodium_memzero() after use. */
 srec_status srec_key_derive_payload(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
 srec_status srec_key_derive_header(const srec_key *key, uint64_t session, uint8_t out[SREC_KEY_BYTES]);
@@ -17,6 +19,6 @@ srec_status srec_key_read_within(srec_key *key, const char *path, int writer_ms,
 srec_status srec_key_derive_marks(const srec_key *key, uint8_t out[SREC_KEY_BYTES]);
 
 /* Nonce of a packet under a session's subkey: u32 0, u64 packet, little endian. */
-void srec_packet_nonce(uint64_t packet, uint8_t nonce[12]);
+void srec_packet_nonce(uint64_t packet, uint8_t nonce[SREC_NONCE_BYTES]);
 
 #endif /* SREC_KEY_INTERNAL_H */

@@ -70,7 +70,8 @@ void srec_scrambler_free(srec_scrambler *s)
 }
 
 /* Write \p n bytes of keystream from a multiple of the block size; n <= CHUNK. */
-static void blocks(const srec_scrambler *s, const uint8_t nonce[12], uint64_t offset, uint8_t *out, size_t n)
+static void blocks(const srec_scrambler *s, const uint8_t nonce[SREC_NONCE_BYTES], uint64_t offset, uint8_t *out,
+                   size_t n)
 {
     memset(out, 0, n);
     crypto_stream_chacha20_ietf_xor_ic(out, out, n, nonce, (uint32_t)(offset / CHACHA_BLOCK), s->key);

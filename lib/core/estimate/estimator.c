@@ -72,10 +72,16 @@ srec_status srec_estimator_run(srec_estimator *e, srec_scrambler *scrambler, con
         status = srec_slice_prior_tables(e->model, p->slice, e->tables, n);
     if (status != SREC_OK)
         return status;
-    if (!soft)
-        return srec_descrambler_hard(d, p->modulation, keystream, e->soft, n, mean, deviation);
-    return srec_descrambler_soft(d, p->modulation, keystream, e->soft, e->tables, p->slice->rate_map,
-                                 p->slice->n_patches, n, mean, deviation);
+    const srec_descrambler_input in = {
+        .modulation = p->modulation,
+        .keystream = keystream,
+        .soft = e->soft,
+        .tables = e->tables,
+        .n = n,
+        .rate_map = p->slice->rate_map,
+        .n_patches = p->slice->n_patches,
+    };
+    return soft ? srec_descrambler_soft(d, &in, mean, deviation) : srec_descrambler_hard(d, &in, mean, deviation);
 }
 
 void srec_estimator_damage(const srec_estimator *e, srec_damage *out)

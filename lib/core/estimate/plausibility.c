@@ -47,12 +47,14 @@ void srec_find_partners(const float *covariance, size_t k, uint16_t *partner, fl
     }
 }
 
-void srec_relate(const float *mean, const float *deviation, const float *before, const uint16_t *partner,
-                 const float *correlation, size_t k, float variance, srec_damage *damage)
+void srec_relate(const srec_related_patch *p, srec_damage *damage)
 {
+    const float *mean = p->mean, *deviation = p->deviation, *correlation = p->correlation;
+    const uint16_t *partner = p->partner;
+    const size_t k = p->n;
     float power = 0.0f, doubt = 0.0f, power_before = 0.0f;
     float within = 0.0f, within_square = 0.0f, within_expected = 0.0f, between = 0.0f, between_square = 0.0f;
-    const float *other = before ? before : mean;
+    const float *other = p->before ? p->before : mean;
     for (size_t i = 0; i < k; i++) { /* a single loop: the additions of its sums overlap */
         const float a = mean[i], b = mean[partner[i]], c = correlation[i], e = other[i];
         const float product = c * a * b, again = a * e;
@@ -65,13 +67,13 @@ void srec_relate(const float *mean, const float *deviation, const float *before,
         between += again;
         between_square += again * again;
     }
-    const float calm = CALM * variance, per_power = 1.0f / (power / (float)k + calm);
+    const float calm = CALM * p->variance, per_power = 1.0f / (power / (float)k + calm);
     /* the uncertainty of the channel reduces the product of two estimates by this factor */
     const float known = power / (power + doubt + 1e-20f);
     damage->within.sum += within * per_power;
     damage->within.variance += within_square * per_power * per_power;
     damage->within.expected += 0.5f * within_expected * per_power * known;
-    if (before) {
+    if (p->before) {
         const float scale_square = per_power / (power_before / (float)k + calm);
         damage->between.sum += between * sqrtf(scale_square);
         damage->between.variance += between_square * scale_square;

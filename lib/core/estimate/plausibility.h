@@ -35,13 +35,20 @@ double srec_ratios_random_share(const srec_ratios *r);
  * \param[out] partner, correlation (k) */
 void srec_find_partners(const float *covariance, size_t k, uint16_t *partner, float *correlation);
 
+/* The estimates of a patch, from each byte alone. */
+typedef struct srec_related_patch {
+    const float *mean;        /* (n) */
+    const float *deviation;   /* (n) */
+    const float *before;      /* (n) means of the previous patch if it has as many features, else NULL */
+    const uint16_t *partner;  /* (n) srec_find_partners() */
+    const float *correlation; /* (n) with the partner */
+    size_t n;
+    float variance; /* of a feature in a usual patch */
+} srec_related_patch;
+
 /* Add the relations of a patch. All patches have the same weight, whatever the variance of their features.
- * \param mean, deviation (k) estimates from each byte alone
- * \param before (k) means of the previous patch if it has as many features, else NULL
- * \param variance of a feature in a usual patch
  * \param[in,out] damage receives the relations */
-void srec_relate(const float *mean, const float *deviation, const float *before, const uint16_t *partner,
-                 const float *correlation, size_t k, float variance, srec_damage *damage);
+void srec_relate(const srec_related_patch *p, srec_damage *damage);
 
 /* Compare the bits of a coded field with their LLRs.
  * \param llr (n) positive where the sign is right

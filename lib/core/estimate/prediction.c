@@ -96,10 +96,10 @@ SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float 
     return true;
 }
 
-bool srec_predict(const float *covariance, const float *observed, const float *noise, size_t n, float *scratch,
-                  float *mean, float *variance)
+bool srec_predict(const srec_observations *o, float *scratch, float *mean, float *variance)
 {
-    const size_t stride = stride_of(n);
+    const float *covariance = o->covariance, *observed = o->observed, *noise = o->noise;
+    const size_t n = o->n, stride = stride_of(n);
     float *panel = scratch + (n + ROWS - 1) * stride, *weighted = panel; /* minus the inverse times observed */
     for (size_t b = 0; b < PIVOTS; b++)
         for (size_t j = n; j < stride; j++)

@@ -11,12 +11,18 @@
 /* Floats of scratch that srec_predict() needs for n features. */
 size_t srec_predict_scratch(size_t n);
 
-/* Mean and variance of each of n jointly Gaussian features of mean 0, given the observations of all the others.
- * \param covariance (n, n)
- * \param observed (n) feature plus independent noise
- * \param noise (n) variance of that noise, > 0
+/* n jointly Gaussian features of mean 0, observed in noise. */
+typedef struct srec_observations {
+    const float *covariance; /* (n, n) of the features */
+    const float *observed;   /* (n) feature plus independent noise */
+    const float *noise;      /* (n) variance of that noise, > 0 */
+    size_t n;
+} srec_observations;
+
+/* Mean and variance of each feature, given the observations of all the others.
+ * \param scratch (srec_predict_scratch(o->n))
+ * \param[out] mean, variance (o->n)
  * \return false if the covariance is not positive definite; nothing is written then */
-bool srec_predict(const float *covariance, const float *observed, const float *noise, size_t n, float *scratch,
-                  float *mean, float *variance);
+bool srec_predict(const srec_observations *o, float *scratch, float *mean, float *variance);
 
 #endif /* SREC_PREDICTION_H */

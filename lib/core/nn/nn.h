@@ -97,12 +97,23 @@ size_t srec_plan_bytes(const srec_plan *p);                    /* memory held */
 
 /* ---- tiles.c ----------------------------------------------------------------------------------------------- */
 
-/* Fill input i of the window (y, x, h, w), which lies within the plane.
- * \param[out] dst (h, w, channels) */
-typedef void (*srec_tile_read)(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst);
-/* Take output i of the window (y, x, h, w), in output samples. Row r starts at src + r * stride (floats). */
-typedef void (*srec_tile_write)(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w,
-                                const float *src, size_t stride);
+/* A rectangle of a plane, in samples of that plane. */
+typedef struct srec_window {
+    size_t y; /* of its first row */
+    size_t x; /* of its first column */
+    size_t height;
+    size_t width;
+} srec_window;
+
+/* Where a run gets its inputs and leaves its outputs. */
+typedef struct srec_tile_io {
+    /* Fill an input for a window that lies within the plane.
+     * \param[out] dst (height, width, channels) */
+    void (*read)(void *context, unsigned input, const srec_window *window, float *dst);
+    /* Take an output for a window in output samples. Row r starts at src + r * stride (floats). */
+    void (*write)(void *context, unsigned output, const srec_window *window, const float *src, size_t stride);
+    void *context;
+} srec_tile_io;
 
 /* Runs one graph over planes of any size, and keeps its plan while sizes repeat. One thread at a time. */
 typedef struct srec_tiler srec_tiler;
@@ -116,8 +127,7 @@ void srec_tiler_free(srec_tiler *t);
 void srec_tiler_set_halo(srec_tiler *t, unsigned halo);
 /* Calls compute->progress between tiles and compute->cancelled before each layer of each tile.
  * \param height, width multiples of the granule, else SREC_ERR_ARG */
-srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write,
-                           void *context, srec_error *error);
+srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, const srec_tile_io *io, srec_error *error);
 /* The same over whole planes in memory, hwc. */
 srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs,
                                   float *const *outputs, srec_error *error);

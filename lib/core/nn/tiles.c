@@ -73,53 +73,73 @@ static size_t windows(const srec_tiler *t, size_t size)
     return size <= w ? 1 : 1 + (size - w + fresh - 1) / fresh;
 }
 
-/* Window i along one side: its start, and the samples of it that count. */
-static void place(const srec_tiler *t, size_t size, size_t i, size_t *start, size_t *from, size_t *to)
+/* Window i along one side: its start, and the samples of it that count: the first, and how many. */
+static void place(const srec_tiler *t, size_t size, size_t i, size_t *start, size_t *first, size_t *count)
 {
     size_t w = window_of(t, size), fresh = w - 2 * t->halo, n = windows(t, size);
     *start = i * fresh + w > size ? size - w : i * fresh;
-    *from = i == 0 ? 0 : (i - 1) * fresh + w - t->halo;
-    *to = i + 1 == n ? size : i * fresh + w - t->halo;
+    *first = i == 0 ? 0 : (i - 1) * fresh + w - t->halo;
+    *count = (i + 1 == n ? size : i * fresh + w - t->halo) - *first;
 }
 
-srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, srec_tile_read read, srec_tile_write write,
-                           void *context, srec_error *error)
+/* Makes sure that the plan is for windows of this size. */
+static srec_status plan_windows(srec_tiler *t, size_t height, size_t width, srec_error *error)
 {
-    if (!t || !read || !write || !height || !width)
+    if (t->plan && srec_plan_height(t->plan) == height && srec_plan_width(t->plan) == width)
+        return SREC_OK;
+    srec_plan_free(t->plan);
+    t->plan = NULL;
+    return srec_plan_create(t->g, &t->compute, height, width, &t->plan, error);
+}
+
+/* Hand over the part of each output that counts.
+ * \param read the window of the inputs
+ * \param fresh the part of it that counts */
+static void write_outputs(const srec_tiler *t, const srec_window *read, const srec_window *fresh,
+                          const srec_tile_io *io)
+{
+    for (unsigned k = 0; k < srec_graph_outputs(t->g); k++) {
+        unsigned num, den;
+        srec_graph_output_scale(t->g, k, &num, &den);
+        const size_t channels = srec_graph_output_channels(t->g, k);
+        const size_t stride = read->width * num / den * channels;
+        const float *src = srec_plan_output(t->plan, k) + (fresh->y - read->y) * num / den * stride +
+                           (fresh->x - read->x) * num / den * channels;
+        const srec_window window = {
+            .y = fresh->y * num / den,
+            .x = fresh->x * num / den,
+            .height = fresh->height * num / den,
+            .width = fresh->width * num / den,
+        };
+        io->write(io->context, k, &window, src, stride);
+    }
+}
+
+srec_status srec_tiler_run(srec_tiler *t, size_t height, size_t width, const srec_tile_io *io, srec_error *error)
+{
+    if (!t || !io || !io->read || !io->write || !height || !width)
         return srec_fail(error, SREC_ERR_ARG, "no plane");
     const unsigned granule = srec_graph_granule(t->g);
     if (height % granule || width % granule)
         return srec_fail(error, SREC_ERR_ARG, "a plane of %zux%zu samples; its sides must be multiples of %u", width,
                          height, granule);
-    size_t h = window_of(t, height), w = window_of(t, width);
-    if (!t->plan || srec_plan_height(t->plan) != h || srec_plan_width(t->plan) != w) {
-        srec_plan_free(t->plan);
-        t->plan = NULL;
-        srec_status status = srec_plan_create(t->g, &t->compute, h, w, &t->plan, error);
-        if (status != SREC_OK)
-            return status;
-    }
-    size_t rows = windows(t, height), cols = windows(t, width);
+    srec_window read = { .height = window_of(t, height), .width = window_of(t, width) };
+    srec_status status = plan_windows(t, read.height, read.width, error);
+    if (status != SREC_OK)
+        return status;
+    const size_t rows = windows(t, height), cols = windows(t, width);
     for (size_t i = 0; i < rows * cols; i++) {
-        size_t y, y0, y1, x, x0, x1;
+        srec_window fresh;
         if (t->compute.progress && !t->compute.progress(t->compute.progress_context, i, rows * cols))
             return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
-        place(t, height, i / cols, &y, &y0, &y1);
-        place(t, width, i % cols, &x, &x0, &x1);
+        place(t, height, i / cols, &read.y, &fresh.y, &fresh.height);
+        place(t, width, i % cols, &read.x, &fresh.x, &fresh.width);
         for (unsigned k = 0; k < srec_graph_inputs(t->g); k++)
-            read(context, k, y, x, h, w, srec_plan_input(t->plan, k));
-        srec_status status = srec_plan_run(t->plan, error);
+            io->read(io->context, k, &read, srec_plan_input(t->plan, k));
+        status = srec_plan_run(t->plan, error);
         if (status != SREC_OK)
             return status;
-        for (unsigned k = 0; k < srec_graph_outputs(t->g); k++) {
-            unsigned num, den;
-            srec_graph_output_scale(t->g, k, &num, &den);
-            size_t stride = w * num / den * srec_graph_output_channels(t->g, k);
-            const float *src = srec_plan_output(t->plan, k) + (y0 - y) * num / den * stride +
-                               (x0 - x) * num / den * srec_graph_output_channels(t->g, k);
-            write(context, k, y0 * num / den, x0 * num / den, (y1 - y0) * num / den, (x1 - x0) * num / den, src,
-                  stride);
-        }
+        write_outputs(t, &read, &fresh, io);
     }
     return SREC_OK;
 }
@@ -131,24 +151,23 @@ typedef struct {
     float *const *outputs;
 } planes;
 
-static void read_plane(void *context, unsigned input, size_t y, size_t x, size_t h, size_t w, float *dst)
+static void read_plane(void *context, unsigned input, const srec_window *at, float *dst)
 {
     const planes *p = context;
-    size_t channels = srec_graph_input_channels(p->t->g, input);
-    for (size_t r = 0; r < h; r++)
-        memcpy(dst + r * w * channels, p->inputs[input] + ((y + r) * p->width + x) * channels,
-               w * channels * sizeof *dst);
+    const size_t channels = srec_graph_input_channels(p->t->g, input), row = at->width * channels;
+    for (size_t r = 0; r < at->height; r++)
+        memcpy(dst + r * row, p->inputs[input] + ((at->y + r) * p->width + at->x) * channels, row * sizeof *dst);
 }
 
-static void write_plane(void *context, unsigned output, size_t y, size_t x, size_t h, size_t w, const float *src,
-                        size_t stride)
+static void write_plane(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     const planes *p = context;
     unsigned num, den;
     srec_graph_output_scale(p->t->g, output, &num, &den);
     size_t channels = srec_graph_output_channels(p->t->g, output), width = p->width * num / den;
-    for (size_t r = 0; r < h; r++)
-        memcpy(p->outputs[output] + ((y + r) * width + x) * channels, src + r * stride, w * channels * sizeof *src);
+    for (size_t r = 0; r < at->height; r++)
+        memcpy(p->outputs[output] + ((at->y + r) * width + at->x) * channels, src + r * stride,
+               at->width * channels * sizeof *src);
 }
 
 srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, const float *const *inputs,
@@ -157,5 +176,5 @@ srec_status srec_tiler_run_planes(srec_tiler *t, size_t height, size_t width, co
     if (!t || !inputs || !outputs)
         return srec_fail(error, SREC_ERR_ARG, "no planes");
     planes p = { t, width, inputs, outputs };
-    return srec_tiler_run(t, height, width, read_plane, write_plane, &p, error);
+    return srec_tiler_run(t, height, width, &(srec_tile_io){ read_plane, write_plane, &p }, error);
 }

@@ -50,4 +50,10 @@ typedef struct srec_packet_head {
 srec_status srec_packet_open_head(const srec_key *master, srec_modulation m, const float *soft, size_t n_bytes,
                                   srec_packet_head *h);
 
+/* Count the bit errors of an authentic head.
+ * \param soft of the frame
+ * \param[out] damage the figures of the header; the others become 0 */
+srec_status srec_packet_count_head_errors(srec_modulation m, const float *soft, const srec_packet_head *h,
+                                          srec_damage *damage);
+
 #endif /* SREC_PACKET_INTERNAL_H */

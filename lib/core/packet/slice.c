@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t gcd(uint32_t a, uint32_t b) { return b ? gcd(b, a % b) : a; }
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+    while (b) {
+        const uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
 
 /* Step from row to row. It is near n / golden ratio, so that neighbouring rows put a slice's patches far apart, and
  * coprime to n, so that each column meets all slices. With as many slices as patches it is the row length: each slice
@@ -78,30 +86,42 @@ uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_
     }
 }
 
-srec_status srec_slice_extract(const srec_model *model, const srec_features *f, uint32_t picture, uint32_t n_slices,
-                               uint32_t slice, uint8_t *rate_map, size_t capacity_patches, uint8_t *bytes,
-                               size_t capacity_bytes, srec_slice *out, size_t *n_bytes)
+srec_status srec_slice_extract(const srec_model *model, const srec_features *f, const srec_slice_number *number,
+                               const srec_slice_buffers *to, srec_slice *out, size_t *n_bytes)
 {
-    if (!model || !f || !rate_map || !bytes || !out || !n_bytes || slice >= n_slices)
+    if (!model || !f || !number || !to || !to->rate_map || !to->bytes || !out || !n_bytes ||
+        number->slice >= number->n_slices)
         return SREC_ERR_ARG;
+    const uint32_t n_slices = number->n_slices;
     const uint64_t shift = shift_of(n_slices, f->patch_cols, f->patch_rows);
     const uint8_t *from = f->bytes;
     size_t n = 0, count = 0, p = 0;
     for (uint64_t row = 0; row < f->patch_rows; row++)
         for (uint64_t col = 0, s = row * shift % n_slices; col < f->patch_cols; col++, p++) {
-            unsigned k = srec_model_ladder(model, f->rate_map[p]);
-            if (s == slice) {
-                if (count == capacity_patches || k > capacity_bytes - n)
+            const unsigned k = srec_model_ladder(model, f->rate_map[p]);
+            if (s == number->slice) {
+                if (count == to->capacity_patches || k > to->capacity_bytes - n)
                     return SREC_ERR_ARG;
-                rate_map[count++] = f->rate_map[p];
-                memcpy(bytes + n, from, k);
+                to->rate_map[count++] = f->rate_map[p];
+                memcpy(to->bytes + n, from, k);
                 n += k;
             }
             from += k;
             s = s + 1 == n_slices ? 0 : s + 1;
         }
-    *out = (srec_slice){ srec_model_id(model), picture,  f->width, f->height, f->channels, f->format, slice, n_slices,
-                         (uint32_t)count,      rate_map, 1 };
+    *out = (srec_slice){
+        .model_id = srec_model_id(model),
+        .picture = number->picture,
+        .width = f->width,
+        .height = f->height,
+        .channels = f->channels,
+        .format = f->format,
+        .slice = number->slice,
+        .n_slices = n_slices,
+        .n_patches = (uint32_t)count,
+        .rate_map = to->rate_map,
+        .scale = 1,
+    };
     *n_bytes = n;
     return SREC_OK;
 }

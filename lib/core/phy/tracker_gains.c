@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  The complex gain along a burst, and the noise: measured on groups of known symbols, smoothed, applied to the data. */
+ *  The complex gain along a burst, and the noise: from groups of known symbols, smoothed, applied to data. */
 #include "tracker_internal.h"
 
 #include <math.h>
