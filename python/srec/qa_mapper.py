@@ -105,6 +105,7 @@ class qa_mapper(BlockCase):
                     "picture": 5,
                     "n_symbols": 1800,
                     "header_symbols": 600,
+                    "burst_symbols": 3 * (600 + 280),  # with preamble and pilots
                     "packets_sent": 3,
                     "dropped": 0,
                 }

@@ -25,6 +25,7 @@ TABLE = {
     "--image": (SIMULATE, SEND),
     "--out": (SIMULATE, RECEIVE),
     "--eta": ALL,
+    **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity"), (SIMULATE, SEND)),
     "--scale": (SIMULATE, SEND),
     "--frame-bytes": (SIMULATE, SEND),
     "--repeat": (SEND,),
@@ -74,7 +75,6 @@ TABLE = {
     "--precision": ALL,
     "--json": ALL,
     "--overwrite": ALL,
-    "--protect": (SIMULATE,),  # refused
 }
 
 
