@@ -19,8 +19,8 @@ import unittest
 
 import numpy as np
 import sessions
+import srec_core as core
 import sweeps
-from gnuradio.srec import srec_core as core
 from gnuradio.srec.commands import simulate, sweep
 from gnuradio.srec.sweep import capacity, grid, points, reference, transmission
 from gnuradio.srec.sweep.config import Experiment

@@ -66,7 +66,9 @@ gnuradio)
     export PYTHONPATH=$at/$PYTHON_DIR PYTHONDONTWRITEBYTECODE=1
     "$PYTHON" - "$at" <<'PYTHON'
 import sys
+import srec_core
 from gnuradio import srec
+assert srec_core.__file__.startswith(sys.argv[1]), srec_core.__file__
 assert srec.__file__.startswith(sys.argv[1]), srec.__file__
 print(srec.__file__, srec.transmitter.__name__)
 assert srec.example_picture().startswith(sys.argv[1]), srec.example_picture()

@@ -17,9 +17,9 @@ import tempfile
 import typing
 
 import numpy as np
+import srec_core as core
 from PIL import Image
 
-from .. import srec_core as core  # type: ignore[attr-defined]
 from ..commands import Failure
 from .capacity import capacity
 from .points import point_seed

@@ -9,8 +9,8 @@ import hashlib
 import os
 
 import numpy as np
+import srec_core as core
 
-from .. import srec_core as core  # type: ignore[attr-defined]
 from ..io.picture_file import load_picture
 from ..srec_python import default_model
 from .config import SCHEMES

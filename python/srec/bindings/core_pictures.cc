@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Images in srec_core: super-resolution, half and double size, quality. */
+#include "core_common.h"
+
+#include <stdexcept>
+
+struct enhancer_model {
+    handle<srec_enhancer_model, srec_enhancer_model_free> m;
+    kept<srec_enhancer, srec_enhancer_free> enhancers;
+
+    explicit enhancer_model(const std::string &path)
+        : m(created<srec_enhancer_model, srec_enhancer_model_free>(srec_enhancer_model_load, path.c_str()))
+    {
+    }
+    handle<srec_enhancer, srec_enhancer_free> enhancer()
+    {
+        return enhancers.take([this] {
+            srec_compute compute{};
+            compute.threads = 1; /* a sweep has one process per core */
+            const srec_compute *options = &compute;
+            return created<srec_enhancer, srec_enhancer_free>(srec_enhancer_create, m.get(), options);
+        });
+    }
+};
+
+/* \param deviation (rows, cols) from receive()
+ * \return image of height x width */
+static pixels enhance(enhancer_model &m, const pixels &picture, const floats &deviation, size_t height, size_t width)
+{
+    const srec_image in = as_image(picture);
+    uint32_t cols, rows;
+    srec_patch_grid(in.width, in.height, &cols, &rows);
+    if (deviation.ndim() != 2 || deviation.shape(0) != rows || deviation.shape(1) != cols)
+        throw std::invalid_argument("one deviation for each patch of the picture");
+    std::vector<uint8_t> data(height * width * in.channels);
+    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
+    {
+        py::gil_scoped_release release;
+        auto enhancer = m.enhancer();
+        srec_error error{};
+        require(srec_enhancer_run(enhancer.get(), &in, deviation.data(), 0.0f, &out, &error), error);
+        m.enhancers.give_back(std::move(enhancer));
+    }
+    return as_array(data, height, width, in.channels);
+}
+
+template <srec_status (*Resize)(const srec_image *, const srec_image *)>
+static pixels resized(const pixels &picture, size_t height, size_t width)
+{
+    const srec_image in = as_image(picture);
+    std::vector<uint8_t> data(height * width * in.channels);
+    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
+    require(Resize(&in, &out), "resize");
+    return as_array(data, height, width, in.channels);
+}
+
+static pixels halve(const pixels &picture)
+{
+    const srec_image in = as_image(picture);
+    return resized<srec_image_halve>(picture, (in.height + 1) / 2, (in.width + 1) / 2);
+}
+
+template <srec_status (*Metric)(const srec_image *, const srec_image *, double *)>
+static double compare(const pixels &a, const pixels &b)
+{
+    const srec_image x = as_image(a), y = as_image(b);
+    double value;
+    py::gil_scoped_release release;
+    if (Metric(&x, &y, &value) != SREC_OK)
+        throw std::invalid_argument("the pictures differ in size or are too small to compare");
+    return value;
+}
+
+void bind_pictures(py::module_ &m)
+{
+    py::class_<enhancer_model, std::shared_ptr<enhancer_model>>(m, "EnhancerModel",
+                                                                "An enhancer's model file, loaded and checked.")
+        .def(py::init<const std::string &>(), arg("path"))
+        .def_property_readonly(
+            "id", [](const enhancer_model &e) { return as_id(srec_enhancer_model_id(e.m.get())); }, "16 hex digits")
+        .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); });
+    m.def("enhance", &enhance, arg("model"), arg("picture"), arg("deviation"), arg("height"), arg("width"),
+          "Super-resolution of a received picture.");
+    m.def("halve", &halve, arg("picture"), "Half the size, low-pass filtered: what is sent with scale 2.");
+    m.def("double", &resized<srec_image_double>, arg("picture"), arg("height"), arg("width"),
+          "Twice the size, without super-resolution.");
+    m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"),
+          "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
+    m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"),
+          "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
+}
