@@ -96,6 +96,44 @@ TEST(estimator, the_estimates_are_those_of_the_steps_one_by_one)
     }
 }
 
+TEST(estimator, the_priors_of_a_model_give_the_estimates_of_the_model)
+{
+    for (const srec_modulation m : { SREC_16QAM, SREC_PAM256 }) {
+        slice.format = m == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
+        const std::vector<float> soft = soft_values(srec_modem_soft_per_byte(m));
+        const srec_payload payload = { m, SREC_CIPHER_ADD, PACKET, &slice, soft.data() };
+        std::vector<float> mean(n), deviation(n), wanted_mean(n), wanted_deviation(n);
+        LONGS_EQUAL(SREC_OK, srec_estimator_run(estimator, scrambler, &payload, true, wanted_mean.data(),
+                                                wanted_deviation.data()));
+        srec_estimator *bare;
+        LONGS_EQUAL(SREC_OK, srec_estimator_create_from_priors(srec_model_priors(model, slice.format), slice.format,
+                                                               &bare, nullptr));
+        std::vector<uint8_t> tables(n);
+        srec_slice_prior_tables(model, &slice, tables.data(), n);
+        srec_feature_payload features = {
+            m, SREC_CIPHER_ADD, PACKET, n, tables.data(), 16, rate_map.data(), soft.data()
+        };
+        LONGS_EQUAL(SREC_OK,
+                    srec_estimator_run_features(bare, scrambler, &features, true, mean.data(), deviation.data()));
+        MEMCMP_EQUAL(wanted_mean.data(), mean.data(), n * sizeof(float));
+        MEMCMP_EQUAL(wanted_deviation.data(), deviation.data(), n * sizeof(float));
+        /* it has no model, no priors of the other format and no such table */
+        LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_run(bare, scrambler, &payload, true, mean.data(), deviation.data()));
+        features.modulation = m == SREC_PAM256 ? SREC_QPSK : SREC_PAM256;
+        LONGS_EQUAL(SREC_ERR_ARG,
+                    srec_estimator_run_features(bare, scrambler, &features, true, mean.data(), deviation.data()));
+        features.modulation = m;
+        tables[n / 2] = 200;
+        LONGS_EQUAL(SREC_ERR_ARG,
+                    srec_estimator_run_features(bare, scrambler, &features, true, mean.data(), deviation.data()));
+        tables[n / 2] = 0;
+        features.n_features = SREC_PAYLOAD_MAX + 1;
+        LONGS_EQUAL(SREC_ERR_ARG,
+                    srec_estimator_run_features(bare, scrambler, &features, true, mean.data(), deviation.data()));
+        srec_estimator_free(bare);
+    }
+}
+
 TEST(estimator, what_does_not_fit_is_refused)
 {
     const std::vector<float> soft(8 * n);
@@ -104,6 +142,8 @@ TEST(estimator, what_does_not_fit_is_refused)
     rate_map[0] = 99; /* beyond the ladder */
     LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_run(estimator, scrambler, &payload, true, mean.data(), deviation.data()));
     rate_map[0] = 3;
+    slice.format = SREC_FEATURES_AMPLITUDE; /* not that of QPSK */
+    LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_run(estimator, scrambler, &payload, true, mean.data(), deviation.data()));
     slice.format = (srec_feature_format)2;
     LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_run(estimator, scrambler, &payload, true, mean.data(), deviation.data()));
     payload.slice = nullptr;
@@ -112,4 +152,12 @@ TEST(estimator, what_does_not_fit_is_refused)
     srec_error error;
     LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_create(nullptr, &none, &error));
     STRCMP_EQUAL("estimator: NULL argument", error.message);
+    const srec_priors *priors = srec_model_priors(model, SREC_FEATURES_BITS);
+    LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_create_from_priors(priors, (srec_feature_format)2, &none, &error));
+    POINTERS_EQUAL(nullptr, none);
+    STRCMP_EQUAL("estimator: unknown feature format 2", error.message);
+    srec_priors broken = *priors;
+    broken.levels = -1;
+    LONGS_EQUAL(SREC_ERR_ARG, srec_estimator_create_from_priors(&broken, SREC_FEATURES_BITS, &none, &error));
+    POINTERS_EQUAL(nullptr, none);
 }
