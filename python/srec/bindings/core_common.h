@@ -23,6 +23,8 @@ using floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 void bind_codec(py::module_ &m);
 void bind_transmission(py::module_ &m);
+void bind_training(py::module_ &m);
+void bind_reference_code(py::module_ &m);
 void bind_pictures(py::module_ &m);
 void bind_modem(py::module_ &m);
 

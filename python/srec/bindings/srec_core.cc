@@ -10,6 +10,8 @@ PYBIND11_MODULE(srec_core, m)
     m.doc() = "The C core without GNU Radio: encode, transmit, channel, receive, metrics.";
     bind_codec(m);
     bind_transmission(m);
+    bind_training(m);
+    bind_reference_code(m);
     bind_pictures(m);
     bind_modem(m);
     m.def("version", &srec_version);
