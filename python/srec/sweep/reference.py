@@ -8,7 +8,6 @@ Each image gets the best quality that fits the symbols that the semantic codec s
             convolutional code K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437.
             An image with a block in error is lost.
 """
-import ctypes
 import functools
 import io
 import os
@@ -127,25 +126,6 @@ _POLYNOMIALS = (0x6D, 0x4F)  # libfec's V27POLYA, V27POLYB
 _LLR_SCALE = 16  # in 127.5 steps: a bit with an LLR beyond 8 counts as certain
 
 
-@functools.lru_cache(maxsize=1)
-def _fec():
-    try:
-        fec = ctypes.CDLL("libfec.so.0")
-    except OSError as error:
-        raise Failure(f"code ccsds needs libfec: {error}") from None
-    fec.create_viterbi27.restype = ctypes.c_void_p
-    for name in ("init_viterbi27", "update_viterbi27_blk", "chainback_viterbi27", "delete_viterbi27"):
-        getattr(fec, name).argtypes = {
-            "init": [ctypes.c_void_p, ctypes.c_int],
-            "upda": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int],
-            "chai": [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint],
-            "dele": [ctypes.c_void_p],
-        }[name[:4]]
-    fec.encode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int]
-    fec.decode_rs_ccsds.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
-    return fec
-
-
 def convolutional_encode(bits):
     """Encode with K = 7, rate 1/2.
 
@@ -165,35 +145,24 @@ def viterbi(llr, n):
 
     llr: (2 (n + TAIL)), positive for bit 0.
     """
-    fec = _fec()
     soft = np.clip(np.round(127.5 - _LLR_SCALE * llr), 0, 255).astype(np.uint8)
-    out = np.zeros(n // 8 + 1, np.uint8)
-    decoder = fec.create_viterbi27(n)
-    if not decoder:
-        raise MemoryError("no memory for the Viterbi decoder")
-    fec.init_viterbi27(decoder, 0)
-    fec.update_viterbi27_blk(decoder, soft.ctypes.data, n + TAIL)
-    fec.chainback_viterbi27(decoder, out.ctypes.data, n, 0)
-    fec.delete_viterbi27(decoder)
-    return out[: n // 8]
+    return core.viterbi27(soft[: 2 * (n + TAIL)])
 
 
 def ccsds_encode(data):
     """Encode FRAME_BYTES of data into FRAME_BITS coded bits."""
-    words = np.zeros((DEPTH, RS_N), np.uint8)
-    words[:, :RS_K] = np.frombuffer(bytes(data), np.uint8).reshape(RS_K, DEPTH).T
-    for word in words:
-        _fec().encode_rs_ccsds(word.ctypes.data, word[RS_K:].ctypes.data, 0)
+    columns = np.frombuffer(bytes(data), np.uint8).reshape(RS_K, DEPTH).T
+    words = np.stack([core.rs_ccsds_encode(column) for column in columns])
     return convolutional_encode(np.concatenate([np.unpackbits(words.T.ravel()), np.zeros(TAIL, np.uint8)]))
 
 
 def ccsds_decode(llr):
     """Decode FRAME_BITS LLRs into FRAME_BYTES of data. Return None if the decoder detects a failure."""
-    words = np.ascontiguousarray(viterbi(llr, 8 * DEPTH * RS_N).reshape(RS_N, DEPTH).T)
-    for word in words:
-        if _fec().decode_rs_ccsds(word.ctypes.data, None, 0, 0) < 0:
-            return None
-    return words[:, :RS_K].T.tobytes()
+    received = viterbi(llr, 8 * DEPTH * RS_N).reshape(RS_N, DEPTH).T
+    words = [core.rs_ccsds_decode(word) for word in received]
+    if any(word is None for word in words):
+        return None
+    return np.stack(words, 1).tobytes()
 
 
 def ccsds_budget(symbols, modulation):
