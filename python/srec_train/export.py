@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from . import safetensors, trainer
-from .core import FORMATS
+from .feature_link import FORMATS
 from .graph import Graph
 from .networks import BITS_MAX, BITS_SCALE, COVARIANCE_START, DEVIATION_FLOOR, PATCH, Codec, Sizes
 

@@ -14,8 +14,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from . import core
-from .core import FORMATS
+import srec_core
+from . import feature_link
+from .feature_link import FORMATS
 
 PATCH = 16
 KEPT_A_STEP = 0.998  # share of their counts that the priors keep in each step
@@ -326,21 +327,29 @@ class Codec(nn.Module):
 
         The values are plain values and tensors.
         """
-        return {f: link.priors_in_use() for f, link in self.links.items()}
+        return {
+            f: {
+                "tables": torch.from_numpy(priors.tables),
+                "covariance": [torch.from_numpy(c) for c in priors.covariance],
+            }
+            for f, priors in self.links.items()
+        }
 
     def recall(self, memory):
         """Inverse of memory()."""
         self.links = {}
         for f, priors in memory.items():
-            covariance = [c.numpy() for c in priors["covariance"]]
-            self.links[f] = core.Link(self.sizes.levels[f], priors["tables"].numpy(), covariance)
+            self.links[f] = self._priors(f, priors["tables"], priors["covariance"])
 
-    def core_link(self, f, fresh):
-        """Return the C core's link with the present priors. It is kept until `fresh`."""
+    def _priors(self, f, tables, covariance):
+        return srec_core.Priors(
+            FORMATS[f], self.sizes.levels[f], tables.numpy(), self.sizes.ladder, [c.numpy() for c in covariance]
+        )
+
+    def priors(self, f, fresh):
+        """Return the C core's priors for format f, with the present tables. They are kept until `fresh`."""
         if fresh or f not in self.links:
-            self.links[f] = core.Link(
-                self.sizes.levels[f], self.prior_tables(f).numpy(), [c.numpy() for c in self.covariance(f)]
-            )
+            self.links[f] = self._priors(f, self.prior_tables(f), self.covariance(f))
         return self.links[f]
 
     def link(self, u, by, rate, way, fresh=True):
@@ -439,7 +448,7 @@ class Codec(nn.Module):
         if self.training:
             seen = torch.bincount(table * 256 + byte.long(), minlength=N_TABLES * 256).reshape(N_TABLES, 256)
             self.histogram[f].mul_(KEPT_A_STEP).add_(seen)
-        link, parts, where = self.core_link(f, fresh), [], []
+        priors, parts, where = self.priors(f, fresh), [], []
         for i in range(n):
             mine = torch.nonzero(picture == i)[:, 0]
             where.append(mine)
@@ -449,15 +458,17 @@ class Codec(nn.Module):
                     byte[mine].numpy(),
                     table[mine].to(torch.uint8).numpy(),
                     rate_map.numpy(),
-                    way.modulation,
-                    float(way.snr_db[i]),
-                    (way.seed * 1000 + i) & 0x7FFFFFFFFFFF,
-                    way.cipher,
-                    way.hard,
+                    feature_link.link(
+                        way.modulation,
+                        float(way.snr_db[i]),
+                        (way.seed * 1000 + i) & 0x7FFFFFFFFFFF,
+                        way.cipher,
+                        way.hard,
+                    ),
                 )
             )
         estimate, deviation = torch.empty_like(s), torch.empty_like(s)
-        for mine, (mean, dev) in zip(where, core.send_all(link, parts)):
+        for mine, (mean, dev) in zip(where, feature_link.send_all(priors, parts)):
             estimate[mine], deviation[mine] = torch.from_numpy(mean), torch.from_numpy(dev)
         return estimate, deviation
 

@@ -12,7 +12,6 @@ Writes these files to the folder --out, and resumes an interrupted run:
 The random choices for a pair depend only on the seed and the number of the pair.
 """
 import csv
-import ctypes
 import io
 import json
 import math
@@ -22,8 +21,8 @@ import time
 import numpy as np
 from PIL import Image
 
-from . import pictures, stopping
-from .core import MODULATIONS, PAM256, Link, Priors, library
+import srec_core
+from . import feature_link, pictures, stopping
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
 SENT = {
@@ -60,90 +59,6 @@ COLUMNS = (
 )
 
 
-class Picture(ctypes.Structure):
-    _fields_ = [
-        ("width", ctypes.c_uint32),
-        ("height", ctypes.c_uint32),
-        ("channels", ctypes.c_uint8),
-        ("stride", ctypes.c_size_t),
-        ("data", ctypes.c_void_p),
-    ]
-
-
-class Features(ctypes.Structure):
-    _fields_ = [
-        ("width", ctypes.c_uint32),
-        ("height", ctypes.c_uint32),
-        ("channels", ctypes.c_uint8),
-        ("format", ctypes.c_int),
-        ("cols", ctypes.c_uint32),
-        ("rows", ctypes.c_uint32),
-        ("rate_map", ctypes.c_void_p),
-        ("bytes", ctypes.c_void_p),
-        ("n_bytes", ctypes.c_size_t),
-        ("entropy_bits", ctypes.c_float),
-    ]
-
-
-class Slice(ctypes.Structure):
-    _fields_ = [
-        ("model_id", ctypes.c_uint64),
-        ("picture", ctypes.c_uint32),
-        ("width", ctypes.c_uint32),
-        ("height", ctypes.c_uint32),
-        ("channels", ctypes.c_uint8),
-        ("format", ctypes.c_int),
-        ("slice", ctypes.c_uint32),
-        ("n_slices", ctypes.c_uint32),
-        ("n_patches", ctypes.c_uint32),
-        ("rate_map", ctypes.c_void_p),
-        ("scale", ctypes.c_uint8),
-    ]
-
-
-class SliceNumber(ctypes.Structure):
-    _fields_ = [("picture", ctypes.c_uint32), ("n_slices", ctypes.c_uint32), ("slice", ctypes.c_uint32)]
-
-
-class SliceBuffers(ctypes.Structure):
-    _fields_ = [
-        ("rate_map", ctypes.c_void_p),
-        ("capacity_patches", ctypes.c_size_t),
-        ("bytes", ctypes.c_void_p),
-        ("capacity_bytes", ctypes.c_size_t),
-    ]
-
-
-class Compute(ctypes.Structure):
-    _fields_ = [
-        ("backend", ctypes.c_int),
-        ("precision", ctypes.c_int),
-        ("threads", ctypes.c_uint),
-        ("tile", ctypes.c_uint),
-        ("progress", ctypes.c_void_p),
-        ("progress_context", ctypes.c_void_p),
-        ("cancelled", ctypes.c_void_p),
-        ("cancelled_context", ctypes.c_void_p),
-    ]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 256)]
-
-
-def image(array):
-    """Return an srec_image for the memory of an array (height, width, 3) u8, contiguous."""
-    return Picture(array.shape[1], array.shape[0], 3, array.strides[0], array.ctypes.data)
-
-
-def halve(array):
-    """Return the image that `--scale 2` sends."""
-    half = np.empty(((array.shape[0] + 1) // 2, (array.shape[1] + 1) // 2, 3), np.uint8)
-    if library().srec_image_halve(ctypes.byref(image(array)), ctypes.byref(image(half))):
-        raise RuntimeError("srec_image_halve")
-    return half
-
-
 def middle(array, height, width):
     y, x = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
     return array[y : y + height, x : x + width]
@@ -160,103 +75,37 @@ def psnr(a, b):
 
 
 class Codec:
-    """Encoder and decoder of a model file, and the links with its priors."""
+    """A model file that sends and receives images."""
 
-    def __init__(self, path, threads):
-        lib = library()
-        lib.srec_model_id.restype = ctypes.c_uint64
-        lib.srec_model_priors.restype = ctypes.POINTER(Priors)
-        lib.srec_slice_count.restype = ctypes.c_uint32
-        lib.srec_slice_bytes.restype = ctypes.c_size_t
-        lib.srec_decoder_deviation.restype = ctypes.POINTER(ctypes.c_float)
-        self.lib, self.error = lib, Error()
-        self.model, self.encoder, self.decoder = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
-        compute = Compute(threads=threads)
-        self._try("srec_model_load", os.fsencode(path), ctypes.byref(self.model))
-        self._try("srec_encoder_create", self.model, ctypes.byref(compute), ctypes.byref(self.encoder))
-        self._try("srec_decoder_create", self.model, ctypes.byref(compute), ctypes.byref(self.decoder))
-        self.id = f"{lib.srec_model_id(self.model):016x}"
-        self.links = []
-        for form in range(2):
-            p = lib.srec_model_priors(self.model, form).contents
-            covariance = (
-                [
-                    np.ctypeslib.as_array(
-                        ctypes.cast(p.covariance[r], ctypes.POINTER(ctypes.c_float)), (p.ladder[r],) * 2
-                    ).copy()
-                    for r in range(p.n_steps)
-                ]
-                if p.covariance
-                else ()
-            )
-            self.links.append(Link(p.levels, np.ctypeslib.as_array(p.tables, (p.n_tables, 256)).copy(), covariance))
+    def __init__(self, path: str, threads: int) -> None:
+        try:
+            self.model = srec_core.Model(os.fsencode(path), threads)
+        except (RuntimeError, ValueError) as error:
+            raise SystemExit(f"srec-train: {error}")
+        self.id: str = self.model.id
 
-    def _try(self, name, *args):
-        if getattr(self.lib, name)(*args, ctypes.byref(self.error)):
-            raise SystemExit(f"srec-train: {self.error.message.decode()}")
-
-    def send(self, array, modulation, snr_db, eta, cipher, hard, loss, seed):
+    def send(self, picture: np.ndarray, way: dict, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Send an image. Return the received image and the deviations of its patches, (rows, cols) f32.
 
-        array: (height, width, 3) u8.
+        picture: (height, width, 3) u8.
+        way: modulation, snr_db, eta, cipher, hard, and loss, the share of lost slices.
         """
-        mod, lib = MODULATIONS.index(modulation), self.lib
-        rng, features = np.random.default_rng(seed), Features()
-        self._try(
-            "srec_encoder_run",
-            self.encoder,
-            ctypes.byref(image(array)),
-            ctypes.c_float(eta),
-            int(mod == PAM256),
-            ctypes.byref(features),
-        )
-        patches, n = features.cols * features.rows, ctypes.c_size_t()
-        slices = lib.srec_slice_count(
-            self.model, ctypes.byref(features), ctypes.c_size_t(SLICE_BYTES), ctypes.c_size_t(patches)
-        )
-        rate_map, content = np.empty(patches, np.uint8), np.empty(SLICE_BYTES, np.uint8)
-        keep = rng.random(slices) >= loss
-        keep[rng.integers(slices)] = True  # at least one slice must arrive
-        begun = False
+        try:
+            return self._send(picture, way, np.random.default_rng(seed))
+        except (RuntimeError, ValueError) as error:
+            raise SystemExit(f"srec-train: {error}")
+
+    def _send(self, picture, way, rng):
+        coded = srec_core.encode(self.model, picture, way["eta"], way["modulation"])
+        slices = srec_core.cut(self.model, coded, SLICE_BYTES)
+        keep = rng.random(len(slices)) >= way["loss"]
+        keep[rng.integers(len(slices))] = True  # at least one slice must arrive
+        received = []
         for i in np.flatnonzero(keep):
-            s = Slice()
-            lib.srec_slice_extract(
-                self.model,
-                ctypes.byref(features),
-                ctypes.byref(SliceNumber(0, slices, int(i))),
-                ctypes.byref(SliceBuffers(rate_map.ctypes.data, patches, content.ctypes.data, SLICE_BYTES)),
-                ctypes.byref(s),
-                ctypes.byref(n),
-            )
-            tables = np.empty(n.value, np.uint8)
-            lib.srec_slice_prior_tables(self.model, ctypes.byref(s), ctypes.c_void_p(tables.ctypes.data), n)
-            mean, deviation = self.links[mod == PAM256].send(
-                content[: n.value],
-                tables,
-                rate_map[: s.n_patches],
-                modulation,
-                snr_db,
-                int(rng.integers(2**62)),
-                cipher,
-                hard,
-            )
-            if not begun:
-                self._try("srec_decoder_begin", self.decoder, ctypes.byref(s))
-                begun = True
-            self._try(
-                "srec_decoder_add",
-                self.decoder,
-                ctypes.byref(s),
-                ctypes.c_void_p(mean.ctypes.data),
-                None if hard else ctypes.c_void_p(deviation.ctypes.data),
-                n,
-            )
-        out = np.empty_like(array)
-        self._try("srec_decoder_run", self.decoder, ctypes.byref(image(out)), None)
-        return (
-            out,
-            np.ctypeslib.as_array(lib.srec_decoder_deviation(self.decoder), (features.rows, features.cols)).copy(),
-        )
+            seed = int(rng.integers(2**62))
+            link = feature_link.link(way["modulation"], way["snr_db"], seed, way["cipher"], way["hard"])
+            received.append((slices[i], *srec_core.send_slice(self.model, slices[i], link)))
+        return srec_core.decode(self.model, received)
 
 
 def add_arguments(parser):
@@ -375,7 +224,7 @@ class Originals:
         path, picture = self.load(which)
         name, kind = os.path.basename(path), math.inf if self.args.grid else rng.random()
         if kind < self.args.reduced:
-            name, picture = "half of " + name, halve(picture)
+            name, picture = "half of " + name, srec_core.halve(picture)
         elif kind < self.args.reduced + self.args.enlarged:
             name, picture = "middle of " + name, enlarge(picture)
         if max(picture.shape) > SIDE_MAX:
@@ -479,8 +328,8 @@ def main(args):
     while pairs.done < count:
         which, way, rng = draw(args, pairs.done, len(sources.paths))
         name, original = sources.draw(which, rng)
-        sent = original if args.scale == 1 else halve(original)
-        received, deviation = codec.send(sent, seed=int(rng.integers(2**62)), **way)
+        sent = original if args.scale == 1 else srec_core.halve(original)
+        received, deviation = codec.send(sent, way, int(rng.integers(2**62)))
         pairs.add(name, original, sent, received, deviation, way)
         if pairs.done % 20 == 0 or pairs.done == count:
             pace = (time.time() - start) / (pairs.done - begin)
