@@ -7,7 +7,7 @@ import re
 GAIN = re.compile(r"gain|worst|[a-z0-9]+_-?[0-9.]+")  # columns of the enhancer's validation: qpsk_4
 
 
-def unit_of(column):
+def unit_of(column: str) -> str:
     """Return the label of the axis that a column of validate.csv belongs to."""
     other = {"features": "features per patch", "bpp": "bits per pixel"}
     if column in other:
@@ -22,10 +22,10 @@ def _rows(path):
         return list(csv.DictReader(f))
 
 
-def panels_of(folder):
+def panels_of(folder: str) -> list[tuple[str, str, dict[str, list[tuple[float, float]]]]]:
     """Return [(title, label of the y axis, {column: [(step, value)]})] for the files of a run, one for each axis."""
     train, validate = (_rows(os.path.join(folder, name + ".csv")) for name in ("train", "validate"))
-    panels = {("training", "loss"): {"loss": train}} if train else {}
+    panels: dict[tuple[str, str], dict[str, list]] = {("training", "loss"): {"loss": train}} if train else {}
     for column in validate[0] if validate else ():
         if column != "step":
             panels.setdefault(("validation", unit_of(column)), {})[column] = validate
@@ -35,7 +35,7 @@ def panels_of(folder):
     ]
 
 
-def draw(folder):
+def draw(folder: str) -> None:
     """Draw the curves of a run. Do nothing without Matplotlib, or while there are no rows."""
     try:
         import matplotlib

@@ -6,6 +6,7 @@
 --export writes the model file of a run instead of training. It tries overlaps, and writes the smallest overlap of tiles
 that the weights need.
 """
+import argparse
 import math
 import os
 
@@ -17,26 +18,33 @@ from . import trainer
 from .pairs import Pairs
 from .super_resolution import MEAN, SIZES, Enhancer, save
 
+MEANINGS = {
+    "base": "channels of the features",
+    "growth": "channels that each dense convolution adds",
+    "layers": "dense convolutions of a block",
+    "blocks": "residual dense blocks",
+    "image": "channels of the two images that are added",
+}
 SEAM_DB = 70.0  # minimum PSNR between the result of a tile and that of the whole image for a sufficient halo
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     trainer.add_arguments(parser)
     add = parser.add_argument
     add("--train", required=True, help="folder of pairs; their scale is the scale of the network")
     add("--valid", required=True, help="another folder of pairs, made with --grid")
     add("--valid-count", type=int, default=60, help="number of validation pairs, evenly spaced")
     add("--side", type=int, default=128, help="side of a crop in pixels of the result, a multiple of 32")
-    add("--loss", choices=("log", "charbonnier"), default="log")
+    add("--loss", choices=("log", "charbonnier"), default="log", help="loss, as above")
     for name in ("base", "growth", "layers", "blocks", "image"):
-        add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network (default {SIZES[name]})")
+        add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {MEANINGS[name]}")
     add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention UNet, finest level first")
     add("--export", default="", metavar="FILE", help="write the model file of the run in --out, and end")
     add("--name", default="srec-enhancer", help="name of the model, for its card")
     add("--data", default="", help="training data and their licence, for the card")
 
 
-def planes(picture, deviation):
+def planes(picture: np.ndarray, deviation: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Convert images and deviation planes to the inputs of the network, channels last.
 
     picture: (N, h, w, 3) u8.
@@ -54,13 +62,13 @@ class Crops:
     The random choices depend only on seed and step.
     """
 
-    def __init__(self, pairs, side, seed):
+    def __init__(self, pairs: Pairs, side: int, seed: int) -> None:
         self.pairs, self.side, self.scale, self.seed = pairs, side, pairs.what["scale"], seed
         self.fit = [i for i, row in enumerate(pairs.rows) if min(row["height"], row["width"]) >= side]
         if not self.fit:
             raise SystemExit(f"srec-train: no pair has {side} pixels each way")
 
-    def __call__(self, step, count):
+    def __call__(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return crops for a step.
 
         They are original (N, side, side, 3) u8, received (N, side / scale, ...) u8, and deviation planes (N, side /
@@ -83,10 +91,11 @@ class Crops:
             if random.random() < 0.25:
                 part = [p.transpose(1, 0, 2) for p in part]
             out.append(part)
-        return tuple(np.stack([np.ascontiguousarray(p) for p in group]) for group in zip(*out))
+        originals, received, deviations = (np.stack([np.ascontiguousarray(p) for p in g]) for g in zip(*out))
+        return originals, received, deviations
 
 
-def whole(net, received, d, fast=True):
+def whole(net: Enhancer, received: np.ndarray, d: np.ndarray, fast: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
     """Run a whole image as the C core does: widened by edge replication, then cropped.
 
     fast: compute in bfloat16.
@@ -101,21 +110,22 @@ def whole(net, received, d, fast=True):
         y = net(image, deviation)
     s, mean = net.scale, torch.tensor(MEAN).reshape(1, 3, 1, 1)
 
-    def crop(p):
+    def crop(p: torch.Tensor) -> torch.Tensor:
         return (p[:, :, s * m : s * (m + h), s * m : s * (m + w)].float() + mean).clamp(0, 1)
 
     return crop(y), crop(net.plain(image))
 
 
-def psnr(a, original):
+def psnr(a: torch.Tensor, original: np.ndarray) -> float:
     b = torch.from_numpy(np.array(original)).permute(2, 0, 1)[None].float() / 255
     return -10 * math.log10(max(((a - b) ** 2).mean().item(), 1e-10))
 
 
-def validation(net, pairs, count):
+def validation(net: Enhancer, pairs: Pairs, count: int) -> dict[str, float]:
     """Return mean PSNR before and after, mean gain for each modulation and SNR, and the worst gain of any pair."""
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int))
-    before, after, gains, worst = [], [], {}, math.inf
+    before, after, worst = [], [], math.inf
+    gains: dict[str, list[float]] = {}
     for i in chosen:
         original, received, d = pairs.planes(i)
         enhanced, plain = whole(net, received, d)
@@ -125,16 +135,16 @@ def validation(net, pairs, count):
         gains.setdefault(f"{row['modulation']}_{row['snr_db']:g}", []).append(after[-1] - before[-1])
         worst = min(worst, after[-1] - before[-1])
     return {
-        "before": np.mean(before),
-        "after": np.mean(after),
-        "gain": np.mean(after) - np.mean(before),
+        "before": float(np.mean(before)),
+        "after": float(np.mean(after)),
+        "gain": float(np.mean(after) - np.mean(before)),
         "worst": worst,
-        **{k: np.mean(v) for k, v in sorted(gains.items())},
+        **{k: float(np.mean(v)) for k, v in sorted(gains.items())},
     }
 
 
 @torch.no_grad()
-def find_halo(net, pairs, count=3):
+def find_halo(net: Enhancer, pairs: Pairs, count: int = 3) -> tuple[int | None, dict[int, float]]:
     """Find the smallest halo, in input samples, with which windows give the result of whole images to within SEAM_DB.
 
     Returns (halo, {halo: worst PSNR in dB}). halo is None if only the exact halo of the layers suffices.
@@ -165,7 +175,7 @@ def find_halo(net, pairs, count=3):
     return next((halo for halo, worst in table.items() if worst >= SEAM_DB), None), table
 
 
-def export(args, net):
+def export(args: argparse.Namespace, net: Enhancer) -> None:
     state, saved = trainer.load(args.out, "enhancer")
     trainer.check_same_run(args, saved["state"], state_of(net, args))
     net.load_state_dict(state)
@@ -195,11 +205,11 @@ def export(args, net):
     print(args.export, os.path.getsize(args.export), "bytes")
 
 
-def state_of(net, args):
+def state_of(net: Enhancer, args: argparse.Namespace) -> dict:
     return {"stage": "enhancer", "scale": net.scale, "sizes": {k: getattr(args, k) for k in SIZES}}
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     pairs, valid = Pairs(args.train), Pairs(args.valid)
     if pairs.what["scale"] != valid.what["scale"]:

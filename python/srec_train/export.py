@@ -3,9 +3,11 @@
 
 It also reads a model file, so that training can continue from it.
 """
+import argparse
 import dataclasses
 import json
 import os
+from typing import Iterable
 
 import numpy as np
 import torch
@@ -13,37 +15,37 @@ import torch
 from . import safetensors, trainer
 from .feature_link import FORMATS
 from .graph import Graph
-from .networks import BITS_MAX, BITS_SCALE, COVARIANCE_START, DEVIATION_FLOOR, PATCH, Codec, Sizes
+from .networks import BITS_MAX, BITS_SCALE, COVARIANCE_START, DEVIATION_FLOOR, PATCH, Codec, Residual, Sizes
 
 COUNTED = 1e5  # number of bytes that a prior table of a model file counts for when training continues
 COUNTED_PATCHES = 1e3  # number of patches that a covariance counts for
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run", help="run folder or checkpoint of stage link")
     add("model", help="model file to write")
-    add("--name", default="", help="name of the weights (default: the name of the file)")
+    add("--name", default="", help="name of the weights; without it the name of the file")
     add("--training", default="", help="free text: how the weights were trained")
     add("--data", default="", help="training data and their licence")
-    add("--date", default="")
+    add("--date", default="", help="date of the training, for the card")
     add("--card", help="text file with data, training hours, figures and limits; srec info prints it")
     add("--licence", default="GPL-3.0-or-later", help="licence of the weights")
 
 
-def layer(conv):
+def layer(conv: torch.nn.Conv2d) -> tuple[np.ndarray, np.ndarray]:
     return conv.weight.detach().numpy(), conv.bias.detach().numpy()
 
 
-def residual(g, x, block):
+def residual(g: Graph, x: str, block: Residual) -> str:
     return g.residual(x, layer(block.a), layer(block.b))
 
 
-def sequence(g, x, modules):
+def sequence(g: Graph, x: str, modules: Iterable[torch.nn.Module]) -> str:
     """Write Residual, Up and convolutions in order. A ReLU that follows a convolution is fused with it."""
     from torch.nn import ReLU
 
-    from .networks import Residual, Up
+    from .networks import Up
 
     modules = list(modules)
     for i, module in enumerate(modules):
@@ -58,7 +60,7 @@ def sequence(g, x, modules):
     return x
 
 
-def blocks_of(linear, n):
+def blocks_of(linear: np.ndarray, n: int) -> np.ndarray:
     """Split gs's linear map (768, n) for a pixel shuffle by 16 into a convolution and two shuffles.
 
     Returns the weights (768, n, 1, 1) of the convolution for a shuffle by 8 followed by one by 2.
@@ -66,12 +68,12 @@ def blocks_of(linear, n):
     return linear.reshape(3, 8, 2, 8, 2, n).transpose(0, 2, 4, 1, 3, 5).reshape(768, n, 1, 1)
 
 
-def linear_of(blocks, n):
+def linear_of(blocks: np.ndarray, n: int) -> np.ndarray:
     """Inverse of blocks_of()."""
     return blocks.reshape(3, 2, 2, 8, 8, n).transpose(0, 3, 1, 4, 2, 5).reshape(768, n)
 
 
-def graphs_of(net, tensors, dtype=np.float16):
+def graphs_of(net: Codec, tensors: dict[str, np.ndarray], dtype: type = np.float16) -> dict[str, dict]:
     """Convert a Codec to {name: graph}, and add the weights to `tensors`.
 
     As float32 they are views of the parameters, except gs.0.weight.
@@ -106,7 +108,7 @@ def graphs_of(net, tensors, dtype=np.float16):
     return out
 
 
-def tensors_of(net):
+def tensors_of(net: Codec) -> dict[str, np.ndarray]:
     """Return all tensors except the weights of the graphs."""
     p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
     tensors = {"entropy.scale": net.scale.reshape(-1).numpy().astype(np.float32)}
@@ -134,7 +136,7 @@ def tensors_of(net):
     return tensors
 
 
-def codec_of(sizes):
+def codec_of(sizes: Sizes) -> dict:
     formats = {
         name: {"levels": sizes.levels[f], **({"bound": sizes.bound[f]} if sizes.bound[f] else {})}
         for f, name in enumerate(FORMATS)
@@ -152,7 +154,7 @@ def codec_of(sizes):
     }
 
 
-def load(path):
+def load(path: str) -> Codec:
     """Load a model file as Codec.
 
     The linear maps then include the features' means and deviations; the priors count as COUNTED bytes.
@@ -169,12 +171,12 @@ def load(path):
     return net
 
 
-def fill(net, tensors):
+def fill(net: Codec, tensors: dict[str, np.ndarray]) -> None:
     """Copy the tensors of a model file to the parameters of a Codec of its sizes.
 
     Raises KeyError, ValueError or RuntimeError if they do not fit.
     """
-    views = {}
+    views: dict[str, np.ndarray] = {}
     graphs_of(net, views, np.float32)
     for name, view in views.items():
         view[...] = tensors[name]
@@ -211,7 +213,7 @@ def fill(net, tensors):
             )
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     state, saved = trainer.load(args.run, "link")
     net = Codec(Sizes(**saved["state"]["sizes"]))
     net.load_state_dict(state)

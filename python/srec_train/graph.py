@@ -9,13 +9,15 @@ import torch.nn.functional as F
 class Graph:
     """Writes one network. Each method returns the name of the tensor that it adds."""
 
-    def __init__(self, name, tensors, dtype=np.float16, **inputs):
+    def __init__(self, name: str, tensors: dict[str, np.ndarray], dtype: type = np.float16, **inputs: int) -> None:
         """Start a network.
 
         tensors: dict that collects the weights, as `dtype`.
         inputs: name = channels.
         """
-        self.name, self.tensors, self.dtype, self.nodes, self.outputs = name, tensors, dtype, [], []
+        self.name, self.tensors, self.dtype = name, tensors, dtype
+        self.nodes: list[dict] = []
+        self.outputs: list[str] = []
         self.inputs = [{"name": k, "channels": v} for k, v in inputs.items()]
 
     def _node(self, op, inputs, **fields):
@@ -23,7 +25,16 @@ class Graph:
         self.nodes.append({"op": op, "in": inputs, "out": out, **{k: v for k, v in fields.items() if v is not None}})
         return out
 
-    def conv(self, x, weight, bias=None, stride=1, pad=None, relu=False, add=None):
+    def conv(
+        self,
+        x: str,
+        weight: np.ndarray,
+        bias: np.ndarray | None = None,
+        stride: int = 1,
+        pad: int | None = None,
+        relu: bool = False,
+        add: str | None = None,
+    ) -> str:
         """Add a convolution.
 
         weight: array (out, in, k, k).
@@ -44,45 +55,45 @@ class Graph:
             add=add,
         )
 
-    def residual(self, x, a, b):
+    def residual(self, x: str, a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> str:
         """Add x + b(relu(a(x))).
 
         a, b: (weight, bias).
         """
         return self.conv(self.conv(x, *a, relu=True), *b, add=x)
 
-    def shuffle(self, x, factor):
+    def shuffle(self, x: str, factor: int) -> str:
         return self._node("pixel_shuffle", [x], factor=factor)
 
-    def unshuffle(self, x, factor):
+    def unshuffle(self, x: str, factor: int) -> str:
         return self._node("pixel_unshuffle", [x], factor=factor)
 
-    def relu(self, x):
+    def relu(self, x: str) -> str:
         return self._node("relu", [x])
 
-    def sigmoid(self, x):
+    def sigmoid(self, x: str) -> str:
         return self._node("sigmoid", [x])
 
-    def add(self, a, b):
+    def add(self, a: str, b: str) -> str:
         return self._node("add", [a, b])
 
-    def mul(self, a, b):
+    def mul(self, a: str, b: str) -> str:
         return self._node("mul", [a, b])
 
-    def concat(self, *xs):
+    def concat(self, *xs: str) -> str:
         return self._node("concat", list(xs))
 
-    def output(self, x):
+    def output(self, x: str) -> None:
         self.outputs.append(x)
 
-    def json(self):
+    def json(self) -> dict:
         return {"inputs": self.inputs, "outputs": self.outputs, "nodes": self.nodes}
 
 
 class Runner(torch.nn.Module):
     """Runs a graph with the weights of a model file. Planes are (N, C, H, W)."""
 
-    def __init__(self, graph, tensors, dtype=torch.float32):
+    def __init__(self, graph: dict, tensors: dict[str, np.ndarray], dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.graph = graph
         self.weights = {
@@ -95,7 +106,7 @@ class Runner(torch.nn.Module):
             if w.dim() == 4:
                 self.weights[name] = w.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, *inputs, keep=False):
+    def forward(self, *inputs: torch.Tensor, keep: bool = False) -> list[torch.Tensor] | dict[str, torch.Tensor]:
         """Return the list of outputs, or with keep all tensors by name."""
         v = {i["name"]: x for i, x in zip(self.graph["inputs"], inputs)}
         for n in self.graph["nodes"]:

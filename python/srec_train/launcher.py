@@ -48,7 +48,7 @@ def _wait(started):
     return failed
 
 
-def launch(count):
+def launch(count: int) -> int:
     """Run this command as `count` processes of one training, and return the exit code."""
     if "RANK" in os.environ:
         raise RuntimeError("a process of a training starts no others")

@@ -48,42 +48,42 @@ class Sizes:
 class Residual(nn.Module):
     """x + b(relu(a(x))) with two 3x3 convolutions. It starts near the identity."""
 
-    def __init__(self, channels, inner=None):
+    def __init__(self, channels: int, inner: int | None = None) -> None:
         super().__init__()
         self.a = nn.Conv2d(channels, inner or channels, 3, padding=1)
         self.b = nn.Conv2d(inner or channels, channels, 3, padding=1)
         nn.init.zeros_(self.b.bias)
         self.b.weight.data.mul_(0.2)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.b(F.relu(self.a(x)))
 
 
 class Up(nn.Module):
     """Doubles the size: convolution to four times the channels, then pixel shuffle."""
 
-    def __init__(self, inputs, outputs, kernel=3, relu=False):
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, relu: bool = False) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, 4 * outputs, kernel, padding=kernel // 2)
         self.relu = relu
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv(x)
         return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)
 
 
 class Down(nn.Conv2d):
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, 2, 1)
 
 
-def zero(conv):
+def zero(conv: nn.Conv2d) -> nn.Conv2d:
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)
     return conv
 
 
-def pointwise(x, weight):
+def pointwise(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Convolve with 1x1 kernels: x (N, C, H, W), weight (K, C) -> (N, K, H, W).
 
     It is a single matrix product; PyTorch's own convolution in float32 is not.
@@ -94,7 +94,7 @@ def pointwise(x, weight):
 class Analysis(nn.Module):
     """ga: image minus 0.5 (N, 3, H, W) -> latents u (N, C, H/16, W/16)."""
 
-    def __init__(self, sizes):
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         a, b, c = sizes.widths
         n = sizes.latent
@@ -105,7 +105,7 @@ class Analysis(nn.Module):
         self.tail = zero(nn.Conv2d(n, n, 3, padding=1))
         self.linear = nn.Parameter(torch.zeros(n, 3 * PATCH * PATCH))  # of the image unshuffled by 16
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         deep = self.tail(self.body(F.relu(self.head(F.pixel_unshuffle(x, 2)))))
         with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1, too much for bfloat16
             return deep.float() + pointwise(F.pixel_unshuffle(x.float(), PATCH), self.linear)
@@ -114,7 +114,7 @@ class Analysis(nn.Module):
 class Synthesis(nn.Module):
     """gs: latents u (N, C, h, w) -> image minus 0.5 (N, 3, 16 h, 16 w)."""
 
-    def __init__(self, sizes):
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         a, b, c = sizes.widths
         n = sizes.latent
@@ -133,13 +133,13 @@ class Synthesis(nn.Module):
         self.tail = zero(nn.Conv2d(a, 12, 3, padding=1))
         self.linear = nn.Parameter(torch.zeros(3 * PATCH * PATCH, n))
 
-    def forward(self, u):
+    def forward(self, u: torch.Tensor) -> torch.Tensor:
         deep = F.pixel_shuffle(self.tail(self.body(u)).float(), 2)
         with torch.autocast("cpu", enabled=False):
             return deep + F.pixel_shuffle(pointwise(u.float(), self.linear), PATCH)
 
 
-def round_through(x):
+def round_through(x: torch.Tensor) -> torch.Tensor:
     """Round; the gradient passes unchanged."""
     return x + (torch.round(x) - x).detach()
 
@@ -147,7 +147,7 @@ def round_through(x):
 class Codec(nn.Module):
     """ga, gs, entropy model (ha, hs) and feature coder (fe, fd with one linear map per ladder step)."""
 
-    def __init__(self, sizes):
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
         n, z = sizes.latent, sizes.hyper
@@ -184,9 +184,9 @@ class Codec(nn.Module):
         self.register_buffer("moment_patches", torch.zeros(formats, steps))
         self.register_buffer("ladder", torch.tensor(sizes.ladder))
         self.measure = False  # measure mean and variance of the features again
-        self.links = {}
+        self.links: dict[int, srec_core.Priors] = {}  # the priors in use, by format
 
-    def start_at_klt(self, patches):
+    def start_at_klt(self, patches: torch.Tensor) -> None:
         """Start the linear paths at the KLT.
 
         patches: (N, 3, 16, 16), images minus 0.5.
@@ -202,7 +202,7 @@ class Codec(nn.Module):
         self.hs[-1].weight.data.mul_(0.1)
         nn.init.zeros_(self.hs[-1].bias)
 
-    def spread_features(self, f, power, snr_db):
+    def spread_features(self, f: int, power: torch.Tensor, snr_db: float) -> None:
         """Set a linear start of the feature coder for format f.
 
         Each ladder step sends as many latents as it has features. Every feature carries a share of each latent, so that
@@ -236,11 +236,11 @@ class Codec(nn.Module):
             decode[sent, :count] = (turn * size / share.sqrt() * kept).T
 
     @property
-    def scale(self):
+    def scale(self) -> torch.Tensor:
         """Quantiser steps per unit of u, (1, C, 1, 1)."""
         return (self.deviation * self.sizes.latent_unit).reshape(1, -1, 1, 1)
 
-    def entropy(self, u, noise):
+    def entropy(self, u: torch.Tensor, noise: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return bits of each latent of u, bits of each hyper latent, and means in units of u.
 
         noise: use uniform noise instead of rounding.
@@ -259,7 +259,9 @@ class Codec(nn.Module):
         p = 0.5 * (torch.erf(v + half) - torch.erf(v - half))
         return -torch.log2(p.clamp_min(1e-9)), -torch.log2(pz.clamp_min(1e-9)), mean
 
-    def transform(self, x, noise, eta=0.0):
+    def transform(
+        self, x: torch.Tensor, noise: bool, eta: float = 0.0
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Stage (a): code an image.
 
         x: image, (N, 3, H, W) in 0..1.
@@ -278,7 +280,7 @@ class Codec(nn.Module):
             uq = torch.cat([uq[:half], (u[half:] + TRUNCATION_NOISE * torch.randn_like(u[half:])) * kept])
         return self.gs(uq) + 0.5, by, bz
 
-    def rate_map(self, by, eta):
+    def rate_map(self, by: torch.Tensor, eta: float) -> torch.Tensor:
         """Return the ladder step of each patch, (N, h, w).
 
         It is the smallest one that is at least eta times the patch's bits.
@@ -287,11 +289,11 @@ class Codec(nn.Module):
         """
         return torch.searchsorted(self.ladder.float(), by.sum(1) * eta).clamp_(max=len(self.ladder) - 1)
 
-    def prior_class(self, f):
+    def prior_class(self, f: int) -> torch.Tensor:
         """Return the prior table of each feature, (steps, K), according to its deviation."""
         return (4 * torch.log2(self.feature_sigma[f].clamp_min(1e-3)) + 16).round().clamp(0, N_TABLES - 1).long()
 
-    def prior_tables(self, f):
+    def prior_tables(self, f: int) -> torch.Tensor:
         """Return the prior tables, (32, 256).
 
         They are histograms of the bytes. Rarely seen bytes follow a mixture of half Gaussian, half Laplace.
@@ -308,7 +310,7 @@ class Codec(nn.Module):
         table = self.histogram[f] + 300 * shape + 1e-3
         return table / table.sum(1, keepdim=True)
 
-    def covariance(self, f):
+    def covariance(self, f: int) -> list[torch.Tensor]:
         """Return the covariance (k, k) of the features of a patch for each ladder step, or [] if none were seen.
 
         With few patches it tends to a diagonal matrix.
@@ -322,7 +324,7 @@ class Codec(nn.Module):
             out.append((seen + COVARIANCE_START * variance.diag()) / (patches + COVARIANCE_START))
         return out
 
-    def memory(self):
+    def memory(self) -> dict:
         """Return what the next forward pass depends on in addition to parameters and buffers: the priors of the links.
 
         The values are plain values and tensors.
@@ -335,7 +337,7 @@ class Codec(nn.Module):
             for f, priors in self.links.items()
         }
 
-    def recall(self, memory):
+    def recall(self, memory: dict) -> None:
         """Inverse of memory()."""
         self.links = {}
         for f, priors in memory.items():
@@ -346,13 +348,15 @@ class Codec(nn.Module):
             FORMATS[f], self.sizes.levels[f], tables.numpy(), self.sizes.ladder, [c.numpy() for c in covariance]
         )
 
-    def priors(self, f, fresh):
+    def priors(self, f: int, fresh: bool) -> srec_core.Priors:
         """Return the C core's priors for format f, with the present tables. They are kept until `fresh`."""
         if fresh or f not in self.links:
             self.links[f] = self._priors(f, self.prior_tables(f), self.covariance(f))
         return self.links[f]
 
-    def link(self, u, by, rate, way, fresh=True):
+    def link(
+        self, u: torch.Tensor, by: torch.Tensor, rate: torch.Tensor, way: "Way", fresh: bool = True
+    ) -> torch.Tensor:
         """Send latents over the channel, and return the received latents, (N, C, h, w).
 
         u, by: latents and their bits, (N, C, h, w).
@@ -488,12 +492,12 @@ class Way:
     hard: bool = False
 
     @property
-    def format(self):
+    def format(self) -> int:
         return FORMATS.index("amplitude" if self.modulation == "pam256" else "bits")
 
 
 TRANSFORM = ("ga.", "gs.", "ha.", "hs.", "hyper_")
 
 
-def psnr(a, b):
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * math.log10(((a.clamp(0, 1) - b) ** 2).mean().item())

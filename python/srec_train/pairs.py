@@ -11,12 +11,14 @@ Writes these files to the folder --out, and resumes an interrupted run:
 
 The random choices for a pair depend only on the seed and the number of the pair.
 """
+import argparse
 import csv
 import io
 import json
 import math
 import os
 import time
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,7 +38,7 @@ SENT = {
 PAPER = ("bpsk", "qpsk", "16qam"), (0, 16), (0.04, 0.2)  # modulations, SNR in dB and eta of the paper's experiments
 GRID = [(modulation, snr) for modulation in PAPER[0] for snr in (0, 4, 8, 12, 16)] + [("pam256", 10), ("pam256", 20)]
 SLICE_BYTES = 3000
-TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names may contain any bytes
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names may contain any bytes
 SIDE_MIN = 16
 SIDE_MAX = 1024  # larger images are cropped to their middle
 COLUMNS = (
@@ -59,19 +61,19 @@ COLUMNS = (
 )
 
 
-def middle(array, height, width):
+def middle(array: np.ndarray, height: int, width: int) -> np.ndarray:
     y, x = (array.shape[0] - height) // 2, (array.shape[1] - width) // 2
     return array[y : y + height, x : x + width]
 
 
-def enlarge(array):
+def enlarge(array: np.ndarray) -> np.ndarray:
     """Return the middle of an image at twice its size: smooth, like images that a link carries nearly unharmed."""
     h, w = (n // 2 for n in array.shape[:2])
     return np.array(Image.fromarray(middle(array, h, w)).resize((2 * w, 2 * h), Image.Resampling.LANCZOS))
 
 
-def psnr(a, b):
-    return -10 * math.log10(max(np.mean((a.astype(np.float32) - b) ** 2) / 65025, 1e-10))
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return -10 * math.log10(max(float(np.mean((a.astype(np.float32) - b) ** 2)) / 65025, 1e-10))
 
 
 class Codec:
@@ -108,7 +110,7 @@ class Codec:
         return srec_core.decode(self.model, received)
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--pictures", required=True, help="folder of images")
     add("--model", required=True, help="model file of the codec")
@@ -120,8 +122,8 @@ def add_arguments(parser):
         default="robust",
         choices=("robust", "paper"),
         help=(
-            "paper: only what the paper's experiments send, with hard decisions and addition; robust (default): all"
-            " modulations, SNRs and ciphers"
+            "robust: all modulations, SNRs and ciphers; paper: only what the paper's experiments send, with hard"
+            " decisions and addition"
         ),
     )
     add(
@@ -142,11 +144,11 @@ def add_arguments(parser):
         default=0.1,
         help="share of the pairs with the enlarged centre of an image, which is smoother than a photograph",
     )
-    add("--seed", type=int, default=1)
+    add("--seed", type=int, default=1, help="seed of all random choices")
     add("--threads", type=int, default=0, help="threads; 0: all cores")
 
 
-def draw(args, number, count):
+def draw(args: argparse.Namespace, number: int, count: int) -> tuple[int, dict, np.random.Generator]:
     """Return the index of an image out of count, how it is sent, and the random generator of the pair."""
     rng = np.random.default_rng((args.seed, number))
     plain = {"cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
@@ -179,7 +181,7 @@ def draw(args, number, count):
     return int(rng.integers(count)), way, rng
 
 
-def rows_of(folder):
+def rows_of(folder: str) -> list[dict]:
     """Return the lines of pairs.csv, with numbers converted."""
     try:
         path = os.path.join(folder, "pairs.csv")
@@ -199,11 +201,12 @@ def rows_of(folder):
 class Originals:
     """The images of a folder, each unchanged, halved, or with its middle enlarged."""
 
-    def __init__(self, args):
-        self.args, self.paths, self.broken = args, pictures.find(args.pictures), set()
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.paths = args, pictures.find(args.pictures)
+        self.broken: set[str] = set()
         self.step = max(1, len(self.paths) // args.count) if args.grid else 1  # evenly spaced
 
-    def load(self, which):
+    def load(self, which: int) -> tuple[str, np.ndarray]:
         """Return (path, image) of number `which`, or of the next readable image."""
         for i in range(len(self.paths)):
             path = self.paths[(which * self.step + i) % len(self.paths)]
@@ -219,7 +222,7 @@ class Originals:
                 self.broken.add(path)
         raise SystemExit(f"srec-train: none of {len(self.paths)} pictures in {self.args.pictures} can be read")
 
-    def draw(self, which, rng):
+    def draw(self, which: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         """Return (name, image with even sides)."""
         path, picture = self.load(which)
         name, kind = os.path.basename(path), math.inf if self.args.grid else rng.random()
@@ -238,7 +241,7 @@ class Writer:
     done: number of existing pairs.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder, table = folder, os.path.join(folder, "pairs.csv")
         rows = rows_of(folder) if os.path.exists(table) else []
         self.done = len(rows)
@@ -260,11 +263,13 @@ class Writer:
         self.data.write(np.ascontiguousarray(array).tobytes())
         return at
 
-    def add(self, name, original, sent, received, deviation, way):
+    def add(
+        self, name: str, original: np.ndarray, sent: np.ndarray, received: np.ndarray, deviation: np.ndarray, way: dict
+    ) -> None:
         """Write one pair. The line follows the planes, so that an interrupted pair does not count."""
         with stopping.lock:
             if name not in self.originals:
-                self.originals[name] = (self._append(original), *original.shape[:2])
+                self.originals[name] = (self._append(original), original.shape[0], original.shape[1])
             at, height, width = self.originals[name]
             row = {
                 **way,
@@ -285,18 +290,18 @@ class Writer:
             self.lines.flush()
             self.done += 1
 
-    def close(self):
+    def close(self) -> None:
         self.data.close()
         self.lines.close()
 
 
-def whole_lines(path):
+def whole_lines(path: str) -> int:
     """Return the length of a file up to the end of its last complete line."""
     with open(path, "rb") as f:
         return f.read().rfind(b"\n") + 1
 
 
-def check_same_pairs(args, what):
+def check_same_pairs(args: argparse.Namespace, what: dict) -> None:
     """Check that an earlier run in the folder has the same settings.
 
     what: the settings that a continued run must share.
@@ -315,7 +320,7 @@ def check_same_pairs(args, what):
             json.dump(what, f)
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     sources = Originals(args)
     codec = Codec(args.model, args.threads)
     os.makedirs(args.out, exist_ok=True)
@@ -343,7 +348,7 @@ def main(args):
     pairs.close()
 
 
-def grid_of(row):
+def grid_of(row: dict) -> tuple[int, int]:
     """Return rows and columns of the deviations of a pair."""
     return (row["sent_height"] + 63) // 64 * 4, (row["sent_width"] + 63) // 64 * 4
 
@@ -351,7 +356,7 @@ def grid_of(row):
 class Pairs:
     """The pairs of a folder. Planes are read from the file on demand."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.rows = rows_of(folder)
         if not self.rows:
             raise SystemExit(f"srec-train: {folder} holds no pair yet")
@@ -362,7 +367,7 @@ class Pairs:
     def __len__(self):
         return len(self.rows)
 
-    def planes(self, i):
+    def planes(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the planes of pair i.
 
         They are original (H, W, 3) u8, received (h, w, 3) u8, and deviation planes as the network takes them, (rows,

@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import zlib
+from typing import Iterator
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # no file reaches another decoder of Pillow, whatever its name
 
 
-def find(folder):
+def find(folder: str) -> list[str]:
     """Return the sorted paths of the images of a folder."""
     try:
         names = sorted(os.listdir(folder))
@@ -36,7 +37,7 @@ class Unreadable(Exception):
     """A file that is not an image for training. Its text is one line."""
 
 
-def load(path):
+def load(path: str) -> np.ndarray:
     """Load an image as (height, width, 3) uint8. Raises Unreadable."""
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -49,11 +50,11 @@ def load(path):
         raise Unreadable(f"{path}: cannot read this picture: {getattr(error, 'strerror', None) or error}") from None
 
 
-def warn(error):
+def warn(error: object) -> None:
     print(f"srec-train: warning: {error}; passed over", file=sys.stderr, flush=True)
 
 
-def each(paths):
+def each(paths: list[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (path, image). Skip unreadable files with a warning, and exit if no image is left."""
     readable = 0
     for path in paths:
@@ -68,7 +69,7 @@ def each(paths):
         raise SystemExit(f"srec-train: none of {len(paths)} pictures in {os.path.dirname(paths[0])} can be read")
 
 
-def tensor(picture):
+def tensor(picture: np.ndarray) -> torch.Tensor:
     """Convert (..., height, width, 3) uint8 to (N, 3, height, width) float32 in 0..1, channels last."""
     x = torch.from_numpy(np.array(picture))
     x = x if x.dim() == 4 else x[None]
@@ -83,7 +84,7 @@ class Crops:
     sees the same crops as an uninterrupted one.
     """
 
-    def __init__(self, folder, side, cache, seed=0):
+    def __init__(self, folder: str, side: int, cache: str, seed: int = 0) -> None:
         self.side, self.seed = side, seed
         paths = find(folder)
         listed = "\n".join(f"{p} {os.path.getsize(p)}" for p in paths)
@@ -114,7 +115,7 @@ class Crops:
     def __len__(self):
         return len(self.pictures)
 
-    def __call__(self, step, count):
+    def __call__(self, step: int, count: int) -> np.ndarray:
         """Return (count, side, side, 3) uint8."""
         random = np.random.default_rng((self.seed, step))
         out = np.empty((count, self.side, self.side, 3), np.uint8)

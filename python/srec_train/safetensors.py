@@ -11,7 +11,7 @@ from . import stopping
 _DTYPES = {"F32": np.float32, "F16": np.float16, "U8": np.uint8}
 
 
-def load(path):
+def load(path: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Load a file. Return (tensors {name: array}, metadata {str: str}). Raises OSError, ValueError."""
     with open(path, "rb") as f:
         content = f.read()
@@ -27,7 +27,7 @@ def load(path):
     return tensors, metadata
 
 
-def save(path, tensors, metadata):
+def save(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Save tensors in their dtype (float32, float16, uint8). The checksum is added here."""
     names = {np.dtype(v): k for k, v in _DTYPES.items()}
     header, blobs, offset = {}, [], 0

@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import threading
+from typing import Callable, Iterator
 
 EXIT_CODE = 130
 LAUNCHER = "SREC_TRAIN_LAUNCHER"  # process id of the launcher: the processes of a training do not outlive it
@@ -21,7 +22,7 @@ _keep = None  # function that returns one line: what was kept and how to continu
 _unfinished = set()  # files being written
 
 
-def on_stop(keep):
+def on_stop(keep: Callable[[], str]) -> None:
     """Set the function that is called when the process stops.
 
     keep: runs in another thread with `lock` held, and returns a line to print.
@@ -31,7 +32,7 @@ def on_stop(keep):
 
 
 @contextlib.contextmanager
-def whole(path):
+def whole(path: str) -> Iterator[str]:
     """Context for a file that exists completely or not at all. It gives the name for writing."""
     new = f"{path}.{os.getpid()}.new"  # several processes may write one file
     _unfinished.add(new)
@@ -66,7 +67,7 @@ def _wait(pipe):
     _stop()
 
 
-def watch():
+def watch() -> None:
     """Start to watch. Call it in the main thread before any long step."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -77,12 +78,12 @@ def watch():
     threading.Thread(target=_wait, args=(reader,), daemon=True).start()
 
 
-def unwatch():
+def unwatch() -> None:
     """Stop to watch, before this process becomes a launcher, which handles signals itself."""
     signal.set_wakeup_fd(-1)
 
 
-def settle():
+def settle() -> None:
     """Complete a stop that has begun, before the main thread ends."""
     with lock:
         pass

@@ -21,6 +21,7 @@ starts at zero, so training starts at "do nothing", and a good image can remain 
 unshuffled by 2: the same network at a quarter of the positions.
 """
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from .graph import Graph
 
 MEAN = (0.44, 0.43, 0.39)  # of photographs; the exact value does not matter
 DEVIATION_PLANES = 2  # mean posterior deviation, or 0 if unknown; 1 where unknown (hard decisions), else 0
-SIZES = {  # the default network; all of it is data
+SIZES: dict[str, Any] = {  # the default network; all of it is data
     "base": 48,  # channels of the features F
     "growth": 32,  # channels that each dense convolution adds
     "layers": 3,  # dense convolutions of a block
@@ -42,7 +43,7 @@ SIZES = {  # the default network; all of it is data
 }
 
 
-def cubic_phases():
+def cubic_phases() -> np.ndarray:
     """Return weights (12, 3, 5, 5) that double an image by a convolution before a pixel shuffle.
 
     This is Keys' cubic convolution, a = -1/2. Output samples lie a quarter of an input sample left and right of (above
@@ -62,12 +63,12 @@ def cubic_phases():
     return w.reshape(12, 3, 5, 5)
 
 
-def conv(fin, fout, kernel=3, stride=1):
+def conv(fin: int, fout: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(fin, fout, kernel, stride, kernel // 2 if kernel % 2 else 0)
 
 
 class UNet(nn.Module):
-    def __init__(self, fin, fout, widths):
+    def __init__(self, fin: int, fout: int, widths: list[int]) -> None:
         super().__init__()
         self.stem = conv(fin, widths[0])
         self.down = nn.ModuleList(conv(a, b, 2, 2) for a, b in zip(widths, widths[1:]))
@@ -76,7 +77,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(conv(b, 4 * a, 1) for a, b in zip(widths, widths[1:]))
         self.fuse = nn.ModuleList(conv(2 * a, a if i else fout) for i, a in enumerate(widths[:-1]))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = [F.relu(self.stem(x))]
         for down, inner in zip(self.down, self.inner):
             skips.append(F.relu(inner(F.relu(down(skips[-1])))))
@@ -86,7 +87,7 @@ class UNet(nn.Module):
             y = F.relu(y) if i else torch.sigmoid(y)
         return y
 
-    def write(self, g, x):
+    def write(self, g: Graph, x: str) -> str:
         skips = [g.conv(x, *pair(self.stem), relu=True)]
         for down, inner in zip(self.down, self.inner):
             t = g.conv(skips[-1], *pair(down), stride=2, pad=0, relu=True)
@@ -99,25 +100,25 @@ class UNet(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    def __init__(self, base, growth, layers):
+    def __init__(self, base: int, growth: int, layers: int) -> None:
         super().__init__()
         self.dense = nn.ModuleList(conv(base + i * growth, growth) for i in range(layers))
         self.fusion = conv(base + layers * growth, base, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = x
         for layer in self.dense:
             y = torch.cat([y, F.relu(layer(y))], 1)
         return x + self.fusion(y)
 
-    def write(self, g, x):
+    def write(self, g: Graph, x: str) -> str:
         y = x
         for layer in self.dense:
             y = g.concat(y, g.conv(y, *pair(layer), relu=True))
         return g.conv(y, *pair(self.fusion), add=x)
 
 
-def pair(layer):
+def pair(layer: nn.Conv2d) -> tuple[np.ndarray, np.ndarray]:
     return layer.weight.detach().float().cpu().numpy(), layer.bias.detach().float().cpu().numpy()
 
 
@@ -128,7 +129,7 @@ class Enhancer(nn.Module):
     0..1 minus MEAN. H and W are multiples of granule.
     """
 
-    def __init__(self, scale, **sizes):
+    def __init__(self, scale: int, **sizes: Any) -> None:
         super().__init__()
         if scale not in (1, 2):
             raise ValueError("scale must be 1 or 2")
@@ -154,10 +155,10 @@ class Enhancer(nn.Module):
         nn.init.zeros_(self.last.bias)
         self.register_buffer("cubic", torch.from_numpy(cubic_phases()), persistent=False)
 
-    def plain(self, image):
+    def plain(self, image: torch.Tensor) -> torch.Tensor:
         return image if self.scale == 1 else F.pixel_shuffle(F.conv2d(image, self.cubic.to(image.dtype), padding=2), 2)
 
-    def forward(self, image, deviation):
+    def forward(self, image: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
         x = torch.cat([image, deviation], 1)
         if self.scale == 1:
             x = F.pixel_unshuffle(x, 2)
@@ -169,27 +170,27 @@ class Enhancer(nn.Module):
         y = F.pixel_shuffle(self.initial(x), 2) + F.pixel_shuffle(self.up(attended), 2)
         return self.plain(image) + self.last(y)
 
-    def graph(self, tensors):
+    def graph(self, tensors: dict[str, np.ndarray]) -> dict:
         """Return the graph (docs/model-format.md), and add its weights to tensors."""
         g = Graph("enhancer", tensors, image=3, deviation=DEVIATION_PLANES)
         x = g.concat("image", "deviation")
         if self.scale == 1:
             x = g.unshuffle(x, 2)
-        f, fused = g.conv(g.conv(x, *pair(self.shallow[0])), *pair(self.shallow[1])), None
+        f = g.conv(g.conv(x, *pair(self.shallow[0])), *pair(self.shallow[1]))
+        fused = ""  # the sum of the fusions so far
         for i, (block, fusion) in enumerate(zip(self.blocks, self.fusion)):
             f = block.write(g, f)
             weight = fusion.weight.detach().float().cpu().numpy()
-            fused = g.conv(f, weight, pair(fusion)[1] if i == 0 else None, add=fused)
-        fused = g.conv(fused, *pair(self.global_fusion))
-        attended = g.mul(fused, self.unet.write(g, x))
+            fused = g.conv(f, weight, pair(fusion)[1] if i == 0 else None, add=fused or None)
+        attended = g.mul(g.conv(fused, *pair(self.global_fusion)), self.unet.write(g, x))
         y = g.add(g.shuffle(g.conv(x, *pair(self.initial)), 2), g.shuffle(g.conv(attended, *pair(self.up)), 2))
         plain = "image" if self.scale == 1 else g.shuffle(g.conv("image", self.cubic.float().cpu().numpy()), 2)
         g.output(g.conv(y, *pair(self.last), add=plain))
         return g.json()
 
-    def macs_per_pixel(self):
+    def macs_per_pixel(self) -> float:
         """Multiply-accumulates per output pixel."""
-        tensors = {}
+        tensors: dict[str, np.ndarray] = {}
         nodes = self.graph(tensors)["nodes"]
         area, total = {"image": 1.0, "deviation": 1.0}, 0.0
         for n in nodes:
@@ -203,13 +204,13 @@ class Enhancer(nn.Module):
         return total / self.scale**2
 
 
-def save(net, path, halo=None, **card):
+def save(net: Enhancer, path: str, halo: int | None = None, **card: object) -> None:
     """Write the model file.
 
     halo: overlap of tiles in input samples, a multiple of the granule. None: the exact halo of the layers.
     card: metadata (name, training, data, licence, ...), all text.
     """
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     graph = {"enhancer": net.graph(tensors)}
     numbers = {"scale": net.scale, "mean": list(MEAN), "margin": net.margin, "sizes": net.sizes}
     if halo is not None:

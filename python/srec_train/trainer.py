@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shared by all stages of training: loop, schedule, moving average of weights, checkpoints, logs, several processes."""
+import argparse
 import csv
 import errno
 import io
@@ -10,6 +11,7 @@ import pickletools
 import re
 import time
 import zipfile
+from typing import Callable, Iterable
 
 import torch
 import torch.distributed as distributed
@@ -17,13 +19,11 @@ import torch.distributed as distributed
 from . import curves, stopping
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", required=True, help="folder of the run: checkpoint, log, curves; an unfinished run in it is resumed")
     add("--steps", type=int, required=True, help="total number of optimiser steps")
-    add(
-        "--stop-at", type=int, default=0, help="stop at this step; the same command without this option resumes the run"
-    )
+    add("--stop-at", type=int, help="stop at this step; the same command without this option resumes the run")
     add("--batch", type=int, default=4, help="crops per step and process")
     add("--rate", type=float, default=6e-4, help="learning rate")
     add(
@@ -38,14 +38,14 @@ def add_arguments(parser):
         default=0.999,
         help="factor of the moving average of the weights, which is evaluated and exported",
     )
-    add("--seed", type=int, default=1)
+    add("--seed", type=int, default=1, help="seed of all random choices")
     add(
         "--processes",
         type=int,
         default=1,
         help="training processes on this machine (for several machines, see docs/training.md)",
     )
-    add("--threads", type=int, default=0, help="threads of each process; 0: the number of cores divided by --processes")
+    add("--threads", type=int, default=0, help="threads of each process; 0: cores divided by --processes")
     add("--every", type=int, default=100, help="steps between lines of the log")
     add("--save", type=int, default=500, help="steps between checkpoints")
     add("--validate", type=int, default=2000, help="steps between validations")
@@ -62,7 +62,7 @@ class Workers:
     crops; gradients are averaged (gloo).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
         self.lead = self.rank == 0  # writes the run's folder
@@ -70,7 +70,7 @@ class Workers:
             os.environ.setdefault("USE_LIBUV", "0")  # Debian 13's PyTorch defaults to libuv but is built without it
             distributed.init_process_group("gloo")
 
-    def average(self, parameters):
+    def average(self, parameters: list[torch.nn.Parameter]) -> None:
         """Replace gradients by their mean over the processes, in one message."""
         if self.count == 1:
             return
@@ -90,17 +90,17 @@ class Workers:
 class Average:
     """Exponential moving average of a network's parameters. Buffers are copied."""
 
-    def __init__(self, net, decay):
+    def __init__(self, net: torch.nn.Module, decay: float) -> None:
         self.decay, self.values, self.swapped = decay, {k: v.detach().clone() for k, v in net.named_parameters()}, False
 
-    def update(self, net, step):
+    def update(self, net: torch.nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
         names, values = zip(*net.named_parameters())
         mine = [self.values[n] for n in names]
         torch._foreach_mul_(mine, decay)
         torch._foreach_add_(mine, [v.detach() for v in values], alpha=1 - decay)
 
-    def swap(self, net):
+    def swap(self, net: torch.nn.Module) -> None:
         """Exchange the average with the network's parameters. A second call undoes it."""
         with stopping.lock:
             for k, v in net.named_parameters():
@@ -108,14 +108,14 @@ class Average:
             self.swapped = not self.swapped
 
 
-def rate_at(step, steps, rate, decay):
+def rate_at(step: int, steps: int, rate: float, decay: float) -> float:
     """Return the learning rate: warm-up over 200 steps, constant, then a cosine to zero."""
     done = step / steps
     fall = 1.0 if done < 1 - decay else 0.5 * (1 + math.cos(math.pi * (done - 1 + decay) / decay))
     return rate * min(1.0, (step + 1) / 200) * fall
 
 
-def mean(values):
+def mean(values: Iterable[float]) -> float:
     """Return the mean of the values that are not NaN, or NaN if all are."""
     values = [v for v in values if not math.isnan(v)]
     return sum(values) / len(values) if values else math.nan
@@ -124,17 +124,17 @@ def mean(values):
 class Table:
     """NAME.csv of a run, with one row per logged step."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder: str, name: str) -> None:
         self.path = os.path.join(folder, name + ".csv")
 
-    def rows(self):
+    def rows(self) -> list[dict[str, str]]:
         """Return the complete rows. A killed process may have left a partial one."""
         if not os.path.exists(self.path):
             return []
         with open(self.path, newline="") as f:
             return [row for row in csv.DictReader(f) if None not in row and None not in row.values()]
 
-    def append(self, row):
+    def append(self, row: dict[str, float]) -> None:
         fresh = not os.path.exists(self.path)
         with open(self.path, "a", newline="") as f:
             writer = csv.writer(f)
@@ -142,7 +142,7 @@ class Table:
                 writer.writerow(row)
             writer.writerow(f"{v:.6g}" for v in row.values())
 
-    def cut(self, step):
+    def cut(self, step: int) -> None:
         """Remove the rows beyond a step, because those steps are repeated."""
         rows = self.rows()
         kept = [row for row in rows if float(row["step"]) <= step]
@@ -157,8 +157,11 @@ class Table:
             os.remove(self.path)
 
 
-def shown(row):
+def shown(row: dict[str, float]) -> str:
     return " ".join(f"{k} {v:.4g}" for k, v in row.items())
+
+
+LossOf = Callable[[int, Workers], tuple[torch.Tensor, dict[str, float]]]  # (step, workers) -> (loss, figures)
 
 
 class Run:
@@ -168,7 +171,9 @@ class Run:
     before the pass, so that an unfinished step leaves no trace.
     """
 
-    def __init__(self, args, net, groups, state, workers):
+    def __init__(
+        self, args: argparse.Namespace, net: torch.nn.Module, groups: list[dict], state: dict, workers: Workers
+    ) -> None:
         self.args, self.net, self.state, self.workers = args, net, state, workers
         self.parameters = [p for g in groups for p in g["params"]]
         groups = [{"params": g["params"], "lr": 0.0, "factor": g.get("factor", 1.0)} for g in groups]
@@ -177,15 +182,18 @@ class Run:
         self.checkpoint = os.path.join(args.out, "checkpoint.pt")
         self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")
         self.last = min(args.steps, args.stop_at or args.steps)
-        self.step, self.saved_step = 0, None  # finished steps, and how many of them the checkpoint contains
+        self.step = 0  # finished steps
+        self.saved_step: int | None = None  # how many of them the checkpoint contains
         self.hours, self.started = 0.0, time.time()
-        self.sums, self.since, self.steps_since = {}, time.time(), 0  # over the steps since the last row of train.csv
+        # over the steps since the last row of train.csv
+        self.sums: dict[str, list[float]] = {}
+        self.since, self.steps_since = time.time(), 0
         kept = net.state_dict()
         self.buffers = {name: buffer for name, buffer in net.named_buffers() if name in kept}
         self.before = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        self.memory = {}
+        self.memory: dict = {}
 
-    def resume(self):
+    def resume(self) -> None:
         """Resume from the checkpoint of the run's folder, if there is one."""
         if not os.path.exists(self.checkpoint):
             if self.workers.lead:
@@ -209,14 +217,14 @@ class Run:
             self.train.cut(self.step)
             self.validation.cut(self.step)
 
-    def remember(self):
+    def remember(self) -> None:
         """Save the state that a forward pass changes."""
         for name, buffer in self.buffers.items():
             self.before[name].copy_(buffer)
         if hasattr(self.net, "memory"):
             self.memory = self.net.memory()
 
-    def save(self):
+    def save(self) -> None:
         with stopping.lock:
             parameters = self.average.values if self.average.swapped else dict(self.net.named_parameters())
             average = dict(self.net.named_parameters()) if self.average.swapped else self.average.values
@@ -236,7 +244,7 @@ class Run:
             )
             self.saved_step = self.step
 
-    def keep(self):
+    def keep(self) -> str:
         """Save the run. stopping calls this."""
         if not self.workers.lead:
             return "the process of rank 0 keeps the run"
@@ -247,7 +255,7 @@ class Run:
             return f"no step was finished, so nothing is kept in {self.args.out}"
         return f"{self.step} of {self.args.steps} steps are saved in {self.checkpoint}: the same command goes on"
 
-    def advance(self, loss_of):
+    def advance(self, loss_of: LossOf) -> None:
         """Run one step. The state to keep changes only at its end."""
         step = self.step
         self.net.train()
@@ -270,27 +278,27 @@ class Run:
             for k, v in figures.items():
                 self.sums.setdefault(k, []).append(v)
 
-    def figures(self):
+    def figures(self) -> dict[str, float]:
         pace = (time.time() - self.since) / max(1, self.steps_since)
         return {"step": self.step, "seconds_a_step": pace, **{k: mean(v) for k, v in self.sums.items()}}
 
-    def show(self):
+    def show(self) -> None:
         row = self.figures()
         print(shown(row), f"ETA {(self.args.steps - self.step) * row['seconds_a_step'] / 3600:.2f} h", flush=True)
 
-    def log(self):
+    def log(self) -> None:
         """Write a row of train.csv over the steps since the last one."""
         with stopping.lock:
             if self.steps_since:
                 self.train.append(self.figures())
             self.sums, self.since, self.steps_since = {}, time.time(), 0
 
-    def validate(self, figures_of):
+    def validate(self, figures_of: Callable[[], dict[str, float]]) -> None:
         """Validate with the averaged weights."""
         self.average.swap(self.net)
         self.net.eval()
         with torch.no_grad():
-            row = {"step": self.step, **figures_of()}
+            row: dict[str, float] = {"step": self.step, **figures_of()}
         self.average.swap(self.net)
         with stopping.lock:
             self.validation.append(row)
@@ -298,14 +306,21 @@ class Run:
         curves.draw(self.args.out)
         self.since = time.time()
 
-    def is_validated(self):
+    def is_validated(self) -> bool:
         return any(float(row["step"]) == self.step for row in self.validation.rows())
 
-    def validation_due(self):
+    def validation_due(self) -> bool:
         return self.step > 0 and (self.step % self.args.validate == 0 or self.step == self.args.steps)
 
 
-def run(args, net, groups, loss_of, validate, state):
+def run(
+    args: argparse.Namespace,
+    net: torch.nn.Module,
+    groups: list[dict],
+    loss_of: LossOf,
+    validate: Callable[[], dict[str, float]],
+    state: dict,
+) -> None:
     """Train `net` until args.steps.
 
     groups: [{"params": [...], "factor": 1.0}, ...]: parameters to learn, and a factor for their learning rate.
@@ -353,7 +368,7 @@ _PLAIN = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
 _IMPORTS = {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"}
 
 
-def check_plain(content):
+def check_plain(content: bytes) -> None:
     """Check that a checkpoint from elsewhere runs no code: its pickles name only tensors and plain values.
 
     content: bytes of the file.
@@ -369,15 +384,15 @@ def check_plain(content):
                 check_pickle(archive.read(name))
 
 
-def check_pickle(content):
+def check_pickle(content: bytes) -> None:
     """Raise pickle.UnpicklingError if a pickle names anything but tensors and plain values."""
     for code, argument, _ in pickletools.genops(content):
-        storage = code.name == "GLOBAL" and re.fullmatch(r"torch \w+Storage", argument)
+        storage = code.name == "GLOBAL" and re.fullmatch(r"torch \w+Storage", str(argument))
         if code.name in _IMPORTS or (code.name == "GLOBAL" and argument not in _PLAIN and not storage):
             raise pickle.UnpicklingError(f"it names {argument or code.name}")
 
 
-def tensor_bytes(value):
+def tensor_bytes(value: object) -> int:
     """Return the bytes of all tensors in nested dicts and lists."""
     if isinstance(value, torch.Tensor):
         return value.numel() * value.element_size()
@@ -385,7 +400,7 @@ def tensor_bytes(value):
     return sum(map(tensor_bytes, parts))
 
 
-def write_checkpoint(path, content):
+def write_checkpoint(path: str, content: dict) -> None:
     """Write a checkpoint. Raises OSError."""
     disk = os.statvfs(os.path.dirname(path) or ".")
     # Check the free space first, because PyTorch's writer aborts the process on a full disk.
@@ -395,7 +410,7 @@ def write_checkpoint(path, content):
         torch.save(content, new)
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str) -> dict:
     """Read a checkpoint of Run.save()."""
     try:
         with open(path, "rb") as file:
@@ -413,14 +428,14 @@ def read_checkpoint(path):
         raise SystemExit(f"srec-train: {path} is no checkpoint of a training run ({why})")
 
 
-def plain(value):
+def plain(value: object) -> object:
     """Convert tuples to lists, recursively, because a checkpoint may have either."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def check_same_run(args, there, now):
+def check_same_run(args: argparse.Namespace, there: dict, now: dict) -> None:
     """End the program if the run in args.out is a different one.
 
     there, now: the state of that run and of this one.
@@ -432,7 +447,7 @@ def check_same_run(args, there, now):
             raise SystemExit(f"srec-train: {args.out} holds a run {what}: name another --out")
 
 
-def load(path, *stages):
+def load(path: str, *stages: str) -> tuple[dict, dict]:
     """Return (averaged state dict, content) of a checkpoint or a run's folder of one of these stages."""
     path = os.path.join(path, "checkpoint.pt") if os.path.isdir(path) else path
     saved = read_checkpoint(path)

@@ -6,6 +6,7 @@
 Half of each batch is decoded from quantised latents, as in a digital codec. The other half is decoded from only the
 first latents of each patch, as many as its rate map gives. So the latents learn the order in which a link takes them.
 """
+import argparse
 import dataclasses
 import random
 
@@ -17,17 +18,19 @@ from .networks import TRANSFORM, Codec, Sizes, psnr
 ETAS = (0.2, 0.2, 0.12, 0.06)  # of the half that is decoded from its first latents
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     trainer.add_arguments(parser)
     parser.add_argument("--train", required=True, help="folder of images")
     parser.add_argument("--valid", required=True, help="another folder of images, for validation")
     parser.add_argument("--valid-count", type=int, default=8, help="number of validation images, evenly spaced")
     parser.add_argument("--side", type=int, default=192, help="side of a crop in pixels, a multiple of 64")
-    parser.add_argument("--lambda", dest="weight", type=float, default=0.03)
+    parser.add_argument(
+        "--lambda", dest="weight", type=float, default=0.03, help="weight of the distortion; more gives more bits"
+    )
     parser.add_argument("--cache", default="cache", help="folder for decoded images")
 
 
-def validation_pictures(folder, count):
+def validation_pictures(folder: str, count: int) -> list[torch.Tensor]:
     """Return evenly spaced images of a folder, cropped to multiples of 64: [(1, 3, H, W)]."""
     paths = pictures.find(folder)
     paths = paths[:: max(1, len(paths) // count)][:count]
@@ -46,7 +49,7 @@ def validation_pictures(folder, count):
     return out
 
 
-def main(args):
+def main(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     crops = pictures.Crops(args.train, args.side, args.cache, args.seed)
     net = Codec(Sizes())

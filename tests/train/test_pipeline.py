@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """srec-train from pictures to a model file that the C core runs. A few steps on small pictures: quality is not the
 point."""
+import argparse
 import csv
 import json
 import os
@@ -203,6 +204,38 @@ class Train(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("transform", done.stdout)
 
+    def test_5_each_option_has_a_help_text_and_shows_its_default(self):
+        from srec_train.__main__ import parser
+
+        stages = next(action for action in parser()._actions if action.dest == "stage").choices
+        self.assertEqual(sorted(stages), ["enhancer", "export", "link", "pairs", "transform"])
+        for stage, sub in stages.items():
+            shown = "".join(sub.format_help().split())  # lines break anywhere
+            for action in sub._actions:
+                self.assertTrue(action.help, f"{stage}: {action.dest} has no help text")
+                if action.option_strings and action.default not in (None, False, "", argparse.SUPPRESS):
+                    self.assertIn(f"(default: {action.default})".replace(" ", ""), shown, f"{stage} {action.dest}")
+        self.assertIn("dividedby--processes(default:0)", shown)
+
+    def test_5_the_options_of_the_documentation_are_those_of_the_command(self):
+        from srec_train.__main__ import parser
+
+        with open(os.path.join(ROOT, "docs", "training.md")) as f:
+            rows = re.findall(r"(?m)^\| `(--[\w-]+)` \| ([^|]*) \| ([^|]*) \|", f.read())
+        self.assertGreater(len(rows), 30)
+        stages = next(action for action in parser()._actions if action.dest == "stage").choices
+        documented = {(stage, option): default for option, names, default in rows for stage in names.split(", ")}
+        present = {}
+        for stage, sub in stages.items():
+            for action in sub._actions:
+                if action.option_strings and action.dest != "help":
+                    none = action.required or action.default in (None, "") or action.default is False
+                    value = " ".join(map(str, action.default)) if isinstance(action.default, list) else action.default
+                    present[stage, action.option_strings[0]] = (
+                        "required" if action.required else "" if none else str(value)
+                    )
+        self.assertEqual(documented, present)
+
     def test_5_idle_threads_wait_passively_unless_the_user_says_otherwise(self):
         for given, used in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
             env = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | {"OMP_DISPLAY_ENV": "TRUE"}
@@ -246,11 +279,11 @@ class Train(unittest.TestCase):
         starts[self.at("twice.zip")] = "is no checkpoint"
         with open(self.at("whole", "checkpoint.pt"), "rb") as f:
             starts[self.written("cut.pt", f.read()[:100000])] = "is no codec"
-        from srec_train import link
+        from srec_train import feature_coder
 
         for start, text in starts.items():
             with self.subTest(start=start), self.assertRaises(SystemExit) as end:
-                link.start_of(start)
+                feature_coder.start_of(start)
             self.assertRegex(str(end.exception), f"^srec-train: {re.escape(start)}.*{text}[^\n]*$")
         self.assertFalse(os.path.exists(self.at("executed")))
         done = self.train("link", "bad", "--start", start, "--domain", "latent", "--steps", "1", code=1)

@@ -11,12 +11,14 @@ Bytes, keys, mapping, noise, soft values and posterior means come from the C cor
 
     loss = mean over images of 10 log10(mean squared error): no SNR dominates the others
 """
+import argparse
 import copy
 import dataclasses
 import math
 import os
 import random
 import zipfile
+from typing import Callable, Iterator
 
 import numpy as np
 import torch
@@ -56,22 +58,32 @@ VALIDATION = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     trainer.add_arguments(parser)
     add = parser.add_argument
     add("--train", required=True, help="folder of images")
     add("--valid", required=True, help="another folder of images, for validation")
-    add("--valid-count", type=int, default=6)
+    add("--valid-count", type=int, default=6, help="number of validation images, evenly spaced")
     add("--side", type=int, default=192, help="side of a crop in pixels, a multiple of 64")
     add("--start", required=True, help="run folder, checkpoint or model file to start from, of stage transform or link")
-    add("--domain", choices=("latent", "picture"), required=True)
+    add(
+        "--domain",
+        choices=("latent", "picture"),
+        required=True,
+        help="what the loss compares: latents (a quick start), or images, which also trains gs",
+    )
     add(
         "--new-coder",
         action="store_true",
         help="take only the transform and the entropy model from --start, as from stage transform",
     )
     add("--learn-ga", action="store_true", help="also train the encoder's transform (--domain picture)")
-    add("--profile", choices=("robust", "paper"), default="robust")
+    add(
+        "--profile",
+        choices=("robust", "paper"),
+        default="robust",
+        help="robust: many modulations and SNRs; paper: AWGN at 10 dB on features in clear",
+    )
     add(
         "--latent-unit",
         type=float,
@@ -84,7 +96,7 @@ def add_arguments(parser):
     add("--cache", default="cache", help="folder for decoded images")
 
 
-def draw(args, step, count):
+def draw(args: argparse.Namespace, step: int, count: int) -> tuple[Way, float]:
     """Draw modulation and SNRs of a step's images, and their eta. They depend only on the seed and the step."""
     rng = random.Random(f"{args.seed} {step}")
     if args.profile == "paper":
@@ -96,7 +108,7 @@ def draw(args, step, count):
     return Way(modulation, snr, step, "add" if modulation == "pam256" else rng.choice(("add", "xor"))), rng.choice(ETAS)
 
 
-def lose(latents, rng):
+def lose(latents: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Conceal lost patches like the decoder: by the mean of known neighbours, with double weight across a side."""
     n, c, h, w = latents.shape
     kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float()
@@ -109,7 +121,7 @@ def lose(latents, rng):
 class Latents:
     """Random windows of the latents, and their bits, of whole images in memory."""
 
-    def __init__(self, net, folder):
+    def __init__(self, net: Codec, folder: str) -> None:
         self.all = []
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
             for _, p in pictures.each(pictures.find(folder)):
@@ -123,7 +135,7 @@ class Latents:
             raise SystemExit(f"srec-train: no picture of {folder} has 256 pixels each way")
         self.odds = [float(u.shape[1] * u.shape[2]) ** 0.5 for u, _ in self.all]
 
-    def __call__(self, rng, count, side):
+    def __call__(self, rng: random.Random, count: int, side: int) -> Iterator[torch.Tensor]:
         out = []
         for u, by in rng.choices(self.all, self.odds, k=count):
             y, x = (rng.randrange(n - side + 1) for n in u.shape[1:])
@@ -131,7 +143,7 @@ class Latents:
         return (torch.stack([v.float() for v in t]).contiguous(memory_format=torch.channels_last) for t in zip(*out))
 
 
-def validator(net, valid, profile):
+def validator(net: Codec, valid: list[torch.Tensor], profile: str) -> Callable[[], dict[str, float]]:
     """Return a function that gives the PSNR over `valid` for each row of VALIDATION and the mean number of features."""
 
     def validate():
@@ -156,7 +168,7 @@ def validator(net, valid, profile):
 
 
 @torch.no_grad()
-def start_linear(net, batch, args):
+def start_linear(net: Codec, batch: Callable, args: argparse.Namespace) -> None:
     """Divide the power among the latents, then measure mean and variance of the features of each format.
 
     batch: function step -> (image or None, latents, bits).
@@ -184,7 +196,7 @@ def start_linear(net, batch, args):
         net.measure = False
 
 
-def start_of(path):
+def start_of(path: str) -> tuple[dict, Sizes, bool]:
     """Read --start. Return state dict, sizes, and whether it is of stage transform."""
     if os.path.isfile(path) and not zipfile.is_zipfile(path):  # PyTorch's checkpoints are zip files
         net = export.load(path)
@@ -193,94 +205,110 @@ def start_of(path):
     return state, Sizes(**saved["state"]["sizes"]), saved["state"]["stage"] == "transform"
 
 
-def main(args):
-    torch.manual_seed(args.seed)
-    state, sizes, transform = start_of(args.start)
-    fresh = transform or args.new_coder
-    if transform:
-        sizes.latent_unit = args.latent_unit
-    if fresh:
-        sizes.levels = (LEVELS[args.profile], sizes.levels[1])
-    net = Codec(sizes)
-    net.load_state_dict(
-        {k: v for k, v in state.items() if not fresh or k.startswith(TRANSFORM) or k == "deviation"}, strict=not fresh
-    )
-    net = net.to(memory_format=torch.channels_last)
-    valid = validation_pictures(args.valid, args.valid_count)
-    latent = args.domain == "latent"
-    if args.learn_ga and latent:
-        raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees pictures")
-    fixed = copy.deepcopy(net.ga).requires_grad_(False) if args.learn_ga else None
-    for name, p in net.named_parameters():
-        if name.startswith(TRANSFORM) and not name.startswith(("ga.", "gs.") if args.learn_ga else "gs."):
-            p.requires_grad_(False)
-    source = Latents(net, args.train) if latent else pictures.Crops(args.train, args.side, args.cache, args.seed)
+class Stage:
+    """One run of this stage: its network, its source of batches, its loss."""
 
-    def encode(x):
-        with torch.set_grad_enabled(args.learn_ga and torch.is_grad_enabled()):
-            u = net.ga(x - 0.5)
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.latent = args, args.domain == "latent"
+        if args.learn_ga and self.latent:
+            raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees pictures")
+        state, sizes, transform = start_of(args.start)
+        self.fresh = transform or args.new_coder  # the feature coder starts from its linear start
+        if transform:
+            sizes.latent_unit = args.latent_unit
+        if self.fresh:
+            sizes.levels = (LEVELS[args.profile], sizes.levels[1])
+        self.sizes, self.net = sizes, Codec(sizes)
+        kept = {
+            k: v for k, v in state.items() if not self.fresh or k.startswith(TRANSFORM) or k == "deviation"
+        }  # everything, or only the transform and the entropy model
+        self.net.load_state_dict(kept, strict=not self.fresh)
+        self.net = self.net.to(memory_format=torch.channels_last)
+        self.valid = validation_pictures(args.valid, args.valid_count)
+        self.fixed = copy.deepcopy(self.net.ga).requires_grad_(False) if args.learn_ga else None
+        for name, p in self.net.named_parameters():
+            if name.startswith(TRANSFORM) and not name.startswith(("ga.", "gs.") if args.learn_ga else "gs."):
+                p.requires_grad_(False)
+        self.source: Callable
+        if self.latent:
+            self.source = Latents(self.net, args.train)
+        else:
+            self.source = pictures.Crops(args.train, args.side, args.cache, args.seed)
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return latents and their bits."""
+        with torch.set_grad_enabled(self.args.learn_ga and torch.is_grad_enabled()):
+            u = self.net.ga(x - 0.5)
         with torch.no_grad():
-            by = net.entropy(u, noise=False)[0]
+            by = self.net.entropy(u, noise=False)[0]
         return u, by
 
-    def bits(u):
+    def bits(self, u: torch.Tensor) -> torch.Tensor:
         """Return the bits of each image's latents, (N,), differentiable."""
-        return net.entropy(u, noise=True)[0].sum((1, 2, 3))
+        return self.net.entropy(u, noise=True)[0].sum((1, 2, 3))
 
-    def batch(step):
+    def batch(self, step: int) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
         """Return (image or None, latents, bits)."""
-        if latent:
-            u, by = source(random.Random(f"latents {args.seed} {step}"), args.batch, args.side // 16)
+        args = self.args
+        if self.latent:
+            u, by = self.source(random.Random(f"latents {args.seed} {step}"), args.batch, args.side // 16)
             return None, u, by
-        x = pictures.tensor(source(step, args.batch))
+        x = pictures.tensor(self.source(step, args.batch))
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            return x, *encode(x)
+            return x, *self.encode(x)
 
-    if fresh:
-        start_linear(net, batch, args)
-
-    def loss_of(step, workers):
+    def loss_of(self, step: int, workers: trainer.Workers) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the loss of a step, and the PSNR for its modulation."""
+        args, net = self.args, self.net
         number = step * workers.count + workers.rank
-        x, u, by = batch(1000 + number)
+        x, u, by = self.batch(1000 + number)
         way, eta = draw(args, number, args.batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             received = net.link(u, by, net.rate_map(by, eta), way, fresh=step % 50 == 0)
             if args.profile == "robust" and step % 10 == 9:
                 received = lose(received, np.random.default_rng(number))
-            y = net.gs(received) + 0.5 if not latent else None
-        if latent:  # the KLT is orthonormal, so the error in latents is nearly that in pixels
+            y = net.gs(received) + 0.5 if not self.latent else None
+        if self.latent:  # the KLT is orthonormal, so the error in latents is nearly that in pixels
             mse = ((received - u) ** 2 * net.deviation.reshape(1, -1, 1, 1) ** 2).sum(1).mean((1, 2)) / 768
         else:
             mse = ((y - x) ** 2).mean((1, 2, 3))
         loss = quality = 10 * torch.log10(mse + 1e-7).mean()
-        if args.learn_ga:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                with torch.no_grad():
-                    had = bits(fixed(x - 0.5))
-                loss = quality + ANCHOR * (bits(u) / had - 1).square().mean()
+        if self.fixed:
+            loss = quality + ANCHOR * self.change_of_bits(self.fixed, x, u)
         return loss, {
             "psnr_" + name: -quality.item() if name == way.modulation else math.nan
             for name in (ROBUST if args.profile == "robust" else ("analog",))
         }
 
-    ids = {id(p) for n, p in net.named_parameters() if n.startswith(("ga.", "gs."))}
-    coder = [p for p in net.parameters() if p.requires_grad and id(p) not in ids]
-    groups = [{"params": coder}]
-    if not latent:
-        groups.append({"params": list(net.gs.parameters()), "factor": 0.5})
-    if args.learn_ga:
-        groups.append({"params": list(net.ga.parameters()), "factor": 0.5})
-    trainer.run(
-        args,
-        net,
-        groups,
-        loss_of,
-        validator(net, valid, args.profile),
-        {
-            "stage": "link",
-            "domain": args.domain,
-            "profile": args.profile,
-            "sizes": dataclasses.asdict(sizes),
-            "start": args.start,
-        },
-    )
+    def change_of_bits(self, fixed: torch.nn.Module, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        """Return the mean square of the relative change of an image's bits, against the transform `fixed`."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad():
+                had = self.bits(fixed(x - 0.5))
+            return (self.bits(u) / had - 1).square().mean()
+
+    def groups(self) -> list[dict]:
+        """Return the parameters to learn, with factors for their learning rates."""
+        net = self.net
+        ids = {id(p) for n, p in net.named_parameters() if n.startswith(("ga.", "gs."))}
+        groups: list[dict] = [{"params": [p for p in net.parameters() if p.requires_grad and id(p) not in ids]}]
+        if not self.latent:
+            groups.append({"params": list(net.gs.parameters()), "factor": 0.5})
+        if self.args.learn_ga:
+            groups.append({"params": list(net.ga.parameters()), "factor": 0.5})
+        return groups
+
+    def state(self) -> dict:
+        """Return what a continued run must share."""
+        args = self.args
+        sizes = dataclasses.asdict(self.sizes)
+        return {"stage": "link", "domain": args.domain, "profile": args.profile, "sizes": sizes, "start": args.start}
+
+
+def main(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    stage = Stage(args)
+    if stage.fresh:
+        start_linear(stage.net, stage.batch, args)
+    validate = validator(stage.net, stage.valid, args.profile)
+    trainer.run(args, stage.net, stage.groups(), stage.loss_of, validate, stage.state())
