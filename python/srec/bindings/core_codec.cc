@@ -65,9 +65,9 @@ static std::vector<std::shared_ptr<slice>> cut(const model &m, const coded &pict
         size_t n = 0;
         one->rate_map.resize(patches);
         one->bytes.resize(max_bytes);
-        require(srec_slice_extract(m.m.get(), &picture.f, 0, count, i, one->rate_map.data(), patches, one->bytes.data(),
-                                   max_bytes, &one->s, &n),
-                "slice");
+        const srec_slice_number number{ 0, count, i };
+        const srec_slice_buffers buffers{ one->rate_map.data(), patches, one->bytes.data(), max_bytes };
+        require(srec_slice_extract(m.m.get(), &picture.f, &number, &buffers, &one->s, &n), "slice");
         one->rate_map.resize(one->s.n_patches);
         one->bytes.resize(n);
         one->s.rate_map = one->rate_map.data();
