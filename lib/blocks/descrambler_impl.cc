@@ -41,8 +41,7 @@ class descrambler_impl : public pdu_block<descrambler>
     void drop_foreign()
     {
         static const char* const reason = "a piece of layers for another key";
-        if (is_new(reason))
-            d_logger->debug("{:s}", reason);
+        is_new(reason); /* drop() logs only new reasons */
         drop(reason);
     }
 
