@@ -110,8 +110,8 @@ SREC_API void srec_sync_set_check(srec_sync *s, srec_burst_check check, void *co
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */
 SREC_API srec_status srec_sync_push(srec_sync *s, const float *samples, size_t n);
 
-/*! End the stream: the handler receives all complete bursts, and incomplete bursts count as truncated. The next push
- *  begins another stream.
+/*! End the stream: the handler receives all complete bursts, and incomplete bursts count as truncated, unless their
+ *  signal field was unreadable. The next push begins another stream.
  *
  *  \param[in] s  the synchroniser
  *  \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY */

@@ -398,6 +398,27 @@ TEST(sync, a_burst_cut_off_is_counted_and_the_next_stream_is_whole)
     srec_sync_free(s);
 }
 
+TEST(sync, a_preamble_counts_once_wherever_the_stream_ends)
+{
+    struct {
+        srec_modulation sent;
+        uint64_t key_seed;
+    } const cases[] = { { SREC_QPSK, 1 }, { SREC_QPSK, 77 }, { SREC_BPSK, 1 } };
+    for (const auto &sender : cases)
+        for (const bool check : { false, true })
+            for (size_t n_symbols = 100; n_symbols < 3900; n_symbols += 300) {
+                std::vector<float> stream = silence(500);
+                append(stream, head(sender.sent, sender.key_seed, 2000, 16, n_symbols));
+                srec_impairment_set set{};
+                set.noise_power = noise_for(20);
+                checked = check;
+                receive(SREC_QPSK, impair(stream, set));
+                LONGS_EQUAL(1, counters.preambles);
+                LONGS_EQUAL(1, counters.bursts + counters.unreadable + counters.unsupported + counters.foreign +
+                                   counters.truncated);
+            }
+}
+
 TEST(sync, a_forged_signal_field_hides_no_burst)
 {
     for (const auto m : { SREC_BPSK, SREC_QPSK, SREC_256QAM, SREC_PAM256 }) {

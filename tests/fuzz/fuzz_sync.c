@@ -203,7 +203,8 @@ static void run(scene *s, uint8_t how, size_t chunk)
     require(srec_sync_flush(sync) == SREC_OK);
     srec_sync_get_counters(sync, &c);
     require(c.samples == s->n && c.absurd <= c.samples && c.bursts == s->bursts && c.inverted <= c.bursts);
-    require(c.preambles >= c.bursts + c.unreadable + c.unsupported + c.foreign + c.truncated);
+    const uint64_t decided = c.bursts + c.unreadable + c.unsupported + c.foreign + c.truncated;
+    require(c.preambles >= decided && c.preambles <= decided + c.skipped); /* each preamble counts once */
     require(c.preambles <= c.candidates - c.skipped + c.preambles &&
             c.preambles <= 16 + s->n / (200 * s->waveform.samples_per_symbol));
     for (size_t n = srec_sync_findings(sync, how & 1, found); n-- > 0;)

@@ -418,6 +418,12 @@ srec_status srec_sync_push(srec_sync *s, const float *samples, size_t n)
     return push(s, samples, n);
 }
 
+/* True if the preamble is in no counter of outcomes yet. In OTHER_FIELDS it already counts as unreadable. */
+static bool is_undecided(const srec_sync *s)
+{
+    return s->phase == SIGNAL_FIELD || s->phase == HEADER || s->phase == FRAME;
+}
+
 srec_status srec_sync_flush(srec_sync *s)
 {
     if (!s)
@@ -428,7 +434,7 @@ srec_status srec_sync_flush(srec_sync *s)
     srec_status status = push(s, NULL, 4 * after + srec_acquisition_block(s->acquisition));
     /* The rest of the burst will not come. Search the samples that it would have covered. */
     while (status == SREC_OK && s->phase != SEARCH) {
-        s->evidence.counters.truncated += s->phase != PREAMBLE;
+        s->evidence.counters.truncated += is_undecided(s);
         if (s->phase == PREAMBLE)
             s->phase = SEARCH;
         else
