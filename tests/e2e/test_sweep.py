@@ -725,6 +725,46 @@ class References(unittest.TestCase):
         print(f"K = 7, rate 1/2, Eb/N0 3 dB: bit error rate {rate:.1e}, bounds {low:.1e} .. {high:.1e}")
         self.assertTrue(low < rate < high, rate)
 
+    def test_the_ldpc_code_corrects_everything_at_its_rate(self):
+        random = np.random.Generator(np.random.Philox(7))
+        coded_bytes = 30000
+        for modulation, snr_db in (("bpsk", -2.0), ("qpsk", 4.0), ("16qam", 9.0), ("64qam", 14.1)):
+            rate = core.ldpc_code_rate(modulation, snr_db - reference.LDPC_MARGIN_DB)
+            info = random.integers(0, 256, int(rate * coded_bytes), np.uint8)
+            bits = core.ldpc_encode(info, coded_bytes)
+            sent = core.map_bytes(modulation, np.packbits(bits))
+            for margin_db, arrives in ((0.0, True), (reference.LDPC_MARGIN_DB + 1.0, False)):
+                symbols, _ = core.channel(sent, "awgn", snr_db - margin_db, 8)
+                got = core.ldpc_decode(core.demap(modulation, symbols, snr_db - margin_db)[: len(bits)], len(info))
+                self.assertEqual(got is not None and np.array_equal(got, info), arrives, (modulation, margin_db))
+
+    def test_an_ldpc_code_carries_less_than_an_ideal_one_and_more_than_nothing(self):
+        for modulation in ("bpsk", "qpsk", "16qam", "64qam", "256qam"):
+            least, last = None, 0.0
+            for snr_db in np.arange(-25.0, 40.0, 0.5):
+                ideal, real = (reference.bits_a_symbol(code, modulation, snr_db) for code in ("ideal", "ldpc"))
+                self.assertLess(real, ideal)
+                self.assertGreaterEqual(real, last)
+                least, last = snr_db if real and least is None else least, real
+            self.assertLess(-20, least)
+            self.assertAlmostEqual(last, core.bits_per_symbol(modulation) * 8 / 9, 6)
+        with self.assertRaises(ValueError):
+            core.ldpc_code_rate("pam256", 10)
+
+    def test_references_rank_as_their_codes_do(self):
+        text = 'experiment = "e"\nmodulation = "qpsk"\nsnr_db = [3, -30]\n[[scheme]]\nname = "srec"\n'
+        text += '[[reference]]\ncodec = "webp"\ncode = ["ideal", "ldpc", "ccsds"]\n'
+        config = os.path.join(self.keep.name, "codes.toml")
+        with open(config, "w") as f:
+            f.write(text)
+        rows = {(r["code"], r["snr_db"]): r for r in simulated(config, self.path) if r.get("codec")}
+        self.assertGreater(rows["ideal", 3]["psnr_db"], rows["ldpc", 3]["psnr_db"] + 0.5)
+        self.assertGreater(rows["ldpc", 3]["psnr_db"], rows["ccsds", 3]["psnr_db"] + 0.5)
+        row = rows["ldpc", 3]
+        rate = core.ldpc_code_rate("qpsk", 3 - reference.LDPC_MARGIN_DB)
+        self.assertEqual(row["budget_bytes"], int(row["n_symbols"] * 2 * rate / 8))
+        self.assertTrue(rows["ldpc", -30]["lost"])
+
     def test_the_whole_code_has_its_cliff_where_it_is_known_to_be(self):
         # Eb/N0 2.4 to 2.5 dB in the literature
         rate = 8 * reference.FRAME_BYTES / reference.FRAME_BITS

@@ -43,7 +43,7 @@ def psnr_of(point):
         return 8.0
     kind = {"ntscc-clear": 1, "ntscc-encrypted": 0, "srec": 2, "jpeg": 3, "webp": 5, "hevc": 7}
     psnr = 20 + kind[point.get("scheme") or point["codec"]] + 0.5 * min(point["snr_db"], 12) + 20 * point["eta"]
-    psnr += {"hard": -3, "ccsds": -2}.get(point.get("decisions") or point.get("code"), 0)
+    psnr += {"hard": -3, "ldpc": -1, "ccsds": -2}.get(point.get("decisions") or point.get("code"), 0)
     return psnr - BITS[point["modulation"]] / 4 + zlib.crc32(point["picture"].encode()) % 100 / 50 + point["trial"] / 10
 
 

@@ -14,5 +14,6 @@ PYBIND11_MODULE(srec_core, m)
     bind_reference_code(m);
     bind_pictures(m);
     bind_modem(m);
+    bind_ldpc(m);
     m.def("version", &srec_version);
 }

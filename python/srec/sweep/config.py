@@ -21,7 +21,7 @@ SCHEMES = {
 }
 DECISIONS = ("hard", "soft")
 CODECS = ("jpeg", "webp", "hevc")
-CODES = ("ideal", "ccsds")
+CODES = ("ideal", "ldpc", "ccsds")
 PLOTS = ("snr", "eta", "cbr")
 LABEL_MAX = 80  # characters
 
@@ -274,8 +274,9 @@ class Experiment:
             _fail(f"{self.path}: the same reference twice")
         if references and self.channel != "awgn":
             _fail(f"{self.path}: references are for channel awgn only")
-        if any(r["code"] == "ccsds" for r in references) and "pam256" in self.modulations:
-            _fail(f"{self.path}: code ccsds needs a modulation of bits, and pam256 is none")
+        for code in dict.fromkeys(r["code"] for r in references):
+            if code != "ideal" and "pam256" in self.modulations:
+                _fail(f"{self.path}: code {code} needs a modulation of bits, not pam256")
         return references
 
     def _label(self, label, curves, where, key):

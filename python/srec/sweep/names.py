@@ -10,7 +10,7 @@ SCHEMES = {
     "srec": "SREC",
 }
 CODECS = {"jpeg": "JPEG", "webp": "WebP", "hevc": "HEVC-intra"}
-CODES = {"ideal": "ideal code", "ccsds": "CCSDS code"}
+CODES = {"ideal": "ideal code", "ldpc": "LDPC code", "ccsds": "CCSDS code"}
 CIPHERS = {"add": "addition", "xor": "exclusive or", "auto": "auto", "none": "none"}
 MODULATIONS = {
     "bpsk": "BPSK",

@@ -20,7 +20,7 @@ EnhancerFor = Callable[[dict, int], Optional[str]]  # (scheme, scale): label of 
 # The random part of a point. All schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
 # noise, so their differences are exact.
 RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "trial")
-WITHOUT_NOISE = ("ideal",)  # codes that are not simulated, so one trial suffices
+WITHOUT_NOISE = ("ideal", "ldpc")  # codes that are not simulated, so one trial suffices
 
 
 def _hash(value):

@@ -4,6 +4,8 @@
 Each image gets the best quality that fits the symbols that the semantic codec spends on it.
 
     ideal   carries the constellation's capacity at every SNR without errors; all real codes are worse
+    ldpc    the LDPC code of coded layers (5G NR) at the highest rate that leaves LDPC_MARGIN_DB to the SNR. No errors:
+            at the threshold itself 1 of 1000 packets is lost
     ccsds   the classical concatenated code of CCSDS 131.0-B: Reed-Solomon (255,223), interleaving depth 5, then the
             convolutional code K = 7, rate 1/2, soft Viterbi decoding (libfec, which the core uses too); rate 0.437.
             An image with a block in error is lost.
@@ -21,7 +23,7 @@ from PIL import Image
 
 from ..commands import Failure
 from .capacity import capacity
-from .points import point_seed
+from .points import WITHOUT_NOISE, point_seed
 from .transmission import common_row, grey, lost_psnr, ms_ssim, n_symbols, picture
 
 # --- source codecs: quality 0 .. 100 -> (bytes, decoded image) -----------------------------------------------------
@@ -186,6 +188,18 @@ def ccsds_arrives(n_bytes, modulation, snr_db, seed):
     return True
 
 
+# --- codes whose rate follows the SNR ---------------------------------------------------------------------------
+
+LDPC_MARGIN_DB = 0.5  # between the threshold of the code rate and the SNR
+
+
+def bits_a_symbol(code, modulation, snr_db):
+    """Return the information bits that a symbol carries without errors; 0 if there is no code for the SNR."""
+    if code == "ideal":
+        return capacity(modulation, snr_db)
+    return core.bits_per_symbol(modulation) * core.ldpc_code_rate(modulation, snr_db - LDPC_MARGIN_DB)
+
+
 # --- a point ----------------------------------------------------------------------------------------------------
 
 
@@ -198,10 +212,13 @@ def run_reference(job, point):
     original = picture(path, crop)
     modulation, snr_db, seed = point["modulation"], point["snr_db"], point_seed(point)
     symbols = n_symbols(job, point)
-    ideal = point["code"] == "ideal"
-    budget = int(symbols * capacity(modulation, snr_db) / 8) if ideal else ccsds_budget(symbols, modulation)
+    follows = point["code"] in WITHOUT_NOISE
+    if follows:
+        budget = int(symbols * bits_a_symbol(point["code"], modulation, snr_db) / 8)
+    else:
+        budget = ccsds_budget(symbols, modulation)
     best = best_within(point["codec"], budget, path, crop)
-    lost = best is None or not (ideal or ccsds_arrives(best.bytes, modulation, snr_db, seed))
+    lost = best is None or not (follows or ccsds_arrives(best.bytes, modulation, snr_db, seed))
     pixels = original.shape[0] * original.shape[1]
     return dict(
         common_row(job, point, original),
