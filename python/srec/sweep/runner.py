@@ -98,6 +98,21 @@ def _all_rows(job):
     return list(rows_of(job))
 
 
+@contextlib.contextmanager
+def _closing(client):
+    """Close a Dask client, so that the cluster forgets jobs that it has not begun.
+
+    A scheduler that does not answer in time finds out by itself, and must not hide why the sweep ends.
+    """
+    from tornado.util import TimeoutError as TornadoTimeout
+
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError, TornadoTimeout):
+            client.close()
+
+
 def dask(jobs, address):
     """Yield the rows of all jobs from a Dask cluster. Its workers need gr-srec, images and models at the same paths."""
     try:
@@ -109,7 +124,7 @@ def dask(jobs, address):
         client = Client(address, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
         raise Failure(f"--scheduler {address}: no Dask scheduler answers: {error}") from None
-    with contextlib.closing(client):  # the cluster then forgets jobs that it has not begun
+    with _closing(client):
         if not client.scheduler_info()["workers"]:
             raise Failure(f"--scheduler {address}: the scheduler has no workers: start some with dask-worker {address}")
         try:
