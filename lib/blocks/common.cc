@@ -199,6 +199,28 @@ const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image&
     return nullptr;
 }
 
+uint64_t number_reader::operator()(const char* key, uint64_t least, uint64_t most)
+{
+    const bool there = has_number(d_dict, key);
+    const uint64_t v = there ? get_u64(d_dict, key) : 0;
+    d_good = d_good && there && v >= least && v <= most;
+    return v;
+}
+
+bool halve_image(srec_image& image, std::vector<uint8_t>& room)
+{
+    srec_image half{
+        (image.width + 1) / 2, (image.height + 1) / 2, image.channels, 0, nullptr
+    };
+    half.stride = (size_t)half.width * half.channels;
+    room.resize(half.stride * half.height);
+    half.data = room.data();
+    if (srec_image_halve(&image, &half) != SREC_OK)
+        return false;
+    image = half;
+    return true;
+}
+
 pmt::pmt_t slice_to_dict(const srec_slice& s)
 {
     pmt::pmt_t d = pmt::make_dict();
@@ -219,13 +241,7 @@ bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
     pmt::pmt_t map = pmt::dict_ref(d, pmt::intern("rate_map"), pmt::PMT_NIL);
     if (!pmt::is_u8vector(map))
         return false;
-    bool good = true;
-    auto number = [&](const char* key, uint64_t least, uint64_t most) {
-        const bool there = has_number(d, key);
-        const uint64_t v = there ? get_u64(d, key) : 0;
-        good = good && there && v >= least && v <= most;
-        return v;
-    };
+    number_reader number(d);
     srec_slice& s = out.slice;
     out.rate_map = pmt::u8vector_elements(map);
     s.model_id = number("model", 0, UINT64_MAX);
@@ -241,7 +257,7 @@ bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
                   : 1;
     s.n_patches = (uint32_t)out.rate_map.size();
     s.rate_map = out.rate_map.data();
-    return good && s.channels != 2 && s.slice < s.n_slices;
+    return number.good() && s.channels != 2 && s.slice < s.n_slices;
 }
 
 void tag_watch::operator()(const gr::logger_ptr& logger,

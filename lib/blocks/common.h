@@ -92,10 +92,25 @@ inline pmt::pmt_t put_real(const pmt::pmt_t& dict, const char* key, double v)
     return put(dict, key, pmt::from_double(v));
 }
 
+/* Reads numbers of a dict, and remembers whether each was there and within its range. */
+class number_reader
+{
+    const pmt::pmt_t d_dict;
+    bool d_good = true;
+
+public:
+    explicit number_reader(const pmt::pmt_t& dict) : d_dict(dict) {}
+    uint64_t operator()(const char* key, uint64_t least, uint64_t most);
+    bool good() const { return d_good; }
+};
+
 /* The image of a PDU; it refers to the pixels in \p msg.
  * \return nullptr, or why the message is not an image of at most \p max_side pixels a
  * side */
 const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image& image);
+
+/* Halves an image. \p room: holds the samples of the result. \return false if it failed */
+bool halve_image(srec_image& image, std::vector<uint8_t>& room);
 
 /* Logs each kind of trouble once, so that a bad link does not fill the terminal. Lines
  * that differ only in numbers are of one kind. */

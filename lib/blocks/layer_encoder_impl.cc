@@ -64,17 +64,8 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
     {
         if (d_scale != 2)
             return true;
-        srec_image half{
-            (j.width + 1) / 2, (j.height + 1) / 2, j.image.channels, 0, nullptr
-        };
-        half.stride = (size_t)half.width * half.channels;
-        d_half.resize(half.stride * half.height);
-        half.data = d_half.data();
         why = "the picture cannot be halved";
-        if (srec_image_halve(&j.image, &half) != SREC_OK)
-            return false;
-        j.image = half;
-        return true;
+        return halve_image(j.image, d_half);
     }
 
     bool encode(job& j, std::string& why)

@@ -45,13 +45,7 @@ bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out)
     if (!pmt::is_u8vector(description) ||
         pmt::length(description) != SREC_LAYERS_DESCRIPTION_BYTES)
         return false;
-    bool good = true;
-    auto number = [&](const char* key, uint64_t least, uint64_t most) {
-        const bool there = has_number(d, key);
-        const uint64_t v = there ? get_u64(d, key) : 0;
-        good = good && there && v >= least && v <= most;
-        return v;
-    };
+    number_reader number(d);
     out = {};
     out.picture = (uint32_t)number("picture", 0, UINT32_MAX);
     out.scale = (uint8_t)number("sent_scale", 1, 2);
@@ -74,7 +68,7 @@ bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out)
                 SREC_LAYERS_DESCRIPTION_BYTES,
                 p.description);
     p.bytes = pmt::u8vector_elements(pmt::cdr(msg), p.n_bytes);
-    return good && p.n_bytes >= 1 && p.n_bytes <= SREC_LAYERS_PIECE_BYTES_MAX &&
+    return number.good() && p.n_bytes >= 1 && p.n_bytes <= SREC_LAYERS_PIECE_BYTES_MAX &&
            out.format.channels != 2 && p.layer < out.format.n_layers &&
            p.index < p.n_data + p.n_parity;
 }

@@ -53,17 +53,8 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
         srec_error error{};
         const float eta = d_eta;
         const auto start = std::chrono::steady_clock::now();
-        if (d_scale == 2) {
-            srec_image half{
-                (image.width + 1) / 2, (image.height + 1) / 2, image.channels, 0, nullptr
-            };
-            half.stride = (size_t)half.width * half.channels;
-            d_half.resize(half.stride * half.height);
-            half.data = d_half.data();
-            if (srec_image_halve(&image, &half) != SREC_OK)
-                return drop("the picture cannot be halved", msg);
-            image = half;
-        }
+        if (d_scale == 2 && !halve_image(image, d_half))
+            return drop("the picture cannot be halved", msg);
         const srec_feature_format format =
             d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         if (srec_encoder_run(d_encoder.get(), &image, eta, format, &features, &error) !=
