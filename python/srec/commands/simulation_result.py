@@ -14,7 +14,7 @@ from ..text import printable
 
 PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # the PNG files
 MARK = "srec simulate"  # metadata of these files, by which a later run recognises them
-# Figures of one coding, which are None in the other.
+# Figures that apply to one coding only. The other coding reports None.
 OF_FEATURES = ("eta", "n_features", "patches", "patches_lost", "soft", "model", "enhancer", "mean_deviation")
 OF_LAYERS = (
     "layers_sent",

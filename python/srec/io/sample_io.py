@@ -29,7 +29,7 @@ class Reader(Protocol):
     """What a sample_source reads from."""
 
     def read(self, n: int) -> np.ndarray | None:
-        """Return up to n samples, none if there are none at the moment, or None at the end."""
+        """Return up to n samples: an empty array if none has arrived yet, None at the end of the stream."""
 
     def close(self) -> None:
         """Close the input."""

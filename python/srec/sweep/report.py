@@ -35,7 +35,7 @@ def _asked_for(experiment):
 
 
 def load(experiment: Experiment, folder: str) -> list[dict]:
-    """Return the rows of the experiment. Raises Failure if there are none."""
+    """Return the rows of the experiment. Raises Failure if the experiment has no rows."""
     every = results.read(folder)
     results.check_same(every, experiment, {})
     rows = list(filter(_asked_for(experiment), every.values()))
