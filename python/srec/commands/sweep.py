@@ -121,13 +121,13 @@ def command_line(args, number):
 def collect(rows, total, appender, quiet):
     """Append rows as they arrive, and print a line from time to time."""
     revision, started, said = commit(), time.monotonic(), time.monotonic()
-    for row in rows:
+    for done, row in enumerate(rows, 1):
         appender.add(dict(row, commit=revision))
         now = time.monotonic()
-        if not quiet and (now - said > 10 or appender.added == total):
+        if not quiet and (now - said > 10 or done == total):
             said = now
-            left = (total - appender.added) * (now - started) / appender.added
-            print(f"srec sweep: {appender.added} of {total} points, {left / 60:.1f} min left", file=sys.stderr)
+            left = (total - done) * (now - started) / done
+            print(f"srec sweep: {done} of {total} points, {left / 60:.1f} min left", file=sys.stderr)
 
 
 def enhancers_of(experiment, load):

@@ -67,10 +67,7 @@ def read(folder: str) -> dict[str, dict]:
 
 
 class Appender:
-    """Adds rows to a file, each in one write.
-
-    added: number of rows.
-    """
+    """Adds rows to a file, each in one write."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -81,10 +78,18 @@ class Appender:
                 if f.tell():
                     f.seek(-1, os.SEEK_END)
                     cut_off = f.read() != b"\n"
-        self._file, self.added = open(path, "ab", buffering=0), 0
+        self._file = open(path, "ab", buffering=0)
         # An earlier run was killed during a write: overwrite the partial line with blanks, so that every line is a row.
         if cut_off:
             self._drop_piece()
+        self._begin = os.path.getsize(path)
+
+    @property
+    def added(self) -> int:
+        """Number of rows added. Counted in the file: Ctrl-C may arrive between a write and any counter's increment."""
+        with open(self.path, "rb") as f:
+            f.seek(self._begin)
+            return f.read().count(b"\n")
 
     def _drop_piece(self):
         with open(self.path, "rb+") as f:
@@ -93,7 +98,6 @@ class Appender:
 
     def add(self, row: dict) -> None:
         self._file.write((json.dumps(row, sort_keys=True) + "\n").encode())
-        self.added += 1
 
     def close(self) -> None:
         self._file.close()
