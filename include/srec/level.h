@@ -28,5 +28,20 @@ typedef struct srec_level {
  *  \return SREC_OK, SREC_ERR_ARG */
 SREC_API srec_status srec_level_add(srec_level *level, const float *samples, size_t n, float limit);
 
+/*! What the sums say. */
+typedef struct srec_level_figures {
+    double level_db; /*!< mean power in dB relative to full scale; minus infinity for silence */
+    double peak_db;  /*!< maximum of |I| and |Q| in dB relative to full scale; minus infinity for silence */
+    double clipped;  /*!< share of clipped samples, 0 to 1 */
+} srec_level_figures;
+
+/*! Compute the figures of a level. Without samples they are those of silence.
+ *
+ *  \param[in]  level       the sums
+ *  \param[in]  full_scale  magnitude of I or Q that corresponds to 0 dB, above 0
+ *  \param[out] figures     the figures
+ *  \return SREC_OK, SREC_ERR_ARG */
+SREC_API srec_status srec_level_get_figures(const srec_level *level, float full_scale, srec_level_figures *figures);
+
 SREC_END_DECLS
 #endif /* SREC_LEVEL_H */

@@ -80,10 +80,10 @@ SREC_API unsigned srec_modem_soft_per_byte(srec_modulation m);
  *  \return 1; 3 for 64QAM; 2 for pam256; 0 if \p m is out of range */
 SREC_API unsigned srec_modem_byte_granule(srec_modulation m);
 
-/*! Number of symbols.
+/*! Number of symbols of bytes that are padded to the granule.
  *
  *  \param[in] m        the modulation
- *  \param[in] n_bytes  frame bytes, a multiple of the granule
+ *  \param[in] n_bytes  number of bytes, at most SIZE_MAX / 16
  *  \return the number of symbols; 0 if \p m is out of range */
 SREC_API size_t srec_modem_symbols(srec_modulation m, size_t n_bytes);
 

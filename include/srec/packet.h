@@ -107,6 +107,15 @@ typedef struct srec_packet_counters {
  *  \return the number of bytes; 0 if the header alone fills the frame */
 SREC_API size_t srec_packet_payload_room(srec_modulation m, size_t n_patches, size_t max_frame_bytes);
 
+/*! Shortest length of a frame with which srec_packet_slices() divides every image: the header of the smallest slice
+ *  and four patches of the longest ladder step. With less, an image full of such patches may have no division, because
+ *  slices differ in their number of patches.
+ *
+ *  \param[in] model  the model
+ *  \param[in] m      the modulation
+ *  \return the number of bytes; 0 if \p model is NULL or \p m is out of range */
+SREC_API size_t srec_packet_least_frame(const srec_model *model, srec_modulation m);
+
 /*! Plan the division of an image into slices. Of the ways to share a frame between header and payload, the function
  *  takes the one with the fewest slices. Any thread may call this function.
  *

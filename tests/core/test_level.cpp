@@ -57,3 +57,20 @@ TEST(level, bad_arguments_are_refused)
     LONGS_EQUAL(SREC_OK, srec_level_add(&l, nullptr, 0, 1));
     LONGS_EQUAL(0, l.n);
 }
+
+TEST(level, figures_are_decibels_relative_to_full_scale_and_silence_is_minus_infinity)
+{
+    const float samples[] = { 1, 1, 0, 0, 0, 2, -1, 0 };
+    srec_level l{};
+    srec_level_figures f;
+    LONGS_EQUAL(SREC_OK, srec_level_get_figures(&l, 2, &f));
+    CHECK(std::isinf(f.level_db) && f.level_db < 0 && std::isinf(f.peak_db) && f.peak_db < 0);
+    LONGS_EQUAL(SREC_OK, srec_level_add(&l, samples, 4, 2));
+    LONGS_EQUAL(SREC_OK, srec_level_get_figures(&l, 2, &f));
+    DOUBLES_EQUAL(10 * std::log10(7.0 / 4 / 4), f.level_db, 1e-9);
+    DOUBLES_EQUAL(0, f.peak_db, 1e-9);
+    DOUBLES_EQUAL(0.25, f.clipped, 1e-9);
+    LONGS_EQUAL(SREC_ERR_ARG, srec_level_get_figures(nullptr, 1, &f));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_level_get_figures(&l, 0, &f));
+    LONGS_EQUAL(SREC_ERR_ARG, srec_level_get_figures(&l, 1, nullptr));
+}

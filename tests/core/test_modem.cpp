@@ -79,6 +79,7 @@ TEST(modem, names_and_sizes_are_those_of_the_header)
         UNSIGNED_LONGS_EQUAL(per_byte[i], srec_modem_soft_per_byte(m));
         UNSIGNED_LONGS_EQUAL(granule[i], srec_modem_byte_granule(m));
         UNSIGNED_LONGS_EQUAL(240 * 8 / bits[i], srec_modem_symbols(m, 240));
+        UNSIGNED_LONGS_EQUAL(240 * 8 / bits[i], srec_modem_symbols(m, 240 - granule[i] + 1)); /* padded */
     }
     srec_modulation m;
     LONGS_EQUAL(SREC_OK, srec_modulation_parse("16QaM", &m));

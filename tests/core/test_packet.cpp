@@ -500,6 +500,30 @@ TEST(packet, every_slice_of_the_division_fits_a_frame)
         }
 }
 
+TEST(packet, frames_of_the_least_length_divide_an_image_of_the_longest_patches)
+{
+    const unsigned longest = srec_model_ladder(model, srec_model_ladder_steps(model) - 1);
+    std::vector<uint8_t> steps(40 * 32, (uint8_t)(srec_model_ladder_steps(model) - 1));
+    std::vector<uint8_t> bytes(steps.size() * longest);
+    srec_features f{};
+    f.width = 640;
+    f.height = 480;
+    f.channels = 3;
+    f.patch_cols = 40;
+    f.patch_rows = 32;
+    f.rate_map = steps.data();
+    f.bytes = bytes.data();
+    f.n_bytes = bytes.size();
+    for (int m = 0; m < SREC_MODULATIONS; m++) {
+        const size_t least = srec_packet_least_frame(model, (srec_modulation)m);
+        size_t max_patches, max_bytes;
+        CHECK(least > 4 * longest && least < SREC_FRAME_MAX);
+        CHECK(srec_packet_slices(model, &f, (srec_modulation)m, least, &max_patches, &max_bytes) > 0);
+    }
+    LONGS_EQUAL(0, srec_packet_least_frame(nullptr, SREC_QPSK));
+    LONGS_EQUAL(0, srec_packet_least_frame(model, (srec_modulation)-1));
+}
+
 TEST(packet, signal_fields_have_unit_power_though_they_are_mostly_zeros)
 {
     for (srec_modulation m : { SREC_BPSK, SREC_QPSK, SREC_16QAM, SREC_64QAM, SREC_256QAM, SREC_PAM256 }) {

@@ -26,3 +26,16 @@ srec_status srec_level_add(srec_level *level, const float *samples, size_t n, fl
     level->clipped += clipped;
     return SREC_OK;
 }
+
+srec_status srec_level_get_figures(const srec_level *level, float full_scale, srec_level_figures *figures)
+{
+    if (!level || !figures || !(full_scale > 0))
+        return SREC_ERR_ARG;
+    const double n = level->n ? (double)level->n : 1, full = full_scale;
+    *figures = (srec_level_figures){
+        .level_db = 10 * log10(level->energy / n / (full * full)),
+        .peak_db = 20 * log10((double)level->peak / full),
+        .clipped = (double)level->clipped / n,
+    };
+    return SREC_OK;
+}

@@ -49,7 +49,7 @@ unsigned srec_modem_byte_granule(srec_modulation m) { return srec_modem_find(m) 
 size_t srec_modem_symbols(srec_modulation m, size_t n_bytes)
 {
     const srec_modem_format *f = srec_modem_find(m);
-    return f ? n_bytes / f->granule * (8 * f->granule / f->bits_per_symbol) : 0;
+    return f ? (n_bytes + f->granule - 1) / f->granule * (8 * f->granule / f->bits_per_symbol) : 0;
 }
 
 void srec_axis_levels(unsigned axis_bits, bool complex_symbol, float *level)
