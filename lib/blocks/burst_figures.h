@@ -11,7 +11,7 @@ namespace srec {
 class burst_figures
 {
     static constexpr const char* NAMES[] = {
-        "snr_db", "cfo", "drift", "clock_ppm", "level_db"
+        key::snr_db, key::cfo, key::drift, key::clock_ppm, key::level_db
     };
     static constexpr size_t N = sizeof NAMES / sizeof *NAMES;
     double d_sums[N] = {};

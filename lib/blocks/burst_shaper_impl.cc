@@ -70,7 +70,7 @@ class burst_shaper_impl : public guarded<burst_shaper>
             if (next == tags.size())
                 break;
             const tag_t& tag = tags[next++];
-            if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
+            if (pmt::eqv(tag.key, pmt::mp(key::srec_eof))) {
                 d_ended = true;
                 d_samples.assign(1 + d_tail, gr_complex(0, 0));
                 begin(false);
@@ -103,7 +103,7 @@ public:
                     gr::io_signature::make(1, 1, sizeof(gr_complex))),
           d_tag(pmt::mp(len_tag_key)), d_idle(idle), d_tail(tail)
     {
-        const srec_waveform w{ (unsigned)std::max(samples_per_symbol, 0), rolloff };
+        const srec_waveform w = waveform_from(samples_per_symbol, rolloff);
         srec_shaper* s = nullptr;
         srec_error error{};
         require(srec_shaper_create(&w, &s, &error), error);
@@ -152,14 +152,15 @@ public:
         std::copy_n(d_samples.begin() + d_sent, part, out);
         if (d_burst && d_sent == 0) {
             add_item_tag(0, nitems_written(0), d_tag, pmt::from_long(d_samples.size()));
-            add_item_tag(0, nitems_written(0), pmt::mp("tx_sob"), pmt::PMT_T);
+            add_item_tag(0, nitems_written(0), pmt::mp(key::tx_sob), pmt::PMT_T);
         }
         d_sent += part;
         if (d_burst && d_sent == d_samples.size())
-            add_item_tag(0, nitems_written(0) + part - 1, pmt::mp("tx_eob"), pmt::PMT_T);
+            add_item_tag(
+                0, nitems_written(0) + part - 1, pmt::mp(key::tx_eob), pmt::PMT_T);
         if (d_ended && d_sent == d_samples.size())
             add_item_tag(
-                0, nitems_written(0) + part - 1, pmt::mp("srec_eof"), pmt::PMT_T);
+                0, nitems_written(0) + part - 1, pmt::mp(key::srec_eof), pmt::PMT_T);
         return part;
     }
 };

@@ -58,31 +58,32 @@ class burst_sync_impl : public guarded<burst_sync>
                              b->n0,
                              figures,
                              false });
-        pmt::pmt_t info = figures_of(*b, put(counters_dict(), "event", pmt::mp("burst")));
-        message_port_pub(d_info, put_u64(info, "n_symbols", b->n_symbols));
+        pmt::pmt_t info =
+            figures_of(*b, put(counters_dict(), key::event, pmt::mp("burst")));
+        message_port_pub(d_info, put_u64(info, key::n_symbols, b->n_symbols));
     }
 
     static pmt::pmt_t figures_of(const srec_burst& b, pmt::pmt_t d)
     {
-        d = put_real(d, "snr_db", b.snr_db);
-        d = put_real(d, "cfo", b.cfo);
-        d = put_real(d, "drift", b.drift);
-        d = put_real(d, "clock_ppm", b.clock_ppm);
-        d = put_real(d, "level_db", b.level_db);
+        d = put_real(d, key::snr_db, b.snr_db);
+        d = put_real(d, key::cfo, b.cfo);
+        d = put_real(d, key::drift, b.drift);
+        d = put_real(d, key::clock_ppm, b.clock_ppm);
+        d = put_real(d, key::level_db, b.level_db);
         if (b.inverted)
-            d = put(d, "inverted", pmt::PMT_T);
-        return put_real(d, "sample", b.sample);
+            d = put(d, key::inverted, pmt::PMT_T);
+        return put_real(d, key::sample, b.sample);
     }
 
     std::map<std::string, uint64_t> count() const
     {
         srec_sync_counters c;
         srec_sync_get_counters(d_sync.get(), &c);
-        return { { "candidates", c.candidates },   { "preambles", c.preambles },
-                 { "bursts", c.bursts },           { "unreadable", c.unreadable },
-                 { "unsupported", c.unsupported }, { "foreign", c.foreign },
-                 { "truncated", c.truncated },     { "skipped", c.skipped },
-                 { "inverted", c.inverted } };
+        return { { key::candidates, c.candidates },   { key::preambles, c.preambles },
+                 { key::bursts, c.bursts },           { key::unreadable, c.unreadable },
+                 { key::unsupported, c.unsupported }, { key::foreign, c.foreign },
+                 { key::truncated, c.truncated },     { key::skipped, c.skipped },
+                 { key::inverted, c.inverted } };
     }
 
     pmt::pmt_t counters_dict() const
@@ -110,10 +111,10 @@ class burst_sync_impl : public guarded<burst_sync>
                 continue;
             d_logger->warn("{:s}", text);
             message_port_pub(d_info,
-                             put(put(put(counters_dict(), "event", pmt::mp("finding")),
-                                     "kind",
+                             put(put(put(counters_dict(), key::event, pmt::mp("finding")),
+                                     key::kind,
                                      pmt::mp(kind)),
-                                 "text",
+                                 key::text,
                                  pmt::mp(text)));
         }
     }
@@ -131,7 +132,8 @@ class burst_sync_impl : public guarded<burst_sync>
         if (const uint64_t rejected = c.unreadable + c.unsupported + c.foreign;
             rejected != d_rejected) {
             d_rejected = rejected;
-            message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("rejected")));
+            message_port_pub(d_info,
+                             put(counters_dict(), key::event, pmt::mp("rejected")));
         }
         if (ended || c.samples >= d_judged + JUDGE_EVERY) {
             d_judged = c.samples;
@@ -141,9 +143,7 @@ class burst_sync_impl : public guarded<burst_sync>
 
     void push(const gr_complex* in, size_t n)
     {
-        if (srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n) !=
-            SREC_OK)
-            throw std::runtime_error("out of memory");
+        require(srec_sync_push(d_sync.get(), reinterpret_cast<const float*>(in), n), {});
         report(false);
     }
 
@@ -159,7 +159,7 @@ public:
           d_tag(pmt::mp(len_tag_key)), d_key(key),
           d_modulation(modulation_from(modulation))
     {
-        const srec_waveform w{ (unsigned)std::max(samples_per_symbol, 0), rolloff };
+        const srec_waveform w = waveform_from(samples_per_symbol, rolloff);
         srec_sync* s = nullptr;
         srec_error error{};
         require(srec_sync_create(&w, d_modulation, handler, this, &s, &error), error);
@@ -170,7 +170,7 @@ public:
         message_port_register_out(d_info);
         set_tag_propagation_policy(TPP_DONT);
     }
-    uint64_t bursts() const override { return counters()["bursts"]; }
+    uint64_t bursts() const override { return counters()[key::bursts]; }
     std::map<std::string, uint64_t> counters() const override
     {
         std::lock_guard<std::mutex> lock(d_mutex);
@@ -198,14 +198,15 @@ public:
             const auto* in = static_cast<const gr_complex*>(input_items[0]);
             const size_t n = ninput_items[0];
             std::vector<tag_t> tags;
-            get_tags_in_window(tags, 0, 0, n, pmt::mp("srec_eof"));
+            get_tags_in_window(tags, 0, 0, n, pmt::mp(key::srec_eof));
             if (tags.empty())
                 push(in, n);
             else {
                 push(in, tags[0].offset - nitems_read(0));
                 srec_sync_flush(d_sync.get());
                 report(true);
-                message_port_pub(d_info, put(counters_dict(), "event", pmt::mp("eof")));
+                message_port_pub(d_info,
+                                 put(counters_dict(), key::event, pmt::mp("eof")));
                 d_frames.push_back({ { gr_complex(0, 0) },
                                      { gr_complex(0, 0) },
                                      1.0f,
@@ -221,12 +222,13 @@ public:
         if (d_sent == 0) {
             /* on the first port only: the demapper passes the tags of both ports on */
             if (f.eof)
-                add_item_tag(0, nitems_written(0), pmt::mp("srec_eof"), pmt::PMT_T);
+                add_item_tag(0, nitems_written(0), pmt::mp(key::srec_eof), pmt::PMT_T);
             else {
                 add_item_tag(
                     0, nitems_written(0), d_tag, pmt::from_long(f.symbols.size()));
-                add_item_tag(0, nitems_written(0), pmt::mp("n0"), pmt::from_double(f.n0));
-                add_item_tag(0, nitems_written(0), pmt::mp("burst"), f.figures);
+                add_item_tag(
+                    0, nitems_written(0), pmt::mp(key::n0), pmt::from_double(f.n0));
+                add_item_tag(0, nitems_written(0), pmt::mp(key::burst), f.figures);
             }
         }
         const size_t part = std::min<size_t>(noutput_items, f.symbols.size() - d_sent);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
+#include <atomic>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/channel.h>
 #include <random>
@@ -12,8 +13,8 @@ class channel_impl : public guarded<channel>
 {
     handle<srec_channel, srec_channel_free> d_channel;
     const pmt::pmt_t d_tag;
-    float d_snr_db, d_loss;
-    std::mt19937_64 d_random; /* of losses: one number per frame */
+    std::atomic<float> d_snr_db, d_loss; /* work() and the getters read them */
+    std::mt19937_64 d_random;            /* of losses: one number per frame */
     bool d_erased = false;
 
     void check_loss(float loss)
@@ -89,7 +90,7 @@ public:
         for (const tag_t& tag : tags) {
             add_item_tag(0, tag);
             const bool frame = pmt::eqv(tag.key, d_tag);
-            if (!frame && !pmt::eqv(tag.key, pmt::mp("srec_eof")))
+            if (!frame && !pmt::eqv(tag.key, pmt::mp(key::srec_eof)))
                 continue;
             fill((int)(tag.offset - nitems_read(0)));
             d_erased =

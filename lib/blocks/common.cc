@@ -32,6 +32,15 @@ srec_precision precision_from(const std::string& name)
     return SREC_PRECISION_BF16;
 }
 
+srec_waveform waveform_from(int samples_per_symbol, float rolloff)
+{
+    if (samples_per_symbol < 0)
+        throw std::invalid_argument("samples_per_symbol " +
+                                    std::to_string(samples_per_symbol) +
+                                    ": must be 2 to 16");
+    return { (unsigned)samples_per_symbol, rolloff };
+}
+
 bool drops_newest(const std::string& policy)
 {
     if (policy != "drop_newest" && policy != "drop_oldest")
@@ -60,10 +69,11 @@ std::string printable(const std::string& text)
 
 void require(srec_status status, const srec_error& error)
 {
+    const std::string what = *error.message ? error.message : srec_strerror(status);
     if (status == SREC_ERR_ARG)
-        throw std::invalid_argument(error.message);
+        throw std::invalid_argument(what);
     if (status != SREC_OK)
-        throw std::runtime_error(error.message);
+        throw std::runtime_error(what);
 }
 
 std::string default_model()
@@ -169,11 +179,11 @@ std::string get_text(const pmt::pmt_t& dict, const char* key)
 
 bool is_eof(const pmt::pmt_t& msg)
 {
-    return pmt::is_pdu(msg) && get_bool(pmt::car(msg), "eof");
+    return pmt::is_pdu(msg) && get_bool(pmt::car(msg), key::eof);
 }
 pmt::pmt_t eof_pdu()
 {
-    return pmt::cons(put(pmt::make_dict(), "eof", pmt::PMT_T),
+    return pmt::cons(put(pmt::make_dict(), key::eof, pmt::PMT_T),
                      pmt::init_u8vector(0, (const uint8_t*)""));
 }
 
@@ -182,8 +192,8 @@ const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image&
     if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
         return "not a picture PDU (dict . u8vector)";
     const pmt::pmt_t meta = pmt::car(msg);
-    const uint64_t width = get_u64(meta, "width"), height = get_u64(meta, "height"),
-                   channels = get_u64(meta, "channels", 3);
+    const uint64_t width = get_u64(meta, key::width), height = get_u64(meta, key::height),
+                   channels = get_u64(meta, key::channels, 3);
     if (width < 1 || height < 1 || width > max_side || height > max_side ||
         (channels != 1 && channels != 3))
         return "width, height or channels out of range";
@@ -224,36 +234,36 @@ bool halve_image(srec_image& image, std::vector<uint8_t>& room)
 pmt::pmt_t slice_to_dict(const srec_slice& s)
 {
     pmt::pmt_t d = pmt::make_dict();
-    d = put_u64(d, "model", s.model_id);
-    d = put_u64(d, "picture", s.picture);
-    d = put_u64(d, "width", s.width);
-    d = put_u64(d, "height", s.height);
-    d = put_u64(d, "channels", s.channels);
-    d = put_u64(d, "format", s.format);
-    d = put_u64(d, "slice", s.slice);
-    d = put_u64(d, "slices", s.n_slices);
-    d = put_u64(d, "sent_scale", s.scale == 2 ? 2 : 1);
-    return put(d, "rate_map", pmt::init_u8vector(s.n_patches, s.rate_map));
+    d = put_u64(d, key::model, s.model_id);
+    d = put_u64(d, key::picture, s.picture);
+    d = put_u64(d, key::width, s.width);
+    d = put_u64(d, key::height, s.height);
+    d = put_u64(d, key::channels, s.channels);
+    d = put_u64(d, key::format, s.format);
+    d = put_u64(d, key::slice, s.slice);
+    d = put_u64(d, key::slices, s.n_slices);
+    d = put_u64(d, key::sent_scale, s.scale == 2 ? 2 : 1);
+    return put(d, key::rate_map, pmt::init_u8vector(s.n_patches, s.rate_map));
 }
 
 bool slice_from_dict(const pmt::pmt_t& d, slice_pdu& out)
 {
-    pmt::pmt_t map = pmt::dict_ref(d, pmt::intern("rate_map"), pmt::PMT_NIL);
+    pmt::pmt_t map = pmt::dict_ref(d, pmt::intern(key::rate_map), pmt::PMT_NIL);
     if (!pmt::is_u8vector(map))
         return false;
     number_reader number(d);
     srec_slice& s = out.slice;
     out.rate_map = pmt::u8vector_elements(map);
-    s.model_id = number("model", 0, UINT64_MAX);
-    s.picture = (uint32_t)number("picture", 0, UINT32_MAX);
-    s.width = (uint32_t)number("width", 1, SREC_IMAGE_MAX_SIDE);
-    s.height = (uint32_t)number("height", 1, SREC_IMAGE_MAX_SIDE);
-    s.channels = (uint8_t)number("channels", 1, 3);
-    s.format = (srec_feature_format)number("format", 0, SREC_FEATURE_FORMATS - 1);
-    s.slice = (uint32_t)number("slice", 0, UINT32_MAX);
-    s.n_slices = (uint32_t)number("slices", 1, UINT32_MAX);
-    s.scale = pmt::dict_has_key(d, pmt::intern("sent_scale"))
-                  ? (uint8_t)number("sent_scale", 1, 2)
+    s.model_id = number(key::model, 0, UINT64_MAX);
+    s.picture = (uint32_t)number(key::picture, 0, UINT32_MAX);
+    s.width = (uint32_t)number(key::width, 1, SREC_IMAGE_MAX_SIDE);
+    s.height = (uint32_t)number(key::height, 1, SREC_IMAGE_MAX_SIDE);
+    s.channels = (uint8_t)number(key::channels, 1, 3);
+    s.format = (srec_feature_format)number(key::format, 0, SREC_FEATURE_FORMATS - 1);
+    s.slice = (uint32_t)number(key::slice, 0, UINT32_MAX);
+    s.n_slices = (uint32_t)number(key::slices, 1, UINT32_MAX);
+    s.scale = pmt::dict_has_key(d, pmt::intern(key::sent_scale))
+                  ? (uint8_t)number(key::sent_scale, 1, 2)
                   : 1;
     s.n_patches = (uint32_t)out.rate_map.size();
     s.rate_map = out.rate_map.data();
@@ -269,7 +279,7 @@ void tag_watch::operator()(const gr::logger_ptr& logger,
     for (const auto& tag : tags)
         if (pmt::eqv(tag.key, d_key))
             d_done = true;
-        else if (pmt::eqv(tag.key, pmt::mp("srec_eof")))
+        else if (pmt::eqv(tag.key, pmt::mp(key::srec_eof)))
             ended = true;
         else if (d_others.size() < NAMES)
             d_others.insert(pmt::symbol_to_string(tag.key));

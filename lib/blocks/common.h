@@ -5,6 +5,8 @@
 #ifndef INCLUDED_SREC_COMMON_H
 #define INCLUDED_SREC_COMMON_H
 
+#include "metadata_keys.h"
+
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -25,6 +27,7 @@ namespace srec {
  * line. */
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
 srec_precision precision_from(const std::string& name);
+srec_waveform waveform_from(int samples_per_symbol, float rolloff);
 bool drops_newest(const std::string& policy);
 /* \return parameters of a network that stops when the flowgraph stops */
 srec_compute compute_from(int threads, const std::string& precision);
@@ -44,8 +47,9 @@ enhancer_from(const std::string& path);
 /* Makes text from outside, or of an exception that may contain some, safe for log and
  * terminal. srec_fail() does this itself. */
 GR_SREC_API std::string printable(const std::string& text);
-/* Throws unless status is SREC_OK: std::invalid_argument(message) for SREC_ERR_ARG, else
- * std::runtime_error(message). */
+/* Throws unless status is SREC_OK: std::invalid_argument for SREC_ERR_ARG, else
+ * std::runtime_error. The text is the message of \p error, or that of the status if there is
+ * none. */
 GR_SREC_API void require(srec_status status, const srec_error& error);
 
 /* A signal arrived during a wait. The call may be repeated. */
@@ -71,7 +75,7 @@ pmt::pmt_t slice_to_dict(const srec_slice& slice);
 /* \return false if a key is missing, of the wrong kind or out of range */
 bool slice_from_dict(const pmt::pmt_t& dict, slice_pdu& out);
 
-/* PDU functions in addition to pmt::is_pdu(). */
+/* PDU functions in addition to pmt::is_pdu(). The keys are those of metadata_keys.h. */
 GR_SREC_API bool is_eof(const pmt::pmt_t& msg);
 GR_SREC_API pmt::pmt_t eof_pdu();
 pmt::pmt_t intern_key(const char* name);

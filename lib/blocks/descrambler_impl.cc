@@ -20,16 +20,18 @@ class descrambler_impl : public pdu_block<descrambler>
         uint64_t session = 0;
         handle<srec_scrambler, srec_scrambler_free> scrambler;
         explicit stream(const shared_key& k) : key(k) {}
-        bool of_session(uint64_t wanted)
+        srec_status of_session(uint64_t wanted, srec_error& error)
         {
             srec_scrambler* raw = nullptr;
             if (scrambler && session == wanted)
-                return true;
-            if (srec_scrambler_create(key.get(), wanted, &raw, NULL) != SREC_OK)
-                return false;
+                return SREC_OK;
+            const srec_status status =
+                srec_scrambler_create(key.get(), wanted, &raw, &error);
+            if (status != SREC_OK)
+                return status;
             scrambler.reset(raw);
             session = wanted;
-            return true;
+            return SREC_OK;
         }
     };
     /* For encrypted packets, and for those in clear. */
@@ -49,7 +51,7 @@ class descrambler_impl : public pdu_block<descrambler>
      * another key for the payload does not get it. */
     void pass_piece(const pmt::pmt_t& msg)
     {
-        if (get_text(pmt::car(msg), "cipher") != "none" &&
+        if (get_text(pmt::car(msg), key::cipher) != "none" &&
             srec_key_equal(d_secret.key.get(), d_clear.key.get()) != 1)
             return drop_foreign();
         send(pmt::car(msg), pmt::cdr(msg));
@@ -69,7 +71,7 @@ class descrambler_impl : public pdu_block<descrambler>
         size_t length;
         const float* soft = pmt::f32vector_elements(pmt::cdr(msg), length);
         const size_t n = srec_slice_bytes(d_model.get(), &s.slice);
-        if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) !=
+        if (srec_modulation_parse(get_text(meta, key::modulation).c_str(), &modulation) !=
                 SREC_OK ||
             (unsigned)s.slice.format >= SREC_FEATURE_FORMATS || !n ||
             length != n * srec_modem_soft_per_byte(modulation))
@@ -77,18 +79,19 @@ class descrambler_impl : public pdu_block<descrambler>
         if (s.slice.model_id != srec_model_id(d_model.get()))
             return drop("made with another model: its priors are not known here");
         srec_cipher cipher;
-        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK ||
+        if (srec_cipher_parse(get_text(meta, key::cipher).c_str(), &cipher) != SREC_OK ||
             (cipher == SREC_CIPHER_XOR && modulation == SREC_PAM256))
             return drop("no cipher, or one that does not go with the modulation");
-        if (!has_number(meta, "session") || !has_number(meta, "packet"))
+        if (!has_number(meta, key::session) || !has_number(meta, key::packet))
             return drop("no session or packet number, so no keystream and no order");
         stream& from = cipher == SREC_CIPHER_NONE ? d_clear : d_secret;
-        if (!from.of_session(get_u64(meta, "session")))
-            return drop("no keystream for the session");
+        srec_error error{};
+        if (from.of_session(get_u64(meta, key::session), error) != SREC_OK)
+            return drop(error.message);
         if (n > SREC_PAYLOAD_MAX)
             return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " features");
         const srec_payload payload{
-            modulation, cipher, get_u64(meta, "packet"), &s.slice, soft
+            modulation, cipher, get_u64(meta, key::packet), &s.slice, soft
         };
         const bool wants_soft = d_soft;
         std::vector<float> estimate(2 * n);
@@ -106,7 +109,7 @@ class descrambler_impl : public pdu_block<descrambler>
         srec_damage_add(&damage, &header);
         const pmt::pmt_t out = put_damage(meta, damage);
         /* Hard deviations of 0 carry no information; `soft` tells the decoder so. */
-        send(wants_soft ? out : put(out, "soft", pmt::PMT_F),
+        send(wants_soft ? out : put(out, key::soft, pmt::PMT_F),
              pmt::init_f32vector(2 * n, estimate));
     }
 

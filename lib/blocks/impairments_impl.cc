@@ -47,7 +47,7 @@ class impairments_impl : public guarded<impairments>
         }
         n = std::min(n, PART);
         std::vector<tag_t> tags;
-        get_tags_in_window(tags, 0, 0, n, pmt::mp("srec_eof"));
+        get_tags_in_window(tags, 0, 0, n, pmt::mp(key::srec_eof));
         if (!tags.empty()) {
             n = tags[0].offset - nitems_read(0) + 1;
             d_ended = true;
@@ -98,7 +98,7 @@ public:
         d_sent += part;
         if (d_ended && d_sent == d_out.size())
             add_item_tag(
-                0, nitems_written(0) + part - 1, pmt::mp("srec_eof"), pmt::PMT_T);
+                0, nitems_written(0) + part - 1, pmt::mp(key::srec_eof), pmt::PMT_T);
         return part;
     }
 };

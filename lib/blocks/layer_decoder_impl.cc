@@ -68,7 +68,7 @@ struct received_layers : picture_body {
         l.n_pieces = p.piece.n_data + p.piece.n_parity;
         l.code_rate =
             (float)(p.piece.n_bytes + SREC_LAYER_TAG_BYTES) / p.signal.payload_bytes;
-        if (srec_modulation_parse(get_text(meta, "modulation").c_str(), &modulation) ==
+        if (srec_modulation_parse(get_text(meta, key::modulation).c_str(), &modulation) ==
             SREC_OK)
             l.threshold_db = srec_layer_threshold_db(modulation, l.code_rate);
         n_added++;
@@ -152,19 +152,19 @@ class layer_decoder_impl : public picture_assembler<layer_decoder>
         if (srec_layer_decoder_run(body.decoder.get(), &image, &report, &error) !=
             SREC_OK)
             throw std::runtime_error(error.message);
-        pmt::pmt_t meta = put(pmt::make_dict(), "coding", pmt::mp("layers"));
-        meta = put_u64(meta, "picture", picture.picture);
-        meta = put_u64(meta, "width", f.width);
-        meta = put_u64(meta, "height", f.height);
-        meta = put_u64(meta, "channels", f.channels);
-        meta = put_u64(meta, "sent_scale", body.scale);
-        meta = put_u64(meta, "session", picture.session);
+        pmt::pmt_t meta = put(pmt::make_dict(), key::coding, pmt::mp(key::layers));
+        meta = put_u64(meta, key::picture, picture.picture);
+        meta = put_u64(meta, key::width, f.width);
+        meta = put_u64(meta, key::height, f.height);
+        meta = put_u64(meta, key::channels, f.channels);
+        meta = put_u64(meta, key::sent_scale, body.scale);
+        meta = put_u64(meta, key::session, picture.session);
         if (!body.cipher.empty())
-            meta = put(meta, "cipher", pmt::mp(body.cipher));
+            meta = put(meta, key::cipher, pmt::mp(body.cipher));
         meta = put_quality(meta, body, report);
         meta = put_real(
             meta,
-            "decode_s",
+            key::decode_s,
             std::chrono::duration<double>(picture_body::clock::now() - start).count());
         return pmt::cons(body.figures.put_into(meta),
                          pmt::init_u8vector(n_bytes, pixels.get()));
@@ -181,23 +181,23 @@ class layer_decoder_impl : public picture_assembler<layer_decoder>
             code_rates.push_back(layer.code_rate);
             thresholds.push_back(layer.threshold_db);
         }
-        meta = put_u64(meta, "layers_sent", body.format.n_layers);
-        meta = put_u64(meta, "layers_received", report.layers_complete);
-        meta = put_u64(meta, "pieces_sent", sent);
-        meta = put_u64(meta, "pieces_received", report.pieces_received);
-        meta = put_u64(meta, "pieces_recovered", report.pieces_recovered);
-        meta = put_u64(meta, "slices", sent);
-        meta = put_u64(meta, "slices_lost", sent - report.pieces_received);
-        meta =
-            put(meta, "code_rates", pmt::init_f32vector(code_rates.size(), code_rates));
-        meta =
-            put(meta, "layer_snr_db", pmt::init_f32vector(thresholds.size(), thresholds));
+        meta = put_u64(meta, key::layers_sent, body.format.n_layers);
+        meta = put_u64(meta, key::layers_received, report.layers_complete);
+        meta = put_u64(meta, key::pieces_sent, sent);
+        meta = put_u64(meta, key::pieces_received, report.pieces_received);
+        meta = put_u64(meta, key::pieces_recovered, report.pieces_recovered);
+        meta = put_u64(meta, key::slices, sent);
+        meta = put_u64(meta, key::slices_lost, sent - report.pieces_received);
+        meta = put(
+            meta, key::code_rates, pmt::init_f32vector(code_rates.size(), code_rates));
+        meta = put(
+            meta, key::layer_snr_db, pmt::init_f32vector(thresholds.size(), thresholds));
         meta = put_real(meta,
-                        "bits_per_pixel",
+                        key::bits_per_pixel,
                         8.0 * srec_layer_decoder_bytes(body.decoder.get()) / pixels);
         return std::isnan(report.rms_error)
                    ? meta
-                   : put_real(meta, "rms_error", report.rms_error);
+                   : put_real(meta, key::rms_error, report.rms_error);
     }
 
 public:
@@ -205,7 +205,7 @@ public:
         : gr::block("layer_decoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          picture_assembler("piece", options), d_threads(threads)
+          picture_assembler(key::piece, options), d_threads(threads)
     {
         if (threads < 0)
             throw std::invalid_argument("threads must be at least 0");

@@ -41,7 +41,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         const auto start = std::chrono::steady_clock::now();
         if (const char* fault = image_from_pdu(msg, SREC_IMAGE_MAX_SIDE, j.image))
             return drop(fault, msg);
-        const uint64_t number = get_u64(pmt::car(msg), "picture", d_pictures);
+        const uint64_t number = get_u64(pmt::car(msg), key::picture, d_pictures);
         if (number > UINT32_MAX)
             return drop("picture number out of range", msg);
         j.number = (uint32_t)number;
@@ -125,12 +125,12 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
     {
         const unsigned layer = j.layers.pieces[i].layer;
         pmt::pmt_t meta = pmt::car(piece);
-        meta = put_u64(meta, "original_width", j.width);
-        meta = put_u64(meta, "original_height", j.height);
-        meta = put_real(meta, "code_rate", j.plans[layer].code_rate);
-        meta = put_real(meta, "rms_error", j.layers.rms_error[layer]);
-        meta = put_u64(meta, "slice", i);
-        return pmt::cons(put_u64(meta, "slices", j.layers.n_pieces), pmt::cdr(piece));
+        meta = put_u64(meta, key::original_width, j.width);
+        meta = put_u64(meta, key::original_height, j.height);
+        meta = put_real(meta, key::code_rate, j.plans[layer].code_rate);
+        meta = put_real(meta, key::rms_error, j.layers.rms_error[layer]);
+        meta = put_u64(meta, key::slice, i);
+        return pmt::cons(put_u64(meta, key::slices, j.layers.n_pieces), pmt::cdr(piece));
     }
 
     pmt::pmt_t figures(const job& j, double encode_s, uint64_t used_symbols) const
@@ -144,24 +144,24 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
             planned_symbols += j.plans[i].n_symbols;
             n_bytes += j.layers.layer_bytes[i];
         }
-        pmt::pmt_t info = put(pmt::make_dict(), "coding", pmt::mp("layers"));
-        info = put_u64(info, "picture", j.number);
-        info = put_u64(info, "layers", d_n_layers);
-        info =
-            put(info, "layer_snr_db", pmt::init_f32vector(d_n_layers, d_request.snr_db));
-        info = put(info, "threshold_db", pmt::init_f32vector(d_n_layers, thresholds));
-        info = put(info, "code_rates", pmt::init_f32vector(d_n_layers, code_rates));
-        info =
-            put(info, "rms_errors", pmt::init_f32vector(d_n_layers, j.layers.rms_error));
+        pmt::pmt_t info = put(pmt::make_dict(), key::coding, pmt::mp(key::layers));
+        info = put_u64(info, key::picture, j.number);
+        info = put_u64(info, key::layers, d_n_layers);
+        info = put(
+            info, key::layer_snr_db, pmt::init_f32vector(d_n_layers, d_request.snr_db));
+        info = put(info, key::threshold_db, pmt::init_f32vector(d_n_layers, thresholds));
+        info = put(info, key::code_rates, pmt::init_f32vector(d_n_layers, code_rates));
+        info = put(
+            info, key::rms_errors, pmt::init_f32vector(d_n_layers, j.layers.rms_error));
         info = put_real(info,
-                        "bits_per_pixel",
+                        key::bits_per_pixel,
                         8.0 * n_bytes / ((double)j.image.width * j.image.height));
-        info = put_u64(info, "pieces", j.layers.n_pieces);
-        info = put_u64(info, "planned_symbols", planned_symbols);
-        info = put_u64(info, "used_symbols", used_symbols);
-        info = put_real(info, "encode_s", encode_s);
-        info = put_real(info, "cbr", d_cbr);
-        return put_u64(info, "queue", n_waiting());
+        info = put_u64(info, key::pieces, j.layers.n_pieces);
+        info = put_u64(info, key::planned_symbols, planned_symbols);
+        info = put_u64(info, key::used_symbols, used_symbols);
+        info = put_real(info, key::encode_s, encode_s);
+        info = put_real(info, key::cbr, d_cbr);
+        return put_u64(info, key::queue, n_waiting());
     }
 
     /* Throws if no image at all could be sent like this. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "guard.h"
 
-#include <cmath>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/level_meter.h>
 
@@ -18,11 +17,12 @@ class level_meter_impl : public guarded<level_meter>
 
     std::map<std::string, double> figures(const srec_level& l) const
     {
-        const double n = l.n ? (double)l.n : 1.0, full = d_full_scale;
-        return { { "level_db", 10 * std::log10(l.energy / n / (full * full)) },
-                 { "peak_db", 20 * std::log10((double)l.peak / full) },
-                 { "clipped", (double)l.clipped / n },
-                 { "samples", (double)l.n } };
+        srec_level_figures f;
+        srec_level_get_figures(&l, d_full_scale, &f);
+        return { { key::level_db, f.level_db },
+                 { key::peak_db, f.peak_db },
+                 { key::clipped, f.clipped },
+                 { key::samples, (double)l.n } };
     }
 
 public:
@@ -56,7 +56,7 @@ public:
             srec_level_add(&d_message, in + 2 * at, part, limit);
             at += part;
             if (d_message.n == d_period) {
-                pmt::pmt_t info = put(pmt::make_dict(), "event", pmt::mp("level"));
+                pmt::pmt_t info = put(pmt::make_dict(), key::event, pmt::mp("level"));
                 for (const auto& [key, value] : figures(d_message))
                     info = put_real(info, key.c_str(), value);
                 message_port_pub(d_info, info);

@@ -27,7 +27,7 @@ class mapper_impl : public pdu_block<mapper>
 
     static bool is_last(const pmt::pmt_t& meta)
     {
-        return get_u64(meta, "slice") + 1 == get_u64(meta, "slices");
+        return get_u64(meta, key::slice) + 1 == get_u64(meta, key::slices);
     }
 
     void handle_pdu(const pmt::pmt_t& msg) override
@@ -38,7 +38,7 @@ class mapper_impl : public pdu_block<mapper>
             return drop("frame of a length that this modulation cannot carry: is the "
                         "packet encoder set to another one?",
                         msg);
-        const std::string made_for = get_text(pmt::car(msg), "modulation");
+        const std::string made_for = get_text(pmt::car(msg), key::modulation);
         if (!made_for.empty() && made_for != srec_modulation_name(d_modulation))
             return drop("made for " + made_for + ", but this mapper is set to " +
                             srec_modulation_name(d_modulation),
@@ -78,12 +78,8 @@ class mapper_impl : public pdu_block<mapper>
 
     void frame_left()
     {
-        const uint64_t bytes = get_u64(d_meta, "payload_bytes");
         const size_t payload =
-            srec_modem_symbols(d_modulation,
-                               (bytes + srec_modem_byte_granule(d_modulation) - 1) /
-                                   srec_modem_byte_granule(d_modulation) *
-                                   srec_modem_byte_granule(d_modulation));
+            srec_modem_symbols(d_modulation, get_u64(d_meta, key::payload_bytes));
         d_picture_symbols += d_symbols.size();
         d_picture_header += d_symbols.size() - std::min(payload, d_symbols.size());
         d_picture_burst += srec_burst_symbols(d_symbols.size());
@@ -91,11 +87,11 @@ class mapper_impl : public pdu_block<mapper>
         if (!is_last(d_meta))
             return;
         pmt::pmt_t info = pmt::make_dict();
-        info = put_u64(info, "picture", get_u64(d_meta, "picture"));
-        info = put_u64(info, "n_symbols", d_picture_symbols);
-        info = put_u64(info, "header_symbols", d_picture_header);
-        info = put_u64(info, "burst_symbols", d_picture_burst);
-        info = put_u64(info, "packets_sent", d_picture_packets);
+        info = put_u64(info, key::picture, get_u64(d_meta, key::picture));
+        info = put_u64(info, key::n_symbols, d_picture_symbols);
+        info = put_u64(info, key::header_symbols, d_picture_header);
+        info = put_u64(info, key::burst_symbols, d_picture_burst);
+        info = put_u64(info, key::packets_sent, d_picture_packets);
         report("picture", info);
         d_picture_symbols = d_picture_header = d_picture_packets = d_picture_burst = 0;
     }
@@ -105,7 +101,7 @@ public:
         : gr::sync_block("mapper",
                          gr::io_signature::make(0, 0, 0),
                          gr::io_signature::make(1, 1, sizeof(gr_complex))),
-          pdu_block({ "pdus", nullptr }, "frame"),
+          pdu_block({ "in", nullptr }, "frame"),
           d_modulation(modulation_from(modulation)), d_tag(pmt::mp(len_tag_key))
     {
     }
@@ -124,7 +120,7 @@ public:
                     break;
                 if (d_ended)
                     add_item_tag(
-                        0, nitems_written(0) + n, pmt::mp("srec_eof"), pmt::PMT_T);
+                        0, nitems_written(0) + n, pmt::mp(key::srec_eof), pmt::PMT_T);
                 else
                     add_item_tag(0,
                                  nitems_written(0) + n,

@@ -132,27 +132,28 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
         srec_packet_decoder_get_counters(d_decoder.get(), &after);
         lock.unlock();
         if (after.uncorrected > before.uncorrected)
-            return dropped("uncorrected", ": the SNR is below that of the layer");
+            return dropped(key::uncorrected, ": the SNR is below that of the layer");
         if (after.bad_tag > before.bad_tag)
             return dropped("bad tag", ": the payload is not the one that was sent");
         if (after.duplicate > before.duplicate)
-            return dropped("duplicate", ": the payload arrived before");
+            return dropped(key::duplicate, ": the payload arrived before");
         if (status != SREC_OK)
             return dropped(status);
         d_want = 0;
         const pmt::pmt_t pdu = piece_to_pdu(packet);
-        send(with_signal(put_u64(pmt::car(pdu), "origin", packet.origin), packet.signal),
+        send(with_signal(put_u64(pmt::car(pdu), key::origin, packet.origin),
+                         packet.signal),
              pmt::cdr(pdu));
     }
 
     pmt::pmt_t with_signal(pmt::pmt_t meta, const srec_signal& signal) const
     {
-        meta = put_u64(meta, "session", signal.session);
-        meta = put_u64(meta, "packet", signal.packet);
-        meta = put(meta, "cipher", pmt::mp(srec_cipher_name(signal.cipher)));
-        meta = put(meta, "modulation", pmt::mp(srec_modulation_name(d_modulation)));
+        meta = put_u64(meta, key::session, signal.session);
+        meta = put_u64(meta, key::packet, signal.packet);
+        meta = put(meta, key::cipher, pmt::mp(srec_cipher_name(signal.cipher)));
+        meta = put(meta, key::modulation, pmt::mp(srec_modulation_name(d_modulation)));
         return pmt::is_dict(d_burst) && !pmt::is_null(d_burst)
-                   ? put(meta, "burst", d_burst)
+                   ? put(meta, key::burst, d_burst)
                    : meta;
     }
 
@@ -182,16 +183,16 @@ public:
     std::map<std::string, uint64_t> counters() const override
     {
         const srec_packet_counters c = core_counters();
-        return { { "accepted", c.accepted },
-                 { "damaged", c.damaged },
-                 { "forged", c.forged },
-                 { "replayed", c.replayed },
-                 { "foreign_model", c.foreign_model },
-                 { "unsupported", c.unsupported },
-                 { "uncorrected", c.uncorrected },
-                 { "bad_tag", c.bad_tag },
-                 { "duplicate", c.duplicate },
-                 { "truncated", d_truncated } };
+        return { { key::accepted, c.accepted },
+                 { key::damaged, c.damaged },
+                 { key::forged, c.forged },
+                 { key::replayed, c.replayed },
+                 { key::foreign_model, c.foreign_model },
+                 { key::unsupported, c.unsupported },
+                 { key::uncorrected, c.uncorrected },
+                 { key::bad_tag, c.bad_tag },
+                 { key::duplicate, c.duplicate },
+                 { key::truncated, d_truncated } };
     }
     std::string export_marks() const override
     {
@@ -251,10 +252,10 @@ public:
                 const auto burst =
                     std::find_if(tags.begin(), tags.end(), [&](const tag_t& t) {
                         return t.offset == tag.offset &&
-                               pmt::eqv(t.key, pmt::mp("burst"));
+                               pmt::eqv(t.key, pmt::mp(key::burst));
                     });
                 d_burst = burst == tags.end() ? pmt::PMT_NIL : burst->value;
-            } else if (pmt::eqv(tag.key, pmt::mp("srec_eof"))) {
+            } else if (pmt::eqv(tag.key, pmt::mp(key::srec_eof))) {
                 if (d_want)
                     begin(); /* counts the unfinished frame */
                 d_want = 0;

@@ -22,28 +22,34 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
     };
     std::map<uint64_t, session_encoders> d_encoders;
 
-    bool create(uint64_t session, session_encoders& out) const
+    bool create(uint64_t session, session_encoders& out, srec_error& error) const
     {
         srec_packet_encoder* slices = nullptr;
         srec_layer_packet_encoder* pieces = nullptr;
-        if (srec_packet_encoder_create(d_key.get(), session, &slices, NULL) != SREC_OK)
+        if (srec_packet_encoder_create(d_key.get(), session, &slices, &error) != SREC_OK)
             return false;
         out.slices.reset(slices);
-        if (srec_layer_packet_encoder_create(d_key.get(), slices, &pieces, NULL) !=
+        if (srec_layer_packet_encoder_create(d_key.get(), slices, &pieces, &error) !=
             SREC_OK)
             return false;
         out.pieces.reset(pieces);
         return true;
     }
 
-    /* \return a null pointer if there is no room for the session */
-    session_encoders* encoders_of(uint64_t session)
+    /* \return a null pointer after an error, with \p why filled */
+    session_encoders* encoders_of(uint64_t session, std::string& why)
     {
         auto& encoders = d_encoders[session];
         if (encoders.pieces)
             return &encoders;
-        if (d_encoders.size() <= MAX_SESSIONS && create(session, encoders))
+        srec_error error{};
+        if (d_encoders.size() > MAX_SESSIONS)
+            why = "too many sessions, more than " + std::to_string(MAX_SESSIONS) +
+                  ": one scrambler has one session";
+        else if (create(session, encoders, error))
             return &encoders;
+        else
+            why = error.message;
         d_encoders.erase(session);
         return nullptr;
     }
@@ -58,16 +64,16 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
         if (!piece && (!is_u8_pdu(msg) || !slice_from_dict(pmt::car(msg), s)))
             return drop("not a slice PDU (dict . u8vector)");
         const pmt::pmt_t meta = pmt::car(msg);
-        if (!has_number(meta, "session") || !has_number(meta, "packet"))
+        if (!has_number(meta, key::session) || !has_number(meta, key::packet))
             return drop(
                 "no session or packet number: put a scrambler before the packet encoder");
         srec_cipher cipher;
-        if (srec_cipher_parse(get_text(meta, "cipher").c_str(), &cipher) != SREC_OK)
+        if (srec_cipher_parse(get_text(meta, key::cipher).c_str(), &cipher) != SREC_OK)
             return drop("no cipher: put a scrambler before the packet encoder");
-        session_encoders* encoders = encoders_of(get_u64(meta, "session"));
+        std::string why;
+        session_encoders* encoders = encoders_of(get_u64(meta, key::session), why);
         if (!encoders)
-            return drop(
-                "no packet encoder for the session: too many sessions, or no memory");
+            return drop(why);
         if (!piece)
             return encode_slice(encoders->slices.get(), s.slice, cipher, msg);
         p.signal.modulation = d_modulation;
@@ -85,8 +91,9 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
         const uint8_t* payload = pmt::u8vector_elements(pmt::cdr(msg), length);
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        const srec_packet_content content{ d_modulation, cipher,  get_u64(meta, "packet"),
-                                           &slice,       payload, length };
+        const srec_packet_content content{
+            d_modulation, cipher, get_u64(meta, key::packet), &slice, payload, length
+        };
         if (srec_packet_encode(
                 encoder, &content, frame.data(), frame.size(), &n_frame, &error) !=
             SREC_OK)
@@ -114,11 +121,13 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
                  size_t payload_bytes,
                  const pmt::pmt_t& meta)
     {
-        pmt::pmt_t out = put(
-            pmt::make_dict(), "modulation", pmt::mp(srec_modulation_name(d_modulation)));
-        for (const char* key : { "session", "packet", "picture", "slice", "slices" })
+        pmt::pmt_t out = put(pmt::make_dict(),
+                             key::modulation,
+                             pmt::mp(srec_modulation_name(d_modulation)));
+        for (const char* key :
+             { key::session, key::packet, key::picture, key::slice, key::slices })
             out = put_u64(out, key, get_u64(meta, key));
-        send(put_u64(out, "payload_bytes", payload_bytes),
+        send(put_u64(out, key::payload_bytes, payload_bytes),
              pmt::init_u8vector(frame.size(), frame));
     }
 

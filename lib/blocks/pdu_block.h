@@ -70,13 +70,14 @@ protected:
     /* Adds the counters of the block to an info dict. */
     virtual pmt::pmt_t with_counters(const pmt::pmt_t& info) const
     {
-        return put_u64(info, "dropped", d_dropped);
+        return put_u64(info, key::dropped, d_dropped);
     }
 
     /* Publishes a dict with the event and the counters on `info`. */
     void report(const char* event, const pmt::pmt_t& info = pmt::make_dict())
     {
-        this->message_port_pub(d_info, with_counters(put(info, "event", pmt::mp(event))));
+        this->message_port_pub(d_info,
+                               with_counters(put(info, key::event, pmt::mp(event))));
     }
 
     /* Counts a dropped message, logs it once per kind of reason and reports it. \p msg:
@@ -86,11 +87,12 @@ protected:
     {
         const pmt::pmt_t meta = pmt::is_pair(msg) ? pmt::car(msg) : pmt::PMT_NIL;
         const bool named =
-            pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp("picture"));
+            pmt::is_dict(meta) && pmt::dict_has_key(meta, pmt::mp(key::picture));
         drop_as(d_kind,
                 reason,
-                named ? put_u64(pmt::make_dict(), "picture", get_u64(meta, "picture"))
-                      : pmt::make_dict());
+                named
+                    ? put_u64(pmt::make_dict(), key::picture, get_u64(meta, key::picture))
+                    : pmt::make_dict());
     }
 
     /* The same for something else than a message. */
@@ -101,7 +103,7 @@ protected:
         if (is_new(reason))
             this->d_logger->warn(
                 "{:s} dropped: {:s} (said once)", kind, printable(reason));
-        report("dropped", put(info, "reason", pmt::mp(printable(reason))));
+        report("dropped", put(info, key::reason, pmt::mp(printable(reason))));
     }
 
     /* \return true the first time that this line, apart from its numbers, occurs */

@@ -46,8 +46,8 @@ struct picture_body {
     /* The metadata of a packet that is not a repetition. */
     void add_figures(const pmt::pmt_t& meta)
     {
-        figures.add(pmt::dict_ref(meta, pmt::mp("burst"), pmt::PMT_NIL));
-        if (const std::string name = get_text(meta, "cipher");
+        figures.add(pmt::dict_ref(meta, pmt::mp(key::burst), pmt::PMT_NIL));
+        if (const std::string name = get_text(meta, key::cipher);
             cipher != "none" && !name.empty())
             cipher = name;
     }
@@ -84,7 +84,7 @@ class picture_assembler : public queued_pdu_block<Interface>
      * it. */
     void drop_picture(const std::string& why, uint32_t number)
     {
-        this->drop_as("picture", why, put_u64(pmt::make_dict(), "picture", number));
+        this->drop_as("picture", why, put_u64(pmt::make_dict(), key::picture, number));
     }
 
     /* decode() without exceptions, because an image larger than the memory must not end
@@ -113,8 +113,8 @@ class picture_assembler : public queued_pdu_block<Interface>
         if (!pdu)
             return drop_picture(why, picture.picture);
         const pmt::pmt_t meta =
-            put_u64(put(pmt::car(pdu), "reason", pmt::mp(srec_reason_name(reason))),
-                    "partials",
+            put_u64(put(pmt::car(pdu), key::reason, pmt::mp(srec_reason_name(reason))),
+                    key::partials,
                     body->partials);
         this->send(with_details(meta), pmt::cdr(pdu));
         report_picture(meta);
@@ -147,7 +147,7 @@ class picture_assembler : public queued_pdu_block<Interface>
             body->partials++;
             this->message_port_pub(
                 d_progress_out,
-                pmt::cons(put(pmt::car(pdu), "partial", pmt::PMT_T), pmt::cdr(pdu)));
+                pmt::cons(put(pmt::car(pdu), key::partial, pmt::PMT_T), pmt::cdr(pdu)));
         } else if (!stopping() && this->is_new(why))
             this->d_logger->warn("no picture so far: {:s} (said once)", why);
         body->n_shown = body->n_packets();
@@ -224,7 +224,7 @@ protected:
 
     void report_picture(const pmt::pmt_t& meta)
     {
-        this->report("picture", put_u64(meta, "queue", this->n_waiting()));
+        this->report("picture", put_u64(meta, key::queue, this->n_waiting()));
     }
 
     /* \return false if this image must not be decoded here: dropped */
@@ -251,7 +251,7 @@ protected:
             srec_collector_packet(d_collector.get(), &packet, now_s(), &picture, &error);
         if (status == SREC_ERR_LATE) {
             d_late++;
-            this->report("late", put_u64(pmt::make_dict(), "picture", packet.picture));
+            this->report("late", put_u64(pmt::make_dict(), key::picture, packet.picture));
         } else if (status != SREC_OK)
             this->drop(error.message);
         return picture;
@@ -274,9 +274,9 @@ protected:
 public:
     std::map<std::string, uint64_t> counters() const override
     {
-        return { { "dropped", this->n_dropped() },
-                 { "late", d_late },
-                 { "too_large", d_too_large } };
+        return { { key::dropped, this->n_dropped() },
+                 { key::late, d_late },
+                 { key::too_large, d_too_large } };
     }
 
     void set_progress(float progress) override

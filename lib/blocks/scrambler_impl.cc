@@ -26,26 +26,29 @@ class scrambler_impl : public pdu_block<scrambler>
             return number_piece(msg);
         std::vector<uint8_t> bytes = pmt::u8vector_elements(pmt::cdr(msg));
         const int chosen = d_cipher;
-        const srec_cipher cipher = !d_encrypt ? SREC_CIPHER_NONE
-                                   : chosen == AUTO
-                                       ? srec_cipher_for((srec_feature_format)get_u64(
-                                             pmt::car(msg), "format", SREC_FEATURES_BITS))
-                                       : (srec_cipher)chosen;
-        if (srec_scrambler_scramble(d_scrambler.get(),
-                                    d_packet,
-                                    cipher,
-                                    bytes.data(),
-                                    bytes.data(),
-                                    bytes.size()) != SREC_OK)
+        const srec_cipher cipher =
+            !d_encrypt       ? SREC_CIPHER_NONE
+            : chosen == AUTO ? srec_cipher_for((srec_feature_format)get_u64(
+                                   pmt::car(msg), key::format, SREC_FEATURES_BITS))
+                             : (srec_cipher)chosen;
+        if (bytes.size() > SREC_PAYLOAD_MAX)
             return drop("more than " + std::to_string(SREC_PAYLOAD_MAX) + " bytes");
+        const srec_status status = srec_scrambler_scramble(d_scrambler.get(),
+                                                           d_packet,
+                                                           cipher,
+                                                           bytes.data(),
+                                                           bytes.data(),
+                                                           bytes.size());
+        if (status != SREC_OK)
+            return drop(srec_strerror(status));
         send(numbered(pmt::car(msg), cipher), pmt::init_u8vector(bytes.size(), bytes));
     }
 
     pmt::pmt_t numbered(const pmt::pmt_t& slice, srec_cipher cipher)
     {
-        pmt::pmt_t meta = put_u64(slice, "session", d_session);
-        meta = put_u64(meta, "packet", d_packet++);
-        return put(meta, "cipher", pmt::mp(srec_cipher_name(cipher)));
+        pmt::pmt_t meta = put_u64(slice, key::session, d_session);
+        meta = put_u64(meta, key::packet, d_packet++);
+        return put(meta, key::cipher, pmt::mp(srec_cipher_name(cipher)));
     }
 
     /* Both codings share one sequence of packet numbers. The packet encoder encrypts the

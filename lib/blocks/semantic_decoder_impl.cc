@@ -66,7 +66,7 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
             slice_from_dict(pmt::car(msg), s);
             const float* mean = pmt::f32vector_elements(pmt::cdr(msg), length);
             const float* deviation =
-                get_bool(pmt::car(msg), "soft", true) ? mean + length / 2 : nullptr;
+                get_bool(pmt::car(msg), key::soft, true) ? mean + length / 2 : nullptr;
             if (srec_decoder_add(
                     d_decoder.get(), &s.slice, mean, deviation, length / 2, &error) !=
                 SREC_OK)
@@ -91,21 +91,21 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
         if (srec_decoder_run(d_decoder.get(), &image, &report, &error) != SREC_OK)
             throw std::runtime_error(error.message);
         pmt::pmt_t meta = pmt::make_dict();
-        meta = put_u64(meta, "picture", s.picture);
-        meta = put_u64(meta, "width", s.width);
-        meta = put_u64(meta, "height", s.height);
-        meta = put_u64(meta, "channels", s.channels);
-        meta = put_u64(meta, "sent_scale", s.scale == 2 ? 2 : 1);
-        meta = put_u64(meta, "session", picture.session);
+        meta = put_u64(meta, key::picture, s.picture);
+        meta = put_u64(meta, key::width, s.width);
+        meta = put_u64(meta, key::height, s.height);
+        meta = put_u64(meta, key::channels, s.channels);
+        meta = put_u64(meta, key::sent_scale, s.scale == 2 ? 2 : 1);
+        meta = put_u64(meta, key::session, picture.session);
         if (!body.cipher.empty())
-            meta = put(meta, "cipher", pmt::mp(body.cipher));
-        meta = put_u64(meta, "patches", report.patches);
-        meta = put_u64(meta, "patches_lost", report.patches_lost);
-        meta = put_u64(meta, "slices", report.slices);
-        meta = put_u64(meta, "slices_lost", report.slices_lost);
-        meta = put_real(meta, "mean_deviation", report.mean_deviation);
+            meta = put(meta, key::cipher, pmt::mp(body.cipher));
+        meta = put_u64(meta, key::patches, report.patches);
+        meta = put_u64(meta, key::patches_lost, report.patches_lost);
+        meta = put_u64(meta, key::slices, report.slices);
+        meta = put_u64(meta, key::slices_lost, report.slices_lost);
+        meta = put_real(meta, key::mean_deviation, report.mean_deviation);
         meta = put_real(meta,
-                        "decode_s",
+                        key::decode_s,
                         std::chrono::duration<double>(clock::now() - start).count());
         meta = put_damage_figures(body.figures.put_into(meta), body.damage);
         return pmt::cons(meta, pmt::init_u8vector(n_bytes, pixels.get()));
@@ -114,8 +114,8 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
     pmt::pmt_t with_details(const pmt::pmt_t& meta) override
     {
         return put(meta,
-                   "deviation",
-                   pmt::init_f32vector(get_u64(meta, "patches"),
+                   key::deviation,
+                   pmt::init_f32vector(get_u64(meta, key::patches),
                                        srec_decoder_deviation(d_decoder.get())));
     }
 
@@ -124,8 +124,8 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
     static srec_collector_packet_id packet_of(const pmt::pmt_t& meta, const srec_slice& s)
     {
         const uint64_t counted = (uint64_t)s.picture * s.n_slices + s.slice;
-        return { get_u64(meta, "session"),
-                 get_u64(meta, "packet", counted),
+        return { get_u64(meta, key::session),
+                 get_u64(meta, key::packet, counted),
                  s.picture,
                  s.n_slices,
                  0 };
@@ -181,7 +181,7 @@ public:
         : gr::block("semantic_decoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          picture_assembler("slice", options), d_model(model_from(model))
+          picture_assembler(key::slice, options), d_model(model_from(model))
     {
         const srec_compute compute = compute_from(threads, precision);
         srec_decoder* decoder = nullptr;

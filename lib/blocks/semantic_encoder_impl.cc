@@ -22,19 +22,6 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
     std::atomic<float> d_eta;
     uint64_t d_pictures = 0;
 
-    /* Bytes of a frame with the header of the smallest slice considered and four patches
-     * of the longest ladder step. With fewer bytes, an image full of such patches may
-     * have no division into slices, because slices differ in their number of patches. */
-    int shortest_frame() const
-    {
-        const size_t header =
-            SREC_FRAME_MAX - srec_packet_payload_room(
-                                 d_modulation, SREC_SLICE_LEAST_PATCHES, SREC_FRAME_MAX);
-        return (int)(header +
-                     4 * srec_model_ladder(d_model.get(),
-                                           srec_model_ladder_steps(d_model.get()) - 1));
-    }
-
     void handle_excess(const pmt::pmt_t& msg) override
     {
         drop("pictures come faster than they are encoded", msg);
@@ -46,7 +33,7 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
         if (const char* fault = image_from_pdu(msg, SREC_IMAGE_MAX_SIDE, image))
             return drop(fault, msg);
         const pmt::pmt_t meta = pmt::car(msg);
-        if (get_u64(meta, "picture") > UINT32_MAX)
+        if (get_u64(meta, key::picture) > UINT32_MAX)
             return drop("picture number out of range", msg);
 
         srec_features features;
@@ -69,7 +56,7 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
             d_model.get(), &features, d_modulation, d_frame_bytes, &max_patches, &room);
         if (!slices)
             return drop("frames are too short for a patch of this model", msg);
-        const uint32_t number = (uint32_t)get_u64(meta, "picture", d_pictures);
+        const uint32_t number = (uint32_t)get_u64(meta, key::picture, d_pictures);
         std::vector<uint8_t> rate_map(max_patches), bytes(room);
         const srec_slice_buffers buffers{
             rate_map.data(), rate_map.size(), bytes.data(), bytes.size()
@@ -78,20 +65,21 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
             srec_slice slice;
             size_t n;
             const srec_slice_number which{ number, slices, i };
-            if (srec_slice_extract(
-                    d_model.get(), &features, &which, &buffers, &slice, &n) != SREC_OK)
-                return drop("a slice does not fit its buffers", msg);
+            const srec_status status = srec_slice_extract(
+                d_model.get(), &features, &which, &buffers, &slice, &n);
+            if (status != SREC_OK)
+                return drop(srec_strerror(status), msg);
             slice.scale = (uint8_t)d_scale;
             send(slice_to_dict(slice), pmt::init_u8vector(n, bytes.data()));
         }
         d_pictures = number + 1;
-        pmt::pmt_t info = put_u64(pmt::make_dict(), "picture", number);
-        info = put_u64(info, "n_features", features.n_bytes);
-        info = put_u64(info, "slices", slices);
-        info = put_real(info, "entropy_bits", features.entropy_bits);
-        info = put_real(info, "encode_s", encode_s);
-        info = put_real(info, "eta", eta);
-        info = put_u64(info, "queue", n_waiting());
+        pmt::pmt_t info = put_u64(pmt::make_dict(), key::picture, number);
+        info = put_u64(info, key::n_features, features.n_bytes);
+        info = put_u64(info, key::slices, slices);
+        info = put_real(info, key::entropy_bits, features.entropy_bits);
+        info = put_real(info, key::encode_s, encode_s);
+        info = put_real(info, key::eta, eta);
+        info = put_u64(info, key::queue, n_waiting());
         report("picture", info);
     }
 
@@ -115,7 +103,8 @@ public:
         if (scale != 1 && scale != 2)
             throw std::invalid_argument("scale must be 1 or 2");
         set_eta(eta);
-        const int least = std::max(2000, shortest_frame());
+        const int least =
+            std::max(2000, (int)srec_packet_least_frame(d_model.get(), d_modulation));
         if (frame_bytes < least || frame_bytes > (int)SREC_FRAME_MAX)
             throw std::invalid_argument("frame_bytes must be " + std::to_string(least) +
                                         " .. " + std::to_string(SREC_FRAME_MAX) +

@@ -42,7 +42,7 @@ class soft_demapper_impl : public guarded<soft_demapper>
     void begin_frame(const tag_t& tag)
     {
         std::vector<tag_t> measured;
-        get_tags_in_range(measured, 0, tag.offset, tag.offset + 1, pmt::mp("n0"));
+        get_tags_in_range(measured, 0, tag.offset, tag.offset + 1, pmt::mp(key::n0));
         if (!measured.empty() && pmt::is_real(measured[0].value) &&
             pmt::to_double(measured[0].value) > 0)
             return srec_noise_probe_begin_known(d_probe.get(),

@@ -53,7 +53,8 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     static std::vector<float> deviation_of(const pmt::pmt_t& meta,
                                            const srec_image& image)
     {
-        const pmt::pmt_t v = pmt::dict_ref(meta, pmt::intern("deviation"), pmt::PMT_NIL);
+        const pmt::pmt_t v =
+            pmt::dict_ref(meta, pmt::intern(key::deviation), pmt::PMT_NIL);
         uint32_t cols, rows;
         srec_patch_grid(image.width, image.height, &cols, &rows);
         if (!pmt::is_f32vector(v) || pmt::length(v) != (size_t)cols * rows)
@@ -65,7 +66,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     {
         if (d_scale)
             return d_scale;
-        return get_u64(meta, "sent_scale", 1) == 2 ? 2 : 1;
+        return get_u64(meta, key::sent_scale, 1) == 2 ? 2 : 1;
     }
 
     /* Polled between the layers of a network. */
@@ -82,7 +83,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     {
         const std::vector<float> map = deviation_of(meta, in);
         const pmt::pmt_t mean =
-            pmt::dict_ref(meta, pmt::intern("mean_deviation"), pmt::PMT_NIL);
+            pmt::dict_ref(meta, pmt::intern(key::mean_deviation), pmt::PMT_NIL);
         const float everywhere =
             pmt::is_real(mean) ? (float)pmt::to_double(mean) : -1.0f; /* unknown */
         return srec_enhancer_run(net.enhancer.get(),
@@ -129,7 +130,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
                               in.stride * scale,
                               result.data() };
         const auto start = std::chrono::steady_clock::now();
-        srec_error error{ SREC_OK, "out of memory" };
+        srec_error error{};
         srec_status status =
             enhances ? enhance(net, meta, in, out, error) : copy(in, scale, out);
         if (status == SREC_ERR_CANCELLED && !stopping()) { /* set_bypass(true) */
@@ -138,12 +139,12 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
             status = copy(in, scale, out);
         }
         if (status != SREC_OK)
-            return drop(error.message, msg);
+            return drop(*error.message ? error.message : srec_strerror(status), msg);
         const double enhance_s =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
                 .count();
         if (excess)
-            meta = put(meta, "enhance_skipped", pmt::PMT_T);
+            meta = put(meta, key::enhance_skipped, pmt::PMT_T);
         publish(meta, out, result, enhances, scale, enhance_s);
     }
 
@@ -155,14 +156,14 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
                  double enhance_s)
     {
         /* It belongs to the patches of the input image. */
-        meta = pmt::dict_delete(meta, pmt::intern("deviation"));
-        meta = put_u64(meta, "width", out.width);
-        meta = put_u64(meta, "height", out.height);
-        meta = put(meta, "enhanced", pmt::from_bool(enhanced));
+        meta = pmt::dict_delete(meta, pmt::intern(key::deviation));
+        meta = put_u64(meta, key::width, out.width);
+        meta = put_u64(meta, key::height, out.height);
+        meta = put(meta, key::enhanced, pmt::from_bool(enhanced));
         if (enhanced)
-            meta = put(meta, "enhancer", pmt::intern(id_of(d_networks[scale])));
-        meta = put_u64(meta, "scale", scale);
-        meta = put_real(meta, "enhance_s", enhance_s);
+            meta = put(meta, key::enhancer, pmt::intern(id_of(d_networks[scale])));
+        meta = put_u64(meta, key::scale, scale);
+        meta = put_real(meta, key::enhance_s, enhance_s);
         send(meta, pmt::init_u8vector(pixels.size(), pixels.data()));
         report("picture", meta);
     }
@@ -179,9 +180,10 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
 
     pmt::pmt_t with_counters(const pmt::pmt_t& info) const override
     {
-        return put_u64(put_u64(queued_pdu_block::with_counters(info), "passed", d_passed),
-                       "queue",
-                       n_waiting());
+        return put_u64(
+            put_u64(queued_pdu_block::with_counters(info), key::passed, d_passed),
+            key::queue,
+            n_waiting());
     }
 
     void handle_excess(const pmt::pmt_t& msg) override
@@ -244,7 +246,7 @@ public:
         : gr::block("sr_enhancer",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          queued_pdu_block({ "in", "pdus" },
+          queued_pdu_block({ "pdus", "pdus" },
                            "picture",
                            max_queue,
                            policy_from(policy) == excess_policy::drop_newest),

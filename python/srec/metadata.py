@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 import pmt
 
-from .srec_python import pmt_text, u8array
+from .srec_python import metadata_keys, pmt_text, u8array
 from .text import utf8
+
+# Keys that only the blocks written in Python use.
+PYTHON_KEYS = frozenset(
+    """filename time frame frames_dropped number path latency_s psnr_db
+    pictures unreported lost rate_hz latency_median_s latency_max_s psnr_median_db""".split()
+)
+KEYS = frozenset(metadata_keys()) | PYTHON_KEYS
 
 
 def to_pmt(values: dict[str, Any]) -> Any:

@@ -197,19 +197,22 @@ class qa_burst(BlockCase):
         np.testing.assert_allclose(np.abs(sink.data()), 2 * np.sqrt(2) * np.sqrt(0.5) / 0.25, rtol=1e-3)
 
     def test_bad_parameters_are_refused(self):
-        for bad in (
-            dict(samples_per_symbol=1),
-            dict(samples_per_symbol=17),
-            dict(rolloff=0.0),
-            dict(amplitude=0.0),
-            dict(idle=-1),
-            dict(tail=-1),
+        for name, value in (
+            ("samples_per_symbol", 1),
+            ("samples_per_symbol", 17),
+            ("samples_per_symbol", -3),
+            ("rolloff", 0.0),
+            ("amplitude", 0.0),
+            ("idle", -1),
+            ("tail", -1),
         ):
-            with self.assertRaises(ValueError):
-                srec.burst_shaper(**bad)
-        with self.assertRaises(ValueError):
-            srec.burst_sync("qpsk", 1)
-        with self.assertRaises(ValueError):
+            with self.assertRaisesRegex(ValueError, rf"^{name}\b"):
+                srec.burst_shaper(**{name: value})
+        with self.assertRaisesRegex(ValueError, "^samples_per_symbol -3: "):
+            srec.burst_sync("qpsk", -3)
+        with self.assertRaisesRegex(ValueError, "^rolloff"):
+            srec.burst_sync("qpsk", 4, 2.0)
+        with self.assertRaisesRegex(ValueError, "qpqk"):
             srec.burst_sync("qpqk")
         with self.assertRaisesRegex(RuntimeError, "/none"):
             srec.burst_sync("qpsk", key="/none")

@@ -138,7 +138,7 @@ class qa_image_source(gr_unittest.TestCase):
         top.msg_connect(between, "out", encoder, "pdus")
         top.msg_connect(encoder, "out", scrambler, "in")
         top.msg_connect(scrambler, "out", packets, "in")
-        top.msg_connect(packets, "out", mapper, "pdus")
+        top.msg_connect(packets, "out", mapper, "in")
         top.msg_connect(mapper, "info", source, "next")
         top.msg_connect(encoder, "info", source, "next")
         top.msg_connect(encoder, "info", debug, "store")

@@ -192,7 +192,7 @@ class qa_layers(gr_unittest.TestCase):
         for encoder in (features, layers):
             top.msg_connect(encoder, "out", scrambler, "in")
         top.msg_connect(scrambler, "out", packer, "in")
-        top.msg_connect(packer, "out", mapper, "pdus")
+        top.msg_connect(packer, "out", mapper, "in")
         top.connect(mapper, srec.channel("awgn", 12.0, 3), receiver)
         top.msg_connect(receiver, "received", sink, "pdus")
         top.start()

@@ -43,7 +43,7 @@ class qa_mapper(BlockCase):
         mapper, sink = srec.mapper(modulation, tag), blocks.vector_sink_c()
         tb.connect(mapper, sink)
         info = Collector(tb, mapper, "info")
-        post(mapper, "pdus", *frames, END)
+        post(mapper, "in", *frames, END)
         tb.start()
         self.assert_ends_by_itself(tb, info)
         tags = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()]
@@ -144,7 +144,7 @@ class qa_mapper(BlockCase):
         info = Collector(self.tb, mapper, "info")
         frame = [pdu({}, np.array([n >> 8, n & 255], np.uint8)) for n in range(4400)]
         with captured_log() as log:
-            post(mapper, "pdus", *frame, END)
+            post(mapper, "in", *frame, END)
             self.tb.start()
             self.assert_ends_by_itself(self.tb, info)
         sent = np.array(sink.data())[:-1]
@@ -182,7 +182,7 @@ class qa_mapper(BlockCase):
         self.tb.connect(mapper, sink)
         self.tb.start()
         for n in (1, 2):
-            post(mapper, "pdus", pdu({}, ALL_BYTES))
+            post(mapper, "in", pdu({}, ALL_BYTES))
             wait_for(lambda: len(sink.data()) == n * 1024, f"frame {n}")
 
     def test_constructor_names_the_modulations(self):
@@ -194,7 +194,7 @@ class qa_mapper(BlockCase):
         throttle = blocks.throttle(gr.sizeof_gr_complex, 1e5)  # the frames would take 20 minutes
         self.tb.connect(mapper, throttle, sink)
         frame = pdu({}, np.zeros(30000, np.uint8))
-        post(mapper, "pdus", *[frame] * 500)
+        post(mapper, "in", *[frame] * 500)
         self.tb.start()
         wait_for(lambda: sink.nitems_read(0), "the first symbols")
         self.assertTrue(stops(self.tb))

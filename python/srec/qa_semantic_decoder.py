@@ -482,8 +482,11 @@ class qa_semantic_decoder(BlockCase):
         for progress in (-1.0, math.nan, math.inf):
             self.assert_refused(["progress"], make, progress=progress)
             self.assert_refused(["progress"], make().set_progress, progress)
-        self.assert_refused(["threads"], make, threads=-1)
-        self.assert_refused(["max_queue"], make, max_queue=0)
+        for name, bad in (("threads", -1), ("max_queue", 0), ("timeout", 0.0)):
+            with self.assertRaises(ValueError) as caught:
+                make(**{name: bad})
+            named = [other for other in ("threads", "max_queue", "timeout") if other in str(caught.exception)]
+            self.assertEqual(named, [name], "only the parameter that is wrong")
         for pixels in (-1.0, math.nan):
             self.assert_refused(["max_pixels"], make, max_pixels=pixels)
         for pictures in (0, -1, 1025):

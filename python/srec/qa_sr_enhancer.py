@@ -46,7 +46,7 @@ class qa_sr_enhancer(BlockCase):
     def enhance(self, messages, scale=1, block=None, **parameters):
         """Enhance messages. Return (images, infos)."""
         return self.through(
-            block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "in", "pdus"
+            block or srec.sr_enhancer(MODELS[scale], scale, **{"threads": 1, **parameters}), messages, "pdus", "pdus"
         )
 
     def test_pictures_of_any_size_come_out_scaled_with_their_figures(self):
@@ -150,14 +150,14 @@ class qa_sr_enhancer(BlockCase):
         msg, _ = picture()
         for policy, numbers in (("drop_oldest", [8, 9]), ("drop_newest", [0, 1])):
             block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=2, policy=policy)
-            kept, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "in", "pdus")
+            kept, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "pdus", "pdus")
             self.assertEqual(log.count("dropped"), 1, log.text)
             self.assertEqual((kept, info["dropped"]), (numbers, 8))
 
     def test_pass_oldest_drops_nothing_and_enhances_the_newest(self):
         msg, array = picture()
         block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=2, policy="pass_oldest")
-        numbers, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "in", "pdus")
+        numbers, info, log = self.queued(block, [with_meta(msg, picture=n) for n in range(10)], "pdus", "pdus")
         self.assertEqual(log.count("faster"), 1, log.text)
         self.assertEqual((sorted(numbers), info["dropped"], info["passed"]), (list(range(10)), 0, 8))
         self.assertEqual(numbers[-2:], [8, 9], "the newest come last, enhanced")
@@ -191,7 +191,7 @@ class qa_sr_enhancer(BlockCase):
     def test_stops_promptly_with_pictures_waiting(self):
         large, _ = picture(0, 1024, 1024)
         block = srec.sr_enhancer(MODELS[1], threads=1, max_queue=300)
-        self.assert_stops_under_load(block, [with_meta(large, picture=n) for n in range(100)], "in")
+        self.assert_stops_under_load(block, [with_meta(large, picture=n) for n in range(100)], "pdus")
 
     def test_bypass_passes_the_picture_in_hand_too(self):
         large, array = picture(0, 4096, 4096)
@@ -199,10 +199,10 @@ class qa_sr_enhancer(BlockCase):
         tb = gr.top_block()
         out = Collector(tb, block, "pdus")
         tb.start()
-        post(block, "in", large)
+        post(block, "pdus", large)
         wait_for(lambda: srec.busy_s(block.to_basic_block()) > 0, "the network to run")
         block.set_bypass(True)
-        post(block, "in", END)
+        post(block, "pdus", END)
         wait_for(lambda: len(out) and is_end(out.messages()[-1]), "the end mark")
         tb.stop()
         tb.wait()
@@ -227,7 +227,7 @@ class qa_sr_enhancer(BlockCase):
         try:
             self.assertEqual(srec.default_enhancer(1), MODELS[2])
             msg, _ = picture()
-            (out,), _ = self.through(srec.sr_enhancer(scale=2, threads=1), [msg], "in", "pdus")
+            (out,), _ = self.through(srec.sr_enhancer(scale=2, threads=1), [msg], "pdus", "pdus")
             self.assertEqual(meta_of(out)["width"], 128)
         finally:
             del os.environ["SREC_ENHANCER"]

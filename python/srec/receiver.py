@@ -121,7 +121,7 @@ class receiver(gr.hier_block2):
         self.msg_connect(self.decoder, "info", self, "info")
         if self.enhancer:
             self.message_port_register_hier_out("enhancer_info")
-            self.msg_connect(self.decoder, "pdus", self.enhancer, "in")
+            self.msg_connect(self.decoder, "pdus", self.enhancer, "pdus")
             self.msg_connect(self.enhancer, "pdus", self, "pdus")
             self.msg_connect(self.enhancer, "info", self, "enhancer_info")
         else:

@@ -90,7 +90,7 @@ class transmitter(gr.hier_block2):
         self.msg_connect(self, "pdus", self.encoder, "pdus")
         self.msg_connect(self.encoder, "out", self.scrambler, "in")
         self.msg_connect(self.scrambler, "out", self.packet_encoder, "in")
-        self.msg_connect(self.packet_encoder, "out", self.mapper, "pdus")
+        self.msg_connect(self.packet_encoder, "out", self.mapper, "in")
         self.msg_connect(self.mapper, "info", self, "info")
         self.msg_connect(self.encoder, "info", self, "encoder_info")
         self.connect(self.mapper, *([self.shaper] if self.shaper else []), self)

@@ -141,7 +141,7 @@ class Damage(Case):
             (source, encoder, "pdus"),
             (encoder, scrambler, "in"),
             (scrambler, packer, "in"),
-            (packer, mapper, "pdus"),
+            (packer, mapper, "in"),
         ):
             top.msg_connect(before, "pdus" if before is source else "out", after, port)
         top.msg_connect(mapper, "info", source, "next")

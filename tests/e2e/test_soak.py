@@ -74,7 +74,7 @@ class Soak(unittest.TestCase):
         decoder, descrambler = srec.packet_decoder(KEY), srec.descrambler(KEY)
         top.msg_connect(source, "out", scrambler, "in")
         top.msg_connect(scrambler, "out", packets, "in")
-        top.msg_connect(packets, "out", mapper, "pdus")
+        top.msg_connect(packets, "out", mapper, "in")
         top.connect(mapper, srec.burst_shaper(SPS), channel, sync, demapper, decoder)
         top.connect((sync, 1), (demapper, 1))
         top.msg_connect(decoder, "out", descrambler, "in")

@@ -234,7 +234,7 @@ class Signals(StopCase):
         sink = srec.recording_sink(path, metadata=told)
         top.msg_connect(sender, "out", scrambler, "in")
         top.msg_connect(scrambler, "out", packets, "in")
-        top.msg_connect(packets, "out", mapper, "pdus")
+        top.msg_connect(packets, "out", mapper, "in")
         top.connect(mapper, srec.burst_shaper(SPS), sink)
         top.start()
         sender.message_port_pub(pmt.intern("out"), pmt.cons(slice_, pmt.init_u8vector(features, [128] * features)))

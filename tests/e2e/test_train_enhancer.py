@@ -78,7 +78,7 @@ class Enhancer(BlockCase):
                     pmt.dict_add(pmt.car(msg), pmt.intern("deviation"), pmt.init_f32vector(d.size, d.ravel().tolist())),
                     pmt.cdr(msg),
                 )
-                (out,), _ = self.through(srec.sr_enhancer(self.path("model"), scale, threads=1), [msg], "in", "pdus")
+                (out,), _ = self.through(srec.sr_enhancer(self.path("model"), scale, threads=1), [msg], "pdus", "pdus")
                 m = meta_of(out)
                 got = data_of(out).reshape(m["height"], m["width"], 3)
                 self.assertLessEqual(np.abs(got - expected).max(), 1, f"scale {scale}, {width}x{height}")

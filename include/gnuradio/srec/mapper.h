@@ -15,7 +15,7 @@ namespace srec {
  * The first symbol of each frame carries the tag len_tag_key with the number of symbols.
  * The block ends the flowgraph after the end mark.
  *
- * Message ports: `pdus` in (frames), `info` out (event = picture when the last symbol of
+ * Message ports: `in` in (frames), `info` out (event = picture when the last symbol of
  * an image has left). Stream out: complex symbols.
  *
  * \param modulation   bpsk, qpsk, 16qam, 64qam, 256qam or pam256; the same as in

@@ -17,7 +17,7 @@ namespace srec {
  * (`deviation`, or else `mean_deviation`), which semantic_decoder writes. Images of coded
  * layers pass without enhancement.
  *
- * Message ports: `in` in (images), `pdus` out (images), `info` out (one dict per image:
+ * Message ports: `pdus` in (images), `pdus` out (images), `info` out (one dict per image:
  * enhance_s, enhanced, ...).
  *
  * \param model      model file; "": $SREC_ENHANCER, or else the installed model of the
