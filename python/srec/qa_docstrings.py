@@ -32,7 +32,7 @@ class qa_docstrings(gr_unittest.TestCase):
         for name, (comment, _) in self.blocks.items():
             with self.subTest(name):
                 shown = pydoc.plain(pydoc.render_doc(getattr(srec, name)))
-                prose = comment.split("\\param")[0].replace("\\brief", "").replace("= true", "= True")
+                prose = re.sub(r"\\(brief|p)\b", "", comment.split("\\param")[0]).replace("= true", "= True")
                 self.assertIn(" ".join(words(prose)), " ".join(words(shown.replace(" |", " "))))
                 for parameter in re.findall(r"\\param (\w+)", comment):
                     self.assertRegex(shown, rf"(?m)^ \|  {parameter}: ")
