@@ -7,6 +7,7 @@ OUTPUT is a C++ header with a text doc::CLASS for each class and doc::CLASS_METH
 import re
 import sys
 import textwrap
+from typing import Iterator
 
 COLUMNS = 100
 COMMENT = re.compile(r"/\*!(?!<)(?P<text>.*?)\*/\s*(?P<code>[^;{]*)[;{]", re.S)
@@ -25,13 +26,13 @@ PYTHON = (  # names of C++ and what Python calls them
 )
 
 
-def lines_of(comment):
+def lines_of(comment: str) -> list[str]:
     return [re.sub(r"^\s*\*? ?", "", line).rstrip() for line in comment.strip().splitlines()]
 
 
-def parts_of(comment):
+def parts_of(comment: str) -> list[tuple[str, str]]:
     """Return [(tag or "", text)]. A blank line ends a part."""
-    parts = []
+    parts: list[tuple[str, str]] = []
     for line in lines_of(comment):
         tag = TAG.match(line)
         if tag:
@@ -45,20 +46,22 @@ def parts_of(comment):
     return [(tag, text) for tag, text in parts if text]
 
 
-def in_python(text):
+def in_python(text: str) -> str:
     for pattern, name in PYTHON:
         text = re.sub(pattern, name, text)
     return re.sub(r"\s+", " ", text).strip()
 
 
-def sentence(text):
+def sentence(text: str) -> str:
     text = in_python(text).rstrip(" .")
     return f"{text}."
 
 
-def docstring(comment):
-    """Return the paragraphs of a docstring."""
-    prose, parameters, ends = [], [], []
+def docstring(comment: str) -> tuple[list[str], list[str], list[str]]:
+    """Return the prose, parameters and errors of a docstring."""
+    prose: list[str] = []
+    parameters: list[str] = []
+    ends: list[str] = []
     for tag, text in parts_of(comment):
         if tag in ("", "brief"):
             prose.append(in_python(text))
@@ -72,7 +75,7 @@ def docstring(comment):
     return prose, parameters, ends
 
 
-def of_class(comment):
+def of_class(comment: str) -> str:
     prose, parameters, ends = docstring(comment)
     paragraphs = [textwrap.fill(p, COLUMNS) for p in prose]
     if parameters:
@@ -80,14 +83,14 @@ def of_class(comment):
     return "\n\n".join(paragraphs + [textwrap.fill(e, COLUMNS) for e in ends])
 
 
-def of_method(comment):
+def of_method(comment: str) -> str:
     prose, parameters, ends = docstring(comment)
     return textwrap.fill(" ".join(prose + [f"{p}." for p in parameters] + ends), COLUMNS)
 
 
-def docstrings(header):
+def docstrings(header: str) -> Iterator[tuple[str, str]]:
     """Yield (name, docstring) of the classes of a header and of their methods."""
-    inside = None
+    inside = ""
     for found in COMMENT.finditer(header):
         a_class = CLASS.search(found["code"])
         method = METHOD.search(found["code"])
@@ -98,8 +101,8 @@ def docstrings(header):
             yield f"{inside}_{method[1]}", of_method(found["text"])
 
 
-def main(output, headers):
-    texts = []
+def main(output: str, headers: list[str]) -> None:
+    texts: list[tuple[str, str]] = []
     for path in headers:
         with open(path, encoding="utf-8") as file:
             texts += docstrings(file.read())
