@@ -13,6 +13,12 @@
 #else
 #define SREC_CLONES
 #endif
+/* For a part of such a function: it is compiled into each of them. */
+#if defined(__GNUC__)
+#define SREC_PART_OF_CLONES static inline __attribute__((always_inline))
+#else
+#define SREC_PART_OF_CLONES static inline
+#endif
 
 /* exp of anything smaller counts as exp of this, 1.8e-35: far from where f32 loses digits. */
 #define SREC_EXP_LOWEST (-80.0f)

@@ -110,48 +110,56 @@ static void copy(const uint8_t *in, const uint8_t *ks, uint8_t *out, size_t n)
     memcpy(out, ks, n);
 }
 
-static srec_status run(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out, size_t n,
-                       void (*combine)(const uint8_t *, const uint8_t *, uint8_t *, size_t))
+/* n bytes of a packet from an offset on. */
+typedef struct {
+    uint64_t packet;
+    uint64_t offset;
+    const uint8_t *in;
+    uint8_t *out;
+    size_t n;
+} span;
+
+static srec_status run(srec_scrambler *s, span at, void (*combine)(const uint8_t *, const uint8_t *, uint8_t *, size_t))
 {
-    if (!s || (n && (!in || !out)) || !in_range(offset, n))
+    if (!s || (at.n && (!at.in || !at.out)) || !in_range(at.offset, at.n))
         return SREC_ERR_ARG;
     uint8_t nonce[crypto_stream_chacha20_ietf_NONCEBYTES];
-    srec_packet_nonce(packet, nonce);
-    while (n) {
-        size_t skip = offset % CHACHA_BLOCK, length = CHUNK - skip;
-        if (length > n)
-            length = n;
-        blocks(s, nonce, offset - skip, s->keystream, skip + length);
-        combine(in, s->keystream + skip, out, length);
-        in += length;
-        out += length;
-        offset += length;
-        n -= length;
+    srec_packet_nonce(at.packet, nonce);
+    while (at.n) {
+        size_t skip = at.offset % CHACHA_BLOCK, length = CHUNK - skip;
+        if (length > at.n)
+            length = at.n;
+        blocks(s, nonce, at.offset - skip, s->keystream, skip + length);
+        combine(at.in, s->keystream + skip, at.out, length);
+        at.in += length;
+        at.out += length;
+        at.offset += length;
+        at.n -= length;
     }
     return SREC_OK;
 }
 
 srec_status srec_scrambler_keystream(srec_scrambler *s, uint64_t packet, uint64_t offset, uint8_t *out, size_t n)
 {
-    return run(s, packet, offset, out, out, n, copy);
+    return run(s, (span){ packet, offset, out, out, n }, copy);
 }
 
 srec_status srec_scrambler_apply(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out,
                                  size_t n)
 {
-    return run(s, packet, offset, in, out, n, add);
+    return run(s, (span){ packet, offset, in, out, n }, add);
 }
 
 srec_status srec_scrambler_remove(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out,
                                   size_t n)
 {
-    return run(s, packet, offset, in, out, n, subtract);
+    return run(s, (span){ packet, offset, in, out, n }, subtract);
 }
 
 srec_status srec_scrambler_xor(srec_scrambler *s, uint64_t packet, uint64_t offset, const uint8_t *in, uint8_t *out,
                                size_t n)
 {
-    return run(s, packet, offset, in, out, n, exclusive_or);
+    return run(s, (span){ packet, offset, in, out, n }, exclusive_or);
 }
 
 static bool valid_payload(const srec_scrambler *s, srec_cipher cipher, const void *in, const void *out, size_t n)
@@ -165,7 +173,7 @@ srec_status srec_scrambler_scramble(srec_scrambler *s, uint64_t packet, srec_cip
     if (!valid_payload(s, cipher, in, out, n))
         return SREC_ERR_ARG;
     if (cipher != SREC_CIPHER_NONE)
-        run(s, packet, 0, in, s->payload, n, cipher == SREC_CIPHER_XOR ? exclusive_or : add);
+        run(s, (span){ packet, 0, in, s->payload, n }, cipher == SREC_CIPHER_XOR ? exclusive_or : add);
     else if (n)
         memcpy(s->payload, in, n);
     srec_permutation_draw(s->key, packet, s->order, n);
@@ -183,7 +191,7 @@ srec_status srec_scrambler_descramble(srec_scrambler *s, uint64_t packet, srec_c
     for (size_t i = 0; i < n; i++)
         s->payload[i] = in[s->order[i]];
     if (cipher != SREC_CIPHER_NONE)
-        run(s, packet, 0, s->payload, out, n, cipher == SREC_CIPHER_XOR ? exclusive_or : subtract);
+        run(s, (span){ packet, 0, s->payload, out, n }, cipher == SREC_CIPHER_XOR ? exclusive_or : subtract);
     else if (n)
         memcpy(out, s->payload, n);
     return SREC_OK;
@@ -212,7 +220,7 @@ srec_status srec_scrambler_restore_llr(srec_scrambler *s, uint64_t packet, srec_
     if (!valid_payload(s, cipher, in, out, n))
         return SREC_ERR_ARG;
     if (cipher == SREC_CIPHER_XOR)
-        run(s, packet, 0, s->payload, s->payload, n, copy);
+        run(s, (span){ packet, 0, s->payload, s->payload, n }, copy);
     else
         memset(s->payload, 0, n);
     srec_permutation_draw(s->key, packet, s->order, n);

@@ -40,6 +40,67 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
     }
 }
 
+/* Variables that are swept together: \p n_pivots from \p first on, of \p n. */
+typedef struct {
+    size_t first;
+    size_t n_pivots;
+    size_t n;
+    size_t stride;
+} sweep_step;
+
+/* Copy the pivots' columns of a symmetric matrix, of which the lower triangle is there, to rows of the panel. */
+SREC_PART_OF_CLONES void load_panel(const float *restrict a, const sweep_step *s, float *restrict panel)
+{
+    for (size_t b = 0; b < s->n_pivots; b++) {
+        const size_t p = s->first + b;
+        for (size_t j = 0; j < p; j++)
+            panel[b * s->stride + j] = a[p * s->stride + j];
+        for (size_t j = p; j < s->n; j++)
+            panel[b * s->stride + j] = a[j * s->stride + p];
+    }
+}
+
+SREC_PART_OF_CLONES void store_panel(const float *restrict panel, const sweep_step *s, float *restrict a)
+{
+    for (size_t b = 0; b < s->n_pivots; b++) {
+        const size_t p = s->first + b;
+        for (size_t j = 0; j < p; j++)
+            a[p * s->stride + j] = panel[b * s->stride + j];
+        for (size_t j = p; j < s->n; j++)
+            a[j * s->stride + p] = panel[b * s->stride + j];
+    }
+}
+
+/* Sweep the panel on its own pivots.
+ * \param before columns of the pivots, each as it was before its own sweep
+ * \return false: a pivot shows that the matrix is not definite */
+SREC_PART_OF_CLONES bool sweep_panel(float *restrict panel, const sweep_step *s, float *restrict before,
+                                     float *one_over)
+{
+    for (size_t b = 0; b < s->n_pivots; b++) {
+        float *restrict own = panel + b * s->stride, *restrict was = before + b * s->stride;
+        const float pivot = own[s->first + b];
+        if (!(pivot > 1e-12f && pivot < 1e12f))
+            return false;
+        one_over[b] = 1.0f / pivot;
+        for (size_t j = 0; j < s->stride; j++) {
+            was[j] = own[j];
+            own[j] *= one_over[b];
+        }
+        own[s->first + b] = -one_over[b];
+        for (size_t other = 0; other < s->n_pivots; other++) {
+            if (other == b)
+                continue;
+            float *restrict column = panel + other * s->stride;
+            const float f = was[s->first + other] * one_over[b];
+            for (size_t j = 0; j < s->stride; j++)
+                column[j] -= f * was[j];
+            column[s->first + b] = f;
+        }
+    }
+    return true;
+}
+
 /* Minus the inverse of a symmetric positive definite (n, n) matrix, in place. Only the lower triangle is read and
  * written. This is the sweep operator (Goodnight, A tutorial on the sweep operator, 1979) on PIVOTS variables at a
  * time, so that the matrix is traversed n / PIVOTS times.
@@ -48,50 +109,17 @@ SREC_CLONES static void subtract(float *restrict a, size_t n, size_t stride, con
  * \return false: the matrix is not definite */
 SREC_CLONES static bool sweep(float *restrict a, size_t n, size_t stride, float *restrict panel)
 {
-    /* Columns of the pivots, each as it was before its own sweep. */
     float *restrict before = panel + PIVOTS * stride;
     for (size_t first = 0; first < n; first += PIVOTS) {
-        const size_t pivots = n - first < PIVOTS ? n - first : PIVOTS;
+        const sweep_step step = { first, n - first < PIVOTS ? n - first : PIVOTS, n, stride };
         float one_over[PIVOTS] = { 0 };
-        for (size_t b = 0; b < pivots; b++) {
-            const size_t p = first + b;
-            for (size_t j = 0; j < p; j++)
-                panel[b * stride + j] = a[p * stride + j];
-            for (size_t j = p; j < n; j++)
-                panel[b * stride + j] = a[j * stride + p];
-        }
-        for (size_t b = 0; b < pivots; b++) {
-            float *restrict own = panel + b * stride, *restrict was = before + b * stride;
-            const float pivot = own[first + b];
-            if (!(pivot > 1e-12f && pivot < 1e12f))
-                return false;
-            one_over[b] = 1.0f / pivot;
-            for (size_t j = 0; j < stride; j++) {
-                was[j] = own[j];
-                own[j] *= one_over[b];
-            }
-            own[first + b] = -one_over[b];
-            for (size_t other = 0; other < pivots; other++) {
-                if (other == b)
-                    continue;
-                float *restrict column = panel + other * stride;
-                const float f = was[first + other] * one_over[b];
-                for (size_t j = 0; j < stride; j++)
-                    column[j] -= f * was[j];
-                column[first + b] = f;
-            }
-        }
-        for (size_t b = pivots; b < PIVOTS; b++)
-            for (size_t j = 0; j < stride; j++)
-                before[b * stride + j] = 0.0f;
+        load_panel(a, &step, panel);
+        if (!sweep_panel(panel, &step, before, one_over))
+            return false;
+        for (size_t j = step.n_pivots * stride; j < PIVOTS * stride; j++)
+            before[j] = 0.0f;
         subtract(a, n, stride, before, one_over);
-        for (size_t b = 0; b < pivots; b++) {
-            const size_t p = first + b;
-            for (size_t j = 0; j < p; j++)
-                a[p * stride + j] = panel[b * stride + j];
-            for (size_t j = p; j < n; j++)
-                a[j * stride + p] = panel[b * stride + j];
-        }
+        store_panel(panel, &step, a);
     }
     return true;
 }

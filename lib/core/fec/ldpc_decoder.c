@@ -6,6 +6,7 @@
 #include "buffer.h"
 #include "vector_math.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +273,7 @@ static srec_ldpc_block decode_block(srec_ldpc_decoder *d, const block_input *in)
     combine(in, d->sum, n);
     unsigned iterations = 0;
     for (unsigned i = 0; i < d->options.attempts && !b.checks_met; i++) {
+        assert(i < SREC_LDPC_ATTEMPTS_MAX);
         limit_sums(d->sum, n, attempts[i], d->channel);
         memset(d->channel + code->block_bits, FILLER_LLR, g->n_info * z - code->block_bits);
         if (d->fast)

@@ -3,6 +3,7 @@
  *  JPEG 2000 codestreams over OpenJPEG. */
 #include "jpeg2000.h"
 
+#include <assert.h>
 #include <openjpeg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ static void put_coding_style(const srec_j2k_format *f, unsigned n_resolutions, u
 
 static void put_quantisation(unsigned n_resolutions, uint8_t **at)
 {
+    assert(n_resolutions >= 1 && n_resolutions <= SREC_J2K_RESOLUTIONS_MAX);
     put(at, QCD, 2);
     put(at, 3 + 2 * (3 * n_resolutions - 2), 2);
     put(at, 0x42, 1); /* steps are given one by one, two guard bits */
@@ -516,7 +518,8 @@ srec_status srec_j2k_decode(const srec_j2k_format *f, const srec_j2k_packet *pac
         out->height != f->height || out->channels != f->channels)
         return srec_fail(error, SREC_ERR_ARG, "no image, or a format that does not fit it");
     const size_t per_layer = srec_j2k_packets(f, SREC_J2K_RESOLUTIONS_MAX);
-    bool *usable = malloc(f->n_layers * per_layer * sizeof *usable);
+    assert(f->n_layers && per_layer);
+    bool *usable = calloc(f->n_layers * per_layer, sizeof *usable);
     if (!usable)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     const size_t total = choose_packets(packets, per_layer, f->n_layers, usable);

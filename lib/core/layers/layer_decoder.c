@@ -3,6 +3,7 @@
  *  Pieces to image. */
 #include "layers_internal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +211,7 @@ static bool report_layer(const layer *l, const gathered *g, srec_layers_report *
 {
     uint32_t missing = 0;
     for (uint32_t i = 0; i < l->n_data + l->n_parity; i++) {
+        assert(g->pieces);
         r->pieces_received += l->pieces[i].bytes != NULL;
         r->pieces_recovered += g->pieces[i].bytes && !l->pieces[i].bytes;
         missing += i < l->n_data && !g->pieces[i].bytes;
@@ -221,9 +223,11 @@ static bool report_layer(const layer *l, const gathered *g, srec_layers_report *
 /* The RMS error that the encoder measured, from any data piece. */
 static float layer_error(const layer *l, const gathered *g)
 {
-    for (uint32_t i = 0; i < l->n_data; i++)
+    for (uint32_t i = 0; i < l->n_data; i++) {
+        assert(g->pieces);
         if (g->pieces[i].bytes)
             return srec_layers_error_of_byte(g->pieces[i].bytes[0]);
+    }
     return NAN;
 }
 

@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,8 +387,10 @@ static srec_status write_layer(srec_layer_encoder *e, const job *j, unsigned lay
     srec_status status = rows && e->rows[layer] ? SREC_OK : SREC_ERR_MEMORY;
     for (uint32_t i = 0; i < n && status == SREC_OK; i++)
         rows[i] = e->rows[layer] + i * row_bytes;
-    for (uint32_t i = 0; i < c->n_runs && status == SREC_OK; i++)
+    for (uint32_t i = 0; i < c->n_runs && status == SREC_OK; i++) {
+        assert(i < n);
         write_piece(j, layer, &c->runs[i], rows[i]);
+    }
     if (status == SREC_OK && c->n_parity)
         status = srec_layers_parity_encode(rows, c->n_runs, c->n_parity, row_bytes);
     for (uint32_t i = 0; i < n && status == SREC_OK; i++) {

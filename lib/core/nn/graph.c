@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "graph.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +289,7 @@ static srec_status find_granule(parser *p)
     unsigned long long granule = 1;
     for (unsigned i = 0; i < g->n_values; i++) {
         const unsigned den = g->values[i].den;
+        assert(den);
         granule = granule / gcd((unsigned)granule, den) * den;
         if (granule > GRANULE_MAX)
             return srec_fail(p->error, SREC_ERR_SHAPE, "network %s: its strides come out even only for sides beyond %u",
@@ -334,6 +336,7 @@ static void widen(reach *r, reach more)
  * stride may skip samples of its input. */
 static long long overhang(const srec_value *v, reach r)
 {
+    assert(v->num && v->den);
     const long long before = -floor_div(r.first * v->den, v->num);
     const long long after = -floor_div(-r.end * v->den, v->num);
     return before > after ? before : after;
@@ -344,6 +347,7 @@ static long long overhang(const srec_value *v, reach r)
 static srec_status find_halo(parser *p)
 {
     srec_graph *g = p->g;
+    assert(g->granule && g->n_values);
     reach *reaches = calloc(g->n_values, sizeof *reaches);
     long long halo = 0;
     if (!reaches)
@@ -456,7 +460,7 @@ srec_status srec_graph_parse(const char *name, const char *json, size_t length, 
         json_decref(root);
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     }
-    strcpy(g->name, name);
+    memcpy(g->name, name, strlen(name) + 1);
     parser p = { g, tensors, error };
     srec_status status = parse(&p, root);
     json_decref(root);

@@ -4,6 +4,7 @@
  *  window of an output sample and computes one dot product per output channel. */
 #include "backend.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -144,6 +145,7 @@ static void conv(const reference *r, unsigned n)
     const float *x = plane(r, node->in[0]);
     const float *add = node->add >= 0 ? plane(r, (unsigned)node->add) : NULL;
     float *y = plane(r, node->out);
+    assert(y);
     for (size_t i = 0; i < height * width; i++) {
         fill_window(r, node, x, i / width, i % width);
         for (size_t o = 0; o < out->channels; o++) {
@@ -180,6 +182,7 @@ static void elementwise(const reference *r, const srec_node *node)
     size_t n = srec_value_count(&r->g->values[node->out], r->height, r->width);
     const float *a = plane(r, node->in[0]), *b = node->n_in > 1 ? plane(r, node->in[1]) : NULL;
     float *y = plane(r, node->out);
+    assert(b || node->op == SREC_OP_RELU || node->op == SREC_OP_SIGMOID);
     for (size_t i = 0; i < n; i++)
         switch (node->op) {
         case SREC_OP_RELU: y[i] = a[i] > 0.0f ? a[i] : 0.0f; break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "nn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -139,6 +140,7 @@ static srec_status load_header(srec_safetensors *s, section *data, srec_error *e
         return srec_fail(error, SREC_ERR_TRUNCATED, "the file is empty");
     if (s->size < 8)
         return srec_fail(error, SREC_ERR_TRUNCATED, "only %zu bytes: not a safetensors file", s->size);
+    assert(s->file);
     const uint64_t length = little_endian_8(s->file);
     if (length > HEADER_MAX)
         return srec_fail(error, SREC_ERR_FORMAT, "not a safetensors file (its header would be %" PRIu64 " bytes long)",

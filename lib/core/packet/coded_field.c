@@ -4,6 +4,7 @@
 #include "estimate/plausibility.h"
 #include "fec/convolutional.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static interleaver interleave(srec_modulation m, size_t coded)
         stride += 24;
     while (gcd(stride, coded) != 1)
         stride += 24;
+    assert(coded && repeats(m));
     return (interleaver){
         .coded = coded,
         .stride = stride % coded,

@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC        "SRECMARK"
-#define MAGIC_BYTES  8u
-#define VERSION      1u
-#define KEY_ID_BYTES 8u
-#define KEY_ID_AT    10u
-#define COUNT_AT     18u
-#define HEAD_BYTES   22u
-#define MARK_BYTES   16u
-#define TAG_BYTES    16u
+#define VERSION        1u
+#define KEY_ID_BYTES   8u
+#define KEY_ID_AT      10u
+#define COUNT_AT       18u
+#define HEAD_BYTES     22u
+#define MARK_BYTES     16u
+#define FILE_TAG_BYTES 16u
+
+static const uint8_t magic[8] = { 'S', 'R', 'E', 'C', 'M', 'A', 'R', 'K' };
 
 /* Which of a session's newest packets have been received. */
 typedef struct {
@@ -238,7 +238,7 @@ static srec_status derive_tag_key(const srec_key *key, tag_key *out)
 {
     const srec_status status = srec_key_derive_marks(key, out->key);
     if (status == SREC_OK) {
-        uint8_t hash[TAG_BYTES];
+        uint8_t hash[FILE_TAG_BYTES];
         crypto_generichash(hash, sizeof hash, NULL, 0, out->key, sizeof out->key);
         memcpy(out->id, hash, sizeof out->id);
     }
@@ -261,7 +261,7 @@ static unsigned windows_used(const srec_replay *r)
 
 size_t srec_replay_export_size(const srec_replay *r)
 {
-    return HEAD_BYTES + (r->n_marks + windows_used(r)) * MARK_BYTES + TAG_BYTES;
+    return HEAD_BYTES + (r->n_marks + windows_used(r)) * MARK_BYTES + FILE_TAG_BYTES;
 }
 
 /* By age. Every mark comes before every window, because its session lost its window earlier. */
@@ -290,14 +290,14 @@ srec_status srec_replay_export(const srec_replay *r, const srec_key *key, uint8_
             sorted[count++] = (mark){ r->windows[i].session, r->windows[i].newest, r->windows[i].used };
     qsort(sorted, n, sizeof *sorted, by_left);
 
-    memcpy(out, MAGIC, MAGIC_BYTES);
-    put_le(out + MAGIC_BYTES, VERSION, 2);
+    memcpy(out, magic, sizeof magic);
+    put_le(out + sizeof magic, VERSION, 2);
     memcpy(out + KEY_ID_AT, tag.id, KEY_ID_BYTES);
     put_le(out + COUNT_AT, n, 4);
     for (size_t i = 0; i < n; i++)
         write_mark(out + HEAD_BYTES + i * MARK_BYTES, sorted[i].session, sorted[i].newest);
     const size_t tagged = HEAD_BYTES + n * MARK_BYTES;
-    crypto_generichash(out + tagged, TAG_BYTES, out, tagged, tag.key, sizeof tag.key);
+    crypto_generichash(out + tagged, FILE_TAG_BYTES, out, tagged, tag.key, sizeof tag.key);
     sodium_memzero(&tag, sizeof tag);
     free(sorted);
     return SREC_OK;
@@ -307,22 +307,22 @@ srec_status srec_replay_export(const srec_replay *r, const srec_key *key, uint8_
  * \param[out] count number of its marks */
 static srec_status check_export(const srec_key *key, const uint8_t *in, size_t n, size_t *count, srec_error *error)
 {
-    if (n < HEAD_BYTES + TAG_BYTES || memcmp(in, MAGIC, MAGIC_BYTES) != 0)
+    if (n < HEAD_BYTES + FILE_TAG_BYTES || memcmp(in, magic, sizeof magic) != 0)
         return srec_fail(error, SREC_ERR_FORMAT, "not a receiver's state");
-    if (get_le(in + MAGIC_BYTES, 2) != VERSION)
+    if (get_le(in + sizeof magic, 2) != VERSION)
         return srec_fail(error, SREC_ERR_VERSION, "a receiver's state of version %u; this release knows version %u",
-                         (unsigned)get_le(in + MAGIC_BYTES, 2), VERSION);
+                         (unsigned)get_le(in + sizeof magic, 2), VERSION);
     *count = (size_t)get_le(in + COUNT_AT, 4);
-    if (*count > SREC_REPLAY_MARKS + SREC_REPLAY_SESSIONS || n != HEAD_BYTES + *count * MARK_BYTES + TAG_BYTES)
+    if (*count > SREC_REPLAY_MARKS + SREC_REPLAY_SESSIONS || n != HEAD_BYTES + *count * MARK_BYTES + FILE_TAG_BYTES)
         return srec_fail(error, SREC_ERR_TRUNCATED, "damaged: its length does not fit its content");
     tag_key tag;
-    uint8_t expected[TAG_BYTES];
+    uint8_t expected[FILE_TAG_BYTES];
     const srec_status status = derive_tag_key(key, &tag);
     if (status != SREC_OK)
         return srec_fail(error, status, "%s", srec_strerror(status));
-    crypto_generichash(expected, sizeof expected, in, n - TAG_BYTES, tag.key, sizeof tag.key);
+    crypto_generichash(expected, sizeof expected, in, n - FILE_TAG_BYTES, tag.key, sizeof tag.key);
     const bool of_key = memcmp(in + KEY_ID_AT, tag.id, KEY_ID_BYTES) == 0;
-    const bool whole = sodium_memcmp(expected, in + n - TAG_BYTES, TAG_BYTES) == 0;
+    const bool whole = sodium_memcmp(expected, in + n - FILE_TAG_BYTES, FILE_TAG_BYTES) == 0;
     sodium_memzero(&tag, sizeof tag);
     if (!of_key)
         return srec_fail(error, SREC_ERR_AUTH, "it belongs to another key");

@@ -50,36 +50,54 @@ size_t srec_slice_patches(uint32_t patch_cols, uint32_t patch_rows, uint32_t n_s
     return n;
 }
 
+/* Bounds of a slice. */
+typedef struct {
+    size_t bytes;
+    size_t patches;
+} slice_limits;
+
+/* Whether each of n slices holds a patch and stays within its limits.
+ * \param load scratch, 2 n entries of 0: bytes and patches of each slice */
+static bool slices_fit(const srec_model *model, const srec_features *f, size_t n, slice_limits max, uint32_t *load)
+{
+    const uint64_t shift = shift_of((uint32_t)n, f->patch_cols, f->patch_rows);
+    size_t p = 0;
+    for (uint64_t row = 0; row < f->patch_rows; row++)
+        for (uint64_t col = 0, s = row * shift % n; col < f->patch_cols; col++, p++) {
+            load[2 * s] += srec_model_ladder(model, f->rate_map[p]);
+            load[2 * s + 1]++;
+            if (load[2 * s] > max.bytes || load[2 * s + 1] > max.patches)
+                return false;
+            s = s + 1 == n ? 0 : s + 1;
+        }
+    for (size_t s = 0; s < n; s++)
+        if (!load[2 * s + 1])
+            return false;
+    return true;
+}
+
 uint32_t srec_slice_count(const srec_model *model, const srec_features *f, size_t max_bytes, size_t max_patches)
 {
     if (!model || !f || !max_bytes || !max_patches)
         return 0;
+    const slice_limits max = { max_bytes, max_patches };
     const size_t patches = (size_t)f->patch_cols * f->patch_rows;
     size_t n = (f->n_bytes + max_bytes - 1) / max_bytes;
     if (n < (patches + max_patches - 1) / max_patches)
         n = (patches + max_patches - 1) / max_patches;
     if (n < 1)
         n = 1;
+    if (!patches)
+        return 0;
     for (;; n += 1 + n / 64) {
         if (n > patches) /* one patch per slice is the last resort */
             n = patches;
-        uint32_t *load = calloc(2 * n, sizeof *load); /* bytes and patches of each slice */
+        uint32_t *load = calloc(2 * n, sizeof *load);
         if (!load)
             return 0;
-        const uint64_t shift = shift_of((uint32_t)n, f->patch_cols, f->patch_rows);
-        bool fits = true;
-        size_t p = 0;
-        for (uint64_t row = 0; row < f->patch_rows && fits; row++)
-            for (uint64_t col = 0, s = row * shift % n; col < f->patch_cols; col++, p++) {
-                load[2 * s] += srec_model_ladder(model, f->rate_map[p]);
-                load[2 * s + 1]++;
-                fits = fits && load[2 * s] <= max_bytes && load[2 * s + 1] <= max_patches;
-                s = s + 1 == n ? 0 : s + 1;
-            }
-        for (size_t s = 0; s < n && fits; s++)
-            fits = load[2 * s + 1] > 0;
+        const bool fit = slices_fit(model, f, n, max, load);
         free(load);
-        if (fits)
+        if (fit)
             return (uint32_t)n;
         if (n == patches)
             return 0;
