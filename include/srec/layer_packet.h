@@ -35,7 +35,9 @@
  *  block.
  *
  *  A receiver checks, in this order: CRC of the signal field, header, packet number (used up at once), origin (a
- *  payload that was received before is not decoded again), LDPC code, tag. What it delivers is what was sent. */
+ *  payload that was received before is not decoded again), LDPC code, tag. What it delivers is what was sent. A payload
+ *  that is not corrected is decoded again as a part of the sum of up to 8 transmissions of its origin. A receiver keeps
+ *  their LLRs: at most 64 MiB and 4096 origins; those that were not used for longest go first. */
 #ifndef SREC_LAYER_PACKET_H
 #define SREC_LAYER_PACKET_H
 
@@ -44,7 +46,8 @@
 
 SREC_BEGIN_DECLS
 
-#define SREC_LAYER_TAG_BYTES 16u /*!< bytes of the tag of a payload */
+#define SREC_LAYER_TAG_BYTES      16u   /*!< bytes of the tag of a payload */
+#define SREC_LAYER_ORIGIN_AGE_MAX 4096u /*!< maximum number of packets by which a repeat may follow its origin */
 
 /*! One packet, to be sent or received. */
 typedef struct srec_layer_packet {
@@ -114,6 +117,24 @@ SREC_API void srec_layer_packet_encoder_free(srec_layer_packet_encoder *e);
 SREC_API srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
                                               uint8_t *frame, size_t capacity, size_t *n_frame,
                                               srec_error *error) SREC_WARN_UNUSED;
+
+/*! Make the frame of a repeat: the same payload under a packet number of its own, with other bits of its code.
+ *
+ *  A receiver that decoded no transmission of the payload adds up what it received of them. Redundancy version v sends
+ *  the coded bits from v * (coded bits of a block) on, modulo the length of the code.
+ *
+ *  \param[in]  e         the encoder
+ *  \param[in]  packet    the packet. origin names the first transmission, at most SREC_LAYER_ORIGIN_AGE_MAX packets
+ *                        ago; image, format, piece, cipher and P must be those of the first transmission. The first
+ *                        repeat has redundancy_version 1, the next one 2, and so on modulo 256
+ *  \param[out] frame     (capacity) the frame
+ *  \param[in]  capacity  room in \p frame, bytes; SREC_FRAME_MAX suffices
+ *  \param[out] n_frame   number of bytes written, a multiple of the modulation's granule
+ *  \param[out] error     says what is wrong, in one line; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible or the frame too long; SREC_ERR_MEMORY */
+SREC_API srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
+                                                     uint8_t *frame, size_t capacity, size_t *n_frame,
+                                                     srec_error *error) SREC_WARN_UNUSED;
 
 /* --- receiver --------------------------------------------------------------------------------------------------- */
 

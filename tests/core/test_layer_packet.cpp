@@ -126,6 +126,17 @@ TEST_GROUP(layer_packet)
         return soft;
     }
 
+    /* A packet after white noise, whose signal field and header arrive undamaged. */
+    std::vector<float> readable(srec_modulation m, const srec_layer_packet &p, float snr_db)
+    {
+        const auto frame = encode(p);
+        const size_t head = frame.size() - p.signal.payload_bytes;
+        auto soft = received(m, frame, head, snr_db);
+        const auto undamaged = certain(frame);
+        std::copy(undamaged.begin(), undamaged.begin() + (std::ptrdiff_t)(8 * head), soft.begin());
+        return soft;
+    }
+
     srec_status decode(srec_modulation m, const std::vector<float> &soft, srec_layer_packet *out)
     {
         return srec_layer_packet_decode(decoder, m, soft.data(), soft.size() / 8, out);
@@ -341,6 +352,61 @@ TEST(layer_packet, a_repeat_stands_in_for_a_first_transmission_that_was_lost)
     LONGS_EQUAL(SREC_OK, decode(SREC_QPSK, certain(encode(p)), &got));
     CHECK(got.origin == 3 && got.redundancy_version == 1);
     MEMCMP_EQUAL(bytes.data(), got.piece.bytes, 500);
+}
+
+TEST(layer_packet, two_transmissions_arrive_3_dB_and_four_6_dB_below_the_threshold_of_one)
+{
+    const struct {
+        double code_rate;
+        float threshold_db;
+        float gain_db[2]; /* of two and of four transmissions */
+    } cases[] = { { 0.5, 1.3f, { 3.3f, 6.2f } }, { 8 / 9.0, 6.45f, { 5.0f, 8.5f } } };
+    uint64_t number = 0;
+    for (const auto &c : cases)
+        for (unsigned i = 0; i < 2; i++)
+            for (unsigned trial = 0; trial < 8; trial++) {
+                srec_layer_packet p = packet_of(SREC_QPSK, number, 3000, c.code_rate), got;
+                srec_status status = SREC_ERR_CHECKSUM;
+                for (unsigned v = 0; v < 2u << i; v++) {
+                    p.redundancy_version = (uint8_t)v;
+                    p.signal.packet = number++;
+                    const auto soft = readable(SREC_QPSK, p, c.threshold_db - c.gain_db[i]);
+                    CHECK(status != SREC_OK);
+                    status = decode(SREC_QPSK, soft, &got);
+                }
+                LONGS_EQUAL(SREC_OK, status);
+                MEMCMP_EQUAL(bytes.data(), got.piece.bytes, got.piece.n_bytes);
+            }
+}
+
+TEST(layer_packet, a_jammed_transmission_does_not_spoil_the_sum_of_the_others)
+{
+    srec_layer_packet p = packet_of(SREC_QPSK, 0, 1500, 0.5), got;
+    for (unsigned v = 0; v < 4; v++) {
+        p.redundancy_version = (uint8_t)v;
+        p.signal.packet = v;
+        auto soft = readable(SREC_QPSK, p, v == 0 ? 20.0f : -2.0f);
+        for (size_t i = soft.size() - 8 * p.signal.payload_bytes; v == 0 && i < soft.size(); i++)
+            soft[i] = random() % 2 ? 30.0f : -30.0f;
+        LONGS_EQUAL(v < 2 ? SREC_ERR_CHECKSUM : SREC_OK, decode(SREC_QPSK, soft, &got));
+        if (v == 2)
+            break;
+    }
+    LONGS_EQUAL(2, counters().uncorrected);
+}
+
+TEST(layer_packet, repeats_are_refused_that_do_not_follow_their_origin)
+{
+    std::vector<uint8_t> frame(SREC_FRAME_MAX);
+    size_t n;
+    srec_layer_packet p = packet_of(SREC_QPSK, 5000, 500, 0.5);
+    for (const uint64_t origin : { (uint64_t)5000, (uint64_t)5001, (uint64_t)903 }) {
+        p.origin = origin;
+        LONGS_EQUAL(SREC_ERR_ARG, srec_layer_packet_encode_repeat(encoder, &p, frame.data(), frame.size(), &n, &error));
+        STRCMP_CONTAINS("cannot repeat", error.message);
+    }
+    p.origin = 904;
+    LONGS_EQUAL(SREC_OK, srec_layer_packet_encode_repeat(encoder, &p, frame.data(), frame.size(), &n, &error));
 }
 
 TEST(layer_packet, foreign_damaged_and_short_frames_are_counted_where_they_fail)

@@ -3,9 +3,11 @@
  *  Frames to pieces. */
 #include "crypto/key_internal.h"
 #include "layer_packet_internal.h"
+#include "layer_repeats.h"
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ITERATIONS     20u
 #define ITERATIONS_MAX 100u
@@ -13,7 +15,8 @@
 struct srec_layer_packet_decoder {
     srec_packet_decoder *heads;
     srec_ldpc_decoder *ldpc;
-    srec_replay *delivered; /* origins */
+    srec_replay *delivered;     /* origins */
+    srec_layer_repeats *undone; /* transmissions of origins that are not delivered */
     uint8_t payload[SREC_LDPC_BYTES_MAX];
     uint8_t fixed_and_c[SREC_LAYER_FIXED_BYTES + SREC_LDPC_BYTES_MAX];
     int8_t received[8 * SREC_FRAME_MAX]; /* LLRs */
@@ -34,6 +37,8 @@ srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads, unsigne
         status = srec_ldpc_decoder_create(&options, &d->ldpc, NULL);
     if (status == SREC_OK)
         status = srec_replay_create(&d->delivered);
+    if (status == SREC_OK)
+        status = srec_layer_repeats_create(SREC_LAYER_REPEATS_BYTES, &d->undone);
     if (status != SREC_OK) {
         srec_layer_packet_decoder_free(d);
         return srec_fail(error, status, "%s", srec_strerror(status));
@@ -49,6 +54,7 @@ void srec_layer_packet_decoder_free(srec_layer_packet_decoder *d)
         return;
     srec_ldpc_decoder_free(d->ldpc);
     srec_replay_free(d->delivered);
+    srec_layer_repeats_free(d->undone);
     sodium_memzero(d, sizeof *d);
     free(d);
 }
@@ -81,16 +87,6 @@ static srec_status count_head(srec_packet_counters *c, srec_status status)
     return status;
 }
 
-/* Payload of this transmission alone, into d->payload. */
-static srec_status correct(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
-                           const float *soft)
-{
-    srec_ldpc_quantise(soft, code->coded_bits, d->received);
-    srec_layer_deinterleave(d->received, code->coded_bits, d->coded);
-    const srec_ldpc_transmission one = { d->coded, p->redundancy_version };
-    return srec_ldpc_decode(d->ldpc, code, &one, 1, d->payload, NULL);
-}
-
 static srec_status check_tag(srec_layer_packet_decoder *d, const srec_layer_packet *p)
 {
     uint8_t key[SREC_KEY_BYTES];
@@ -98,6 +94,50 @@ static srec_status check_tag(srec_layer_packet_decoder *d, const srec_layer_pack
     if (status == SREC_OK)
         status = srec_layer_open(key, p, d->fixed_and_c, d->payload);
     sodium_memzero(key, sizeof key);
+    return status;
+}
+
+/* Decode the sum of transmissions, and check the tag. The piece goes to d->payload.
+ * \return SREC_OK, SREC_ERR_CHECKSUM: not corrected, SREC_ERR_AUTH: a wrong tag, or another error */
+static srec_status try_sum(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
+                           const srec_ldpc_transmission *t, unsigned n)
+{
+    const srec_status corrected = srec_ldpc_decode(d->ldpc, code, t, n, d->payload, NULL);
+    if (corrected != SREC_OK && corrected != SREC_ERR_CHECKSUM)
+        return corrected;
+    const srec_status status = check_tag(d, p);
+    return status == SREC_ERR_AUTH ? (corrected == SREC_OK ? SREC_ERR_AUTH : corrected) : status;
+}
+
+static bool is_undone(srec_status s) { return s == SREC_ERR_CHECKSUM || s == SREC_ERR_AUTH; }
+
+/* Decode this transmission alone, then together with earlier ones of its origin, then without each of these: one whose
+ * payload was jammed must not spoil the others. If all fail, keep the transmission. */
+static srec_status decode_payload(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
+                                  const float *soft)
+{
+    srec_ldpc_quantise(soft, code->coded_bits, d->received);
+    srec_layer_deinterleave(d->received, code->coded_bits, d->coded);
+    const srec_layer_payload payload = { p->signal.session, p->origin, code };
+    const srec_ldpc_transmission current = { d->coded, p->redundancy_version };
+    const srec_status alone = try_sum(d, p, code, &current, 1);
+    srec_ldpc_transmission all[SREC_LDPC_TRANSMISSIONS_MAX];
+    const unsigned n = is_undone(alone) ? srec_layer_repeats_find(d->undone, &payload, all) : 0;
+    srec_status status = alone;
+    all[n] = current;
+    if (n)
+        status = try_sum(d, p, code, all, n + 1);
+    for (unsigned without = 0; n > 1 && without < n && is_undone(status); without++) {
+        srec_ldpc_transmission rest[SREC_LAYER_REPEATS_KEPT];
+        memcpy(rest, all, without * sizeof *rest);
+        memcpy(rest + without, all + without + 1, (n - without) * sizeof *rest);
+        status = try_sum(d, p, code, rest, n);
+    }
+    if (is_undone(status)) {
+        srec_layer_repeats_add(d->undone, &payload, p->signal.packet, &current);
+        return alone;
+    }
+    srec_layer_repeats_forget(d->undone, &payload);
     return status;
 }
 
@@ -119,16 +159,15 @@ srec_status srec_layer_packet_decode(srec_layer_packet_decoder *d, srec_modulati
         return SREC_ERR_REPLAY;
     }
     soft += srec_packet_head_bytes(m, &out->signal) * srec_modem_soft_per_byte(m);
-    const srec_status corrected = correct(d, out, &code, soft);
-    status = corrected == SREC_OK || corrected == SREC_ERR_CHECKSUM ? check_tag(d, out) : corrected;
-    if (status == SREC_OK)
-        status = srec_replay_accept(d->delivered, out->signal.session, out->origin);
+    status = decode_payload(d, out, &code, soft);
     out->piece.bytes = d->payload;
     if (status == SREC_OK)
+        status = srec_replay_accept(d->delivered, out->signal.session, out->origin);
+    if (status == SREC_OK)
         c->accepted++;
-    else if (corrected != SREC_OK)
-        c->uncorrected++;
-    else
+    else if (status == SREC_ERR_AUTH)
         c->bad_tag++;
-    return status == SREC_ERR_AUTH && corrected != SREC_OK ? corrected : status;
+    else
+        c->uncorrected++;
+    return status;
 }

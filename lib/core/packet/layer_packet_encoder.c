@@ -121,3 +121,16 @@ srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, const srec_la
     first.redundancy_version = 0;
     return srec_layer_packet_write(e, &first, frame, capacity, n_frame, error);
 }
+
+srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
+                                            uint8_t *frame, size_t capacity, size_t *n_frame, srec_error *error)
+{
+    if (!e || !packet || !frame || !n_frame)
+        return srec_fail(error, SREC_ERR_ARG, "no packet or no place for the frame");
+    const uint64_t number = packet->signal.packet;
+    if (packet->origin >= number || number - packet->origin > SREC_LAYER_ORIGIN_AGE_MAX)
+        return srec_fail(error, SREC_ERR_ARG,
+                         "packet %llu cannot repeat packet %llu: a repeat follows its origin by 1 to %u",
+                         (unsigned long long)number, (unsigned long long)packet->origin, SREC_LAYER_ORIGIN_AGE_MAX);
+    return srec_layer_packet_write(e, packet, frame, capacity, n_frame, error);
+}

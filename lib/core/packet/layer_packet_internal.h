@@ -9,10 +9,8 @@
 #include <srec/layer_packet.h>
 #include <srec/ldpc.h>
 
-/* Packets by which a repeat may follow its origin. */
-#define SREC_LAYER_ORIGIN_AGE_MAX 4096u
 /* Bytes of the tag's associated data before c. */
-#define SREC_LAYER_FIXED_BYTES    47u
+#define SREC_LAYER_FIXED_BYTES 47u
 
 /* ---- header ------------------------------------------------------------------------------------------------------ */
 
