@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# check_tidy.sh SOURCE_FOLDER BUILD_FOLDER: clang-tidy 14 finds nothing in lib/core with .clang-tidy. Other versions have
-# other checks: exit code 77, skipped.
+# check_tidy.sh SOURCE_FOLDER BUILD_FOLDER: clang-tidy 14 finds nothing in lib/core with .clang-tidy. Other versions
+# have other checks: exit code 77, skipped.
 set -euo pipefail
 source=$(realpath "$1") build=$(realpath "$2")
 if ! command -v clang-tidy >/dev/null || ! clang-tidy --version | grep -q "version 14\."; then
