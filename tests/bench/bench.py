@@ -82,6 +82,25 @@ def print_ldpc(build):
         )
 
 
+def print_layers(build, pictures):
+    """Coded layers beside OpenJPEG alone, and their packets."""
+    speed = program(build, "bench_layers", *pictures)
+    for s in speed["images"]:
+        print(
+            f"layers {s['width']}x{s['height']}, {s['bits_per_pixel']:g} bits/pixel, {s['layers']} layer(s),"
+            f" {s['threads']} threads: encode {s['encode_mpixel_per_s']:.2f} Mpixel/s,"
+            f" {s['encode_over_openjpeg']:.0%} of OpenJPEG alone; decode {s['decode_mpixel_per_s']:.2f} Mpixel/s,"
+            f" {s['decode_over_openjpeg']:.0%}"
+        )
+    p = speed["packets"]
+    print(
+        f"packets of layers, QPSK rate {p['code_rate']:g} at {p['snr_db']:g} dB: encode {p['encode_mb_per_s']:g},"
+        f" decode {p['decode_mb_per_s']:g} Mbyte/s; keystream and tag alone {p['seal_mb_per_s']:g} and"
+        f" {p['open_mb_per_s']:g}",
+        flush=True,
+    )
+
+
 def print_codec(build, runs):
     """The codec with its networks: speed, share of the processor's peak, comparison with PyTorch if it is installed.
 
@@ -139,12 +158,16 @@ def print_video(picture):
 def main():
     build = sys.argv[1]
     picture = os.path.join(build, "bench.ppm")
-    Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB").crop((0, 0, 768, 512)).save(picture)
+    large = os.path.join(build, "bench_large.ppm")
+    raccoon = Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB")
+    raccoon.crop((0, 0, 768, 512)).save(picture)
+    raccoon.resize((3000, 2000), Image.LANCZOS).save(large)
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)
     print_core(core)
     print_ldpc(build)
+    print_layers(build, [picture, large])
     print_codec(build, core["codec"])
     print_flowgraph(picture, any(c["precision"] == "bf16" for c in core["codec"]))
     print_video(picture)

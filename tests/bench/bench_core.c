@@ -7,72 +7,13 @@
 #include <srec/srec.h>
 
 #include "../../lib/core/nn/nn.h"
+#include "bench.h"
 
 #include <math.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RUNS 7
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-    qsort(v, n, sizeof *v, ascending);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
-static void check(srec_status status, const srec_error *error, const char *what)
-{
-    if (status == SREC_OK)
-        return;
-    fprintf(stderr, "bench_core: %s: %s (%s)\n", what, srec_strerror(status), error ? error->message : "");
-    exit(1);
-}
-
-static void *get(size_t n)
-{
-    void *p = malloc(n);
-    if (!p) {
-        fprintf(stderr, "bench_core: out of memory\n");
-        exit(1);
-    }
-    return p;
-}
-
-/* Binary PPM (P6, maxval 255). */
-static srec_image read_ppm(const char *path)
-{
-    srec_image image = { .channels = 3 };
-    unsigned max = 0;
-    FILE *f = fopen(path, "rb");
-    if (!f || fscanf(f, "P6 %u %u %u", &image.width, &image.height, &max) != 3 || max != 255 || fgetc(f) == EOF) {
-        fprintf(stderr, "bench_core: %s is not a binary PPM picture\n", path);
-        exit(1);
-    }
-    image.stride = (size_t)image.width * 3;
-    image.data = get(image.stride * image.height);
-    if (fread(image.data, image.stride, image.height, f) != image.height) {
-        fprintf(stderr, "bench_core: %s is cut short\n", path);
-        exit(1);
-    }
-    fclose(f);
-    return image;
-}
 
 /* Encode and decode with one precision and thread count; prints one JSON object. */
 /* Median seconds of one pass through a network alone, for a picture of height x width. */

@@ -3,13 +3,17 @@
  *  Thresholds of the LDPC codes over AWGN, with the product's own mapper and LLRs: the tables of docs/ldpc.md.
  *
  *      ldpc_curve blocks [FAILURES]    Es/N0 at which 1 of 100 blocks of 8448 bits fails; and payloads of 120 bytes
- *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of 28 blocks fails
+ *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, beside the threshold
+ *                                      that the transmitter uses; about 10 minutes of one core with 10 failures
  *
- *  The program lowers the SNR in steps of 0.1 dB, counts until FAILURES (default 30) payloads have failed or enough
- *  have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
+ *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30 and 10) payloads have failed or
+ *  enough have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
 #include <srec/channel.h>
+#include <srec/layer_plan.h>
 #include <srec/ldpc.h>
 #include <srec/modem.h>
+
+#include "../../lib/core/packet/layer_packet_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -35,7 +39,7 @@ typedef struct {
     size_t n_symbols;
     uint8_t *info, *decoded, *bits, *frame;
     float *iq, *soft;
-    int8_t *llr;
+    int8_t *llr, *ordered;
 } link;
 
 static void must(srec_status status)
@@ -71,6 +75,7 @@ static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate
     l->iq = room(2 * l->n_symbols * sizeof(float));
     l->soft = room(8 * padded * sizeof(float));
     l->llr = room(8 * padded);
+    l->ordered = room(8 * padded);
 }
 
 static void close_link(link *l)
@@ -84,6 +89,7 @@ static void close_link(link *l)
     free(l->iq);
     free(l->soft);
     free(l->llr);
+    free(l->ordered);
 }
 
 /* \return 1 if the payload is lost */
@@ -93,26 +99,21 @@ static unsigned send(link *l, srec_channel *channel, float n0)
         l->info[i] = (uint8_t)(rand() >> 8);
     must(srec_ldpc_encode(l->encoder, &l->code, 0, l->info, l->bits));
     const size_t bytes = l->code.coded_bits / 8;
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned v = 0;
-        for (unsigned b = 0; b < 8; b++)
-            v = v << 1 | l->bits[8 * i + b];
-        l->frame[i] = (uint8_t)v;
-    }
+    srec_layer_interleave(l->bits, 8 * bytes, l->frame);
     const size_t frame_bytes = l->n_symbols * srec_modem_bits_per_symbol(l->modulation) / 8;
     must(srec_modem_map(l->modulation, l->frame, frame_bytes, l->iq));
     srec_channel_apply(channel, l->iq, l->iq, NULL, l->n_symbols);
     must(srec_modem_demap(l->modulation, l->iq, NULL, n0, l->n_symbols, l->soft));
     srec_ldpc_quantise(l->soft, l->code.coded_bits, l->llr);
-    const srec_ldpc_transmission t = { l->llr, 0 };
+    srec_layer_deinterleave(l->llr, l->code.coded_bits, l->ordered);
+    const srec_ldpc_transmission t = { l->ordered, 0 };
     srec_ldpc_decode(l->decoder, &l->code, &t, 1, l->decoded, NULL);
     return memcmp(l->info, l->decoded, l->code.info_bytes) != 0;
 }
 
-/* Share of payloads lost. */
-static double failure_rate(link *l, float snr_db, unsigned failures, double target)
+/* Share of payloads lost, from at most \p most of them. */
+static double failure_rate(link *l, float snr_db, unsigned failures, unsigned most)
 {
-    const unsigned most = (unsigned)(3.0 * failures / target);
     unsigned lost = 0;
     unsigned sent = 0;
     srec_channel *channel;
@@ -129,7 +130,7 @@ static double threshold(link *l, float start_db, unsigned failures, double targe
 {
     double before = 0;
     for (float snr_db = start_db;; snr_db -= STEP_DB) {
-        const double rate = failure_rate(l, snr_db, failures, target);
+        const double rate = failure_rate(l, snr_db, failures, (unsigned)(3.0 * failures / target));
         if (rate > target) {
             if (before <= 0)
                 return NAN; /* the start was too low */
@@ -169,16 +170,59 @@ static void table(size_t info_bytes, unsigned failures, double target, unsigned 
     }
 }
 
+/* ---- packets ----------------------------------------------------------------------------------------------------- */
+
+#define PACKET_TARGET 1e-3
+
+/* Es/N0 at which the share of lost packets is PACKET_TARGET, from below: few packets need to be sent there. */
+static double packet_threshold(link *l, double start_db, unsigned failures)
+{
+    const unsigned most = (unsigned)(failures / PACKET_TARGET);
+    double before = 0;
+    for (double snr_db = start_db;; snr_db += (double)STEP_DB) {
+        const double rate = failure_rate(l, (float)snr_db, failures, most);
+        if (rate <= PACKET_TARGET) {
+            if (before <= 0)
+                return NAN; /* the start was too high */
+            const double x = log(PACKET_TARGET / before) / log(rate / before);
+            return snr_db - (double)STEP_DB * (1 - x);
+        }
+        before = rate;
+    }
+}
+
+/* Measured thresholds, and after each the one that the transmitter uses. */
+static void packet_table(unsigned failures)
+{
+    for (srec_modulation m = SREC_BPSK; m <= SREC_256QAM; m++) {
+        const size_t coded = SREC_LAYER_FRAME_SYMBOLS * srec_modem_bits_per_symbol(m) / 8;
+        printf("| %s |", srec_modulation_name(m));
+        for (size_t r = 0; r < RATES; r++) {
+            link l;
+            const double used_db = (double)srec_layer_threshold_db(m, rates[r].value);
+            double at = NAN;
+            open_link(&l, m, (size_t)((double)coded * rates[r].value), rates[r].value, 20);
+            for (double start_db = used_db - 0.3; isnan(at); start_db -= 0.3)
+                at = packet_threshold(&l, start_db, failures);
+            printf(" %.2f (%.2f) |", at, used_db);
+            fflush(stdout);
+            close_link(&l);
+        }
+        printf("\n");
+    }
+}
+
 int main(int argc, char **argv)
 {
-    const unsigned failures = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 30;
+    const bool packets = argc > 1 && strcmp(argv[1], "packets") == 0;
+    const unsigned failures = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : packets ? 10 : 30;
     srand(1);
     if (argc > 1 && failures && strcmp(argv[1], "blocks") == 0) {
         table(BLOCK_BYTES, failures, 1e-2, 20);
         table(BLOCK_BYTES, failures, 1e-2, 8);
         table(120, failures, 1e-2, 20);
-    } else if (argc > 1 && failures && strcmp(argv[1], "packets") == 0) {
-        table(28 * BLOCK_BYTES, failures, 1e-3, 20);
+    } else if (packets && failures) {
+        packet_table(failures);
     } else {
         fprintf(stderr, "usage: ldpc_curve blocks|packets [FAILURES]\n");
         return 2;
