@@ -4,6 +4,7 @@ extern "C" {
 #include <srec/metrics.h>
 }
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -81,6 +82,20 @@ TEST_GROUP(jpeg2000)
         if (srec_j2k_decode(&f, packets.data(), 1, &out.image, &error) != SREC_OK)
             FAIL(error.message);
         return out;
+    }
+
+    /* The error from the packets before each end, against that of the decoded image. */
+    void compare_errors(const picture &sent, const srec_j2k_format &f, const std::vector<uint32_t> &ends)
+    {
+        std::vector<double> rms(ends.size());
+        LONGS_EQUAL(SREC_OK, srec_j2k_errors(&sent.image, &stream, ends.data(), (unsigned)ends.size(), rms.data()));
+        for (size_t i = 0; i < ends.size(); i++) {
+            auto packets = all_packets(stream);
+            for (size_t k = ends[i]; k < packets.size(); k++)
+                packets[k] = { nullptr, 0 };
+            const double decoded = 255 / std::pow(10, psnr(sent, decode(f, packets)) / 20);
+            DOUBLES_EQUAL(1, rms[i] / decoded, 0.01);
+        }
     }
 };
 
@@ -177,6 +192,36 @@ TEST(jpeg2000, damaged_packets_fail_with_a_line_or_decode_to_some_image)
         picture out(f.width, f.height, f.channels);
         if (srec_j2k_decode(&f, packets.data(), 1, &out.image, &error) != SREC_OK)
             CHECK(strlen(error.message) > 10 && !strchr(error.message, '\n'));
+    }
+}
+
+TEST(jpeg2000, errors_of_any_part_are_known_without_decoding)
+{
+    const uint32_t sizes[][2] = { { 300, 200 }, { 257, 130 }, { 64, 640 }, { 31, 33 } };
+    for (const auto &size : sizes)
+        for (unsigned channels : { 1u, 3u }) {
+            const picture sent = picture::scene(size[0], size[1], channels);
+            const size_t n = sent.samples.size();
+            const srec_j2k_format f = encode(sent, { n / 100 + 50, n / 20 + 100, n / 4 + 200 });
+            const uint32_t layer = (uint32_t)srec_j2k_packets(&f, SREC_J2K_RESOLUTIONS_MAX);
+            compare_errors(sent, f, { layer, 2 * layer - layer / 3, 2 * layer, 3 * layer - 1, 3 * layer });
+        }
+}
+
+TEST(jpeg2000, errors_of_damaged_packets_are_refused_or_finite)
+{
+    const picture sent = picture::scene(150, 100, 3);
+    encode(sent, { 4000, 12000 });
+    const std::vector<uint8_t> bytes(stream.bytes, stream.bytes + stream.offset[stream.n_packets]);
+    std::mt19937 random(9);
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned k = 0; k < 1 + round % 20; k++)
+            stream.bytes[random() % bytes.size()] = (uint8_t)random();
+        const uint32_t end = (uint32_t)stream.n_packets;
+        double rms = 0;
+        const srec_status status = srec_j2k_errors(&sent.image, &stream, &end, 1, &rms);
+        CHECK(status == SREC_ERR_FORMAT || (status == SREC_OK && std::isfinite(rms)));
+        std::copy(bytes.begin(), bytes.end(), stream.bytes);
     }
 }
 

@@ -117,6 +117,12 @@ static void put_coding_style(const srec_j2k_format *f, unsigned n_resolutions, u
         put(at, PRECINCT_EXPONENTS, 1);
 }
 
+uint16_t srec_j2k_step(const srec_j2k_format *f, unsigned resolution, unsigned band)
+{
+    const unsigned levels = srec_j2k_resolutions(f->width, f->height) - 1;
+    return resolution ? step_high[levels - resolution][band] : step_ll[levels];
+}
+
 static void put_quantisation(unsigned n_resolutions, uint8_t **at)
 {
     assert(n_resolutions >= 1 && n_resolutions <= SREC_J2K_RESOLUTIONS_MAX);

@@ -32,6 +32,10 @@ unsigned srec_j2k_resolutions(uint32_t width, uint32_t height);
 /* JPEG 2000 packets of one quality layer, or of its lowest \p n_resolutions only. */
 size_t srec_j2k_packets(const srec_j2k_format *f, unsigned n_resolutions);
 
+/* Quantiser step of a band: exponent (5 bits) and mantissa (11 bits) of equation E-3.
+ * \param band  0 .. 2: HL, LH, HH; resolution 0 has one only */
+uint16_t srec_j2k_step(const srec_j2k_format *f, unsigned resolution, unsigned band);
+
 /* Main header: SOC, SIZ, COD, QCD. \param[out] out (SREC_J2K_HEADER_MAX) \return bytes */
 size_t srec_j2k_main_header(const srec_j2k_format *f, uint8_t *out);
 
@@ -51,6 +55,15 @@ void srec_j2k_stream_free(srec_j2k_stream *s);
  * \return SREC_OK, SREC_ERR_ARG, SREC_ERR_MEMORY, SREC_ERR_INTERNAL */
 srec_status srec_j2k_encode(const srec_image *image, const srec_j2k_format *f, const size_t *layer_bytes,
                             unsigned threads, srec_j2k_stream *out, srec_error *error);
+
+/* RMS errors, 0 .. 255, of the images that decoding the packets up to some ends gives, in less time than decoding
+ * takes.
+ * \param image   the one that was encoded
+ * \param ends    (n_ends) ascending, at least 1: packet behind the last one of each image
+ * \param[out] rms (n_ends)
+ * \return SREC_OK, SREC_ERR_MEMORY, SREC_ERR_FORMAT if the packets are damaged */
+srec_status srec_j2k_errors(const srec_image *image, const srec_j2k_stream *s, const uint32_t *ends, unsigned n_ends,
+                            double *rms);
 
 /* One packet as received. */
 typedef struct srec_j2k_packet {

@@ -272,46 +272,20 @@ static srec_status encode_and_cut(srec_layer_encoder *e, job *j, srec_error *err
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
-static double rms_difference(const srec_image *a, const srec_image *b)
+/* Measure the errors of the images that receivers of the layers up to each one have. */
+static srec_status measure_errors(job *j, srec_error *error)
 {
-    double sum = 0;
-    for (uint32_t y = 0; y < a->height; y++) {
-        const uint8_t *p = a->data + (size_t)y * a->stride;
-        const uint8_t *q = b->data + (size_t)y * b->stride;
-        const size_t n = (size_t)a->width * a->channels;
-        uint64_t row = 0;
-        for (size_t x = 0; x < n; x++) {
-            const int d = p[x] - q[x];
-            row += (uint64_t)(d * d);
-        }
-        sum += (double)row;
-    }
-    return sqrt(sum / ((double)a->width * a->height * a->channels));
-}
-
-/* Decode what a receiver of the layers up to each one has. */
-static srec_status measure_errors(const srec_layer_encoder *e, job *j, srec_error *error)
-{
-    const size_t stride = (size_t)j->format.width * j->format.channels;
-    srec_image decoded = *j->image;
-    srec_j2k_packet *packets = calloc(j->stream.n_packets, sizeof *packets);
-    decoded.stride = stride;
-    decoded.data = malloc(stride * j->format.height);
-    srec_status status = SREC_OK;
-    if (!packets || !decoded.data)
-        status = srec_fail(error, SREC_ERR_MEMORY, "out of memory");
-    size_t unit = 0;
-    for (unsigned i = 0; i < j->format.n_layers && status == SREC_OK; i++) {
-        for (; unit < j->cuts[i].end; unit++)
-            packets[unit] = (srec_j2k_packet){ j->stream.bytes + j->stream.offset[unit],
-                                               j->stream.offset[unit + 1] - j->stream.offset[unit] };
-        status = srec_j2k_decode(&j->j2k, packets, e->threads, &decoded, error);
-        if (status == SREC_OK)
-            j->error_bytes[i] = srec_layers_error_to_byte(rms_difference(j->image, &decoded));
-    }
-    free(packets);
-    free(decoded.data);
-    return status;
+    uint32_t ends[SREC_LAYERS_MAX];
+    double rms[SREC_LAYERS_MAX];
+    const unsigned n = j->format.n_layers;
+    for (unsigned i = 0; i < n; i++)
+        ends[i] = j->cuts[i].end;
+    const srec_status status = srec_j2k_errors(j->image, &j->stream, ends, n, rms);
+    for (unsigned i = 0; i < n && status == SREC_OK; i++)
+        j->error_bytes[i] = srec_layers_error_to_byte(rms[i]);
+    if (status == SREC_OK)
+        return status;
+    return srec_fail(error, status, status == SREC_ERR_MEMORY ? "out of memory" : "OpenJPEG's packets are unreadable");
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
@@ -463,7 +437,7 @@ srec_status srec_layer_encoder_run(srec_layer_encoder *e, const srec_image *imag
     forget_pieces(e);
     status = encode_and_cut(e, &j, error);
     if (status == SREC_OK)
-        status = measure_errors(e, &j, error);
+        status = measure_errors(&j, error);
     if (status == SREC_OK)
         status = write_pieces(e, &j, out, error);
     forget_cuts(j.cuts);
