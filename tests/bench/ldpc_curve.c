@@ -201,6 +201,7 @@ static void packet_table(unsigned failures)
             link l;
             const double used_db = (double)srec_layer_threshold_db(m, rates[r].value);
             double at = NAN;
+            srand(1);
             open_link(&l, m, (size_t)((double)coded * rates[r].value), rates[r].value, 20);
             for (double start_db = used_db - 0.3; isnan(at); start_db -= 0.3)
                 at = packet_threshold(&l, start_db, failures);
