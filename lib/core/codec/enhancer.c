@@ -2,7 +2,7 @@
 #include <srec/encoder.h>
 #include <srec/enhancer.h>
 
-#include "model_internal.h"
+#include "model_file.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -38,13 +38,8 @@ static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, 
         return srec_fail(error, SREC_ERR_FORMAT, "enhancer: margin is not 0 .. %u", MARGIN_MAX);
     m->scale = (unsigned)json_integer_value(scale);
     m->margin = (unsigned)json_integer_value(margin);
-    for (unsigned i = 0; i < 3; i++) {
-        const json_t *value = json_array_get(mean, i);
-        if (json_array_size(mean) != 3 || !json_is_number(value) ||
-            !(json_number_value(value) >= 0 && json_number_value(value) <= 1))
-            return srec_fail(error, SREC_ERR_FORMAT, "enhancer: mean of 3 values within 0 .. 1 is missing");
-        m->mean[i] = (float)json_number_value(value);
-    }
+    if (!srec_model_read_mean(mean, m->mean))
+        return srec_fail(error, SREC_ERR_FORMAT, "enhancer: mean of 3 values within 0 .. 1 is missing");
     return SREC_OK;
 }
 
@@ -79,7 +74,7 @@ static srec_status parse_graph(srec_enhancer_model *m, json_t *graph, const json
     return SREC_OK;
 }
 
-static srec_status finish(srec_safetensors *file, srec_enhancer_model **out, srec_error *error)
+static srec_status finish(srec_safetensors *file, void **out, srec_error *error)
 {
     srec_enhancer_model *m = calloc(1, sizeof *m);
     if (!m) {
@@ -87,19 +82,13 @@ static srec_status finish(srec_safetensors *file, srec_enhancer_model **out, sre
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
     }
     m->file = file;
-    srec_status status = srec_model_check(file, "enhancer", error);
-    const char *graph = srec_safetensors_metadata(file, "graph"),
-               *numbers = srec_safetensors_metadata(file, "enhancer");
-    json_t *graphs = status == SREC_OK && graph ? json_loads(graph, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_t *values = status == SREC_OK && numbers ? json_loads(numbers, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (status == SREC_OK && (!json_is_object(graphs) || !json_is_object(values)))
-        status = srec_fail(error, SREC_ERR_FORMAT, "metadata graph or enhancer is missing or not JSON");
+    srec_model_json json;
+    srec_status status = srec_model_read_json(file, "enhancer", &json, error);
     if (status == SREC_OK)
-        status = parse_numbers(m, values, error);
+        status = parse_numbers(m, json.numbers, error);
     if (status == SREC_OK)
-        status = parse_graph(m, json_object_get(graphs, "enhancer"), json_object_get(values, "halo"), error);
-    json_decref(graphs);
-    json_decref(values);
+        status = parse_graph(m, json_object_get(json.graphs, "enhancer"), json_object_get(json.numbers, "halo"), error);
+    srec_model_free_json(&json);
     if (status != SREC_OK)
         srec_enhancer_model_free(m);
     else
@@ -109,27 +98,22 @@ static srec_status finish(srec_safetensors *file, srec_enhancer_model **out, sre
 
 srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error)
 {
-    srec_error detail = { 0 };
+    void *model = NULL;
     if (!path || !out)
         return srec_fail(error, SREC_ERR_ARG, "no path");
-    *out = NULL;
-    srec_safetensors *file;
-    srec_status status = srec_safetensors_load(path, &file, &detail);
-    if (status == SREC_OK)
-        status = finish(file, out, &detail);
-    if (status != SREC_OK)
-        srec_fail(error, status, "model %.80s: %.160s", path, detail.message);
+    const srec_status status = srec_model_open(path, finish, &model, error);
+    *out = model;
     return status;
 }
 
 srec_status srec_enhancer_model_load_memory(const void *data, size_t size, srec_enhancer_model **out, srec_error *error)
 {
+    void *model = NULL;
     if (!out)
         return srec_fail(error, SREC_ERR_ARG, "no place for the model");
-    *out = NULL;
-    srec_safetensors *file;
-    srec_status status = srec_safetensors_parse(data, size, &file, error);
-    return status == SREC_OK ? finish(file, out, error) : status;
+    const srec_status status = srec_model_open_memory(data, size, finish, &model, error);
+    *out = model;
+    return status;
 }
 
 void srec_enhancer_model_free(srec_enhancer_model *m)

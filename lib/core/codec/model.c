@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "model_file.h"
 #include "model_internal.h"
 
 #include <srec/patch.h>
@@ -142,12 +143,8 @@ static srec_status parse_codec(srec_model *m, const json_t *codec, srec_error *e
     if (!m->steps || json_array_size(mean) != 3)
         return srec_fail(error, SREC_ERR_FORMAT, "codec: ladder of 1 .. %d steps or mean of 3 values missing",
                          SREC_LADDER_MAX_STEPS);
-    for (unsigned i = 0; i < 3; i++) {
-        const json_t *value = json_array_get(mean, i);
-        if (!json_is_number(value) || !(json_number_value(value) >= 0 && json_number_value(value) <= 1))
-            return srec_fail(error, SREC_ERR_FORMAT, "codec: mean is not within 0 .. 1");
-        m->mean[i] = (float)json_number_value(value);
-    }
+    if (!srec_model_read_mean(mean, m->mean))
+        return srec_fail(error, SREC_ERR_FORMAT, "codec: mean is not within 0 .. 1");
     const double entropy_floor = json_number_value(json_object_get(json_object_get(codec, "entropy"), "floor"));
     const double bits_max = json_number_value(json_object_get(codec, "bits_max")),
                  bits_scale = json_number_value(json_object_get(codec, "bits_scale"));
@@ -252,48 +249,23 @@ static srec_status take_mappings(srec_model *m, srec_error *error)
     return SREC_OK;
 }
 
-srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error)
-{
-    const char *format = srec_safetensors_metadata(file, "format"),
-               *version = srec_safetensors_metadata(file, "format_version");
-    const char *is = srec_safetensors_metadata(file, "kind");
-    if (!format || strcmp(format, "srec-model") != 0)
-        return srec_fail(error, SREC_ERR_FORMAT, "a safetensors file, but not an srec model");
-    if (!version || strcmp(version, "1") != 0)
-        return srec_fail(error, SREC_ERR_VERSION, "model format version %.16s; this library reads version 1",
-                         version ? version : "(none)");
-    if (!is || strcmp(is, kind) != 0)
-        return srec_fail(error, SREC_ERR_UNSUPPORTED, "model of kind %.32s; %s %s is needed", is ? is : "(none)",
-                         *kind == 'e' ? "an" : "a", kind);
-    if (!srec_safetensors_metadata(file, "checksum"))
-        return srec_fail(error, SREC_ERR_FORMAT, "metadata checksum is missing");
-    return SREC_OK;
-}
-
 static srec_status parse(srec_model *m, srec_error *error)
 {
-    srec_status status = srec_model_check(m->file, "codec", error);
-    if (status != SREC_OK)
-        return status;
-    const char *graph = srec_model_metadata(m, "graph"), *codec = srec_model_metadata(m, "codec");
-    json_t *graphs = graph ? json_loads(graph, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_t *numbers = codec ? json_loads(codec, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (!json_is_object(graphs) || !json_is_object(numbers))
-        status = srec_fail(error, SREC_ERR_FORMAT, "metadata graph or codec is missing or not JSON");
+    srec_model_json json;
+    srec_status status = srec_model_read_json(m->file, "codec", &json, error);
     if (status == SREC_OK)
-        status = parse_codec(m, numbers, error);
+        status = parse_codec(m, json.numbers, error);
     if (status == SREC_OK)
-        status = parse_nets(m, graphs, error);
+        status = parse_nets(m, json.graphs, error);
     if (status == SREC_OK)
         status = take_f32(m, "entropy.scale", m->channels, 0, &m->entropy_scale, error);
     if (status == SREC_OK)
         status = take_mappings(m, error);
-    json_decref(graphs);
-    json_decref(numbers);
+    srec_model_free_json(&json);
     return status;
 }
 
-static srec_status finish(srec_safetensors *file, srec_model **out, srec_error *error)
+static srec_status finish(srec_safetensors *file, void **out, srec_error *error)
 {
     srec_model *m = calloc(1, sizeof *m);
     if (!m) {
@@ -312,27 +284,22 @@ static srec_status finish(srec_safetensors *file, srec_model **out, srec_error *
 
 srec_status srec_model_load(const char *path, srec_model **out, srec_error *error)
 {
-    srec_error detail = { 0 };
+    void *model = NULL;
     if (!path || !out)
         return srec_fail(error, SREC_ERR_ARG, "no path");
-    *out = NULL;
-    srec_safetensors *file;
-    srec_status status = srec_safetensors_load(path, &file, &detail);
-    if (status == SREC_OK)
-        status = finish(file, out, &detail);
-    if (status != SREC_OK)
-        srec_fail(error, status, "model %.80s: %.160s", path, detail.message);
+    const srec_status status = srec_model_open(path, finish, &model, error);
+    *out = model;
     return status;
 }
 
 srec_status srec_model_load_memory(const void *data, size_t size, srec_model **out, srec_error *error)
 {
+    void *model = NULL;
     if (!out)
         return srec_fail(error, SREC_ERR_ARG, "no place for the model");
-    *out = NULL;
-    srec_safetensors *file;
-    srec_status status = srec_safetensors_parse(data, size, &file, error);
-    return status == SREC_OK ? finish(file, out, error) : status;
+    const srec_status status = srec_model_open_memory(data, size, finish, &model, error);
+    *out = model;
+    return status;
 }
 
 static srec_status copy_priors(srec_model *m, srec_priors *to, const srec_priors *from)

@@ -37,9 +37,6 @@ struct srec_model {
     size_t n_owned;
 };
 
-/* Check that the file is a model of that kind in a version that this library reads. */
-srec_status srec_model_check(const srec_safetensors *file, const char *kind, srec_error *error);
-
 /* A model with ladder and priors only, for tests and fuzzing. Packets and slices work; networks do not. Everything is
  * copied. A NULL prior becomes one uniform table. */
 srec_status srec_model_create_bare(const unsigned *ladder, unsigned steps, const srec_priors *bits,

@@ -26,7 +26,8 @@ static void make_keystream(cipher *s, const uint8_t *key, size_t offset, size_t 
                                        KEYSTREAM_FIRST_BLOCK + (uint32_t)(offset / CHACHA_BLOCK), key);
 }
 
-static void encrypt(const uint8_t *key, uint64_t origin, const uint8_t *in, size_t n, uint8_t *out)
+/* out = in + sign * keystream, mod 256. \param sign 1 encrypts, -1 decrypts \param out (n) may be in */
+static void add_keystream(const uint8_t *key, uint64_t origin, int sign, const uint8_t *in, size_t n, uint8_t *out)
 {
     cipher s;
     srec_packet_nonce(origin, s.nonce);
@@ -34,20 +35,7 @@ static void encrypt(const uint8_t *key, uint64_t origin, const uint8_t *in, size
         const size_t length = n - at < KEYSTREAM_CHUNK ? n - at : KEYSTREAM_CHUNK;
         make_keystream(&s, key, at, length);
         for (size_t i = 0; i < length; i++)
-            out[at + i] = (uint8_t)(in[at + i] + s.keystream[i]); /* mod 256: the cast is the reduction */
-    }
-    sodium_memzero(&s, sizeof s);
-}
-
-static void decrypt(const uint8_t *key, uint64_t origin, uint8_t *bytes, size_t n)
-{
-    cipher s;
-    srec_packet_nonce(origin, s.nonce);
-    for (size_t at = 0; at < n; at += KEYSTREAM_CHUNK) {
-        const size_t length = n - at < KEYSTREAM_CHUNK ? n - at : KEYSTREAM_CHUNK;
-        make_keystream(&s, key, at, length);
-        for (size_t i = 0; i < length; i++)
-            bytes[at + i] = (uint8_t)(bytes[at + i] - s.keystream[i]);
+            out[at + i] = (uint8_t)(in[at + i] + sign * s.keystream[i]); /* the cast is the reduction */
     }
     sodium_memzero(&s, sizeof s);
 }
@@ -68,7 +56,7 @@ void srec_layer_seal(const uint8_t key[SREC_KEY_BYTES], const srec_layer_packet 
     if (p->signal.cipher == SREC_CIPHER_NONE)
         memcpy(out, p->piece.bytes, n);
     else
-        encrypt(key, p->origin, p->piece.bytes, n, out);
+        add_keystream(key, p->origin, 1, p->piece.bytes, n, out);
     const size_t n_tagged = list_tagged(p, out, fixed_and_c);
     crypto_aead_chacha20poly1305_ietf_encrypt(out + n, NULL, NULL, 0, fixed_and_c, n_tagged, NULL, nonce, key);
 }
@@ -86,6 +74,6 @@ srec_status srec_layer_open(const uint8_t key[SREC_KEY_BYTES], const srec_layer_
         return SREC_ERR_AUTH;
     }
     if (p->signal.cipher != SREC_CIPHER_NONE)
-        decrypt(key, p->origin, in, n);
+        add_keystream(key, p->origin, -1, in, n, in);
     return SREC_OK;
 }
