@@ -71,6 +71,7 @@ def describe(graph):
     return {
         "errors": list(graph.get_error_messages()),
         "blocks": {b.name: box(b) for b in graph.blocks},
+        "hidden": {b.name: [key for key, p in b.params.items() if p.hide == "all"] for b in graph.blocks},
         "wires": wires,
     }
 

@@ -256,6 +256,9 @@ class Window(Case):
             with open(os.path.join(self.folder, name + ".json"), encoding="utf-8") as file:
                 drawn = json.load(file)
             self.assertEqual((drawn["errors"], crossings(drawn), overlaps(drawn)), ([], [], []), name)
+            if name in ("layers", "loopback"):  # a transmitter shows the parameters of its coding
+                shown = [key for key in ("eta", "cbr") if key not in drawn["hidden"]["transmitter"]]
+                self.assertEqual(shown, ["cbr" if name == "layers" else "eta"], name)
 
 
 if __name__ == "__main__":
