@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* loopback MODEL IMAGE.png SNR_DB RECEIVED.png: sends an image through an AWGN channel and prints its PSNR. */
+/* loopback MODEL|layers IMAGE.png SNR_DB RECEIVED.png: sends an image through an AWGN channel and prints its PSNR. */
 #include "png_file.h"
 #include "receiver_chain.h"
 #include "transmitter.h"
@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     srec_channel *channel;
@@ -48,7 +49,7 @@ static srec_status run(const srec_model *model, const srec_key *key, const srec_
 int main(int argc, char **argv)
 {
     if (argc != 5) {
-        fprintf(stderr, "usage: loopback MODEL IMAGE.png SNR_DB RECEIVED.png\n");
+        fprintf(stderr, "usage: loopback MODEL|layers IMAGE.png SNR_DB RECEIVED.png\n");
         return 2;
     }
     srec_error error = { 0 };
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
     srec_image received = { 0 };
     srec_key *key = srec_key_new();
     srec_status status = key ? srec_key_generate(key) : srec_fail(&error, SREC_ERR_MEMORY, "out of memory");
-    if (status == SREC_OK)
+    if (status == SREC_OK && strcmp(argv[1], "layers") != 0)
         status = srec_model_load(argv[1], &model, &error);
     if (status == SREC_OK)
         status = png_file_read(argv[2], &sent, &error);

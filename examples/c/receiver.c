@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* receiver MODEL KEY SAMPLES.cf32 IMAGE.png: finds bursts in complex float samples and decodes the image. */
+/* receiver MODEL|layers KEY SAMPLES.cf32 IMAGE.png: finds bursts in complex float samples and decodes the image. */
 #include "png_file.h"
 #include "receiver_chain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK 4096 /* samples read at once */
 
@@ -56,7 +57,7 @@ static srec_status receive(const srec_model *model, const srec_key *key, char **
 {
     burst_reader reader = { 0 };
     srec_image image = { 0 };
-    srec_decoder_report report;
+    receiver_report report;
     srec_status status = receiver_create(model, key, &reader.chain, error);
     if (status == SREC_OK)
         status = read_bursts(&reader, paths[0], error);
@@ -65,8 +66,8 @@ static srec_status receive(const srec_model *model, const srec_key *key, char **
     if (status == SREC_OK)
         status = png_file_write(paths[1], &image, error);
     if (status == SREC_OK)
-        printf("%ux%u pixels, %u of %u slices lost\n", (unsigned)image.width, (unsigned)image.height,
-               (unsigned)report.slices_lost, (unsigned)report.slices);
+        printf("%ux%u pixels, %u packets received, %u missing\n", (unsigned)image.width, (unsigned)image.height,
+               report.received, report.missing);
     free(image.data);
     receiver_free(reader.chain);
     return status;
@@ -75,14 +76,14 @@ static srec_status receive(const srec_model *model, const srec_key *key, char **
 int main(int argc, char **argv)
 {
     if (argc != 5) {
-        fprintf(stderr, "usage: receiver MODEL KEY SAMPLES.cf32 IMAGE.png\n");
+        fprintf(stderr, "usage: receiver MODEL|layers KEY SAMPLES.cf32 IMAGE.png\n");
         return 2;
     }
     srec_error error = { 0 };
     srec_model *model = NULL;
     srec_key *key = srec_key_new();
     srec_status status = key ? SREC_OK : srec_fail(&error, SREC_ERR_MEMORY, "out of memory");
-    if (status == SREC_OK)
+    if (status == SREC_OK && strcmp(argv[1], "layers") != 0)
         status = srec_model_load(argv[1], &model, &error);
     if (status == SREC_OK)
         status = srec_key_parse(key, argv[2], NULL, &error);

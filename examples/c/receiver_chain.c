@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "receiver_chain.h"
 
+#include "layer_receiver.h"
+
 #include <stdlib.h>
 
 #define MODULATION SREC_QPSK
@@ -15,9 +17,10 @@ struct receiver_chain {
     uint64_t session;          /* of the first packet; 0: none yet */
     srec_slice picture;        /* first slice received: it describes the image */
     unsigned dropped;
-    float *soft;      /* (8 SREC_FRAME_MAX) LLRs of a frame */
-    float *mean;      /* (SREC_PAYLOAD_MAX) */
-    float *deviation; /* (SREC_PAYLOAD_MAX) */
+    float *soft;            /* (8 SREC_FRAME_MAX) LLRs of a frame */
+    float *mean;            /* (SREC_PAYLOAD_MAX) */
+    float *deviation;       /* (SREC_PAYLOAD_MAX) */
+    layer_receiver *layers; /* without a model; it replaces the rest */
 };
 
 srec_status receiver_create(const srec_model *model, const srec_key *key, receiver_chain **out, srec_error *error)
@@ -26,6 +29,8 @@ srec_status receiver_create(const srec_model *model, const srec_key *key, receiv
     *out = r;
     if (!r)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
+    if (!model)
+        return layer_receiver_create(key, &r->layers, error);
     r->model = model;
     r->key = key;
     r->soft = malloc(8 * SREC_FRAME_MAX * sizeof *r->soft);
@@ -45,6 +50,7 @@ void receiver_free(receiver_chain *r)
 {
     if (!r)
         return;
+    layer_receiver_free(r->layers);
     free(r->deviation);
     free(r->mean);
     free(r->soft);
@@ -70,6 +76,8 @@ static srec_status begin(receiver_chain *r, const srec_packet *packet, srec_erro
 srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain_iq, float n0, size_t n_symbols,
                            srec_error *error)
 {
+    if (r->layers)
+        return layer_receiver_frame(r->layers, iq, gain_iq, n0, n_symbols, error);
     const size_t n_bytes = n_symbols * srec_modem_bits_per_symbol(MODULATION) / 8;
     srec_packet packet;
     if (n_bytes > SREC_FRAME_MAX || srec_modem_demap(MODULATION, iq, gain_iq, n0, n_symbols, r->soft) != SREC_OK ||
@@ -93,7 +101,7 @@ srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain
     return srec_decoder_add(r->decoder, &packet.slice, r->mean, r->deviation, packet.signal.payload_bytes, error);
 }
 
-srec_status receiver_image(receiver_chain *r, srec_image *image, srec_decoder_report *report, srec_error *error)
+static srec_status image_of_features(receiver_chain *r, srec_image *image, receiver_report *report, srec_error *error)
 {
     if (!r->session)
         return srec_fail(error, SREC_ERR_FORMAT, "no packet was received: is it the right key?");
@@ -106,7 +114,28 @@ srec_status receiver_image(receiver_chain *r, srec_image *image, srec_decoder_re
     image->data = malloc(image->stride * image->height);
     if (!image->data)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");
-    return srec_decoder_run(r->decoder, image, report, error);
+    srec_decoder_report slices;
+    const srec_status status = srec_decoder_run(r->decoder, image, &slices, error);
+    if (status == SREC_OK && report)
+        *report = (receiver_report){ slices.slices - slices.slices_lost, slices.slices_lost };
+    return status;
 }
 
-unsigned receiver_dropped(const receiver_chain *r) { return r->dropped; }
+static srec_status image_of_layers(receiver_chain *r, srec_image *image, receiver_report *report, srec_error *error)
+{
+    srec_layers_report pieces;
+    const srec_status status = layer_receiver_image(r->layers, image, &pieces, error);
+    if (status == SREC_OK && report)
+        *report = (receiver_report){ pieces.pieces_received, pieces.pieces_missing };
+    return status;
+}
+
+srec_status receiver_image(receiver_chain *r, srec_image *image, receiver_report *report, srec_error *error)
+{
+    return r->layers ? image_of_layers(r, image, report, error) : image_of_features(r, image, report, error);
+}
+
+unsigned receiver_dropped(const receiver_chain *r)
+{
+    return r->layers ? layer_receiver_dropped(r->layers) : r->dropped;
+}

@@ -7,7 +7,13 @@
 
 typedef struct receiver_chain receiver_chain; /* one thread at a time */
 
-/* model and key must outlive the receiver. */
+/* What arrived. */
+typedef struct {
+    unsigned received; /* packets of the image, without repetitions */
+    unsigned missing;  /* packets that are missing; of coded layers those that parity does not replace */
+} receiver_report;
+
+/* model: NULL to receive coded layers. model and key must outlive the receiver. */
 srec_status receiver_create(const srec_model *model, const srec_key *key, receiver_chain **out, srec_error *error);
 void receiver_free(receiver_chain *r);
 
@@ -16,8 +22,9 @@ void receiver_free(receiver_chain *r);
 srec_status receiver_frame(receiver_chain *r, const float *iq, const float *gain_iq, float n0, size_t n_symbols,
                            srec_error *error);
 
-/* Decodes the image from the frames received so far; lost patches are concealed. The caller frees image->data. */
-srec_status receiver_image(receiver_chain *r, srec_image *image, srec_decoder_report *report, srec_error *error);
+/* Decodes the image from the frames received so far; lost patches are concealed. The caller frees image->data.
+ * report: may be NULL. */
+srec_status receiver_image(receiver_chain *r, srec_image *image, receiver_report *report, srec_error *error);
 
 /* Frames that were dropped. */
 unsigned receiver_dropped(const receiver_chain *r);

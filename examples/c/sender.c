@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sender MODEL KEY IMAGE.png SAMPLES.cf32: writes the bursts of an image as complex float samples, ready for a
+/* sender MODEL|layers KEY IMAGE.png SAMPLES.cf32: writes the bursts of an image as complex float samples, ready for a
  * radio. */
 #include "png_file.h"
 #include "transmitter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     srec_shaper *shaper;
@@ -53,7 +54,7 @@ static srec_status write_bursts(const srec_model *model, const srec_key *key, co
 int main(int argc, char **argv)
 {
     if (argc != 5) {
-        fprintf(stderr, "usage: sender MODEL KEY IMAGE.png SAMPLES.cf32\n");
+        fprintf(stderr, "usage: sender MODEL|layers KEY IMAGE.png SAMPLES.cf32\n");
         return 2;
     }
     srec_error error = { 0 };
@@ -61,7 +62,7 @@ int main(int argc, char **argv)
     srec_image image = { 0 };
     srec_key *key = srec_key_new();
     srec_status status = key ? SREC_OK : srec_fail(&error, SREC_ERR_MEMORY, "out of memory");
-    if (status == SREC_OK)
+    if (status == SREC_OK && strcmp(argv[1], "layers") != 0)
         status = srec_model_load(argv[1], &model, &error);
     if (status == SREC_OK)
         status = srec_key_parse(key, argv[2], NULL, &error);

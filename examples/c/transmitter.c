@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "transmitter.h"
 
+#include "layer_transmitter.h"
+
 #include <stdlib.h>
 
 #define MODULATION  SREC_QPSK
@@ -81,6 +83,8 @@ static srec_status send_slice(sender *s, uint32_t slice, frame_handler handler, 
 srec_status transmit(const srec_model *model, const srec_key *key, const srec_image *image, frame_handler handler,
                      void *context, srec_error *error)
 {
+    if (!model)
+        return transmit_layers(key, image, handler, context, error);
     sender s = { .model = model };
     srec_encoder *encoder;
     srec_status status = srec_encoder_create(model, NULL, &encoder, error);

@@ -54,6 +54,14 @@ core)
     [ -s "$root/received.png" ]
     if "$root/c/receiver" "$model" seed:2 "$root/samples" "$root/none.png" >"$root/log" 2>&1; then exit 1; fi
     grep -q "is it the right key?" "$root/log"
+    claim "the C examples send and receive coded layers, without a model"
+    "$root/c/loopback" layers "$image" 10 "$root/looped.png" | tee "$root/log"
+    awk '/PSNR/ { exit !($2 > 24) }' "$root/log"
+    "$root/c/sender" layers seed:1 "$image" "$root/samples"
+    "$root/c/receiver" layers seed:1 "$root/samples" "$root/received.png" | tail -n 1 | tee "$root/log"
+    grep -q " 0 missing" "$root/log"
+    if "$root/c/receiver" layers seed:2 "$root/samples" "$root/none.png" >"$root/log" 2>&1; then exit 1; fi
+    grep -q "is it the right key?" "$root/log"
     claim "the library exports srec_ names only"
     nm -D --defined-only "$at/$LIBDIR/libsrec.so" |
         awk '$3 !~ /^srec_/ { print "exported:", $3; bad = 1 } END { exit bad }'
