@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`srec simulate`, `send`, `receive` and `info` with coded layers."""
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import unittest
 
 import numpy as np
 from PIL import Image
+
+from sessions import press_ctrl_c, start
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SREC = os.environ["SREC_COMMAND"]
@@ -32,8 +35,9 @@ class Case(unittest.TestCase):
     def at(self, *names):
         return os.path.join(self.folder, *names)
 
-    def run_srec(self, *words, code=0):
-        done = subprocess.run([sys.executable, SREC, *words], capture_output=True, text=True, timeout=300)
+    def run_srec(self, *words, code=0, **options):
+        command = [sys.executable, SREC, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
@@ -150,6 +154,88 @@ class Link(Case):
         self.assertEqual((metadata["coding"], metadata["layers_received"]), ("layers", 2))
         with Image.open(self.at("received", "picture0000.png")) as received:
             self.assertGreater(psnr(received, self.sent), 26)
+
+    def receive(self, *words, code=0, **options):
+        """Returns the lines on standard output, or the last line of the errors, of `srec receive`."""
+        command = ("receive", "--key", "seed:5", "--out", self.at("received"), "--no-sr", *words)
+        done = self.run_srec(*command, code=code, **options)
+        return done.stderr.strip().splitlines()[-1] if code else done.stdout.splitlines()
+
+    def metadata(self, number=0):
+        with open(self.at("received", f"picture{number:04d}.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def two_images(self):
+        """Returns a folder."""
+        os.mkdir(self.at("images"))
+        for name in ("a.png", "b.png"):
+            self.sent.crop((0, 0, 192, 128)).save(self.at("images", name))
+        return self.at("images")
+
+    def test_receive_has_a_simulated_transmitter_of_layers(self):
+        options = (*LAYERS, "--layers", "0,5", "--cbr", "0.5", "--snr", "6", "--cfo", "2000")
+        lines = self.receive("--device", "sim:" + self.image, *options)
+        self.assertRegex(lines[0], "384x256, 2 of 2 layers, ([0-9]+) of \\1 packets, SNR")
+        with Image.open(self.at("received", "picture0000.png")) as received:
+            self.assertGreater(psnr(received, self.sent), 26)
+
+    def test_a_layer_of_which_no_packet_came_counts_as_layer_but_not_in_packets(self):
+        options = (*LAYERS, "--layers", "0,5", "--cbr", "0.5", "--snr", "2", "--json", self.at("figures.json"))
+        lines = self.receive("--device", "sim:" + self.image, *options)
+        self.assertRegex(
+            "\n".join(lines), r"1 of 2 layers, ([0-9]+) of \1 packets \(and those of 1 layer of which none came\)"
+        )
+        image = self.metadata()
+        self.assertEqual((image["layers_sent"], image["layers_received"]), (2, 1))
+        self.assertEqual(image["pieces_sent"], image["pieces_received"])
+        self.assertEqual([rate is None for rate in image["code_rates"]], [False, True])
+        with open(self.at("figures.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["pictures_partial"], 1)
+
+    def test_below_all_layers_receive_names_the_snr(self):
+        line = self.receive("--device", "sim:" + self.image, *LAYERS, "--layers", "6", "--snr", "3", code=1)
+        self.assertRegex(line, "no picture: [0-9]+ packets had too many errors: is the SNR below")
+
+    def test_once_ends_after_one_image_and_runs_the_hook(self):
+        hook = f"{sys.executable} -c 'import sys; print(sys.argv[1])'"
+        lines = self.receive("--device", "sim:" + self.two_images(), *LAYERS, "--once", "--hook", hook)
+        path = self.at("received", "picture0000.png")
+        self.assertIn(path, lines)
+        self.assertEqual(os.listdir(self.at("received")).count("picture0001.png"), 0)
+
+    def test_what_receive_records_is_received_again(self):
+        take = self.at("take")
+        self.receive("--device", "sim:" + self.image, *LAYERS, "--snr", "7", "--record", take, "--format", "ci16_le")
+        self.assertIn("1 of 1 layers", self.receive("--device", "file:" + take)[0])
+        with Image.open(self.at("received", "picture0000.png")) as first:
+            with Image.open(self.at("received", "picture0001.png")) as second:
+                self.assertEqual(first.tobytes(), second.tobytes())
+
+    def test_zeromq_carries_layers(self):
+        address = f"zmq:ipc://{self.at('air')}"
+        command = ["send", "--key", "seed:5", "--image", self.two_images(), "--device", address, *LAYERS]
+        sender = start(self, [sys.executable, SREC, *command])
+        lines = self.receive("--device", address, "--once")
+        self.assertIn("1 of 1 layers", lines[0])
+        press_ctrl_c(sender)
+        sender.communicate(timeout=300)
+
+    def test_the_window_shows_layers(self):
+        if importlib.util.find_spec("PyQt5") is None:
+            self.skipTest("PyQt5 is not installed (python3-pyqt5)")
+        environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
+        lines = self.receive("--device", "sim:" + self.two_images(), *LAYERS, "--view", env=environment)
+        self.assertIn("2 pictures", lines[-1])
+
+    def test_receive_refuses_the_options_of_its_transmitter_without_one(self):
+        with open(self.at("samples"), "wb") as file:
+            file.write(bytes(8))
+        device = ("--device", "file:" + self.at("samples"), "--format", "cu8")
+        for words in (LAYERS, ("--cbr", "0.2"), ("--layers", "4"), ("--eta", "0.1")):
+            with self.subTest(words):
+                self.assertIn(f"{words[0]} is for --device sim", self.receive(*device, *words, code=2))
+        device = ("--device", "sim:" + self.image)
+        self.assertIn("--hard is for --coding features", self.receive(*device, *LAYERS, "--hard", code=2))
 
     def test_a_simulated_device_receives_all_images(self):
         done = self.run_srec("send", "--image", self.image, "--key", "seed:5", "--device", "sim", *LAYERS, "--snr", "7")

@@ -25,7 +25,7 @@ TABLE = {
     "--image": (SIMULATE, SEND),
     "--out": (SIMULATE, RECEIVE),
     "--eta": ALL,
-    **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity"), (SIMULATE, SEND)),
+    **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity"), ALL),
     "--scale": (SIMULATE, SEND),
     "--frame-bytes": (SIMULATE, SEND),
     "--repeat": (SEND,),

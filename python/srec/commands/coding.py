@@ -15,6 +15,8 @@ DEFAULTS = {"cbr": 0.2, "margin": 0.5, "parity": -1}  # of coded layers
 FADING = {"margin": 4.0, "rate_max": 2 / 3}  # the codes' thresholds are for AWGN
 OPTIONS = ("cbr", "layers", "shares", "margin", "parity")  # of coded layers only
 ETA = 0.2  # default of features
+FRAME_BYTES = 16000  # default of features
+LAYER_SNR_DB = 6.0  # of the only layer, for commands that know no SNR
 
 
 def numbers(text: str) -> list[float]:
@@ -39,12 +41,7 @@ def join_negative_lists(words: list[str]) -> list[str]:
 def add_group(parser: argparse.ArgumentParser, snr: str) -> None:
     """Add the options that decide how an image becomes packets. snr: the default of --layers, in words."""
     group = parser.add_argument_group("coding")
-    group.add_argument(
-        "--coding",
-        default="features",
-        choices=("features", "layers"),
-        help="features: of the neural codec, as in the paper; layers: JPEG 2000 with an LDPC code (default features)",
-    )
+    _add_choice(group)
     group.add_argument(
         "--scale",
         type=int,
@@ -52,11 +49,34 @@ def add_group(parser: argparse.ArgumentParser, snr: str) -> None:
         choices=(1, 2),
         help="2: send the image at half size, with a quarter of the symbols (default 1)",
     )
-    group.add_argument("--eta", type=float, help=f"features: features per bit of the entropy model (default {ETA:g})")
+    _add_eta(group)
     group.add_argument(
-        "--frame-bytes", type=int, default=16000, help="features: longest packet, 2000 to 30000 (default 16000)"
+        "--frame-bytes",
+        type=int,
+        default=FRAME_BYTES,
+        help=f"features: longest packet, 2000 to 30000 (default {FRAME_BYTES})",
     )
     _add_layer_options(group, snr)
+
+
+def add_simulated(group: options.Group) -> None:
+    """Add the options of a simulated transmitter: the most important ones of add_group()."""
+    _add_choice(group)
+    _add_eta(group)
+    _add_layer_options(group, f"{LAYER_SNR_DB:g}")
+
+
+def _add_choice(group: options.Group) -> None:
+    group.add_argument(
+        "--coding",
+        default="features",
+        choices=("features", "layers"),
+        help="features: of the neural codec, as in the paper; layers: JPEG 2000 with an LDPC code (default features)",
+    )
+
+
+def _add_eta(group: options.Group) -> None:
+    group.add_argument("--eta", type=float, help=f"features: features per bit of the entropy model (default {ETA:g})")
 
 
 def _add_layer_options(group: options.Group, snr: str) -> None:
@@ -101,6 +121,18 @@ def settle(args: argparse.Namespace, command: str, default_snr: float, fading: b
     else:
         _settle_layers(args, default_snr, fading)
         _warn(args, command)
+
+
+def settle_simulated(args: argparse.Namespace, command: str, simulated: bool) -> None:
+    """Settle the options of add_simulated(). Raises Usage.
+
+    simulated: whether there is a simulated transmitter. Without one the options are refused.
+    """
+    given = [name for name in ("eta", *OPTIONS) if getattr(args, name) is not None]
+    if not simulated and (given or args.coding != "features"):
+        raise Usage(f"--{(given or ['coding'])[0]} is for --device sim: packets say how they are coded")
+    args.frame_bytes, args.cipher = FRAME_BYTES, "auto"
+    settle(args, command, LAYER_SNR_DB)
 
 
 def _settle_features(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import time
 from typing import Any, Callable
 
 from . import Failure, Usage
-from . import enhancement, figures, options, outputs, running
+from . import coding, enhancement, figures, options, outputs, running
 from .hooks import Hooks, hook_command
 from .impairments import add_impairments_group, check_impairments, impaired, impairments
 from .received import Summary, picture_line, suspicion, why_none
@@ -64,9 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     waveform.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     enhancement.add_arguments(parser)
     transmitter = parser.add_argument_group("simulated transmitter of --device sim")
-    transmitter.add_argument(
-        "--eta", type=float, default=0.2, help="eta of the simulated transmitter of --device sim (default 0.2)"
-    )
+    coding.add_simulated(transmitter)
     transmitter.add_argument(
         "--level", type=float, default=-12.0, metavar="DBFS", help="level of the simulated transmitter (default -12)"
     )
@@ -121,6 +119,7 @@ def check(args: argparse.Namespace, kind: str, argument: str) -> None:
     args.repeat = False
     options.check_link(args, kind)
     check_impairments(args)
+    coding.settle_simulated(args, "srec receive", kind == "sim")
     options.check_range("timeout", args.timeout, 0.1, FOREVER_S)
     if not 0 <= args.max_pixels < float("inf"):
         raise Usage(f"--max-pixels {args.max_pixels:g}: 0 (no limit) or more")
@@ -240,13 +239,13 @@ class Receiver:
         transmitter = srec.transmitter(
             args.key,
             args.modulation,
-            args.eta,
-            True,
-            args.model,
+            model=args.model,
             threads=args.threads,
+            precision=args.precision,
             samples_per_symbol=args.sps,
             rolloff=args.rolloff,
             amplitude=10 ** (0.05 * args.level),
+            **coding.parameters(args),
         )
         self._transmitter = source, transmitter  # GNU Radio does not keep Python blocks alive
         self.top.msg_connect(source, "pdus", transmitter, "pdus")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lines and figures of the images that `srec receive` has received."""
+import math
 from typing import Any
 
 from .figures import number
@@ -19,6 +20,11 @@ AVERAGED = (
 )
 
 
+def is_partial(image: Image) -> bool:
+    """Return whether a part of the image is missing: patches, or layers that did not arrive whole."""
+    return image.get("patches_lost", 0) > 0 or image.get("layers_received", 0) < image.get("layers_sent", 0)
+
+
 class Summary:
     """Figures of the images so far."""
 
@@ -29,7 +35,7 @@ class Summary:
 
     def add(self, image: Image) -> None:
         self.pictures += 1
-        self.partial += image.get("patches_lost", 0) > 0
+        self.partial += is_partial(image)
         self.in_clear += image.get("cipher") == "none"
         self.suspect += image.get("suspect", False)
         self.header_errors += image.get("header_errors", 0)
@@ -47,18 +53,23 @@ class Summary:
         return number(total / n) if n else None
 
 
+def packets_line(image: Image) -> str:
+    """Format how much of an image has arrived. A receiver does not know how many packets a layer has that it missed."""
+    if image.get("coding") != "layers":
+        return f"{image['slices'] - image['slices_lost']} of {image['slices']} packets" if "slices" in image else ""
+    unknown = sum(math.isnan(rate) for rate in image["code_rates"])
+    return (
+        f"{image['layers_received']} of {image['layers_sent']} layers,"
+        f" {image['pieces_received']} of {image['pieces_sent']} packets"
+        + (f" (and those of {unknown} layer{'s' * (unknown != 1)} of which none came)" if unknown else "")
+    )
+
+
 def picture_line(image: Image) -> str:
     """Format the metadata of an image."""
-    packets = ""
-    if image.get("coding") == "layers":
-        packets = (
-            f"{image['layers_received']} of {image['layers_sent']} layers,"
-            f" {image['pieces_received']} of {image['pieces_sent']} packets of the layers that came"
-        )
-    elif "slices" in image:
-        packets = f"{image['slices'] - image['slices_lost']} of {image['slices']} packets"
     text = (
-        f"picture {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']}, {packets}"
+        f"picture {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']},"
+        f" {packets_line(image)}"
     )
     if image.get("patches_lost"):
         text += f", {image['patches_lost']} of {image['patches']} patches concealed"
@@ -102,6 +113,8 @@ def why_none(counters: dict[str, Any], samples: int) -> str:
         )
     if counters["findings"]:
         return "; ".join(counters["findings"].values())
+    if counters["uncorrected"]:
+        return f"{counters['uncorrected']} packets had too many errors: is the SNR below that of the lowest layer?"
     if counters["unreadable"] or counters["damaged"]:
         return (
             f"{counters['unreadable'] + counters['damaged']} bursts were not readable: is the modulation right, and the"

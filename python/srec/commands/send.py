@@ -17,7 +17,6 @@ IDLE = 4096  # samples of silence at a time for radios, while no burst waits
 TAIL_S = 0.25  # silence after the last burst, so that the radio transmits its buffers before it is switched off
 FIGURES_S = 60  # for the lines of the last images, on a machine under any load
 BUSY_S = 0.1  # a block that works longer on one message is mentioned in the status
-LAYER_SNR_DB = 6.0  # of the only layer, if --layers is not given
 IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
 
@@ -32,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time between images (default: as fast as the device allows)",
     )
-    coding.add_group(parser, f"{LAYER_SNR_DB:g}")
+    coding.add_group(parser, f"{coding.LAYER_SNR_DB:g}")
     encryption = parser.add_argument_group("encryption")
     options.add_key_argument(encryption)
     options.add_cipher_argument(encryption)
@@ -59,7 +58,7 @@ def check(args: argparse.Namespace, kind: str) -> None:
     options.settle_waveform(args)
     options.check_link(args, kind)
     check_impairments(args)
-    coding.settle(args, "srec send", LAYER_SNR_DB)
+    coding.settle(args, "srec send", coding.LAYER_SNR_DB)
     options.check_range("interval", args.interval, 0, 1e6)
     outputs.check_figures(args.json, args.overwrite)
     if args.repeat and kind in ("file", "sim"):
