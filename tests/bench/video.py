@@ -9,9 +9,10 @@ have nothing else to do.
     busy
     encoder_queue_max, decoder_queue_max    pictures and slices that waited, at most
 
+    encode_median_s, decode_median_s   of one picture, in its block
+
 The frames move over PICTURE and are played in real time. The first --skip pictures, in which the networks are made
-ready, are not in rate and
-latency; all are in the counts.
+ready, are not in rate and latency; all are in the counts.
 """
 import argparse
 import json
@@ -58,18 +59,31 @@ class Log:
     def largest(self, key):
         return max((values[key] for _, values in self.seen if key in values), default=0)
 
+    def median(self, key):
+        return statistics.median(values[key] for _, values in self.seen if key in values)
+
+
+def make_transmitter(args):
+    if args.coding == "layers":
+        coding = dict(coding="layers", cbr=args.cbr, layers=[args.layer])
+    else:
+        coding = dict(eta=args.eta, frame_bytes=30000, precision=args.precision)
+    return srec.transmitter(
+        "seed:1", args.modulation, threads=args.threads, samples_per_symbol=args.samples_per_symbol, **coding
+    )
+
+
+def make_receiver(args):
+    coding = dict(model="none") if args.coding == "layers" else dict(precision=args.precision)
+    burst = dict(samples_per_symbol=args.samples_per_symbol)
+    return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, max_queue=8, **burst, **coding)
+
 
 def measure(args, folder):
     top = gr.top_block("video")
     source = srec.video_source(folder, rate=args.rate, frames=args.frames, repeat=True, in_flight=args.in_flight)
-    burst = dict(samples_per_symbol=args.samples_per_symbol)
-    transmitter = srec.transmitter(
-        "seed:1", args.modulation, args.eta, frame_bytes=30000, threads=args.threads, precision=args.precision, **burst
-    )
+    transmitter, receiver = make_transmitter(args), make_receiver(args)
     channel = srec.channel("awgn", args.snr, 1)
-    receiver = srec.receiver(
-        "seed:1", args.modulation, args.snr, threads=args.threads, precision=args.precision, max_queue=8, **burst
-    )
     meter = srec.picture_meter()
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(source, "pdus", meter, "original")
@@ -100,6 +114,7 @@ def measure(args, folder):
     return {
         "width": args.width,
         "height": args.height,
+        "coding": args.coding,
         "rate_asked_hz": args.rate,
         "threads": args.threads,
         "precision": args.precision,
@@ -107,6 +122,8 @@ def measure(args, folder):
         "rate_hz": (len(pictures) - 1) / (pictures[-1][0] - pictures[0][0]),
         "latency_median_s": statistics.median(latencies),
         "latency_max_s": max(latencies),
+        "encode_median_s": logs["encoder"].median("encode_s"),
+        "decode_median_s": logs["decoder"].median("decode_s"),
         "psnr_median_db": statistics.median(values["psnr_db"] for _, values in pictures),
         "sent": end["pictures"],
         "received": meter.pictures,
@@ -131,7 +148,10 @@ def run(arguments):
     parser.add_argument("--height", type=int, default=240)
     parser.add_argument("--modulation", default="qpsk")
     parser.add_argument("--snr", type=float, default=15.0)
-    parser.add_argument("--eta", type=float, default=0.2)
+    parser.add_argument("--coding", default="features", choices=("features", "layers"))
+    parser.add_argument("--eta", type=float, default=0.2, help="of features (default 0.2)")
+    parser.add_argument("--cbr", type=float, default=0.2, help="of layers: symbols per sample (default 0.2)")
+    parser.add_argument("--layer", type=float, default=6.0, help="SNR in dB of the only layer (default 6)")
     parser.add_argument(
         "--threads", type=int, default=1, help="of each of encoder and decoder, which work at once (default 1)"
     )

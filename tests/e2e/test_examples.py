@@ -183,7 +183,8 @@ class Examples(unittest.TestCase):
         os.mkdir(frames)
         for i in range(3):
             shutil.copy(self.small, os.path.join(frames, f"{i}.png"))
-        self.assertRegex(self.run_python("video.py", frames, "3")[-1], r"3 pictures|3 images")
+        for options in ((), ("--coding", "layers", "--size", "192x144")):
+            self.assertRegex(self.run_python("video.py", frames, "3", *options)[-1], "^3 pictures.*; lost 0")
 
     def test_frames_cross_gnu_radios_own_modulation_and_channel(self):
         self.assertEqual(self.run_to_end("digital_modulation", "-s", "12"), ["picture0000.png"])
@@ -317,6 +318,13 @@ class Examples(unittest.TestCase):
         self.assertEqual((meta["width"], meta["height"]), (320, 240))
         self.assertGreater(meta["psnr_db"], 23)
         self.assertGreater(meta["latency_s"], 0)
+
+    def test_video_as_coded_layers(self):
+        self.end("video_nogui", "-v", self.frames(2), "-r", "0", "-o", self.out, "-c", "layers", "-y", "144")
+        with open(os.path.join(self.out, "picture0001.json"), encoding="utf-8") as f:
+            meta = json.load(f)
+        self.assertEqual((meta["coding"], meta["width"], meta["layers_received"]), ("layers", 192, 1))
+        self.assertGreater(meta["psnr_db"], 23)
 
     def test_video_in_a_window(self):
         self.needs_qt()
