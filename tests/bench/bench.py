@@ -144,13 +144,19 @@ def print_flowgraph(picture, has_bf16):
 
 
 def print_video(picture):
-    for name, options in (("10 frames/s", []), ("as fast as it goes", ["--rate", "0"])):
+    layers = ["--coding", "layers", "--width", "640", "--height", "480"]
+    for name, options in (
+        ("10 frames/s", []),
+        ("as fast as it goes", ["--rate", "0"]),
+        ("15 frames/s", [*layers, "--rate", "15"]),
+        ("as fast as it goes", [*layers, "--rate", "0"]),
+    ):
         v = video.run([picture, "--frames", "110", *options])
         print(
-            f"video {v['width']}x{v['height']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
+            f"video {v['width']}x{v['height']}, {v['coding']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
             f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms; frames left out"
             f" {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} pictures"
-            f" and {v['decoder_queue_max']} slices",
+            f" and {v['decoder_queue_max']} packets",
             flush=True,
         )
 
