@@ -288,6 +288,14 @@ class Examples(unittest.TestCase):
         self.run_until(lambda _: self.run_to_end_once(address), send)
         self.assertGreater(self.psnr("picture0001.png", self.small), 23)
 
+    def test_coded_layers_over_zeromq(self):
+        address = f"ipc://{self.folder}/air"
+        send = self.command("zmq_tx_nogui", "-i", self.small, "-a", address, "-c", "layers")
+        self.run_until(lambda _: self.run_to_end_once(address), send)
+        with open(os.path.join(self.out, "picture0001.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["coding"], "layers")
+        self.assertGreater(self.psnr("picture0001.png", self.small), 23)
+
     def run_to_end_once(self, address):
         """The receiver, which ends by itself after two pictures"""
         if not os.path.exists(self.out):
