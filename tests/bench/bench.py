@@ -154,9 +154,9 @@ def print_video(picture):
         v = video.run([picture, "--frames", "110", *options])
         print(
             f"video {v['width']}x{v['height']}, {v['coding']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
-            f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms; frames left out"
-            f" {v['frames_dropped']}, pictures lost {v['lost']}, longest queues {v['encoder_queue_max']} pictures"
-            f" and {v['decoder_queue_max']} packets",
+            f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms;"
+            f" {1e3 * v['cpu_s']:.0f} ms of CPU a picture; frames left out {v['frames_dropped']}, pictures lost"
+            f" {v['lost']}, longest queues {v['encoder_queue_max']} pictures and {v['decoder_queue_max']} packets",
             flush=True,
         )
 

@@ -10,6 +10,7 @@ have nothing else to do.
     encoder_queue_max, decoder_queue_max    pictures and slices that waited, at most
 
     encode_median_s, decode_median_s   of one picture, in its block
+    cpu_s                              of all threads, a picture: two cores have 2 / RATE
 
 The frames move over PICTURE and are played in real time. The first --skip pictures, in which the networks are made
 ready, are not in rate and latency; all are in the counts.
@@ -51,7 +52,7 @@ class Log:
         top.msg_connect(block, port, self.port, "in")
 
     def _keep(self, msg):
-        values = pmt.to_python(msg)
+        values = {**pmt.to_python(msg), "cpu_s": time.process_time()}
         self.seen.append((time.monotonic(), values))
         if values.get("event") == "eof":
             self.ended.set()
@@ -111,6 +112,7 @@ def measure(args, folder):
         raise SystemExit(f"{len(pictures)} pictures after the first {args.skip}: too few")
     latencies = [values["latency_s"] for _, values in pictures]
     end = logs["source"].seen[-1][1]
+    between = len(pictures) - 1
     return {
         "width": args.width,
         "height": args.height,
@@ -119,7 +121,8 @@ def measure(args, folder):
         "threads": args.threads,
         "precision": args.precision,
         "samples_per_symbol": args.samples_per_symbol,
-        "rate_hz": (len(pictures) - 1) / (pictures[-1][0] - pictures[0][0]),
+        "rate_hz": between / (pictures[-1][0] - pictures[0][0]),
+        "cpu_s": (pictures[-1][1]["cpu_s"] - pictures[0][1]["cpu_s"]) / between,
         "latency_median_s": statistics.median(latencies),
         "latency_max_s": max(latencies),
         "encode_median_s": logs["encoder"].median("encode_s"),
