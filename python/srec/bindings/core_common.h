@@ -28,6 +28,7 @@ void bind_reference_code(py::module_ &m);
 void bind_pictures(py::module_ &m);
 void bind_modem(py::module_ &m);
 void bind_ldpc(py::module_ &m);
+void bind_layers(py::module_ &m);
 
 template <typename T, void (*Free)(T *)>
 struct deleter {

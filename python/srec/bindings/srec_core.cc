@@ -15,5 +15,6 @@ PYBIND11_MODULE(srec_core, m)
     bind_pictures(m);
     bind_modem(m);
     bind_ldpc(m);
+    bind_layers(m);
     m.def("version", &srec_version);
 }
