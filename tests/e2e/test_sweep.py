@@ -21,7 +21,7 @@ import numpy as np
 import sessions
 import srec_core as core
 import sweeps
-from gnuradio.srec.commands import simulate, sweep
+from gnuradio.srec.commands import Usage, simulate, sweep
 from gnuradio.srec.sweep import capacity, grid, points, reference, transmission
 from gnuradio.srec.sweep.config import Experiment
 from gnuradio.srec.sweep.rows import rows_of
@@ -244,6 +244,92 @@ class Sweep(Case):
                     self.assertEqual(row["cbr"], flowgraph["cbr"])
                 self.assertEqual(row["enhancer_id"], flowgraph["enhancer"])
 
+    def layers(self, *schemes, head='modulation = "qpsk"\nsnr_db = 4\n'):
+        """Return the rows of layers with the keys given, for picture b."""
+        text = f'experiment = "layers"\ncrop = [160, 96]\n{head}'
+        text += "".join(f'[[scheme]]\nname = "layers"\n{keys}\n' for keys in schemes)
+        return simulated(self.config(text), os.path.join(self.images, "b.png"))
+
+    def test_points_of_layers_are_those_of_the_flowgraph(self):
+        rows = self.layers("", "layers = [0, 3, 6]\nshares = [2, 1, 1]\nmargin = 1\nparity = 1\ncbr = 2.5")
+        rows += self.layers("cbr = 0.9", head='modulation = "16qam"\nsnr_db = 20\nchannel = "rayleigh"\nscale = 2\n')
+        self.assertEqual([row["layers_received"] for row in rows], [1, 2, 1])
+        cropped = os.path.join(self.folder, "cropped.png")
+        Image.fromarray(transmission.picture(os.path.join(self.images, "b.png"), (160, 96))).save(cropped)
+        for row in rows:
+            options = ["--coding", "layers", "--cbr", repr(row["budget_cbr"]), "--margin", str(row["margin"])]
+            options += ["--layers=" + ",".join(map(str, row["layer_snr_db"])), "--scale", str(row["scale"]), "--no-sr"]
+            options += ["--shares", ",".join(map(str, row["shares"])), "--parity", "1"] if row["shares"] else []
+            flowgraph = self.flowgraph(cropped, row, "--channel", row["channel"], *options)
+            with self.subTest(snrs=row["layer_snr_db"], channel=row["channel"]):
+                for key in ("psnr_db", "ms_ssim", "cbr", "cbr_header", "bits_per_pixel", "rms_error"):
+                    self.assertAlmostEqual(row[key], flowgraph[key], 6, key)
+                for key in ("n_symbols", "packets_sent", "packets_lost", "packets_uncorrected", "packets_bad_tag"):
+                    self.assertEqual(row[key], flowgraph[key], key)
+                for key in ("duplicates", "layers_sent", "layers_received", "pieces_sent", "pieces_received"):
+                    self.assertEqual(row[key], flowgraph[key], key)
+                self.assertEqual(
+                    (row["layer_snr_db"], row["code_rates"]), (flowgraph["layer_snr_db"], flowgraph["code_rates"])
+                )
+
+    def test_layers_have_the_channel_use_of_the_features_and_beat_them(self):
+        head = 'modulation = "qpsk"\nsnr_db = 4\n[[scheme]]\nname = "srec"\n'
+        features, layers, fixed = self.layers("", "cbr = 1.5", head=head)
+        self.assertEqual(features["seed"], layers["seed"])
+        self.assertEqual((layers["budget_cbr"], fixed["budget_cbr"]), (features["cbr"], 1.5))
+        for row in (layers, fixed):
+            self.assertLessEqual(row["cbr"], row["budget_cbr"])
+            self.assertGreater(row["cbr"], 0.75 * row["budget_cbr"])
+        self.assertGreater(layers["psnr_db"], features["psnr_db"] + 1)
+        self.assertGreater(fixed["psnr_db"], layers["psnr_db"] + 1)
+
+    def test_layers_arrive_from_their_snr_on_and_nothing_below(self):
+        head = 'modulation = "qpsk"\nsnr_db = [-3, 0, 4, 8]\n'
+        rows = self.layers("layers = [0, 4]\ncbr = 2.5", head=head)
+        self.assertEqual([row["layers_received"] for row in rows], [0, 1, 2, 2])
+        self.assertEqual([row["lost"] for row in rows], [True, False, False, False])
+        self.assertEqual(rows[0]["psnr_db"], rows[0]["grey_psnr_db"])
+        self.assertEqual(rows[0]["packets_lost"], rows[0]["packets_sent"])
+        self.assertGreater(rows[2]["psnr_db"], rows[1]["psnr_db"] + 1)
+        self.assertEqual(rows[3]["psnr_db"], rows[2]["psnr_db"])
+
+    def test_a_point_that_layers_cannot_serve_is_lost_and_says_why(self):
+        low, small = (
+            self.layers(keys, head=f'modulation = "qpsk"\nsnr_db = {snr}\n')[0]
+            for keys, snr in (("", -4), ("cbr = 0.01", 4))
+        )
+        for row, why in ((low, "-4"), (small, "is the least")):
+            self.assertTrue(row["lost"])
+            self.assertIn(why, row["why"])
+            self.assertEqual((row["packets_sent"], row["n_symbols"], row["psnr_db"]), (0, 0, row["grey_psnr_db"]))
+
+    def test_what_is_wrong_with_layers_is_one_line(self):
+        for keys, says in (
+            ('decisions = "hard"', "layers has soft decisions only"),
+            ('cipher = "xor"', "layers has no cipher xor"),
+            ("layers = []", "layers is empty, or names a value twice"),
+            ("layers = [4, 4]", "layers is empty, or names a value twice"),
+            ("layers = [4, 2]", "each SNR of layers must exceed the one before"),
+            ("layers = [-2, 4]", "an SNR of layers for qpsk: -2 is not within -1 .. 100"),
+            ("layers = [1, 2, 3, 4, 5, 6, 7, 8, 9]", "9 layers; 8 at most"),
+            ('layers = ["a"]', "layers must be a number, not 'a'"),
+            ("layers = [0, 4]\nshares = [1]", "1 shares for 2 layers"),
+            ("layers = [0, 4]\nshares = 1", "shares must be a list"),
+            ("layers = [0, 4]\nshares = [1, 0]", "each share must be above 0"),
+            ("margin = 40", "margin 40 is not within -10 .. 30"),
+            ("parity = -1", "parity -1 is not within 0 .. 200"),
+            ("cbr = 0", "cbr 0 is not within 1e-06 .. 100"),
+            ("eta = 0.2", "unknown key 'eta'; known are name, decisions, cipher, model, enhancer, label, layers"),
+            ('[[scheme]]\nname = "srec"\nlayers = [4]', "unknown key 'layers'; known are name"),
+            ('[[scheme]]\nname = "layers"', "the same scheme twice"),
+        ):
+            with self.subTest(keys), self.assertRaises(Usage) as raised:
+                self.layers(keys)
+            self.assertIn(says, str(raised.exception))
+            self.assertNotIn("\n", str(raised.exception))
+        with self.assertRaisesRegex(Usage, "layers needs a modulation of bits, not pam256"):
+            self.layers("", head='modulation = ["qpsk", "pam256"]\nsnr_db = 4\n')
+
     def test_results_do_not_depend_on_who_computes_them(self):
         one, config = self.small()[0], self.config(SMALL)
         self.assertEqual(one, self.done("two", "--workers", "2", config=config))
@@ -353,10 +439,11 @@ class Sweep(Case):
         text += f'[enhancers]\none = "{GOLDEN_ENHANCER}"\n[grid]\npicture = "a"\nsnr_db = [9, 3]\n'
         text += "".join(f'[[scheme]]\nname = "ntscc-encrypted"\ncipher = "{cipher}"\n' for cipher in ("auto", "add"))
         text += '[[scheme]]\nname = "srec"\n[[scheme]]\nname = "srec"\nenhancer = ["one"]\n'
+        text += '[[scheme]]\nname = "layers"\nlayers = 3\n'
         config = self.config(text)
         rows = self.done("out", "--grid", "--pictures", "1", config=config)
-        self.assertEqual(len(rows), 4)
-        self.assertEqual(len({r["psnr_db"] for r in rows}), 3, "srec without an enhancer is ntscc-encrypted, auto")
+        self.assertEqual(len(rows), 5)
+        self.assertEqual(len({r["psnr_db"] for r in rows}), 4, "srec without an enhancer is ntscc-encrypted, auto")
         self.assertEqual(
             {"curves.png", "curves-ms-ssim.png", "grid-qpsk.png", "means.csv", "results.jsonl", "table.md"},
             set(os.listdir(os.path.join(self.folder, "out"))),
@@ -368,13 +455,13 @@ class Sweep(Case):
         height = grid._shrunk(transmission.picture(picture, (160, 96))).height
         shown = set()
         for i, (point, cell, _) in enumerate(cell for job in jobs for cell in grid.cells_of(job)):
-            column, row = divmod(i, 4)  # points of an SNR follow each other in the order of the schemes
+            column, row = divmod(i, 5)  # points of an SNR follow each other in the order of the schemes
             x = grid.SIDE + column * (grid.WIDTH + grid.MARGIN)
             y = (row + 1) * (height + grid.TITLE + grid.MARGIN) + grid.MARGIN + grid.TITLE
             there = sheet.crop((x, y, x + grid.WIDTH, y + height))
             np.testing.assert_array_equal(np.asarray(there), np.asarray(cell), str(point))
             shown.add(grid._side_text(point, 1))
-        self.assertEqual((i + 1, len(shown)), (2 * 4, 4), shown)
+        self.assertEqual((i + 1, len(shown)), (2 * 5, 5), shown)
 
     def test_one_label_may_name_a_codec_and_an_enhancer(self):
         text = (
@@ -412,7 +499,11 @@ class Sweep(Case):
 
     def test_what_is_wrong_with_a_configuration_is_one_line(self):
         for old, new, says in (
-            ('"srec"', '"sreck"', "unknown scheme 'sreck'; known are ntscc-clear, ntscc-encrypted, eavesdropper, srec"),
+            (
+                '"srec"',
+                '"sreck"',
+                "unknown scheme 'sreck'; known are ntscc-clear, ntscc-encrypted, eavesdropper, srec, ",
+            ),
             ("snr_db = {", "snr_db = [", "no valid TOML"),
             ('["qpsk", "16qam"]', '"8psk"', "unknown modulation '8psk'"),
             ("trials = 2", "trails = 2", "unknown key 'trails'"),

@@ -97,6 +97,37 @@ class Names(Report):
             ],
         )
 
+    def test_layers_have_the_settings_that_are_not_the_defaults(self):
+        text = TEXT + "".join(
+            f'[[scheme]]\nname = "layers"\n{keys}'
+            for keys in (
+                "",
+                "layers = [0.5, 4, 8]\nshares = [2, 1, 1]\n",
+                "margin = 1\nparity = 0\n",
+                "layers = 4\ncbr = 0.3\n",
+                "margin = 0.5\nparity = 3\nlabel = 'ours'\n",
+            )
+        )
+        self.assertEqual(
+            self.legends(text)[2:-1],
+            [
+                "Layers",
+                "ours",
+                "Layers, margin 1 dB, parity 0",
+                "Layers for 0.5, 4, 8 dB, shares 2:1:1",
+                "Layers for 4 dB, cbr 0.3",
+            ],
+        )
+        self.assertEqual(self.plot()[0], 0)
+        with open(os.path.join(self.out, "table.md"), encoding="utf-8") as f:
+            table = f.read()
+        self.assertIn("| Layers | Layers for the SNR of the channel, at the channel use of the model | soft |", table)
+        self.assertIn("| Layers for 4 dB, cbr 0.3 | Layers for 4 dB, cbr 0.3 | soft | addition |", table)
+        with open(os.path.join(self.out, "means.csv"), encoding="utf-8", newline="") as f:
+            lines = {line["curve"]: line for line in csv.DictReader(f)}
+        self.assertEqual(lines["Layers for 0.5, 4, 8 dB, shares 2:1:1"]["layers"], "[0.5, 4.0, 8.0]")
+        self.assertEqual((lines["ours"]["parity"], lines["Layers"]["parity"]), ("3", ""))
+
     def test_a_label_names_its_curve_in_tables_csv_and_plots(self):
         text = TEXT.replace('enhancer = "one"', 'enhancer = "one"\nlabel = "Ours | proposed"')
         text = text.replace('codec = "jpeg"', 'codec = "jpeg"\nlabel = "JPEG at capacity"')
@@ -204,6 +235,26 @@ class Tables(Report):
         self.assertIn("| NTSCC, in clear | QPSK | +3.0 | +2.50 ± 0.00 | +4.25 ± 0.00 |", table)
         self.assertIn("| NTSCC, in clear | 16QAM |  | +2.50 ± 0.00 | +4.25 ± 0.00 |", table)
 
+    def test_gains_of_layers_are_over_the_only_curve_of_another_scheme(self):
+        text = TEXT + '[[scheme]]\nname = "layers"\n[gains]\nsnr_db = 4\nscheme = "layers"\n'
+        text += '[[gains.over]]\nscheme = "srec"\n[[gains.over]]\nscheme = "ntscc-clear"\n'
+        table = self.markdown(text)
+        self.assertIn("## Gain of Layers at 4 dB", table)
+        self.assertIn("| SREC | QPSK |  | +4.00 ± 0.00 |", table)
+        self.assertIn("| NTSCC, in clear | QPSK |  | +5.00 ± 0.00 |", table)
+        several = text.replace("[gains]", '[[scheme]]\nname = "srec"\n[gains]')
+        self.assertIn("| SREC | QPSK |  |  |", self.markdown(several))
+
+    def test_layers_for_the_snr_of_the_channel_have_one_rate_in_a_broadcast(self):
+        text = TEXT + '[[scheme]]\nname = "layers"\n[[scheme]]\nname = "layers"\nlayers = [0.5, 8]\n'
+        psnr = {0: 20.0, 4: 25.0, 8: 40.0}
+        table = self.markdown(
+            text, change=lambda row: {"psnr_db": psnr[row["snr_db"]]} if row.get("scheme") == "layers" else {}
+        )
+        made_for = (40.0 + 2 * 12) / 3  # 12 dB: the grey picture
+        self.assertIn(f"| Layers | {max(20, (25 * 2 + 12) / 3, made_for):.2f} (made for 8 dB) | 8 dB |", table)
+        self.assertIn(f"| Layers for 0.5, 8 dB | {(20 + 25 + 40) / 3:.2f} | 8 dB |", table)
+
     def test_a_code_whose_rate_follows_the_snr_has_one_rate_in_a_broadcast(self):
         psnr = {0: 20.0, 4: 25.0, 8: 40.0}
         table = self.markdown(change=lambda row: {"psnr_db": psnr[row["snr_db"]]} if row.get("codec") else {})
@@ -293,7 +344,7 @@ class Figures(Report):
         )
         several = self.figures(TEXT.replace("crop", "eta = [0.1, 0.2]\ncrop"), 1)
         self.assertEqual([f.title for f in several], 2 * ["Made up, eta 0.1", "Made up, eta 0.2"])
-        for name in ("fig3", "fig5", "rate"):
+        for name in ("fig3", "fig5", "layers", "rate"):
             experiment = Experiment(os.path.join(DOCS, name + ".toml"))
             rows = sweeps.rows_of(experiment, 1)
             for row in rows:
@@ -304,7 +355,7 @@ class Figures(Report):
                 self.assertEqual("MS-SSIM" in figure.title, figure.metric is results.MS_SSIM)
 
     def test_curves_of_a_panel_look_different_and_alike_in_all_panels(self):
-        for name in ("fig3", "fig5", "rate"):
+        for name in ("fig3", "fig5", "layers", "rate"):
             experiment = Experiment(os.path.join(DOCS, name + ".toml"))
             rows = sweeps.rows_of(experiment, 1)
             for row in rows:

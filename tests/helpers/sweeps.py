@@ -41,7 +41,7 @@ def psnr_of(point):
     """A PSNR that rises with SNR and eta, is above another in the order of the schemes, and differs by picture."""
     if point.get("scheme") == "eavesdropper":
         return 8.0
-    kind = {"ntscc-clear": 1, "ntscc-encrypted": 0, "srec": 2, "jpeg": 3, "webp": 5, "hevc": 7}
+    kind = {"ntscc-clear": 1, "ntscc-encrypted": 0, "srec": 2, "layers": 6, "jpeg": 3, "webp": 5, "hevc": 7}
     psnr = 20 + kind[point.get("scheme") or point["codec"]] + 0.5 * min(point["snr_db"], 12) + 20 * point["eta"]
     psnr += {"hard": -3, "ldpc": -1, "ccsds": -2}.get(point.get("decisions") or point.get("code"), 0)
     return psnr - BITS[point["modulation"]] / 4 + zlib.crc32(point["picture"].encode()) % 100 / 50 + point["trial"] / 10
@@ -75,6 +75,8 @@ def rows_of(experiment, n_pictures, change=lambda row: {}):
                 enhancer = point["enhancer"]
                 row.update(psnr_before_sr_db=psnr - 0.5, enhancer_id=enhancer and "id-of-" + enhancer)
                 row.update(enhancer_file=enhancer and os.path.basename(experiment.enhancers[enhancer]))
+            if point.get("scheme") == "layers":
+                row.update(grey_psnr_db=GREY_DB)
             rows.append({**row, **change(row)})
     return rows
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from ..commands import Failure, Usage
+from ..commands.coding import DEFAULTS, FADING, MAX_LAYERS, MAX_PARITY
 from ..commands.info import is_enhancer
 from ..modulations import MODULATIONS
 from ..srec_python import model_folders
@@ -18,6 +19,7 @@ SCHEMES = {
     "ntscc-encrypted": (True, True, False),
     "eavesdropper": (True, False, True),
     "srec": (True, True, True),
+    "layers": (True, True, False),
 }
 DECISIONS = ("hard", "soft")
 CODECS = ("jpeg", "webp", "hevc")
@@ -76,7 +78,7 @@ def _table(table, where, keys):
         elif kind in (dict, list):
             out[name] = table[name]
             if not isinstance(out[name], kind):
-                _fail(f"{where}: {name} must be a table")
+                _fail(f"{where}: {name} must be a {'table' if kind is dict else 'list'}")
         else:
             out[name] = _one(table[name], kind, name, where)
     return out
@@ -114,6 +116,21 @@ _TOP = {
     "gains": (dict, None),
     "grid": (dict, None),
 }
+_SCHEME = {
+    "name": (str, REQUIRED),
+    "decisions": ([str], ["soft"]),
+    "cipher": (str, "auto"),
+    "model": (str, None),
+    "enhancer": ([str], []),
+    "label": (str, None),
+}
+_LAYERS = {  # further keys of the scheme `layers`
+    "layers": ([float], None),
+    "shares": (list, None),
+    "margin": (float, None),
+    "parity": (int, None),
+    "cbr": (float, None),
+}
 _PUBLISHED = {
     "name": (str, REQUIRED),
     "cbr": ([float], REQUIRED),
@@ -134,10 +151,17 @@ def _read(path):
         raise Usage(f"{path}: no valid TOML: {error}") from None
 
 
+def margin_db(channel: str) -> float:
+    """Return the default margin of coded layers on a channel, dB."""
+    return FADING["margin"] if channel == "rayleigh" else DEFAULTS["margin"]
+
+
 class Experiment:
     """An experiment from a TOML file.
 
-    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels).
+    schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); coded layers also have layers
+        (SNRs, or None: that of the channel), shares (or None), margin, parity (or None), max_cbr (or None: that of the
+        features).
     references: dicts with codec, code, model (label).
     labels: {results.curve_of(row): label} of the curves that have a label.
     models: {label: path}. "": the installed model.
@@ -226,18 +250,9 @@ class Experiment:
         schemes = []
         for t in tables:
             where = f"{self.path}: scheme"
-            t = _table(
-                t,
-                where,
-                {
-                    "name": (str, REQUIRED),
-                    "decisions": ([str], ["soft"]),
-                    "cipher": (str, "auto"),
-                    "model": (str, first),
-                    "enhancer": ([str], []),
-                    "label": (str, None),
-                },
-            )
+            of_layers = isinstance(t, dict) and t.get("name") == "layers"
+            t = _table(t, where, {**_SCHEME, **_LAYERS} if of_layers else _SCHEME)
+            t["model"] = first if t["model"] is None else t["model"]
             _known([t["name"]], SCHEMES, "scheme", self.path)
             _known(t["decisions"], DECISIONS, "decisions", where)
             _known([t["cipher"]], ("auto", "add", "xor"), "cipher", where)
@@ -245,18 +260,73 @@ class Experiment:
             _known(t["enhancer"], self.enhancers, "enhancer", where)
             if t["enhancer"] and not SCHEMES[t["name"]][2]:
                 _fail(f"{where}: {t['name']} has no super-resolution, so no enhancer")
-            cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
-            if cipher == "xor" and "pam256" in self.modulations:
-                _fail(f"{where}: cipher xor does not go with pam256: an amplitude can only be added to")
-            several = [
-                dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"])
-                for d in t["decisions"]
-            ]
+            several = [self._layers(t, where)] if of_layers else self._of_features(t, where)
             self._label(t["label"], several, where, "decisions")
             schemes += several
         if any(schemes.count(s) > 1 for s in schemes):
             _fail(f"{self.path}: the same scheme twice")
         return schemes
+
+    def _of_features(self, t, where):
+        """Return the schemes of a table that sends features: one for each kind of decisions."""
+        cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
+        if cipher == "xor" and "pam256" in self.modulations:
+            _fail(f"{where}: cipher xor does not go with pam256: an amplitude can only be added to")
+        return [
+            dict(scheme=t["name"], decisions=d, cipher=cipher, model=t["model"], enhancers=t["enhancer"])
+            for d in t["decisions"]
+        ]
+
+    def _layers(self, t, where):
+        """Return the scheme of a table that sends coded layers."""
+        if t["decisions"] != ["soft"]:
+            _fail(f"{where}: layers has soft decisions only: the LDPC decoder needs them")
+        if t["cipher"] == "xor":
+            _fail(f"{where}: layers has no cipher xor: it adds the keystream")
+        if "pam256" in self.modulations:
+            _fail(f"{where}: layers needs a modulation of bits, not pam256")
+        margin = margin_db(self.channel) if t["margin"] is None else t["margin"]
+        _within([margin], -10, 30, "margin", where)
+        _within([t["parity"] or 0], 0, MAX_PARITY, "parity", where)
+        _within([1 if t["cbr"] is None else t["cbr"]], 1e-6, 100, "cbr", where)
+        self._check_layers(t["layers"], where)
+        return dict(
+            scheme="layers",
+            decisions="soft",
+            cipher="add",
+            model=t["model"],
+            enhancers=[],
+            layers=t["layers"],
+            shares=self._shares(t["shares"], t["layers"], where),
+            margin=margin,
+            parity=t["parity"],
+            max_cbr=t["cbr"],
+        )
+
+    def _check_layers(self, snrs, where):
+        """Check the SNRs of layers."""
+        from srec_core import layer_least_snr_db
+
+        if snrs is None:
+            return
+        if len(snrs) > MAX_LAYERS:
+            _fail(f"{where}: {len(snrs)} layers; {MAX_LAYERS} at most")
+        if any(not a < b for a, b in zip(snrs, snrs[1:])):
+            _fail(f"{where}: each SNR of layers must exceed the one before")
+        for modulation in self.modulations:
+            _within(snrs, layer_least_snr_db(modulation), 100, f"an SNR of layers for {modulation}:", where)
+
+    @staticmethod
+    def _shares(shares, snrs, where):
+        """Return the shares of layers, or None."""
+        if shares is None:
+            return None
+        shares = [_one(share, float, "shares", where) for share in shares]
+        if len(shares) != len(snrs or [0]):
+            _fail(f"{where}: {len(shares)} shares for {len(snrs or [0])} layers")
+        if not all(0 < share <= 1e6 for share in shares):
+            _fail(f"{where}: each share must be above 0 and at most 1e6")
+        return shares
 
     def _references(self, tables, first):
         references = []

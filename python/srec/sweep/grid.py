@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from ..io import output
 from ..commands.comparison import font
-from . import names, results, transmission
+from . import layers, names, results, transmission
 from .points import jobs_of, point_id
 
 WIDTH = 384  # pixels of an image
@@ -33,7 +33,10 @@ def cells_of(job):
     """Yield (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
     original = transmission.picture(job["image"], tuple(job["crop"]))
     for point in job["points"]:
-        _, picture, _ = transmission.received(job, point)
+        if point["scheme"] == "layers":
+            picture, _ = layers.received(job, point)
+        else:
+            _, picture, _ = transmission.received(job, point)
         picture = np.full_like(original, 128) if picture is None else picture
         yield point, _shrunk(picture), transmission.core.psnr(original, picture)
 
@@ -73,7 +76,10 @@ class _Cell:
 
 
 def _side_text(point, scales):
-    lines = [names.SCHEMES[point["scheme"]], f"{point['decisions']} decisions"]
+    lines = [names.SCHEMES[point["scheme"]], *names.layer_details(point)]
+    if point["scheme"] == "layers":
+        return "\n".join(lines + ([f"scale {point['scale']}"] if scales > 1 else []))
+    lines.append(f"{point['decisions']} decisions")
     if point["cipher"] != "none":
         lines.append(f"cipher {point['cipher']}")
     lines.append(f"model {point['model']}")

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tables and plots call things: the experiment's labels, or the details that distinguish a curve."""
 from . import results
-from .config import Experiment
+from .config import Experiment, margin_db
 
 SCHEMES = {
     "ntscc-clear": "NTSCC, in clear",
     "ntscc-encrypted": "NTSCC, encrypted",
     "eavesdropper": "Eavesdropper",
     "srec": "SREC",
+    "layers": "Layers",
 }
 CODECS = {"jpeg": "JPEG", "webp": "WebP", "hevc": "HEVC-intra"}
 CODES = {"ideal": "ideal code", "ldpc": "LDPC code", "ccsds": "CCSDS code"}
@@ -27,6 +28,27 @@ def modulations_in(rows: list[dict]) -> list[str]:
     return [m for m in MODULATIONS if any(r["modulation"] == m for r in rows)]
 
 
+def layer_details(row: dict) -> list[str]:
+    """Return the settings of coded layers that differ from their defaults, in words; none for other rows."""
+    parts = []
+    if row.get("layers"):
+        parts.append("for " + ", ".join(f"{snr:g}" for snr in row["layers"]) + " dB")
+    if row.get("shares"):
+        parts.append("shares " + ":".join(f"{share:g}" for share in row["shares"]))
+    if row.get("margin") is not None and row["margin"] != margin_db(row["channel"]):
+        parts.append(f"margin {row['margin']:g} dB")
+    if row.get("parity") is not None:
+        parts.append(f"parity {row['parity']}")
+    if row.get("max_cbr") is not None:
+        parts.append(f"cbr {row['max_cbr']:g}")
+    return parts
+
+
+def layers_name(row: dict) -> str:
+    """Return the name of coded layers with their settings."""
+    return (SCHEMES["layers"] + ("" if row["layers"] else ",") + " " + ", ".join(layer_details(row))).rstrip(", ")
+
+
 def published(p: dict) -> str:
     """Return the name of published points."""
     return p["name"] + (": " + p["note"] if p["note"] else "")
@@ -36,10 +58,11 @@ class Legend:
     """Names curves: legend(row).
 
     A curve has the label that the experiment file gives it. Without a label its name has the scheme, the decisions, and
-    those of model, cipher, enhancer and scale that distinguish it from another curve.
+    those of model, cipher, enhancer and scale that distinguish it from another curve. Coded layers have the settings
+    that are not the defaults.
     """
 
-    _SCHEME = ("scheme", "decisions", "model", "cipher", "enhancer")
+    _SCHEME = ("scheme", "decisions", "model", "cipher", "enhancer", *results.OF_LAYERS)
 
     def __init__(self, experiment: Experiment, rows: list[dict]) -> None:
         self._labels = experiment.labels
@@ -48,7 +71,7 @@ class Legend:
             kind: len({r["model"] for r in rows if bool(r.get("codec")) == (kind == "codec")}) > 1
             for kind in ("scheme", "codec")
         }
-        self._schemes = {tuple(r[k] for k in (*self._SCHEME, "scale")) for r in rows if r.get("scheme")}
+        self._schemes = {self._key(r) for r in rows if r.get("scheme")}
 
     def __call__(self, row: dict) -> str:
         kind = "codec" if row.get("codec") else "scheme"
@@ -57,6 +80,8 @@ class Legend:
             parts = [label]
         elif kind == "codec":
             parts = [CODECS[row["codec"]], CODES[row["code"]]]
+        elif row["scheme"] == "layers":
+            parts = [layers_name(row)]
         else:
             parts = [SCHEMES[row["scheme"]], row["decisions"]]
         if not label and self._several_models[kind]:
@@ -67,11 +92,12 @@ class Legend:
             parts.append(f"scale {row['scale']}")
         return ", ".join(parts)
 
+    def _key(self, row):
+        return tuple(results.value_of(row, k) for k in (*self._SCHEME, "scale"))
+
     def _differ(self, row, key):
         """Return whether another curve differs from this one in this key only."""
-        keys = (*self._SCHEME, "scale")
-        at = keys.index(key)
-        mine = tuple(row[k] for k in keys)
+        at, mine = self._SCHEME.index(key), self._key(row)
         return any(s != mine and s[:at] + s[at + 1 :] == mine[:at] + mine[at + 1 :] for s in self._schemes)
 
     def _details(self, row):
@@ -94,7 +120,8 @@ def curves(rows: list[dict], legend: Legend, drop: tuple[str, ...]) -> dict[tupl
     def order(r):
         kind = list(SCHEMES).index(r["scheme"]) if r["scheme"] else r["codec"]
         rest = [r.get(k) or "" for k in ("code", "decisions", "enhancer", "cipher")]
-        return not r["scheme"], kind, r["model"], *rest, r["scale"]
+        of_layers = [(v is not None, v) for v in (r.get(k) for k in results.OF_LAYERS)]
+        return not r["scheme"], kind, r["model"], *rest, *of_layers, r["scale"]
 
     out: dict[tuple[str, tuple], list[dict]] = {}
     for row in sorted(rows, key=order):

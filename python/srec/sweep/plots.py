@@ -27,11 +27,12 @@ _COLOURS = {
     "ntscc-encrypted": "tab:orange",
     "eavesdropper": "tab:red",
     "srec": "tab:green",
+    "layers": "tab:purple",
     "jpeg": "tab:grey",
     "webp": "tab:brown",
     "hevc": "black",
 }
-_MARKERS = {"ntscc-clear": "s", "ntscc-encrypted": "^", "eavesdropper": "x", "srec": "o"}
+_MARKERS = {"ntscc-clear": "s", "ntscc-encrypted": "^", "eavesdropper": "x", "srec": "o", "layers": "v"}
 _PUBLISHED = "D*Ph"
 _SETTINGS = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Matplotlib's default, Type 3

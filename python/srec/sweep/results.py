@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from ..commands import Failure
 
+OF_LAYERS = ("layers", "shares", "margin", "parity", "max_cbr")  # keys that only points of coded layers have
 CURVE = (
     "scheme",
     "codec",
@@ -19,6 +20,7 @@ CURVE = (
     "cipher",
     "model",
     "enhancer",
+    *OF_LAYERS,
     "modulation",
     "eta",
     "scale",
@@ -124,13 +126,24 @@ def check_same(rows: dict[str, dict], experiment: Any, ids: dict[tuple[str, str]
                 )
 
 
+def value_of(row: dict, key: str) -> Any:
+    """Return a value of a row in a form that a dict can have as key; None if the row lacks it."""
+    value = row.get(key)
+    return tuple(value) if isinstance(value, list) else value
+
+
 def key_of(row: dict, drop: Iterable[str] = ()) -> tuple:
-    return tuple(row.get(k) for k in CURVE if k not in drop)
+    """Return what distinguishes the curve of a row, and its place on it, from others.
+
+    drop: keys of CURVE to leave out.
+    """
+    return tuple(value_of(row, k) for k in CURVE if k not in drop)
 
 
 def curve_of(row: dict) -> tuple:
     """Return the part of a row that the experiment file names as a scheme or a reference."""
     return (
+        *(value_of(row, k) for k in OF_LAYERS),
         row.get("scheme") or row.get("codec"),
         row.get("decisions") or row.get("code"),
         row.get("cipher"),

@@ -41,10 +41,19 @@ def head(experiment: Experiment, rows: list[dict]) -> list[str]:
             " complex symbol. A picture that did not arrive counts as mid-grey."
         ),
         "",
-        f"libsrec {', '.join(sorted({r['version'] for r in rows}))},"
-        f" commit {', '.join(sorted({r.get('commit') or 'unknown' for r in rows}))}.",
+        (
+            f"libsrec {', '.join(sorted({r['version'] for r in rows}))},"
+            f" commit {', '.join(sorted({r.get('commit') or 'unknown' for r in rows}))}."
+        ),
         "",
     ]
+
+
+def _layers_kind(row):
+    """Describe the settings of coded layers."""
+    snrs = "" if row["layers"] else " for the SNR of the channel"
+    share = "" if row["max_cbr"] is not None else ", at the channel use of the model"
+    return f"{names.layers_name(row)}{snrs}{share}"
 
 
 def curves_table(rows: list[dict], legend: names.Legend) -> list[str]:
@@ -55,6 +64,10 @@ def curves_table(rows: list[dict], legend: names.Legend) -> list[str]:
         if row.get("codec"):
             kind = f"{names.CODECS[row['codec']]}, {names.CODES[row['code']]}, at the channel use of the model"
             cells.append([name, kind, "", "", row["model"], "", str(row["scale"])])
+        elif row["scheme"] == "layers":
+            cells.append(
+                [name, _layers_kind(row), "soft", names.CIPHERS["add"], row["model"], "none", str(row["scale"])]
+            )
         else:
             cipher = names.CIPHERS[row["cipher"]]
             kind = names.SCHEMES[row["scheme"]]
@@ -127,16 +140,20 @@ def means_csv(rows: list[dict], legend: names.Legend) -> str:
 # --- differences -------------------------------------------------------------------------------------------------
 
 # The columns of the table of gains differ in these.
-PROFILE = ("model", "decisions", "cipher", "enhancer", "eta", "scale")
+PROFILE = ("model", "decisions", "cipher", "enhancer", *results.OF_LAYERS, "eta", "scale")
 
 
-def _counterparts(rows, profile):
+def _counterparts(rows, profile, of_layers):
     """Return the rows of another scheme that are the baseline for gains of this profile.
 
-    A scheme in clear has no cipher; one without super-resolution has no enhancer.
+    A scheme in clear has no cipher; one without super-resolution has no enhancer. of_layers: whether one of the two
+    schemes is that of coded layers. Then the other one needs the same model, eta and scale, and must have one curve.
     """
     p = dict(zip(PROFILE, profile))
-    same = [k for k in PROFILE if k not in ("cipher", "enhancer")]
+    if of_layers:
+        rows = [r for r in rows if all(r[k] == p[k] for k in ("model", "eta", "scale"))]
+        return rows if len({results.curve_of(r) for r in rows}) == 1 else []
+    same = ("model", "decisions", "eta", "scale")
     rows = [r for r in rows if all(r[k] == p[k] for k in same) and r["cipher"] in (p["cipher"], "none")]
     return [r for r in rows if r["enhancer"] == p["enhancer"]] or [r for r in rows if not r["enhancer"]]
 
@@ -148,7 +165,7 @@ def gains_table(experiment: Experiment, rows: list[dict], legend: names.Legend) 
     ours: dict[tuple, list[dict]] = {}
     for row in at:
         if row["scheme"] == gains["scheme"]:
-            ours.setdefault(tuple(row[k] for k in PROFILE), []).append(row)
+            ours.setdefault(tuple(results.value_of(row, k) for k in PROFILE), []).append(row)
     if not ours:
         return []
     ours = dict(sorted(ours.items(), key=lambda item: [(v is not None, v) for v in item[0]]))
@@ -163,7 +180,8 @@ def gains_table(experiment: Experiment, rows: list[dict], legend: names.Legend) 
             theirs = [r for r in at if r["modulation"] == modulation and r["scheme"] == other["scheme"]]
             for profile, group in ours.items():
                 mine = [r for r in group if r["modulation"] == modulation]
-                d = results.difference(mine, _counterparts(theirs, profile))
+                of_layers = "layers" in (gains["scheme"], other["scheme"])
+                d = results.difference(mine, _counterparts(theirs, profile, of_layers))
                 line.append("" if d is None else _with_interval(d[0], d[1], "+.2f"))
             cells.append(line)
     lines = [
@@ -204,10 +222,11 @@ def super_resolution_table(rows: list[dict], legend: names.Legend) -> list[str]:
 def broadcast(group: list[dict]) -> tuple[str, float]:
     """Return (text, mean PSNR over images and SNRs) of one transmission received at every SNR of the grid.
 
-    Semantic features, and a code of one rate, are a single transmission. A code whose rate follows the SNR has the rate
-    of that SNR which gives the best mean over all SNRs.
+    Semantic features, layers for SNRs of their own, and a code of one rate, are a single transmission. A code whose
+    rate follows the SNR has the rate of that SNR which gives the best mean over all SNRs.
     """
-    if group[0].get("code") not in WITHOUT_NOISE:
+    row = group[0]
+    if row.get("code") not in WITHOUT_NOISE and (row.get("scheme") != "layers" or row["layers"]):
         return "", sum(r["psnr_db"] for r in group) / len(group)
     snrs = sorted({r["snr_db"] for r in group})
     best = "", -math.inf
@@ -252,10 +271,10 @@ def references_table(rows: list[dict], legend: names.Legend) -> list[str]:
         "## Against classical references",
         "",
         (
-            "At equal channel use. For each reference: the SNRs of the grid at which its mean PSNR is above SREC's, and"
-            " the mean PSNR over all SNRs of the grid if one transmission serves receivers at each of them (a code"
-            " whose rate follows the SNR then has one rate, the best one). A lost picture counts as mid-grey, which"
-            " has a higher PSNR than the noise that hard decisions leave."
+            "At equal channel use. For each reference, and for layers: the SNRs of the grid at which its mean PSNR is"
+            " above SREC's, and the mean PSNR over all SNRs of the grid if one transmission serves receivers at each of"
+            " them (a code whose rate follows the SNR then has one rate, the best one). A lost picture counts as"
+            " mid-grey, which has a higher PSNR than the noise that hard decisions leave."
         ),
         "",
     ]
@@ -270,9 +289,11 @@ def references_table(rows: list[dict], legend: names.Legend) -> list[str]:
             heads += [f"better than {name} at" for name in ours]
             cells = []
             for (name, _), group in curves.items():
-                if group[0].get("codec") or group[0]["scheme"] == "srec":
+                row = group[0]
+                of_layers = row["scheme"] == "layers" and row["max_cbr"] is None
+                if row.get("codec") or of_layers or row["scheme"] == "srec":
                     made_for, one = broadcast(group)
-                    better = [_better_at(group, our) if group[0].get("codec") else "" for our in ours.values()]
+                    better = ["" if row["scheme"] == "srec" else _better_at(group, our) for our in ours.values()]
                     cells.append([name, f"{one:.2f}{made_for}", *better])
             lines += _table(heads, cells)
     return lines
