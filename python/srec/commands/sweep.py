@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulate a grid of images, schemes, modulations and SNRs; write tables and curves with confidence intervals."""
+from __future__ import annotations
+
+import argparse
 import contextlib
 import os
 import re
@@ -8,14 +11,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import Failure, Usage
+
+if TYPE_CHECKING:
+    from ..sweep.config import Experiment
+    from ..sweep.points import EnhancerFor
+    from ..sweep.results import Appender
 
 FORMATS = ("png", "pdf", "svg")  # of plots
 SIZE_INCHES = 1.5, 60.0  # least and greatest width or height of a plot
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", metavar="DIR", help="folder of images; --plot does not need it")
     parser.add_argument("--config", required=True, metavar="FILE", help="experiment file (TOML)")
     parser.add_argument(
@@ -57,7 +67,7 @@ def add_arguments(parser):
     parser.add_argument("--separate-panels", action="store_true", help="write each panel of a plot to its own file")
 
 
-def check(args):
+def check(args: argparse.Namespace) -> list[list[str]]:
     if not args.plot and not args.images:
         raise Usage("--images is missing: a folder of pictures")
     for name, value in (("workers", args.workers), ("pictures", args.pictures)):
@@ -74,20 +84,20 @@ def check(args):
     return models
 
 
-def size_of(text):
+def size_of(text: Optional[str]) -> Optional[tuple[float, float]]:
     """Return (width, height) in inches of --size, or None."""
     if text is None:
         return None
     number = r"(\d+(?:\.\d+)?)"
     match = re.fullmatch(rf"{number}x{number}", text)
-    size = tuple(map(float, match.groups())) if match else ()
+    size = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
     low, high = SIZE_INCHES
-    if not size or not all(low <= side <= high for side in size):
+    if not all(low <= side <= high for side in size):
         raise Usage(f"--size {text}: needs WIDTHxHEIGHT, each {low:g} to {high:g} inches, for example 3.5x2.8")
     return size
 
 
-def commit():
+def commit() -> Optional[str]:
     """Return the commit of the source tree that runs, if it is one."""
     here = os.path.dirname(os.path.realpath(__file__))
     try:
@@ -99,7 +109,7 @@ def commit():
         return None
 
 
-def command_line(args, number):
+def command_line(args: argparse.Namespace, number: int) -> str:
     words = [
         "srec",
         "sweep",
@@ -118,7 +128,7 @@ def command_line(args, number):
     return shlex.join(words + ["--job", str(number)])
 
 
-def collect(rows, total, appender, quiet):
+def collect(rows: Iterable[dict], total: int, appender: Appender, quiet: bool) -> None:
     """Append rows as they arrive, and print a line from time to time."""
     revision, started, said = commit(), time.monotonic(), time.monotonic()
     for done, row in enumerate(rows, 1):
@@ -130,11 +140,11 @@ def collect(rows, total, appender, quiet):
             print(f"srec sweep: {done} of {total} points, {left / 60:.1f} min left", file=sys.stderr)
 
 
-def enhancers_of(experiment, load):
+def enhancers_of(experiment: Experiment, load: Callable[[str], Any]) -> EnhancerFor:
     """Return a function (scheme, scale) that gives the label of the scheme's enhancer for that scale, or None."""
     scales = {label: load(file).scale for label, file in experiment.enhancers.items()}
 
-    def enhancer_for(scheme, scale):
+    def enhancer_for(scheme: dict, scale: int) -> Optional[str]:
         fitting = [label for label in scheme["enhancers"] if scales[label] == scale]
         if len(fitting) > 1 or (scheme["enhancers"] and not fitting):
             raise Usage(
@@ -153,12 +163,13 @@ class Stopped(Exception):
 class Sweep:
     """The request of a command line, and how much of it is done."""
 
-    def __init__(self, args, experiment):
+    def __init__(self, args: argparse.Namespace, experiment: Experiment) -> None:
         from ..sweep import points, results
 
         experiment.check_tools()
         experiment.check_files()
-        self.args, self.experiment, self.appender = args, experiment, None
+        self.args, self.experiment = args, experiment
+        self.appender: Optional[Appender] = None
         pictures = points.pictures_of(args.images)
         self.pictures = pictures[: args.pictures] if args.pictures else pictures
         self.enhancer_for, ids = self._models()
@@ -173,7 +184,7 @@ class Sweep:
             if left:
                 self.todo[number] = dict(job, points=left)
 
-    def _models(self):
+    def _models(self) -> tuple[EnhancerFor, dict[tuple[str, str], str]]:
         from ..sweep import transmission
 
         experiment = self.experiment
@@ -185,10 +196,10 @@ class Sweep:
             raise Failure(str(error)) from None
         return enhancer_for, ids
 
-    def points_left(self):
+    def points_left(self) -> int:
         return sum(len(job["points"]) for job in self.todo.values())
 
-    def simulate(self):
+    def simulate(self) -> None:
         """Simulate everything that is left, or what is left of job N."""
         from ..sweep import results, runner
 
@@ -216,17 +227,17 @@ class Sweep:
         finally:
             self.appender.close()
 
-    def workers(self):
+    def workers(self) -> int:
         return 1 if self.args.job is not None else self.args.workers or len(os.sched_getaffinity(0))
 
-    def draw_grids(self):
+    def draw_grids(self) -> None:
         from ..sweep import grid, runner
 
         jobs = grid.jobs(self.experiment, self.pictures, self.enhancer_for)
         with contextlib.closing(runner.local("cells", jobs, self.workers())) as cells:
             grid.write(self.experiment, jobs, list(cells), self.args.out)
 
-    def stopped(self):
+    def stopped(self) -> str:
         """Return one line for a user who has pressed Ctrl-C."""
         if not self.appender:
             return "stopped before anything was simulated"
@@ -237,7 +248,7 @@ class Sweep:
         )
 
 
-def work(args, models):
+def work(args: argparse.Namespace, models: list[list[str]]) -> int:
     """Run the command and return the exit code."""
     from ..sweep import plots, report
     from ..sweep.config import Experiment
@@ -265,7 +276,7 @@ def work(args, models):
     return 0
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     models = check(args)
     old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
     try:

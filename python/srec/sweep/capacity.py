@@ -11,7 +11,7 @@ import numpy as np
 _LEVELS = {"bpsk": 2, "qpsk": 2, "16qam": 4, "64qam": 8, "256qam": 16, "pam256": 256}  # per real axis
 
 
-def pam_information(levels, snr):
+def pam_information(levels: int, snr: float) -> float:
     """Return the bits per real sample of equally spaced, equally likely amplitudes.
 
     levels: number of amplitudes.
@@ -32,7 +32,7 @@ def pam_information(levels, snr):
 
 
 @functools.lru_cache(maxsize=4096)
-def capacity(modulation, snr_db):
+def capacity(modulation: str, snr_db: float) -> float:
     """Return the bits per complex symbol at Es/N0 = snr_db."""
     snr = 10 ** (snr_db / 10)
     if modulation == "bpsk":  # all power is on one axis, which has half the noise

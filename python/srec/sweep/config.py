@@ -3,8 +3,8 @@
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NoReturn, Optional
 
 from ..commands import Failure, Usage
 from ..commands.coding import DEFAULTS, FADING, MAX_LAYERS, MAX_PARITY
@@ -34,7 +34,7 @@ def _fail(what: str) -> NoReturn:
     raise Usage(what)
 
 
-def _one(value, kind, name, where):
+def _one(value: Any, kind: type, name: str, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -42,7 +42,7 @@ def _one(value, kind, name, where):
     return value
 
 
-def _several(value, kind, name, where):
+def _several(value: Any, kind: type, name: str, where: str) -> list:
     """Return the values of a key: one value, a list of values, or for numbers {from, to, step}."""
     if isinstance(value, dict) and kind is float:
         if set(value) != {"from", "to", "step"}:
@@ -57,7 +57,7 @@ def _several(value, kind, name, where):
     return values
 
 
-def _table(table, where, keys):
+def _table(table: Any, where: str, keys: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
     """Check a TOML table, and return a dict with all keys.
 
     keys: {name: (kind, default)}. A kind that is a list of one kind permits several values.
@@ -84,13 +84,13 @@ def _table(table, where, keys):
     return out
 
 
-def _within(values, low, high, name, where):
+def _within(values: Iterable[float], low: float, high: float, name: str, where: str) -> None:
     for value in values:
         if not low <= value <= high:
             _fail(f"{where}: {name} {value:g} is not within {low:g} .. {high:g}")
 
 
-def _known(values, choices, name, where):
+def _known(values: Iterable[Any], choices: Collection[Any], name: str, where: str) -> None:
     for value in values:
         if value not in choices:
             _fail(f"{where}: unknown {name} '{value}'; known are {', '.join(choices)}")
@@ -140,7 +140,7 @@ _PUBLISHED = {
 }
 
 
-def _read(path):
+def _read(path: str) -> dict[str, Any]:
     """Return the tables of a TOML file."""
     try:
         with open(path, "rb") as f:
@@ -193,7 +193,7 @@ class Experiment:
         self.gains = self._gains(top["gains"])
         self.grid = self._grid(top["grid"])
 
-    def _check_points(self):
+    def _check_points(self) -> None:
         path = self.path
         _known([self.plot], PLOTS, "plot", path)
         _known(self.modulations, MODULATIONS, "modulation", path)
@@ -206,7 +206,7 @@ class Experiment:
         if self.crop and (len(self.crop) != 2 or min(self.crop) < 16):
             _fail(f"{path}: crop must be [width, height], at least 16 each")
 
-    def _files(self, name, table):
+    def _files(self, name: str, table: dict) -> dict[str, str]:
         """Return {label: path} for [models] or [enhancers]."""
         files = {}
         for label, file in table.items():
@@ -216,7 +216,7 @@ class Experiment:
             files[label] = file and self._find(file)
         return files
 
-    def _find(self, file):
+    def _find(self, file: str) -> str:
         """Find a file next to the TOML file; a name without a folder also among the models of gr-srec."""
         beside = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
         places = [beside]
@@ -224,7 +224,7 @@ class Experiment:
             places += [os.path.join(folder, file) for folder in model_folders()]
         return next(filter(os.path.exists, places), beside)
 
-    def _replace(self, label, file):
+    def _replace(self, label: str, file: str) -> None:
         """Apply --model LABEL=FILE.
 
         If a codec and an enhancer share a label, the file decides which of them it replaces.
@@ -246,7 +246,7 @@ class Experiment:
                         f"give another one with --model {label}=FILE"
                     )
 
-    def _schemes(self, tables, first):
+    def _schemes(self, tables: list, first: str) -> list[dict]:
         schemes = []
         for t in tables:
             where = f"{self.path}: scheme"
@@ -267,7 +267,7 @@ class Experiment:
             _fail(f"{self.path}: the same scheme twice")
         return schemes
 
-    def _of_features(self, t, where):
+    def _of_features(self, t: dict, where: str) -> list[dict]:
         """Return the schemes of a table that sends features: one for each kind of decisions."""
         cipher = t["cipher"] if SCHEMES[t["name"]][0] else "none"
         if cipher == "xor" and "pam256" in self.modulations:
@@ -277,7 +277,7 @@ class Experiment:
             for d in t["decisions"]
         ]
 
-    def _layers(self, t, where):
+    def _layers(self, t: dict, where: str) -> dict:
         """Return the scheme of a table that sends coded layers."""
         if t["decisions"] != ["soft"]:
             _fail(f"{where}: layers has soft decisions only: the LDPC decoder needs them")
@@ -303,7 +303,7 @@ class Experiment:
             max_cbr=t["cbr"],
         )
 
-    def _check_layers(self, snrs, where):
+    def _check_layers(self, snrs: Optional[list[float]], where: str) -> None:
         """Check the SNRs of layers."""
         from srec_core import layer_least_snr_db
 
@@ -317,7 +317,7 @@ class Experiment:
             _within(snrs, layer_least_snr_db(modulation), 100, f"an SNR of layers for {modulation}:", where)
 
     @staticmethod
-    def _shares(shares, snrs, where):
+    def _shares(shares: Optional[list], snrs: Optional[list[float]], where: str) -> Optional[list[float]]:
         """Return the shares of layers, or None."""
         if shares is None:
             return None
@@ -328,7 +328,7 @@ class Experiment:
             _fail(f"{where}: each share must be above 0 and at most 1e6")
         return shares
 
-    def _references(self, tables, first):
+    def _references(self, tables: list, first: str) -> list[dict]:
         references = []
         for t in tables:
             where = f"{self.path}: reference"
@@ -349,7 +349,7 @@ class Experiment:
                 _fail(f"{self.path}: code {code} needs a modulation of bits, not pam256")
         return references
 
-    def _label(self, label, curves, where, key):
+    def _label(self, label: Optional[str], curves: list[dict], where: str, key: str) -> None:
         """Note the label of a scheme or a reference."""
         if label is None:
             return
@@ -363,16 +363,16 @@ class Experiment:
         for enhancer in curve.get("enhancers") or [None]:
             self.labels[results.curve_of(dict(curve, enhancer=enhancer))] = label
 
-    def _published(self, tables):
+    def _published(self, tables: list) -> list[dict]:
         published = [_table(t, f"{self.path}: published", _PUBLISHED) for t in tables]
         for p in published:
             if len(p["cbr"]) != len(p["psnr_db"]):
                 _fail(f"{self.path}: published '{p['name']}': cbr and psnr_db must be of equal length")
         return published
 
-    def _grid(self, table):
+    def _grid(self, table: Optional[dict]) -> dict:
         if not table:
-            return table
+            return {}
         where = f"{self.path}: grid"
         keys = {
             "picture": (str, REQUIRED),
@@ -396,9 +396,9 @@ class Experiment:
                 + self.path
             )
 
-    def _gains(self, table):
+    def _gains(self, table: Optional[dict]) -> dict:
         if table is None:
-            return None
+            return {}
         where = f"{self.path}: gains"
         gains = _table(table, where, {"snr_db": (float, REQUIRED), "scheme": (str, "srec"), "over": (list, REQUIRED)})
         _known([gains["scheme"]], SCHEMES, "scheme", where)

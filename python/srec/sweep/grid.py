@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import os
 import sys
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,7 +15,8 @@ from PIL import Image, ImageDraw
 from ..io import output
 from ..commands.comparison import font
 from . import layers, names, results, transmission
-from .points import jobs_of, point_id
+from .config import Experiment
+from .points import EnhancerFor, jobs_of, point_id
 
 WIDTH = 384  # pixels of an image
 MARGIN = 6  # between images
@@ -24,12 +26,12 @@ SIDE = 210  # width of the text on the left
 ACROSS = ("modulation", "snr_db", "eta")
 
 
-def _shrunk(array):
+def _shrunk(array: np.ndarray) -> Image.Image:
     height = max(1, round(WIDTH * array.shape[0] / array.shape[1]))
     return Image.fromarray(array).convert("RGB").resize((WIDTH, height), Image.LANCZOS)
 
 
-def cells_of(job):
+def cells_of(job: dict) -> Iterator[tuple[dict, Image.Image, float]]:
     """Yield (point, small PIL image, PSNR) for the points of a job. Runs in a worker process."""
     original = transmission.picture(job["image"], tuple(job["crop"]))
     for point in job["points"]:
@@ -41,7 +43,7 @@ def cells_of(job):
         yield point, _shrunk(picture), transmission.core.psnr(original, picture)
 
 
-def _shown(experiment):
+def _shown(experiment: Experiment) -> Experiment:
     """Return the part of an experiment that its grid shows."""
     shown = copy.copy(experiment)
     shown.snrs = experiment.grid["snr_db"]
@@ -52,7 +54,7 @@ def _shown(experiment):
     return shown
 
 
-def _picture_of(experiment, pictures):
+def _picture_of(experiment: Experiment, pictures: list[str]) -> str:
     """Return the image that the experiment names, else the first one."""
     wanted = experiment.grid["picture"]
     for path in pictures:
@@ -63,7 +65,7 @@ def _picture_of(experiment, pictures):
     return pictures[0]
 
 
-def jobs(experiment, pictures, enhancer_for):
+def jobs(experiment: Experiment, pictures: list[str], enhancer_for: EnhancerFor) -> list[dict]:
     """Return the jobs whose points are the cells of the grid."""
     return jobs_of(_shown(experiment), [_picture_of(experiment, pictures)], enhancer_for)
 
@@ -75,7 +77,7 @@ class _Cell:
     psnr_db: float
 
 
-def _side_text(point, scales):
+def _side_text(point: dict, scales: int) -> str:
     lines = [names.SCHEMES[point["scheme"]], *names.layer_details(point)]
     if point["scheme"] == "layers":
         return "\n".join(lines + ([f"scale {point['scale']}"] if scales > 1 else []))
@@ -90,12 +92,12 @@ def _side_text(point, scales):
     return "\n".join(lines)
 
 
-def _draw_sheet(modulation, sent, cells):
+def _draw_sheet(modulation: str, sent: Image.Image, cells: list[_Cell]) -> Image.Image:
     """Draw the grid of one modulation, and return a PIL image.
 
     cells: those of the modulation, in the order of the experiment.
     """
-    rows = {}
+    rows: dict[tuple, dict[tuple, _Cell]] = {}
     for cell in cells:
         rows.setdefault(results.key_of(cell.point, ACROSS), {})[cell.point["eta"], cell.point["snr_db"]] = cell
     columns = list(dict.fromkeys((c.point["eta"], c.point["snr_db"]) for c in cells))
@@ -118,18 +120,18 @@ def _draw_sheet(modulation, sent, cells):
     return sheet
 
 
-def write(experiment, jobs, cells, folder):
+def write(experiment: Experiment, jobs: list[dict], cells: Iterable[tuple], folder: str) -> None:
     """Write the grids.
 
     jobs: from jobs().
     cells: the results of cells_of() for all jobs, in any order.
     """
     place = {point_id(point): i for i, point in enumerate(point for job in jobs for point in job["points"])}
-    cells = sorted((_Cell(*cell) for cell in cells), key=lambda cell: place[point_id(cell.point)])
+    ordered = sorted((_Cell(*cell) for cell in cells), key=lambda cell: place[point_id(cell.point)])
     sent = _shrunk(transmission.picture(jobs[0]["image"], experiment.crop))
     for modulation in experiment.grid["modulation"]:
         path = os.path.join(folder, f"grid-{modulation}.png")
-        sheet = _draw_sheet(modulation, sent, [c for c in cells if c.point["modulation"] == modulation])
+        sheet = _draw_sheet(modulation, sent, [c for c in ordered if c.point["modulation"] == modulation])
         with output.NewFile(path, overwrite=True) as file:
             sheet.save(file, format="PNG")
         print(path)

@@ -92,15 +92,15 @@ class Legend:
             parts.append(f"scale {row['scale']}")
         return ", ".join(parts)
 
-    def _key(self, row):
+    def _key(self, row: dict) -> tuple:
         return tuple(results.value_of(row, k) for k in (*self._SCHEME, "scale"))
 
-    def _differ(self, row, key):
+    def _differ(self, row: dict, key: str) -> bool:
         """Return whether another curve differs from this one in this key only."""
         at, mine = self._SCHEME.index(key), self._key(row)
         return any(s != mine and s[:at] + s[at + 1 :] == mine[:at] + mine[at + 1 :] for s in self._schemes)
 
-    def _details(self, row):
+    def _details(self, row: dict) -> list[str]:
         parts = []
         if row["cipher"] in ("add", "xor") and self._differ(row, "cipher"):
             parts.append(CIPHERS[row["cipher"]])
@@ -117,7 +117,7 @@ def curves(rows: list[dict], legend: Legend, drop: tuple[str, ...]) -> dict[tupl
     drop: keys that vary along a curve.
     """
 
-    def order(r):
+    def order(r: dict) -> tuple:
         kind = list(SCHEMES).index(r["scheme"]) if r["scheme"] else r["codec"]
         rest = [r.get(k) or "" for k in ("code", "decisions", "enhancer", "cipher")]
         of_layers = [(v is not None, v) for v in (r.get(k) for k in results.OF_LAYERS)]

@@ -34,7 +34,7 @@ _COLOURS = {
 }
 _MARKERS = {"ntscc-clear": "s", "ntscc-encrypted": "^", "eavesdropper": "x", "srec": "o", "layers": "v"}
 _PUBLISHED = "D*Ph"
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Matplotlib's default, Type 3
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "srec",  # equal results give equal files
@@ -46,9 +46,8 @@ class Options:
     """How plots are written."""
 
     format: str = "png"
-    size: Optional[
-        tuple[float, float]
-    ] = None  # (width, height) of a file in inches; None: by number of panels and legend
+    # (width, height) of a file in inches; None: by number of panels and legend
+    size: Optional[tuple[float, float]] = None
     separate: bool = False  # whether each panel has its own file
 
 
@@ -84,10 +83,13 @@ class Figure:
     log_x: bool = False
 
 
+Figures = Iterator[Figure]
+
+
 # --- what the figures show ---------------------------------------------------------------------------------------
 
 
-def _curve(label, points, style):
+def _curve(label: str, points: list[tuple[float, dict]], style: dict) -> Curve:
     """Return a curve. points: [(x, mean)], means as from results.means()."""
     points = sorted(points, key=lambda point: point[0])
     y = [m["mean"] for _, m in points]
@@ -98,7 +100,7 @@ def _curve(label, points, style):
     return Curve(label, [x for x, _ in points], y, style, band)
 
 
-def _title(text, metric, several):
+def _title(text: str, metric: results.Metric, several: str) -> str:
     """Return the title of a figure. several: the value of a quantity that differs between figures, or ""."""
     if metric is not results.PSNR:
         text = re.sub(rf"\b{results.PSNR.name}\b", metric.name, text)
@@ -123,12 +125,12 @@ class _Styles:
         return _style(row, _COLOURS[kind], self.line(kind, profile))
 
 
-def _style(row, colour, line):
+def _style(row: dict, colour: Any, line: Any) -> dict:
     marker = _MARKERS[row["scheme"]] if row["scheme"] else ""
     return dict(color=colour, linestyle=line, marker=marker, markersize=3.5, linewidth=1.6 if row["scheme"] else 1.1)
 
 
-def _over_snr(experiment, rows, legend, metric):
+def _over_snr(experiment: Experiment, rows: list[dict], legend: names.Legend, metric: results.Metric) -> Figures:
     etas = sorted({r["eta"] for r in rows})
     for eta in etas:
         here, styles, panels = [r for r in rows if r["eta"] == eta], _Styles(), []
@@ -146,7 +148,7 @@ def _over_snr(experiment, rows, legend, metric):
         yield Figure(_title(experiment.title, metric, several), parts, "Es/N0, dB", metric, panels)
 
 
-def _over_eta(experiment, rows, legend, metric):
+def _over_eta(experiment: Experiment, rows: list[dict], legend: names.Legend, metric: results.Metric) -> Figures:
     rows = [r for r in rows if r["scheme"]]
     snrs = sorted({r["snr_db"] for r in rows})
     styles, panels, at = _Styles(), [], results.CURVE.index("eta")
@@ -164,7 +166,7 @@ def _over_eta(experiment, rows, legend, metric):
     yield Figure(_title(experiment.title, metric, ""), [], "eta, features per bit", metric, panels)
 
 
-def _over_cbr(experiment, rows, legend, metric):
+def _over_cbr(experiment: Experiment, rows: list[dict], legend: names.Legend, metric: results.Metric) -> Figures:
     snrs = sorted({r["snr_db"] for r in rows})
     colours = {m: f"C{i}" for i, m in enumerate(names.MODULATIONS)}
     for snr in snrs:
@@ -205,25 +207,25 @@ def figures_of(experiment: Experiment, rows: list[dict], legend: names.Legend) -
 # --- how they are drawn ------------------------------------------------------------------------------------------
 
 
-def _plain(text):
+def _plain(text: str) -> str:
     """Return text as Matplotlib shows it literally: a dollar begins no formula, an underscore hides no legend."""
     text = text.replace("$", r"\$")
     return " " + text if text.startswith("_") else text
 
 
-def _scale(options, n_panels):
+def _scale(options: Options, n_panels: int) -> float:
     """Return the scale of lines, markers and fonts."""
     return max(LEAST_SCALE, min(1.0, options.size[0] / n_panels / PANEL_INCHES[0])) if options.size else 1.0
 
 
-def _scaled(style, scale, plt):
+def _scaled(style: dict, scale: float, plt: Any) -> dict:
     """Return the style of a curve at a scale, with its colour: a number is a place in the colour map."""
     colour = style["color"]
     sizes = {key: style[key] * scale for key in ("linewidth", "markersize") if key in style}
     return dict(style, color=plt.cm.viridis(colour) if isinstance(colour, float) else colour, **sizes)
 
 
-def _draw_panel(axis, panel, scale, plt):
+def _draw_panel(axis: Any, panel: Panel, scale: float, plt: Any) -> None:
     for curve in panel.curves:
         style = _scaled(curve.style, scale, plt)
         axis.plot(curve.x, curve.y, label=_plain(curve.label), **style)
@@ -233,7 +235,7 @@ def _draw_panel(axis, panel, scale, plt):
     axis.grid(alpha=0.3, which="both")
 
 
-def _log_ticks(axis):
+def _log_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_xscale("log")
@@ -242,7 +244,7 @@ def _log_ticks(axis):
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _add_legend(canvas, axes, size, scale):
+def _add_legend(canvas: Any, axes: Iterable[Any], size: Optional[tuple[float, float]], scale: float) -> float:
     """Put the legend below the axes. Return its height in inches.
 
     size: as in Options. If it is None, the figure grows by the height of the legend.
@@ -277,13 +279,13 @@ def _add_legend(canvas, axes, size, scale):
     return min(box.height, LEGEND_SHARE * height) / canvas.dpi
 
 
-def _limits(figure):
+def _limits(figure: Figure) -> tuple[float, float]:
     """Return the ends of the y axis, by the curves: intervals of few pictures may be very wide."""
     heights = [y for panel in figure.panels for curve in panel.curves for y in curve.y]
     return min(heights) - figure.metric.margin, max(heights) + figure.metric.margin
 
 
-def _draw(figure, panels, title, options, plt):
+def _draw(figure: Figure, panels: list[Panel], title: str, options: Options, plt: Any) -> Any:
     """Draw panels of a figure and return a Matplotlib figure."""
     size = options.size or (max(6.4, PANEL_INCHES[0] * len(panels)), PANEL_INCHES[1])
     canvas, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
@@ -306,7 +308,7 @@ def _draw(figure, panels, title, options, plt):
     return canvas
 
 
-def _save(canvas, path, options, plt):
+def _save(canvas: Any, path: str, options: Options, plt: Any) -> str:
     metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[options.format]
     with output.NewFile(path, overwrite=True) as file:
         canvas.savefig(file, format=options.format, dpi=DPI, metadata=metadata)

@@ -8,8 +8,8 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable
-from typing import Optional
+from collections.abc import Callable, Iterator
+from typing import Any, Optional
 
 from ..commands import Failure
 from ..io.picture_file import SUFFIXES, pictures_of as files_of
@@ -23,7 +23,7 @@ RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "tria
 WITHOUT_NOISE = ("ideal", "ldpc")  # codes that are not simulated, so one trial suffices
 
 
-def _hash(value):
+def _hash(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -50,7 +50,7 @@ def pictures_of(folder: str) -> list[str]:
     return [os.path.abspath(f) for f in files]
 
 
-def _scheme_points(experiment, common, enhancer_for):
+def _scheme_points(experiment: Experiment, common: dict, enhancer_for: EnhancerFor) -> Iterator[list[dict]]:
     """Yield the points of each job of the schemes: those with one coded image and one model."""
     for eta, scale, modulation, model in itertools.product(
         experiment.etas, experiment.scales, experiment.modulations, experiment.models
@@ -69,7 +69,7 @@ def _scheme_points(experiment, common, enhancer_for):
         ]
 
 
-def _reference_points(experiment, common):
+def _reference_points(experiment: Experiment, common: dict) -> Iterator[list[dict]]:
     """Yield the points of each job of the references: those with one source codec."""
     for codec in dict.fromkeys(r["codec"] for r in experiment.references):
         yield [
@@ -84,7 +84,7 @@ def _reference_points(experiment, common):
         ]
 
 
-def _job(experiment, picture, points):
+def _job(experiment: Experiment, picture: str, points: list[dict]) -> dict:
     models, enhancers = ({p.get(kind) for p in points} for kind in ("model", "enhancer"))
     return dict(
         image=picture,

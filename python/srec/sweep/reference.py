@@ -15,7 +15,7 @@ import io
 import os
 import subprocess
 import tempfile
-import typing
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import srec_core as core
@@ -28,14 +28,16 @@ from .transmission import common_row, grey, lost_psnr, ms_ssim, n_symbols, pictu
 
 # --- source codecs: quality 0 .. 100 -> (bytes, decoded image) -----------------------------------------------------
 
+Tried = tuple[int, np.ndarray]  # bytes, decoded image
 
-def _pillow(image, **options):
+
+def _pillow(image: Image.Image, **options: Any) -> Tried:
     file = io.BytesIO()
     image.save(file, **options)
     return len(file.getvalue()), np.array(Image.open(file))
 
 
-def _jpeg(image, quality, full_chroma):
+def _jpeg(image: Image.Image, quality: int, full_chroma: bool) -> Tried:
     return _pillow(
         image,
         format="JPEG",
@@ -46,11 +48,11 @@ def _jpeg(image, quality, full_chroma):
     )
 
 
-def _webp(image, quality, full_chroma):  # lossy WebP always halves the chroma
+def _webp(image: Image.Image, quality: int, full_chroma: bool) -> Tried:  # lossy WebP always halves the chroma
     return _pillow(image, format="WEBP", quality=quality, method=4)
 
 
-def _hevc(image, quality, full_chroma):
+def _hevc(image: Image.Image, quality: int, full_chroma: bool) -> Tried:
     with tempfile.TemporaryDirectory() as folder:
         before, coded_file, after = (os.path.join(folder, name) for name in ("in.png", "x.heic", "out.png"))
         image.save(before, compress_level=1)
@@ -78,28 +80,28 @@ def _hevc(image, quality, full_chroma):
 _ENCODERS = {"jpeg": (_jpeg, (False, True)), "webp": (_webp, (False,)), "hevc": (_hevc, (False, True))}
 
 
-class Coded(typing.NamedTuple):
+class Coded(NamedTuple):
     """An image in a classical file format."""
 
     bytes: int  # of its file
     psnr_db: float
-    ms_ssim: typing.Optional[float]  # None for an image that is too small for it
+    ms_ssim: Optional[float]  # None for an image that is too small for it
 
 
 @functools.lru_cache(maxsize=2048)
-def _tried(codec, quality, full_chroma, path, crop):
+def _tried(codec: str, quality: int, full_chroma: bool, path: str, crop: tuple[int, ...]) -> tuple[int, float]:
     original = picture(path, crop)
     size, decoded = _ENCODERS[codec][0](Image.fromarray(original), quality, full_chroma)
     return size, core.psnr(original, decoded)
 
 
 @functools.lru_cache(maxsize=2048)
-def _ms_ssim_of(codec, quality, full_chroma, path, crop):
+def _ms_ssim_of(codec: str, quality: int, full_chroma: bool, path: str, crop: tuple[int, ...]) -> Optional[float]:
     original = picture(path, crop)
     return ms_ssim(original, _ENCODERS[codec][0](Image.fromarray(original), quality, full_chroma)[1])
 
 
-def best_within(codec, budget_bytes, path, crop):
+def best_within(codec: str, budget_bytes: int, path: str, crop: tuple[int, ...]) -> Optional[Coded]:
     """Return the best image that fits, over quality and chroma format: Coded.
 
     Return None if not even the coarsest fits.
@@ -128,7 +130,7 @@ _POLYNOMIALS = (0x6D, 0x4F)  # libfec's V27POLYA, V27POLYB
 _LLR_SCALE = 16  # in 127.5 steps: a bit with an LLR beyond 8 counts as certain
 
 
-def convolutional_encode(bits):
+def convolutional_encode(bits: np.ndarray) -> np.ndarray:
     """Encode with K = 7, rate 1/2.
 
     bits: (n) uint8, including the tail.
@@ -142,7 +144,7 @@ def convolutional_encode(bits):
     return out.ravel()
 
 
-def viterbi(llr, n):
+def viterbi(llr: np.ndarray, n: int) -> np.ndarray:
     """Return the n / 8 most likely bytes.
 
     llr: (2 (n + TAIL)), positive for bit 0.
@@ -151,14 +153,14 @@ def viterbi(llr, n):
     return core.viterbi27(soft[: 2 * (n + TAIL)])
 
 
-def ccsds_encode(data):
+def ccsds_encode(data: bytes) -> np.ndarray:
     """Encode FRAME_BYTES of data into FRAME_BITS coded bits."""
     columns = np.frombuffer(bytes(data), np.uint8).reshape(RS_K, DEPTH).T
     words = np.stack([core.rs_ccsds_encode(column) for column in columns])
     return convolutional_encode(np.concatenate([np.unpackbits(words.T.ravel()), np.zeros(TAIL, np.uint8)]))
 
 
-def ccsds_decode(llr):
+def ccsds_decode(llr: np.ndarray) -> Optional[bytes]:
     """Decode FRAME_BITS LLRs into FRAME_BYTES of data. Return None if the decoder detects a failure."""
     received = viterbi(llr, 8 * DEPTH * RS_N).reshape(RS_N, DEPTH).T
     words = [core.rs_ccsds_decode(word) for word in received]
@@ -167,12 +169,12 @@ def ccsds_decode(llr):
     return np.stack(words, 1).tobytes()
 
 
-def ccsds_budget(symbols, modulation):
+def ccsds_budget(symbols: int, modulation: str) -> int:
     """Return the bytes of a file that a number of symbols carries in whole frames."""
     return symbols * core.bits_per_symbol(modulation) // FRAME_BITS * FRAME_BYTES
 
 
-def ccsds_arrives(n_bytes, modulation, snr_db, seed):
+def ccsds_arrives(n_bytes: int, modulation: str, snr_db: float, seed: int) -> bool:
     """Return whether a file of n_bytes random bytes arrives without error over AWGN."""
     random = np.random.Generator(np.random.Philox(seed))
     granule = {"64qam": 3}.get(modulation, 1)
@@ -193,7 +195,7 @@ def ccsds_arrives(n_bytes, modulation, snr_db, seed):
 LDPC_MARGIN_DB = 0.5  # between the threshold of the code rate and the SNR
 
 
-def bits_a_symbol(code, modulation, snr_db):
+def bits_a_symbol(code: str, modulation: str, snr_db: float) -> float:
     """Return the information bits that a symbol carries without errors; 0 if there is no code for the SNR."""
     if code == "ideal":
         return capacity(modulation, snr_db)
@@ -203,7 +205,7 @@ def bits_a_symbol(code, modulation, snr_db):
 # --- a point ----------------------------------------------------------------------------------------------------
 
 
-def run_reference(job, point):
+def run_reference(job: dict, point: dict) -> dict:
     """Compute one point of a reference, and return its row.
 
     `cbr` is the budget; `bytes` is the part of it that the image's file takes.
@@ -218,13 +220,13 @@ def run_reference(job, point):
     else:
         budget = ccsds_budget(symbols, modulation)
     best = best_within(point["codec"], budget, path, crop)
-    lost = best is None or not (follows or ccsds_arrives(best.bytes, modulation, snr_db, seed))
+    shown = best if best and (follows or ccsds_arrives(best.bytes, modulation, snr_db, seed)) else None
     pixels = original.shape[0] * original.shape[1]
     return dict(
         common_row(job, point, original),
-        psnr_db=lost_psnr(original) if lost else best.psnr_db,
-        ms_ssim=ms_ssim(original, grey(original)) if lost else best.ms_ssim,
-        lost=lost,
+        psnr_db=shown.psnr_db if shown else lost_psnr(original),
+        ms_ssim=shown.ms_ssim if shown else ms_ssim(original, grey(original)),
+        lost=shown is None,
         cbr=symbols / (3 * pixels),
         n_symbols=symbols,
         bytes=best and best.bytes,

@@ -2,6 +2,7 @@
 """Reports from the result files alone: OUT/table.md, OUT/means.csv and OUT/curves*."""
 import os
 import sys
+from collections.abc import Callable
 
 from ..commands import Failure
 from ..io import output
@@ -9,7 +10,7 @@ from . import names, plots, results, tables
 from .config import Experiment
 
 
-def _asked_for(experiment):
+def _asked_for(experiment: Experiment) -> Callable[[dict], bool]:
     """Return a function row -> bool: whether the row is a point of the experiment in its present form."""
     sides = {
         "crop": [list(experiment.crop)],
@@ -28,7 +29,7 @@ def _asked_for(experiment):
     }
     kinds |= {results.curve_of(reference) for reference in experiment.references}
 
-    def asked(row):
+    def asked(row: dict) -> bool:
         return results.curve_of(row) in kinds and all(row[k] in values for k, values in sides.items())
 
     return asked

@@ -93,7 +93,7 @@ class Appender:
             f.seek(self._begin)
             return f.read().count(b"\n")
 
-    def _drop_piece(self):
+    def _drop_piece(self) -> None:
         with open(self.path, "rb+") as f:
             data = f.read()
             f.truncate(data.rfind(b"\n") + 1)
@@ -165,7 +165,7 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean, float(t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)))
 
 
-def _per_sample(rows, value):
+def _per_sample(rows: Iterable[dict], value: str) -> dict:
     """Return the means over trials for each image. If there is only one image, its trials are the sample."""
     pictures: dict[str, dict] = {}
     for row in rows:

@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator, Iterator
 from multiprocessing import connection
+from typing import Any, NoReturn
 
 from ..commands import Failure
 from .rows import rows_of
@@ -23,7 +25,7 @@ GOES_ON = "finished points are kept: the same command goes on"
 class _Worker:
     """A process of sweep/worker.py in its own process group, so that Ctrl-C in a terminal reaches only the parent."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
         with theirs:
             command = [sys.executable, "-m", __package__ + ".worker", str(theirs.fileno())]
@@ -36,25 +38,25 @@ class _Worker:
                 env=dict(os.environ, TMPDIR=folder),
             )
 
-    def give(self, task, job):
+    def give(self, task: str, job: dict) -> None:
         try:
             self.pipe.send((task, job))
         except OSError:
             self.fail()
 
-    def receive(self):
+    def receive(self) -> tuple[str, Any]:
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
             self.fail()
 
-    def fail(self):
+    def fail(self) -> NoReturn:
         code = self._process.wait()
         if code > 0:
             raise Failure(f"a worker process ended with exit code {code}; {GOES_ON}")
         raise Failure(f"a worker process was killed (is memory short? fewer --workers take less); {GOES_ON}")
 
-    def kill(self):
+    def kill(self) -> None:
         """Kill the process and everything that it has started."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -64,12 +66,13 @@ class _Worker:
         self.pipe.close()
 
 
-def local(task, jobs, workers):
+def local(task: str, jobs: list[dict], workers: int) -> Generator[Any, None, None]:
     """Yield the results of all jobs.
 
     task: "rows" or "cells" (sweep/worker.py).
     """
-    waiting, team = collections.deque(jobs), {}
+    waiting = collections.deque(jobs)
+    team: dict[Any, _Worker] = {}
     # the temporary files of a killed worker are removed with the folder
     with tempfile.TemporaryDirectory(prefix="srec-sweep-", ignore_cleanup_errors=True) as folder:
         try:
@@ -77,7 +80,7 @@ def local(task, jobs, workers):
                 worker = _Worker(folder)
                 team[worker.pipe] = worker
                 worker.give(task, waiting.popleft())
-            busy = set(team)
+            busy: set[Any] = set(team)
             while busy:
                 for pipe in connection.wait(busy):
                     what, content = team[pipe].receive()
@@ -94,12 +97,12 @@ def local(task, jobs, workers):
                 worker.kill()
 
 
-def _all_rows(job):
+def _all_rows(job: dict) -> list[dict]:
     return list(rows_of(job))
 
 
 @contextlib.contextmanager
-def _closing(client):
+def _closing(client: Any) -> Iterator[None]:
     """Close a Dask client, so that the cluster forgets jobs that it has not begun.
 
     A scheduler that does not answer in time finds out by itself, and must not hide why the sweep ends.
@@ -113,7 +116,7 @@ def _closing(client):
             client.close()
 
 
-def dask(jobs, address):
+def dask(jobs: list[dict], address: str) -> Generator[dict, None, None]:
     """Yield the rows of all jobs from a Dask cluster. Its workers need gr-srec, images and models at the same paths."""
     try:
         from distributed import Client, as_completed

@@ -3,22 +3,23 @@
 import csv
 import io
 import math
+from collections.abc import Iterable
 
 from . import names, results
 from .config import Experiment
 from .points import WITHOUT_NOISE
 
 
-def _table(heads, rows):
+def _table(heads: list[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """Return the lines of a table and an empty line."""
 
-    def line(cells):
+    def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     return [line(heads), "| --- " * len(heads) + "|", *map(line, rows), ""]
 
 
-def _with_interval(mean, half, pattern):
+def _with_interval(mean: float, half: float, pattern: str) -> str:
     """Return "mean ± half"; pattern: format of the mean."""
     return format(mean, pattern) + ("" if math.isnan(half) else f" ± {format(half, pattern.lstrip('+'))}")
 
@@ -49,7 +50,7 @@ def head(experiment: Experiment, rows: list[dict]) -> list[str]:
     ]
 
 
-def _layers_kind(row):
+def _layers_kind(row: dict) -> str:
     """Describe the settings of coded layers."""
     snrs = "" if row["layers"] else " for the SNR of the channel"
     share = "" if row["max_cbr"] is not None else ", at the channel use of the model"
@@ -143,7 +144,7 @@ def means_csv(rows: list[dict], legend: names.Legend) -> str:
 PROFILE = ("model", "decisions", "cipher", "enhancer", *results.OF_LAYERS, "eta", "scale")
 
 
-def _counterparts(rows, profile, of_layers):
+def _counterparts(rows: list[dict], profile: tuple, of_layers: bool) -> list[dict]:
     """Return the rows of another scheme that are the baseline for gains of this profile.
 
     A scheme in clear has no cipher; one without super-resolution has no enhancer. of_layers: whether one of the two
@@ -257,7 +258,7 @@ def ranges(better: dict[float, bool]) -> str:
     return ", ".join(f"{a:g}" if a == b else f"{a:g} to {b:g}" for a, b in runs) + " dB"
 
 
-def _better_at(group, ours):
+def _better_at(group: list[dict], ours: list[dict]) -> str:
     """Describe at which SNRs the mean PSNR of a reference is above that of a scheme."""
     theirs, mine = ({key[-1]: m["mean"] for key, m in results.means(g).items()} for g in (group, ours))
     return ranges({snr: theirs[snr] > mine[snr] for snr in sorted(set(theirs) & set(mine))})

@@ -7,6 +7,7 @@ results are cached within the process: models, images, coded images.
 import functools
 import hashlib
 import os
+from typing import Any, Optional
 
 import numpy as np
 import srec_core as core
@@ -18,17 +19,18 @@ from .points import point_id, point_seed
 
 EVE = 0xE7E  # as in `srec simulate`: her payload key is made from seed ^ EVE
 MS_SSIM_SIDE = 11  # pixels of the shorter side, at least
+Source = tuple[str, str, tuple[int, ...], int]  # paths of model and image, crop, scale
 SNR_DEFINITION = "Es/N0 per complex symbol, dB"
 
 
 @functools.lru_cache(maxsize=8)
-def model(path):
+def model(path: str) -> Any:
     """Return a core.Model; path "" is the installed one. Raises RuntimeError with one line."""
     return core.Model(path or default_model())
 
 
 @functools.lru_cache(maxsize=4)
-def picture(path, crop):
+def picture(path: str, crop: tuple[int, ...]) -> np.ndarray:
     """Return an image as uint8 array, cropped to its middle `crop` = (width, height) if it is at least that large.
 
     Raises ValueError with one line.
@@ -41,7 +43,7 @@ def picture(path, crop):
 
 
 @functools.lru_cache(maxsize=8)
-def enhancer(path):
+def enhancer(path: str) -> Any:
     """Return a core.EnhancerModel. Raises RuntimeError with one line."""
     return core.EnhancerModel(path)
 
@@ -50,7 +52,7 @@ def enhancer(path):
 
 
 @functools.lru_cache(maxsize=4)
-def _coded(model_path, path, crop, scale, eta, amplitude):
+def _coded(model_path: str, path: str, crop: tuple[int, ...], scale: int, eta: float, amplitude: bool) -> Any:
     original = picture(path, crop)
     return core.encode(
         model(model_path), original if scale == 1 else core.halve(original), eta, "pam256" if amplitude else "qpsk"
@@ -58,34 +60,45 @@ def _coded(model_path, path, crop, scale, eta, amplitude):
 
 
 @functools.lru_cache(maxsize=16)
-def _transmission(source, eta, modulation, seed, cipher):
+def _transmission(source: Source, eta: float, modulation: str, seed: int, cipher: str) -> Any:
     return core.transmit(
         model(source[0]), _coded(*source, eta, modulation == "pam256"), modulation, seed, seed + 1, cipher
     )
 
 
 @functools.lru_cache(maxsize=16)
-def _received(source, eta, modulation, seed, cipher, channel, snr_db, coherence, bob, soft):
+def _received(
+    source: Source,
+    eta: float,
+    modulation: str,
+    seed: int,
+    cipher: str,
+    channel: str,
+    snr_db: float,
+    coherence: int,
+    bob: bool,
+    soft: bool,
+) -> dict:
     sent = _transmission(source, eta, modulation, seed, cipher)
     symbols, gains = core.channel(sent.symbols, channel, snr_db, seed, coherence)
     return core.receive(model(source[0]), sent, symbols, gains, snr_db, seed, seed if bob else seed ^ EVE, soft)
 
 
-def _source(job, point):
+def _source(job: dict, point: dict) -> Source:
     return job["models"][point["model"]], job["image"], tuple(job["crop"]), point["scale"]
 
 
-def n_symbols(job, point):
+def n_symbols(job: dict, point: dict) -> int:
     """Return the number of complex symbols of a point's image, headers included."""
     return _transmission(_source(job, point), point["eta"], point["modulation"], 1, "none").n_symbols
 
 
-def transmission(job, point):
+def transmission(job: dict, point: dict) -> Any:
     """Return the symbols of a point before the channel."""
     return _transmission(_source(job, point), point["eta"], point["modulation"], point_seed(point), point["cipher"])
 
 
-def received(job, point):
+def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.ndarray], dict]:
     """Return (image before super-resolution or None, image after it, dict of core.receive) for a point of a scheme.
 
     Both images have the original's size.
@@ -116,22 +129,22 @@ def received(job, point):
     )
 
 
-def grey(original):
+def grey(original: np.ndarray) -> np.ndarray:
     """Return the mid-grey image that a receiver shows that has received nothing."""
     return np.full_like(original, 128)
 
 
-def lost_psnr(original):
+def lost_psnr(original: np.ndarray) -> float:
     """Return the PSNR of the mid-grey image."""
     return core.psnr(original, grey(original))
 
 
-def ms_ssim(original, shown):
+def ms_ssim(original: np.ndarray, shown: np.ndarray) -> Optional[float]:
     """Return the MS-SSIM, or None for an image that is too small for it."""
     return None if min(original.shape[:2]) < MS_SSIM_SIDE else core.ms_ssim(original, shown)
 
 
-def common_row(job, point, original):
+def common_row(job: dict, point: dict, original: np.ndarray) -> dict:
     """Return the columns that identify the origin of a row."""
     return dict(
         point,
@@ -147,7 +160,7 @@ def common_row(job, point, original):
     )
 
 
-def run_point(job, point):
+def run_point(job: dict, point: dict) -> dict:
     """Simulate one point of a scheme, and return its row (docs/experiments/README.md describes the keys)."""
     original = picture(job["image"], tuple(job["crop"]))
     sent, (before, after, got) = transmission(job, point), received(job, point)

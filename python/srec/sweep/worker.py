@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from ..commands import Failure
 
 
-def _end_with_parent(pipe):
+def _end_with_parent(pipe: Connection) -> None:
     poll = select.poll()
     poll.register(pipe.fileno(), 0)  # no event except the hang-up
     poll.poll()
     os.killpg(0, signal.SIGKILL)
 
 
-def _one_line(error):
+def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "a worker process has no memory left: fewer --workers take less"
     if isinstance(error, OSError):
@@ -32,7 +32,7 @@ def _one_line(error):
     return str(error)
 
 
-def main():
+def main() -> None:
     pipe = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
     from . import grid, rows
