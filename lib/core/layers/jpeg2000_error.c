@@ -7,6 +7,7 @@
 #include "vector_math.h"
 #include "wavelet.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,8 +113,8 @@ static void take_errors(float *bands, size_t stride, const srec_j2k_block *b, un
         return;
     load_block(bands, stride, b, step, &v);
     decode_block(&v, b->planes, passes, &decoded);
-    for (size_t y = 0; y < b->height; y++)
-        subtract(bands + (b->y + y) * stride + b->x, decoded.value + y * SIDE, b->width, step);
+    for (size_t y = 0; y < v.height; y++)
+        subtract(bands + (b->y + y) * stride + b->x, decoded.value + y * SIDE, v.width, step);
 }
 
 /* ---- image ------------------------------------------------------------------------------------------------------- */
@@ -144,6 +145,7 @@ SREC_CLONES static void mix_row(const uint8_t *restrict rgb, size_t n, float *re
 static srec_status fill_bands(job *j)
 {
     const size_t width = j->format.width;
+    assert(j->bands[0]);
     for (size_t y = 0; y < j->format.height; y++) {
         const uint8_t *row = j->image->data + y * j->image->stride;
         float *out = j->bands[0] + y * width;

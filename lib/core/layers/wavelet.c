@@ -150,7 +150,7 @@ static void transform_columns(const level *l)
 srec_status srec_wavelet_transform(float *plane, uint32_t width, uint32_t height, unsigned levels, bool inverse)
 {
     const size_t room = width > (size_t)height * COLUMNS ? width : (size_t)height * COLUMNS;
-    float *split = malloc(room * sizeof *split);
+    float *split = calloc(room, sizeof *split);
     if (!split)
         return SREC_ERR_MEMORY;
     for (unsigned i = 0; i < levels; i++) {
