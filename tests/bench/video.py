@@ -77,7 +77,7 @@ def make_transmitter(args):
 def make_receiver(args):
     coding = dict(model="none") if args.coding == "layers" else dict(precision=args.precision)
     burst = dict(samples_per_symbol=args.samples_per_symbol)
-    return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, max_queue=8, **burst, **coding)
+    return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, max_queue=64, **burst, **coding)
 
 
 def measure(args, folder):
