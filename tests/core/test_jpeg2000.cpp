@@ -88,7 +88,8 @@ TEST_GROUP(jpeg2000)
     void compare_errors(const picture &sent, const srec_j2k_format &f, const std::vector<uint32_t> &ends)
     {
         std::vector<double> rms(ends.size());
-        LONGS_EQUAL(SREC_OK, srec_j2k_errors(&sent.image, &stream, ends.data(), (unsigned)ends.size(), rms.data()));
+        LONGS_EQUAL(SREC_OK,
+                    srec_j2k_errors(&sent.image, &stream, nullptr, ends.data(), (unsigned)ends.size(), rms.data()));
         for (size_t i = 0; i < ends.size(); i++) {
             auto packets = all_packets(stream);
             for (size_t k = ends[i]; k < packets.size(); k++)
@@ -219,7 +220,7 @@ TEST(jpeg2000, errors_of_damaged_packets_are_refused_or_finite)
             stream.bytes[random() % bytes.size()] = (uint8_t)random();
         const uint32_t end = (uint32_t)stream.n_packets;
         double rms = 0;
-        const srec_status status = srec_j2k_errors(&sent.image, &stream, &end, 1, &rms);
+        const srec_status status = srec_j2k_errors(&sent.image, &stream, nullptr, &end, 1, &rms);
         CHECK(status == SREC_ERR_FORMAT || (status == SREC_OK && std::isfinite(rms)));
         std::copy(bytes.begin(), bytes.end(), stream.bytes);
     }

@@ -59,11 +59,12 @@ srec_status srec_j2k_encode(const srec_image *image, const srec_j2k_format *f, c
 /* RMS errors, 0 .. 255, of the images that decoding the packets up to some ends gives, in less time than decoding
  * takes.
  * \param image   the one that was encoded
+ * \param left_out  (n_packets) packets of the last quality layer that are missing; NULL: none
  * \param ends    (n_ends) ascending, at least 1: packet behind the last one of each image
  * \param[out] rms (n_ends)
  * \return SREC_OK, SREC_ERR_MEMORY, SREC_ERR_FORMAT if the packets are damaged */
-srec_status srec_j2k_errors(const srec_image *image, const srec_j2k_stream *s, const uint32_t *ends, unsigned n_ends,
-                            double *rms);
+srec_status srec_j2k_errors(const srec_image *image, const srec_j2k_stream *s, const bool *left_out,
+                            const uint32_t *ends, unsigned n_ends, double *rms);
 
 /* One packet as received. */
 typedef struct srec_j2k_packet {

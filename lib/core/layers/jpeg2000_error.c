@@ -222,12 +222,14 @@ static srec_status measure(job *j, const uint8_t *passes, double *rms)
     return status;
 }
 
-static srec_status read_passes(job *j, const srec_j2k_stream *s, const uint32_t *ends, unsigned n_ends)
+static srec_status read_passes(job *j, const srec_j2k_stream *s, const bool *left_out, const uint32_t *ends,
+                               unsigned n_ends)
 {
     size_t packet = 0;
     for (unsigned k = 0; k < n_ends; k++) {
         for (; packet < ends[k]; packet++)
-            if (srec_j2k_blocks_read(&j->blocks, packet, s->bytes + s->offset[packet],
+            if (!(left_out && left_out[packet]) &&
+                srec_j2k_blocks_read(&j->blocks, packet, s->bytes + s->offset[packet],
                                      s->offset[packet + 1] - s->offset[packet]) != SREC_OK)
                 return SREC_ERR_FORMAT;
         for (size_t i = 0; i < j->blocks.n_blocks; i++)
@@ -262,13 +264,13 @@ static void destroy(job *j)
     srec_j2k_blocks_free(&j->blocks);
 }
 
-srec_status srec_j2k_errors(const srec_image *image, const srec_j2k_stream *s, const uint32_t *ends, unsigned n_ends,
-                            double *rms)
+srec_status srec_j2k_errors(const srec_image *image, const srec_j2k_stream *s, const bool *left_out,
+                            const uint32_t *ends, unsigned n_ends, double *rms)
 {
     job j = { .image = image, .format = { image->width, image->height, image->channels, 1 } };
     srec_status status = create(&j, n_ends);
     if (status == SREC_OK)
-        status = read_passes(&j, s, ends, n_ends);
+        status = read_passes(&j, s, left_out, ends, n_ends);
     if (status == SREC_OK)
         status = fill_bands(&j);
     for (unsigned k = 0; k < n_ends && status == SREC_OK; k++) {

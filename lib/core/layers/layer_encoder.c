@@ -168,12 +168,13 @@ static double byte_cost(const job *j, unsigned layer)
 
 static srec_status cut_layers(job *j, srec_error *error)
 {
-    const srec_layers_source source = { .stream = &j->stream, .per_quality_layer = j->per_quality_layer };
+    srec_layers_source source = { .stream = &j->stream, .per_quality_layer = j->per_quality_layer };
     uint32_t first = 0;
     double left = 0; /* cost that the layers before did not use */
     for (unsigned i = 0; i < j->format.n_layers; i++) {
         srec_layer_budget b = j->budgets[i];
         b.bytes += (size_t)(left / byte_cost(j, i));
+        source.last = i + 1 == j->format.n_layers;
         const srec_status status = srec_layers_choose_cut(&source, first, &b, &j->cuts[i]);
         if (status != SREC_OK)
             return srec_fail(error, status, "out of memory");
@@ -204,10 +205,10 @@ static bool improve_targets(job *j)
     double sum = 0;
     for (unsigned i = 0; i < j->format.n_layers; i++) {
         const srec_layers_cut *c = &j->cuts[i];
-        const double carried = (double)j->stream.offset[c->end] - before;
+        const double carried = (double)(j->stream.offset[c->end] - c->left_bytes) - before;
         const double filled = (double)c->n_bytes / (double)j->budgets[i].bytes;
         before += carried;
-        sum += c->end == j->stream.n_packets && fill < FILLED
+        sum += c->end == j->stream.n_packets && !c->left_bytes && fill < FILLED
                    ? fmax(carried, LEAST_CARRIED) / fmax(filled, LEAST_FILLED)
                    : carried;
         j->stream_bytes[i] = sum;
@@ -280,7 +281,7 @@ static srec_status measure_errors(job *j, srec_error *error)
     const unsigned n = j->format.n_layers;
     for (unsigned i = 0; i < n; i++)
         ends[i] = j->cuts[i].end;
-    const srec_status status = srec_j2k_errors(j->image, &j->stream, ends, n, rms);
+    const srec_status status = srec_j2k_errors(j->image, &j->stream, j->cuts[n - 1].left_out, ends, n, rms);
     for (unsigned i = 0; i < n && status == SREC_OK; i++)
         j->error_bytes[i] = srec_layers_error_to_byte(rms[i]);
     if (status == SREC_OK)

@@ -17,7 +17,7 @@
  *       1          RMS error of the image decoded from the layers up to this one
  *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. They are whole units of
  *                  the first quality layer, which another piece holds too
- *       lengths    of each unit, or of the part of it that is here. They are there where units may have to be parted:
+ *       lengths    of each unit, or of the part of it that is here; 0: left out. They are there where units may have to be parted:
  *                  beyond the first quality layer, or if a unit is cut
  *       units
  *
@@ -87,7 +87,9 @@ typedef struct srec_layers_run {
 
 /* What one layer carries, and how it is divided. */
 typedef struct srec_layers_cut {
-    uint32_t end; /* unit behind its last one */
+    uint32_t end;      /* unit behind its last one */
+    bool *left_out;    /* (units of the stream) units before the end that do not fit: they are empty */
+    size_t left_bytes; /* of these */
     srec_layers_part *parts;
     size_t n_parts;
     srec_layers_run *runs;
@@ -103,9 +105,11 @@ void srec_layers_cut_free(srec_layers_cut *c);
 typedef struct srec_layers_source {
     const srec_j2k_stream *stream;
     size_t per_quality_layer; /* units */
+    bool last;                /* no other layer follows: units of the last quality layer may be left out */
 } srec_layers_source;
 
-/* Cut the longest run of units from \p first on that fits the budget. \return SREC_OK, SREC_ERR_MEMORY */
+/* Cut the longest run of units from \p first on that fits the budget. In the last layer, shorter units behind the first
+ * one that does not fit fill the rest. \return SREC_OK, SREC_ERR_MEMORY */
 srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, const srec_layer_budget *b,
                                    srec_layers_cut *out);
 

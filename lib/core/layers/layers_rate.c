@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ERROR_BYTE  1u
+#define REST_TRIES  32u
 #define PART_EXTRAS 4u /* bytes beside a part that is alone in a piece: RMS error and length */
 
 /* A piece that is being filled. */
@@ -55,8 +56,11 @@ static load load_add(load l, const srec_layers_source *s, const srec_layers_part
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-static uint32_t unit_bytes(const srec_layers_source *s, size_t unit)
+/* \param c units that it leaves out are empty; NULL: all units */
+static uint32_t unit_bytes(const srec_layers_source *s, const srec_layers_cut *c, size_t unit)
 {
+    if (c && c->left_out[unit])
+        return 0;
     return (uint32_t)(s->stream->offset[unit + 1] - s->stream->offset[unit]);
 }
 
@@ -69,9 +73,9 @@ static size_t part_bytes_max(const srec_layer_budget *b)
 }
 
 /* Parts into which a unit is cut: equal ones, as few as possible. */
-static size_t parts_of(const srec_layers_source *s, size_t unit, size_t part_bytes_max)
+static size_t parts_of(uint32_t unit_bytes, size_t part_bytes_max)
 {
-    const size_t n = (unit_bytes(s, unit) + part_bytes_max - 1) / part_bytes_max;
+    const size_t n = (unit_bytes + part_bytes_max - 1) / part_bytes_max;
     return n ? n : 1;
 }
 
@@ -79,33 +83,33 @@ static size_t count_parts(const srec_layers_source *s, size_t first, size_t end,
 {
     size_t n = s->per_quality_layer;
     for (size_t unit = first; unit < end; unit++)
-        n += parts_of(s, unit, part_bytes_max);
+        n += parts_of(unit_bytes(s, NULL, unit), part_bytes_max);
     return n;
 }
 
-static size_t add_unit(const srec_layers_source *s, size_t unit, size_t part_bytes_max, srec_layers_part *out)
+static size_t add_unit(uint32_t unit, uint32_t bytes, size_t part_bytes_max, srec_layers_part *out)
 {
-    const size_t n = parts_of(s, unit, part_bytes_max);
-    const size_t bytes = unit_bytes(s, unit);
+    const size_t n = parts_of(bytes, part_bytes_max);
     for (size_t i = 0; i < n; i++) {
-        const size_t from = bytes * i / n;
-        const size_t to = bytes * (i + 1) / n;
-        out[i] = (srec_layers_part){ (uint32_t)unit, (uint32_t)from, (uint32_t)(to - from), i + 1 == n, false };
+        const size_t from = (size_t)bytes * i / n;
+        const size_t to = (size_t)bytes * (i + 1) / n;
+        out[i] = (srec_layers_part){ unit, (uint32_t)from, (uint32_t)(to - from), i + 1 == n, false };
     }
     return n;
 }
 
-/* Units first .. end - 1, then the copies of the first ones as long as they fit a piece. */
-static size_t list_parts(const srec_layers_source *s, size_t first, size_t end, size_t part_bytes_max,
-                         srec_layers_part *out)
+/* Units first .. end - 1 into c->parts, then the copies of the first ones as long as they fit a piece. */
+static size_t list_parts(const srec_layers_source *s, uint32_t first, uint32_t end, size_t part_bytes_max,
+                         srec_layers_cut *c)
 {
     size_t n = 0;
-    for (size_t unit = first; unit < end; unit++)
-        n += add_unit(s, unit, part_bytes_max, out + n);
-    for (size_t unit = 0; !first && unit < s->per_quality_layer && unit < end; unit++) {
-        if (unit_bytes(s, unit) + SREC_LAYERS_COPY_HEAD > part_bytes_max)
+    for (uint32_t unit = first; unit < end; unit++)
+        n += add_unit(unit, unit_bytes(s, c, unit), part_bytes_max, c->parts + n);
+    for (uint32_t unit = 0; !first && unit < s->per_quality_layer && unit < end; unit++) {
+        const uint32_t bytes = unit_bytes(s, c, unit);
+        if (bytes + SREC_LAYERS_COPY_HEAD > part_bytes_max)
             break;
-        out[n++] = (srec_layers_part){ (uint32_t)unit, 0, unit_bytes(s, unit), true, true };
+        c->parts[n++] = (srec_layers_part){ unit, 0, bytes, true, true };
     }
     return n;
 }
@@ -172,7 +176,7 @@ static bool try_cut(const srec_layers_source *s, uint32_t first, uint32_t end, c
                     uint32_t most, srec_layers_cut *c)
 {
     c->end = end;
-    c->n_parts = list_parts(s, first, end, part_bytes_max(b), c->parts);
+    c->n_parts = list_parts(s, first, end, part_bytes_max(b), c);
     if (most == 1) /* a copy would be in the same piece */
         while (c->n_parts && c->parts[c->n_parts - 1].copy)
             c->n_parts--;
@@ -197,7 +201,32 @@ void srec_layers_cut_free(srec_layers_cut *c)
 {
     free(c->parts);
     free(c->runs);
+    free(c->left_out);
     *c = (srec_layers_cut){ 0 };
+}
+
+/* Fill the rest of a budget with units behind the end. */
+static void fill_rest(const srec_layers_source *s, uint32_t first, const srec_layer_budget *b, srec_layers_cut *c)
+{
+    const uint32_t all = (uint32_t)s->stream->n_packets;
+    uint32_t end = c->end;
+    size_t n_bytes = c->n_bytes;
+    unsigned tries = REST_TRIES;
+    if (end < all - s->per_quality_layer)
+        return;
+    for (uint32_t unit = end; unit < all && tries; unit++) {
+        const uint32_t bytes = unit_bytes(s, c, unit);
+        const bool hopeless = n_bytes + bytes + (unit - end) >= b->bytes; /* units between take a byte each */
+        if (!hopeless && tries-- && try_cut(s, first, unit + 1, b, b->n_data, c)) {
+            end = unit + 1;
+            n_bytes = c->n_bytes;
+        } else {
+            c->left_out[unit] = true;
+        }
+    }
+    try_cut(s, first, end, b, b->n_data, c);
+    for (uint32_t unit = first; unit < end; unit++)
+        c->left_bytes += c->left_out[unit] ? unit_bytes(s, NULL, unit) : 0;
 }
 
 srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, const srec_layer_budget *b,
@@ -207,7 +236,8 @@ srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, 
     *out = (srec_layers_cut){ 0 };
     out->parts = calloc(count_parts(s, first, all, part_bytes_max(b)) + 1, sizeof *out->parts);
     out->runs = calloc(b->n_data, sizeof *out->runs);
-    if (!out->parts || !out->runs) {
+    out->left_out = calloc(all, sizeof *out->left_out);
+    if (!out->parts || !out->runs || !out->left_out) {
         srec_layers_cut_free(out);
         return SREC_ERR_MEMORY;
     }
@@ -224,5 +254,7 @@ srec_status srec_layers_choose_cut(const srec_layers_source *s, uint32_t first, 
     const uint32_t needed = pieces_needed(b, out);
     if (fits == all && needed < b->n_data && !try_cut(s, first, fits, b, needed, out))
         try_cut(s, first, fits, b, b->n_data, out);
+    if (fits < all && s->last)
+        fill_rest(s, first, b, out);
     return SREC_OK;
 }
