@@ -94,8 +94,8 @@ SREC_API size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_
  *  of the next one, so that all together never exceed the budgets.
  *
  *  The budgets are filled, unless nothing is left to send or the pieces are too many or too short: to 98 % for images
- *  of 512x384 pixels or more at 1 bit per pixel or more. For less the source coder's steps are coarser: 95 % at 0.2
- *  bits per pixel, 75 % for small images.
+ *  of 512x384 pixels or more (97.5 % at 0.2 bits per pixel), to 86 % for small images. Layers end between JPEG 2000
+ *  packets, of which small images have few; OpenJPEG decides how long they are.
  *
  *  \param[in]  e         the encoder
  *  \param[in]  image     the image; only read

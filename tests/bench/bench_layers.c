@@ -3,7 +3,8 @@
  *  Speed of coded layers, as JSON on standard output: bench_layers PICTURE.ppm...
  *
  *  Encoder and decoder of layers take turns with OpenJPEG alone (A B A B ...), which makes and reads a codestream of the
- *  same parameters and about as many bytes, from and to the same interleaved samples. Every figure is a median. */
+ *  same parameters and about as many bytes, from and to the same interleaved samples. Speeds are medians by the wall
+ *  clock, ratios medians by processor time. */
 #include <srec/layer_packet.h>
 #include <srec/layer_plan.h>
 #include <srec/srec.h>
@@ -217,55 +218,74 @@ static void encode_once(const series *s, srec_layers *out, srec_layer_encoder **
     check(srec_layer_encoder_run(*encoder, s->image, budgets, s->n_layers, out, &error), &error, "image to layers");
 }
 
-/* Seconds of the four steps: layers and OpenJPEG alone, encoder and decoder. */
+/* The four steps that are timed: encoder and decoder, of layers and of OpenJPEG alone. */
 enum { ENCODE, ENCODE_ALONE, DECODE, DECODE_ALONE, STEPS };
 
-static void measure(const series *s, memory_file *file, srec_image *received, double times[STEPS][RUNS_MOST])
+/* Seconds of each step in each run. */
+typedef struct {
+    double wall[STEPS][RUNS_MOST];
+    double processor[STEPS][RUNS_MOST]; /* of all threads: other programs disturb it less */
+} timing;
+
+static double processor_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void measure(const series *s, memory_file *file, srec_image *received, timing *out)
 {
     opj_cparameters_t p;
     srec_layers layers = { 0 };
     srec_layer_encoder *encoder;
     encode_once(s, &layers, &encoder);
     set_parameters(&p, s->image, s->n_layers, data_bytes(&layers));
-    for (unsigned run = 0; run < runs_for(s->image); run++) {
-        srec_layer_encoder_free(encoder);
-        const double t0 = now();
-        encode_once(s, &layers, &encoder);
-        const double t1 = now();
-        openjpeg_encode(s->image, &p, (int)s->threads, file);
-        const double t2 = now();
-        decode_layers(&layers, s->threads, received);
-        const double t3 = now();
-        openjpeg_decode(file, (int)s->threads, received);
-        times[ENCODE][run] = t1 - t0;
-        times[ENCODE_ALONE][run] = t2 - t1;
-        times[DECODE][run] = t3 - t2;
-        times[DECODE_ALONE][run] = now() - t3;
-    }
+    for (unsigned run = 0; run < runs_for(s->image); run++)
+        for (unsigned step = 0; step < STEPS; step++) {
+            if (step == ENCODE)
+                srec_layer_encoder_free(encoder);
+            const double wall = now();
+            const double processor = processor_now();
+            if (step == ENCODE)
+                encode_once(s, &layers, &encoder);
+            else if (step == ENCODE_ALONE)
+                openjpeg_encode(s->image, &p, (int)s->threads, file);
+            else if (step == DECODE)
+                decode_layers(&layers, s->threads, received);
+            else
+                openjpeg_decode(file, (int)s->threads, received);
+            out->wall[step][run] = now() - wall;
+            out->processor[step][run] = processor_now() - processor;
+        }
     srec_layer_encoder_free(encoder);
+}
+
+/* Median of the speed of a step relative to that of the step after it, OpenJPEG alone. */
+static double ratio(const timing *t, unsigned step, unsigned runs)
+{
+    double ratios[RUNS_MOST];
+    for (unsigned i = 0; i < runs; i++)
+        ratios[i] = t->processor[step + 1][i] / t->processor[step][i];
+    return median(ratios, runs);
 }
 
 static void bench_series(const series *s, const char *before)
 {
-    static double times[STEPS][RUNS_MOST];
-    double encode_ratio[RUNS_MOST], decode_ratio[RUNS_MOST];
+    static timing t;
     const unsigned runs = runs_for(s->image);
     const double mpixel = 1e-6 * s->image->width * s->image->height;
     memory_file file = { .room = s->image->stride * s->image->height };
     srec_image received = *s->image;
     file.bytes = get(file.room);
     received.data = get(file.room);
-    measure(s, &file, &received, times);
-    for (unsigned i = 0; i < runs; i++) {
-        encode_ratio[i] = times[ENCODE_ALONE][i] / times[ENCODE][i];
-        decode_ratio[i] = times[DECODE_ALONE][i] / times[DECODE][i];
-    }
+    measure(s, &file, &received, &t);
     printf("%s\n    {\"width\": %u, \"height\": %u, \"bits_per_pixel\": %g, \"layers\": %u, \"threads\": %u,"
            " \"encode_mpixel_per_s\": %.2f, \"encode_over_openjpeg\": %.3f, \"decode_mpixel_per_s\": %.2f,"
            " \"decode_over_openjpeg\": %.3f}",
            before, s->image->width, s->image->height, s->bits_per_pixel, s->n_layers, s->threads,
-           mpixel / median(times[ENCODE], runs), median(encode_ratio, runs), mpixel / median(times[DECODE], runs),
-           median(decode_ratio, runs));
+           mpixel / median(t.wall[ENCODE], runs), ratio(&t, ENCODE, runs), mpixel / median(t.wall[DECODE], runs),
+           ratio(&t, DECODE, runs));
     fflush(stdout);
     free(file.bytes);
     free(received.data);

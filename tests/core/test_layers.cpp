@@ -88,6 +88,17 @@ TEST(layers, an_image_comes_back_with_the_error_that_the_encoder_measured)
     CHECK(db > 30);
 }
 
+TEST(layers, the_measured_error_counts_units_that_did_not_fit)
+{
+    for (size_t bytes : { 1638u, 1700u, 1800u, 2000u }) {
+        const picture sent = synthetic_photo(256, 256, 3);
+        srec_layers_report report;
+        encode(sent, budgets(1, bytes, 3, 1));
+        const double db = decode_all(&report).psnr(sent);
+        DOUBLES_EQUAL(db, 20 * std::log10(255 / report.rms_error), 0.16);
+    }
+}
+
 TEST(layers, the_error_byte_covers_0_to_255_in_steps_of_3_5_percent)
 {
     LONGS_EQUAL(0, srec_layers_error_to_byte(0));
