@@ -38,6 +38,7 @@ COMMANDS = {
         FIG3 + " --grid",
         SWEEP + "fig5.toml --images PICTURES --out results/fig5 --grid",
         SWEEP + "rate.toml --images PICTURES --out results/rate",
+        SWEEP + "layers.toml --images PICTURES --out results/layers",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3 --format pdf --size 3.5x2.8"
         " --separate-panels",
@@ -164,7 +165,7 @@ class Documented(unittest.TestCase):
 
     def test_figures(self):
         self.pictures("pictures", 64)
-        for line, name in zip(COMMANDS["figures"], ("fig3", "fig5", "rate")):
+        for line, name in zip(COMMANDS["figures"], ("fig3", "fig5", "rate", "layers")):
             said = self.run_line(line)
             self.assertNotIn("results of an earlier", said)
             grids = ["grid-qpsk.png", "grid-bpsk.png"] if "--grid" in line else []
@@ -173,10 +174,11 @@ class Documented(unittest.TestCase):
         before = self.table("fig3")
         for words in ("SREC, hard, paper", "SREC, soft, robust", "Gain of SREC at 4 dB"):
             self.assertIn(words, before)
+        self.assertIn("Gain of Layers at 4 dB", self.table("layers"))
         os.remove(self.at("results", "fig3", "table.md"))
-        self.run_line(COMMANDS["figures"][3])
-        self.assertEqual(self.table("fig3"), before)
         self.run_line(COMMANDS["figures"][4])
+        self.assertEqual(self.table("fig3"), before)
+        self.run_line(COMMANDS["figures"][5])
         panels = [f"curves-{m}{metric}.pdf" for m in ("qpsk", "bpsk") for metric in ("", "-ms-ssim")]
         self.assert_files("results/fig3", *panels)
 
