@@ -2,8 +2,8 @@
 /*! \file
  *  Speed of coded layers, as JSON on standard output: bench_layers PICTURE.ppm...
  *
- *  Encoder and decoder of layers take turns with OpenJPEG alone (A B A B ...), which makes and reads a codestream of the
- *  same parameters and about as many bytes, from and to the same interleaved samples. Speeds are medians by the wall
+ *  Encoder and decoder of layers take turns with OpenJPEG alone (A B A B ...), which makes and reads a codestream of
+ *  the same parameters and about as many bytes, from and to the same interleaved samples. Speeds are medians by the wall
  *  clock, ratios medians by processor time. */
 #include <srec/layer_packet.h>
 #include <srec/layer_plan.h>

@@ -3,7 +3,7 @@
  *  Thresholds of the LDPC codes over AWGN, with the product's own mapper and LLRs: the tables of docs/ldpc.md.
  *
  *      ldpc_curve blocks [FAILURES]    Es/N0 at which 1 of 100 blocks of 8448 bits fails; and payloads of 120 bytes
- *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, beside the threshold
+ *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, and the threshold
  *                                      that the transmitter uses; about 10 minutes of one core with 10 failures
  *
  *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30 and 10) payloads have failed or

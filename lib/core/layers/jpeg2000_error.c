@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  RMS error of a decoded image without decoding its codestream. What the decoder makes of a wavelet coefficient follows
- *  from the coefficient and from the number of coding passes that arrived; the inverse transform takes the differences
- *  to the image. */
+ *  RMS error of a decoded image without decoding its codestream. The coefficient and the number of coding passes that
+ *  arrived determine what the decoder makes of a wavelet coefficient. The inverse transform takes the differences to
+ *  the image. */
 #include "jpeg2000_blocks.h"
 #include "vector_math.h"
 #include "wavelet.h"

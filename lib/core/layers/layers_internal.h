@@ -17,8 +17,8 @@
  *       1          RMS error of the image decoded from the layers up to this one
  *       copies     number of units, 2 bytes; first unit, 3 bytes; length of each; the units. They are whole units of
  *                  the first quality layer, which another piece holds too
- *       lengths    of each unit, or of the part of it that is here; 0: left out. They are there where units may have to be parted:
- *                  beyond the first quality layer, or if a unit is cut
+ *       lengths    of each unit, or of the part of it that is here; 0: left out. They are there where units may have to
+ *                  be parted: beyond the first quality layer, or if a unit is cut
  *       units
  *
  *  A length is coded in 7 bits a byte, lowest first; the top bit is set on all but its last byte. */

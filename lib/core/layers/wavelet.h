@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
- *  9/7 wavelet transform (ISO/IEC 15444-1, Annex F), as OpenJPEG scales it: low bands have gain 1 for a constant signal,
- *  high bands gain 1 for an alternating one. */
+ *  9/7 wavelet transform (ISO/IEC 15444-1, Annex F), as OpenJPEG scales it: low bands have gain 1 for a constant
+ *  signal, high bands gain 1 for an alternating one. */
 #ifndef SREC_WAVELET_H
 #define SREC_WAVELET_H
 
