@@ -3,8 +3,8 @@
  *  Speed of coded layers, as JSON on standard output: bench_layers PICTURE.ppm...
  *
  *  Encoder and decoder of layers take turns with OpenJPEG alone (A B A B ...), which makes and reads a codestream of
- *  the same parameters and about as many bytes, from and to the same interleaved samples. Speeds are medians by the wall
- *  clock, ratios medians by processor time. */
+ *  the same parameters and about as many bytes, from and to the same interleaved samples. Speeds are medians by the
+ *  wall clock, ratios medians by processor time. */
 #include <srec/layer_packet.h>
 #include <srec/layer_plan.h>
 #include <srec/srec.h>
