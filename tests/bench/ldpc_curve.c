@@ -3,11 +3,11 @@
  *  Thresholds of the LDPC codes over AWGN, with the product's own mapper and LLRs: the tables of docs/ldpc.md.
  *
  *      ldpc_curve blocks [FAILURES]    Es/N0 at which 1 of 100 blocks of 8448 bits fails; and payloads of 120 bytes
- *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, and the threshold
- *                                      that the transmitter uses; about 10 minutes of one core with 10 failures
+ *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, and in brackets
+ *                                      the threshold that the transmitter uses; about 10 minutes of one core
  *
- *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30 and 10) payloads have failed or
- *  enough have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
+ *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30 for blocks, 8 for packets)
+ *  payloads have failed or enough have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
 #include <srec/channel.h>
 #include <srec/layer_plan.h>
 #include <srec/ldpc.h>

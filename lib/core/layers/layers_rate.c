@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ERROR_BYTE  1u
+#define REST_LEAST  0.99 /* of a budget: what is left is not worth the time */
 #define REST_TRIES  32u
 #define PART_EXTRAS 4u /* bytes beside a part that is alone in a piece: RMS error and length */
 
@@ -212,7 +213,7 @@ static void fill_rest(const srec_layers_source *s, uint32_t first, const srec_la
     uint32_t end = c->end;
     size_t n_bytes = c->n_bytes;
     unsigned tries = REST_TRIES;
-    if (end < all - s->per_quality_layer)
+    if (end < all - s->per_quality_layer || (double)c->n_bytes >= REST_LEAST * (double)b->bytes)
         return;
     for (uint32_t unit = end; unit < all && tries; unit++) {
         const uint32_t bytes = unit_bytes(s, c, unit);
