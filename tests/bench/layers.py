@@ -29,6 +29,7 @@ LOSS_POINTS = (  # (name, SNR, settings) with 16 packets or more
     ("the same with 3 parity packets each", 8.0, {"layers": [0.0, 4.0, 8.0], "parity": 3}),
 )
 BELOW = [0.0, 4.0, 8.0], [4.0], [6.0]  # SNRs of layers
+SHARES = {"equal shares": None, "shares 2:1:1": [2.0, 1.0, 1.0]}
 STEP_DB = 1.0  # between the mean PSNRs of one, two and three layers, at least
 SEARCH_STEPS = 9  # of the channel use, each halves the interval
 OF_POINT = ("experiment", "picture", "crop", "channel", "coherence", "eta", "scale", "modulation", "trial", "model")
@@ -41,15 +42,15 @@ class Rows:
     def __init__(self, folder):
         rows = list(results.read(folder).values())
 
-        def those(kind, of_layers=None):
-            found = [r for r in rows if r["scheme"] == kind and r.get("layers") == of_layers]
+        def those(kind, of_layers=None, shares=None):
+            found = [r for r in rows if (r["scheme"], r.get("layers"), r.get("shares")) == (kind, of_layers, shares)]
             return {(r["picture"], r["snr_db"]): r for r in found}
 
         self.features, self.one = those("srec"), those("layers")
-        self.three = those("layers", [0.0, 4.0, 8.0])
+        self.three = {name: those("layers", [0.0, 4.0, 8.0], shares) for name, shares in SHARES.items()}
         self.pictures = sorted({picture for picture, _ in self.features})
         self.snrs = sorted({snr for _, snr in self.features})
-        if not (self.features and self.one and self.three):
+        if not (self.features and self.one and all(self.three.values())):
             sys.exit(f"{folder}: not the results of docs/experiments/layers.toml")
 
     def point(self, picture, snr_db, **settings):
@@ -100,15 +101,15 @@ def gain(rows, _):
     return good
 
 
-def steps(rows, _):
-    good, mean = True, {}
+def steps_of(rows, name):
+    good, mean, three = True, {}, rows.three[name]
     for snr_db in rows.snrs:
-        d = differences(rows, rows.three, snr_db)
+        d = differences(rows, three, snr_db)
         worst = min(d, key=d.get)
-        mean[snr_db] = statistics.fmean(rows.three[p, snr_db]["psnr_db"] for p in d)
-        received = sorted({rows.three[p, snr_db]["layers_received"] for p in d})
+        mean[snr_db] = statistics.fmean(three[p, snr_db]["psnr_db"] for p in d)
+        received = sorted({three[p, snr_db]["layers_received"] for p in d})
         good &= said(
-            f"layers for 0, 4, 8 dB at {snr_db:g} dB",
+            f"layers for 0, 4, 8 dB, {name}, at {snr_db:g} dB",
             d[worst] > 0,
             (
                 f"{mean[snr_db]:.2f} dB, {received} layers, gain {statistics.fmean(d.values()):+.2f} dB, least"
@@ -116,7 +117,12 @@ def steps(rows, _):
             ),
         )
     first, second = mean[4] - mean[0], mean[8] - mean[4]
-    return said("steps", min(first, second) >= STEP_DB, f"{first:+.2f} dB at 4 dB, {second:+.2f} dB at 8 dB") and good
+    text = f"{first:+.2f} dB at 4 dB, {second:+.2f} dB at 8 dB"
+    return said(f"steps, {name}", min(first, second) >= STEP_DB, text) and good
+
+
+def steps(rows, _):
+    return all([steps_of(rows, name) for name in SHARES])
 
 
 def least_cbr(rows, folder, picture):
