@@ -167,11 +167,12 @@ static int report(const link_state *l, unsigned count, double snr_db)
     srec_packet_decoder_get_counters(l->decoder_heads, &p);
     const unsigned long long lost = count - p.accepted;
     printf("%s, rate %.3f, %zu bytes a packet, Es/N0 %.2f dB: %u packets, %llu bursts (%.2f dB in the mean), "
-           "%llu lost: %llu not found, %llu header, %llu uncorrected, %llu bad tag; %u wrong\n",
+           "%llu lost: %llu without a burst (%llu signal fields unreadable), %llu header, %llu uncorrected, %llu bad "
+           "tag; %u wrong\n",
            srec_modulation_name(l->modulation), l->code_rate, l->n_piece, snr_db, count, (unsigned long long)s.bursts,
            l->snr_sum / (double)(s.bursts ? s.bursts : 1), lost, (unsigned long long)(count - s.bursts),
-           (unsigned long long)(p.damaged + p.forged), (unsigned long long)p.uncorrected, (unsigned long long)p.bad_tag,
-           l->wrong);
+           (unsigned long long)s.unreadable, (unsigned long long)(p.damaged + p.forged),
+           (unsigned long long)p.uncorrected, (unsigned long long)p.bad_tag, l->wrong);
     return lost * 1000 >= count || l->wrong;
 }
 
