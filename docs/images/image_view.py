@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes docs/images/image_view.png: image_view in the middle of a picture, with no display.
+"""Makes docs/images/image_view.png: image_view in the middle of an image, with no display.
 
     ./dev run python3 docs/images/image_view.py examples/raccoon.jpg docs/images/image_view.png
 """
@@ -43,7 +43,7 @@ def main(picture, path):
             top.msg_connect(receiver, port, view, name)
     top.msg_connect(receivers["bob"], "packet_info", view, "info")
     top.start()
-    while not all(PART <= view.parts()[name] < 1 for name in receivers):  # on a busy machine it may take a few pictures
+    while not all(PART <= view.parts()[name] < 1 for name in receivers):  # on a busy machine it may take a few images
         app.processEvents()
         time.sleep(0.01)
     Image.fromarray(view.grab()).quantize(200).save(path, optimize=True)

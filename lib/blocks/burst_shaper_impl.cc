@@ -79,13 +79,14 @@ class burst_shaper_impl : public guarded<burst_shaper>
             if (!pmt::eqv(tag.key, d_tag))
                 continue;
             if (d_want && d_once("cut"))
-                d_logger->warn("a frame ended before its length: dropped (said once)");
+                d_logger->warn(
+                    "a frame ended before its length: dropped (reported once)");
             d_frame.clear();
             const long length = pmt::is_integer(tag.value) ? pmt::to_long(tag.value) : 0;
             d_want = length > 0 && length <= (long)LONGEST ? length : 0;
             if (!d_want && d_once("length"))
                 d_logger->warn("a length tag that is no number of symbols from 1 to "
-                               "{:d}: frame dropped (said once)",
+                               "{:d}: frame dropped (reported once)",
                                LONGEST);
         }
         return n;

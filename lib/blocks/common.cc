@@ -190,7 +190,7 @@ pmt::pmt_t eof_pdu()
 const char* image_from_pdu(const pmt::pmt_t& msg, uint64_t max_side, srec_image& image)
 {
     if (!pmt::is_pdu(msg) || !pmt::is_u8vector(pmt::cdr(msg)))
-        return "not a picture PDU (dict . u8vector)";
+        return "not an image PDU (dict . u8vector)";
     const pmt::pmt_t meta = pmt::car(msg);
     const uint64_t width = get_u64(meta, key::width), height = get_u64(meta, key::height),
                    channels = get_u64(meta, key::channels, 3);

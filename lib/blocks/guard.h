@@ -88,7 +88,8 @@ class guarded : public Interface, public activity
     void refuse(const std::string& what)
     {
         if (d_kinds(what))
-            this->d_logger->warn("message dropped: {:s} (said once)", printable(what));
+            this->d_logger->warn("message dropped: {:s} (reported once)",
+                                 printable(what));
     }
 
     void fail(const std::string& what)

@@ -117,7 +117,7 @@ class layer_decoder_impl : public picture_assembler<layer_decoder>
         auto& body =
             *static_cast<received_layers*>(static_cast<picture_body*>(picture->body));
         if (!body.is_of_this_image(p))
-            return drop("it contradicts the pieces of its picture that came before");
+            return drop("it contradicts the pieces of its image that came before");
         const size_t before = body.bytes();
         if (srec_layer_decoder_add(body.decoder.get(), &p.piece, &error) != SREC_OK)
             return drop(error.message);

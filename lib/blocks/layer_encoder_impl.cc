@@ -32,7 +32,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
 
     void handle_excess(const pmt::pmt_t& msg) override
     {
-        drop("pictures come faster than they are encoded", msg);
+        drop("images come faster than they are encoded", msg);
     }
 
     void handle_pdu(const pmt::pmt_t& msg) override
@@ -43,7 +43,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
             return drop(fault, msg);
         const uint64_t number = get_u64(pmt::car(msg), key::picture, d_pictures);
         if (number > UINT32_MAX)
-            return drop("picture number out of range", msg);
+            return drop("image number out of range", msg);
         j.number = (uint32_t)number;
         j.width = j.image.width;
         j.height = j.image.height;
@@ -64,7 +64,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
     {
         if (d_scale != 2)
             return true;
-        why = "the picture cannot be halved";
+        why = "the image cannot be halved";
         return halve_image(j.image, d_half);
     }
 
@@ -92,7 +92,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         return d_request.bursts ? srec_burst_symbols(n) : n;
     }
 
-    /* All pieces, or nothing: a picture without its end would block its source. */
+    /* All pieces, or nothing: an image without its end would block its source. */
     bool publish(const job& j, double encode_s, std::string& why)
     {
         std::vector<pmt::pmt_t> pieces;

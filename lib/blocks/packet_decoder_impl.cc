@@ -78,9 +78,10 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
     {
         d_want = 0;
         if (is_new(why))
-            d_logger->info("packet dropped: {:s}{:s} (said once; the info port counts)",
-                           why,
-                           advice);
+            d_logger->info(
+                "packet dropped: {:s}{:s} (reported once; the info port counts)",
+                why,
+                advice);
         report(why);
     }
 

@@ -102,7 +102,7 @@ protected:
         d_dropped++;
         if (is_new(reason))
             this->d_logger->warn(
-                "{:s} dropped: {:s} (said once)", kind, printable(reason));
+                "{:s} dropped: {:s} (reported once)", kind, printable(reason));
         report("dropped", put(info, key::reason, pmt::mp(printable(reason))));
     }
 

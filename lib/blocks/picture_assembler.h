@@ -96,7 +96,7 @@ class picture_assembler : public queued_pdu_block<Interface>
         try {
             return decode(picture, body);
         } catch (const std::bad_alloc&) {
-            why = "no memory for the pixels of a picture of " + body.size();
+            why = "no memory for the pixels of an image of " + body.size();
         } catch (const std::runtime_error& error) {
             why = stopping() ? "the flowgraph is stopping" : error.what();
         }
@@ -149,7 +149,7 @@ class picture_assembler : public queued_pdu_block<Interface>
                 d_progress_out,
                 pmt::cons(put(pmt::car(pdu), key::partial, pmt::PMT_T), pmt::cdr(pdu)));
         } else if (!stopping() && this->is_new(why))
-            this->d_logger->warn("no picture so far: {:s} (said once)", why);
+            this->d_logger->warn("no image so far: {:s} (reported once)", why);
         body->n_shown = body->n_packets();
         d_shown = clock::now(); /* excludes the decoding time from the interval */
     }
@@ -166,14 +166,14 @@ class picture_assembler : public queued_pdu_block<Interface>
         try {
             take(msg);
         } catch (const std::bad_alloc&) {
-            this->drop("no memory for the received part of a picture");
+            this->drop("no memory for the received part of an image");
         }
         deliver_due();
     }
 
     void handle_excess(const pmt::pmt_t&) override
     {
-        this->drop(d_unit + "s come faster than pictures are decoded");
+        this->drop(d_unit + "s come faster than images are decoded");
     }
 
     void receive(const pmt::pmt_t& msg) override

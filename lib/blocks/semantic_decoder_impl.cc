@@ -140,7 +140,7 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
             picture->body = static_cast<picture_body*>(new slices(s));
         auto* body = static_cast<slices*>(static_cast<picture_body*>(picture->body));
         if (!srec_slice_same_picture(&s, &body->common))
-            return drop("it contradicts the slices of its picture that came before");
+            return drop("it contradicts the slices of its image that came before");
         body->add(s.slice, msg);
         srec_collector_stored(
             collector(), picture, body->bytes, body->came.size() == s.n_slices);

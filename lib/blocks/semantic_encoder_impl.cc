@@ -24,7 +24,7 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
 
     void handle_excess(const pmt::pmt_t& msg) override
     {
-        drop("pictures come faster than they are encoded", msg);
+        drop("images come faster than they are encoded", msg);
     }
 
     void handle_pdu(const pmt::pmt_t& msg) override
@@ -34,14 +34,14 @@ class semantic_encoder_impl : public queued_pdu_block<semantic_encoder>
             return drop(fault, msg);
         const pmt::pmt_t meta = pmt::car(msg);
         if (get_u64(meta, key::picture) > UINT32_MAX)
-            return drop("picture number out of range", msg);
+            return drop("image number out of range", msg);
 
         srec_features features;
         srec_error error{};
         const float eta = d_eta;
         const auto start = std::chrono::steady_clock::now();
         if (d_scale == 2 && !halve_image(image, d_half))
-            return drop("the picture cannot be halved", msg);
+            return drop("the image cannot be halved", msg);
         const srec_feature_format format =
             d_modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS;
         if (srec_encoder_run(d_encoder.get(), &image, eta, format, &features, &error) !=

@@ -120,7 +120,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         bool enhances = wanted && net;
         if (wanted && !net && !d_without &&
             is_new(scale == 2 ? "no model, doubled" : "no model"))
-            d_logger->warn("no super-resolution model of scale {:d}: pictures of this "
+            d_logger->warn("no super-resolution model of scale {:d}: images of this "
                            "scale are not enhanced",
                            scale);
         std::vector<uint8_t> result(in.stride * in.height * scale * scale);
@@ -189,11 +189,11 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     void handle_excess(const pmt::pmt_t& msg) override
     {
         if (d_policy != excess_policy::pass_oldest)
-            return drop("pictures come faster than they are enhanced", msg);
+            return drop("images come faster than they are enhanced", msg);
         d_passed++;
         if (is_new("passed"))
-            d_logger->warn("pictures come faster than they are enhanced: some pass as "
-                           "they are (said once)");
+            d_logger->warn("images come faster than they are enhanced: some pass as "
+                           "they are (reported once)");
         process(msg, false, true);
     }
 
@@ -255,7 +255,7 @@ public:
     {
         if (scale < 0 || scale > 2)
             throw std::invalid_argument(
-                "scale must be 1, 2, or 0 for that of each picture");
+                "scale must be 1, 2, or 0 for that of each image");
         srec_compute compute = compute_from(threads, precision);
         compute.cancelled = is_over;
         compute.cancelled_context = this;

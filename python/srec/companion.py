@@ -20,7 +20,7 @@ def example_picture() -> str:
     for path in candidates:
         if os.path.isfile(path):
             return os.path.normpath(path)
-    raise ValueError(f"the example picture {EXAMPLE} is missing: name a picture or folder, or install gr-srec again")
+    raise ValueError(f"the example image {EXAMPLE} is missing: name an image or folder, or install gr-srec again")
 
 
 def picture_or_example(path: str) -> str:
@@ -70,6 +70,6 @@ def folder_to_write(folder: str) -> str:
         except OSError:
             continue
         if _can_hold(moved):
-            print(f"{os.path.abspath(folder)} cannot be written: pictures go to {moved}", file=sys.stderr)
+            print(f"{os.path.abspath(folder)} cannot be written: images go to {moved}", file=sys.stderr)
             return moved
     return folder

@@ -107,7 +107,7 @@ class image_sink(message_block):
             meta.pop("deviation", None)  # one per patch, for the enhancer
             array = picture_array(meta, pmt.cdr(msg))
         except Exception as error:  # a stranger may send anything: drop and count it
-            self._drop("not a picture PDU: ", f"{type(error).__name__} {error}"[:120])
+            self._drop("not an image PDU: ", f"{type(error).__name__} {error}"[:120])
             return
         self.count += 1
         number, path = self._write(array, meta) if self._folder else (self._number, None)
@@ -130,7 +130,7 @@ class image_sink(message_block):
         self.dropped += 1
         if kind not in self._said:
             self._said.add(kind)
-            self.logger.warn(printable(f"{kind}{why} (said once)"))
+            self.logger.warn(printable(f"{kind}{why} (reported once)"))
         self._info(to_pmt({"event": "dropped", "dropped": self.dropped}))
 
     def path(self, number: int) -> str:

@@ -48,7 +48,7 @@ class image_source(message_block):
     interval: seconds between images, instead of in_flight, if above 0.
 
     `next` takes the info of mapper and semantic_encoder, or of the two info ports of transmitter. A dict with `event` =
-    picture from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
+    image from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
     once for each number in `picture`. A dict without a number counts for the oldest image in flight. The encoder's
     report of an encoded image does not release, since its symbols are still to be sent.
 

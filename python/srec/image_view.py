@@ -178,7 +178,7 @@ class image_view(gr.hier_block2):
         with self._lock:
             slices = meta.get("slices", 0)
             there = slices - meta.get("slices_lost", 0)
-            words = [f"picture {meta['picture']}"]
+            words = [f"image {meta['picture']}"]
             if meta.get("partial") or there < slices:
                 words.append(f"{there} of {slices} packets")
             if "psnr_db" in known:
@@ -219,7 +219,7 @@ class image_view(gr.hier_block2):
         meta, array = found
         self._originals.add(meta, array)
         with self._lock:
-            self._panels["sent"] = _Panel(array, 1.0, f"picture {meta['picture']}")
+            self._panels["sent"] = _Panel(array, 1.0, f"image {meta['picture']}")
         self._tell()
 
     def _info(self, msg: Any) -> None:
@@ -241,7 +241,7 @@ class image_view(gr.hier_block2):
 
     def _status(self) -> str:
         words = [] if math.isnan(self._snr_db) else [f"SNR {self._snr_db:.1f} dB"]
-        words.append(f"pictures {self.pictures}, missed {self.missed}")
+        words.append(f"images {self.pictures}, missed {self.missed}")
         words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {sum(self._refused.values())}")
         seconds = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0
         if seconds:

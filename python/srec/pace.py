@@ -76,7 +76,7 @@ class Pace:
             elif now - since > WARN_S:
                 self._warned = True
                 self._block.logger.warn(
-                    f"a picture has waited {WARN_S:.0f} s for a report on the port next, and the link "
+                    f"an image has waited {WARN_S:.0f} s for a report on the port next, and the link "
                     "is idle: connect the transmitter's info and encoder_info to it, or nothing"
                 )
 

@@ -131,7 +131,7 @@ class picture_meter(gr.hier_block2):
 
     def _line(self) -> None:
         f = self.figures()
-        parts = [f"{f['pictures']} pictures"]
+        parts = [f"{f['pictures']} images"]
         if f["rate_hz"] is not None:
             parts.append(f"{f['rate_hz']:.1f} a second")
         if f["latency_median_s"] is not None:

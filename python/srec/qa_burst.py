@@ -129,10 +129,10 @@ class qa_burst(BlockCase):
         for _, n0 in out.of("n0"):
             self.assertAlmostEqual(10 * np.log10(n0), -15, delta=0.5)
         self.assertEqual(len(out.of("burst")), 3)
-        for _, told in out.of("burst"):
-            self.assertAlmostEqual(told["snr_db"], 15, delta=0.5)
-            self.assertAlmostEqual(told["cfo"], 0.1 * SPS / (2 * np.pi), delta=1e-5)
-            self.assertAlmostEqual(told["level_db"], -40, delta=0.3)
+        for _, given in out.of("burst"):
+            self.assertAlmostEqual(given["snr_db"], 15, delta=0.5)
+            self.assertAlmostEqual(given["cfo"], 0.1 * SPS / (2 * np.pi), delta=1e-5)
+            self.assertAlmostEqual(given["level_db"], -40, delta=0.3)
         # the demapper passes the tags of both ports on, so each tag must arrive only once
         self.assertEqual(gains.tags, [])
         self.assertEqual(block.counters()["bursts"], 3)

@@ -68,7 +68,7 @@ class qa_companion(unittest.TestCase):
         self.assertEqual(self.installed(file).example_picture(), os.path.join(self.folder, "prefix", file))
 
     def test_a_missing_example_picture_is_named(self):
-        with self.assertRaisesRegex(ValueError, "raccoon.jpg is missing: name a picture"):
+        with self.assertRaisesRegex(ValueError, "raccoon.jpg is missing: name an image"):
             self.installed().example_picture()
 
     def test_folders_that_can_be_written_stay(self):

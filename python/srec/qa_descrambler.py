@@ -63,16 +63,16 @@ def bayes(log_likelihood, key, prior, levels):
     return mean, np.sqrt(np.maximum(p @ value**2 - mean**2, 0))
 
 
-def predictions(covariance, mean, deviation, told, step):
+def predictions(covariance, mean, deviation, given, step):
     """Predict each feature of a patch from the others, by least squares without it. Return means, variances.
 
-    told: means and variances of the previous priors.
+    given: means and variances of the previous priors.
     """
     size = (3 + np.sum(mean**2 + deviation**2)) / (3 + np.trace(covariance))
     covariance = covariance * size
-    known = np.minimum(deviation**2 + step, told[1] * 100 / 101)
-    noise = known * told[1] / (told[1] - known)
-    observed = (mean * told[1] - told[0] * known) / (told[1] - known)
+    known = np.minimum(deviation**2 + step, given[1] * 100 / 101)
+    noise = known * given[1] / (given[1] - known)
+    observed = (mean * given[1] - given[0] * known) / (given[1] - known)
     out = []
     for i in range(len(mean)):
         others = np.arange(len(mean)) != i
@@ -94,11 +94,11 @@ def posterior(log_likelihood, key, meta):
     for r in meta["rate_map"]:
         mine = slice(at, at + LADDER[r])
         at += LADDER[r]
-        told = np.array([np.zeros(LADDER[r]), np.diag(covariances[r])])
+        given = np.array([np.zeros(LADDER[r]), np.diag(covariances[r])])
         for _ in range(1 if LADDER[r] < 64 else 2):
-            new = predictions(covariances[r], mean[mine], deviation[mine], told, step)
+            new = predictions(covariances[r], mean[mine], deviation[mine], given, step)
             for i in np.flatnonzero(deviation[mine] * levels > 0.25):
-                told[:, i] = m, v = new[:, i]
+                given[:, i] = m, v = new[:, i]
                 m = np.rint(np.clip(m * levels, -127, 127)) / levels
                 spread = levels * 2 ** (np.clip(np.rint(2 * np.log2(v)), -28, 12) / 4)  # deviations in quarter octaves
                 away, around = np.abs(value - m * levels) / spread, np.abs(value) / spread

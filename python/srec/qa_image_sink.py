@@ -178,7 +178,7 @@ class qa_image_sink(gr_unittest.TestCase):
                 sink.to_basic_block()._post(
                     pmt.intern("pdus"), picture(np.full((2, 2), 100 * mine + i), value=100 * mine + i)
                 )
-        wait_for(lambda: all(debug.num_messages() == n for debug in debugs), "all pictures")
+        wait_for(lambda: all(debug.num_messages() == n for debug in debugs), "all images")
         top.stop()
         top.wait()
         found = []

@@ -165,7 +165,7 @@ class qa_image_source(gr_unittest.TestCase):
         self.save("b.png")
         source = srec.image_source(self.folder, repeat=True, interval=0.01)
         _, debug = self.start(source)
-        wait_for(lambda: debug.num_messages() > 5, "six pictures")
+        wait_for(lambda: debug.num_messages() > 5, "six images")
         source.set_repeat(False)
         wait_for(lambda: self.names(debug)[-1] == "end", "the end mark")
         self.assertEqual(self.names(debug)[:5], ["a.png", "b.png", "a.png", "b.png", "a.png"])
@@ -201,7 +201,7 @@ class qa_image_source(gr_unittest.TestCase):
 
     def test_unreadable_files_of_a_folder_are_skipped_and_counted(self):
         self.save("b.png")
-        for name, content in (("a.png", b""), ("c.png", b"no picture")):
+        for name, content in (("a.png", b""), ("c.png", b"no image")):
             with open(os.path.join(self.folder, name), "wb") as f:
                 f.write(content)
         source = srec.image_source(self.folder)
@@ -281,8 +281,8 @@ class qa_image_source(gr_unittest.TestCase):
         open(empty, "w").close()
         folder = tempfile.mkdtemp(dir=self.folder)
         for path, word in (
-            ("", "no picture"),
-            ([], "no picture"),
+            ("", "no image"),
+            ([], "no image"),
             (empty, "empty.png: the file is empty"),
             ("/none.png", "/none.png"),
             (folder, folder),

@@ -85,7 +85,7 @@ class qa_image_view(BlockCase):
         for number, (colour, width, pixel) in enumerate(
             ((RED, 64, RED), (GREEN, 63, GREEN), (77, 61, (77, 77, 77)), (BLUE, 1, BLUE))
         ):
-            self.give("bob", plain(colour, number, width), shows=f"picture {number}")
+            self.give("bob", plain(colour, number, width), shows=f"image {number}")
             self.assertTrue(self.has_colour(pixel, 400), f"{width} wide")
 
     def test_drawn_by_the_event_loop_alone(self):
@@ -98,7 +98,7 @@ class qa_image_view(BlockCase):
         )
         for number in range(200):
             self.give("bob", plain(RED, number))
-        wait_for(lambda: self.view.pictures == 200, "the pictures")
+        wait_for(lambda: self.view.pictures == 200, "the images")
         self.assertEqual(drawn, [], "nothing is drawn but in the thread of Qt")
         wait_for(lambda: self.app.processEvents() or drawn, "the drawing")
         for _ in range(5):
@@ -110,10 +110,10 @@ class qa_image_view(BlockCase):
         self.begin()
         shown = lambda: {name for name, panel in self.view.qwidget()._panels.items() if panel.isVisible()}  # noqa: E731
         self.assertEqual(shown(), {"bob"})
-        self.give("eve", plain(RED), shows="picture 0")
+        self.give("eve", plain(RED), shows="image 0")
         self.assertTrue(self.has_colour(RED))
         self.assertEqual(shown(), {"bob", "eve"})
-        self.give("original", plain(GREEN, 5), shows="picture 5")
+        self.give("original", plain(GREEN, 5), shows="image 5")
         self.assertTrue(self.has_colour(GREEN))
         self.assertEqual(shown(), {"sent", "bob", "eve"})
 
@@ -125,15 +125,15 @@ class qa_image_view(BlockCase):
             self.give(
                 "bob",
                 plain(RED, 3, slices=10, slices_lost=10 - there, partial=True),
-                shows=f"picture 3, {there} of 10 packets",
+                shows=f"image 3, {there} of 10 packets",
             )
             self.assertTrue(self.has_colour(RED))
             lengths.append(np.sum(np.all(self.view.grab() == np.array(bar, np.uint8), axis=2)))
         self.assertAlmostEqual(lengths[1] / lengths[0], 3.5, delta=0.2)
         self.assertEqual((self.view.pictures, self.view.partials), (0, 2))
-        self.give("bob", plain(GREEN, 3, slices=10, slices_lost=1), shows="picture 3, 9 of 10 packets")
+        self.give("bob", plain(GREEN, 3, slices=10, slices_lost=1), shows="image 3, 9 of 10 packets")
         self.assertFalse(self.has_colour(RED))
-        self.assertFalse(self.has_colour(bar, 1), "no bar on a picture that is done")
+        self.assertFalse(self.has_colour(bar, 1), "no bar on an image that is done")
         self.assertEqual((self.view.pictures, self.view.packets, self.view.packets_lost), (1, 9, 1))
 
     def test_psnr_and_latency_against_the_picture_sent(self):
@@ -142,20 +142,20 @@ class qa_image_view(BlockCase):
         sent = pmt.cons(
             pmt.dict_add(pmt.car(sent), pmt.intern("time"), pmt.from_double(time.time() - 10000)), pmt.cdr(sent)
         )
-        self.give("original", sent, shows="picture 4")
+        self.give("original", sent, shows="image 4")
         psnr = 10 * np.log10(255**2 / 100)
-        self.give("bob", plain(110, 4), shows=f"picture 4, {psnr:.1f} dB, 100")  # 10000 s and a bit, in ms
-        self.give("eve", plain(80, 4), shows=f"picture 4, {10 * np.log10(255**2 / 400):.1f} dB")
-        self.give("bob", plain(110, 5), shows="picture 5")
-        self.assertEqual(self.view.captions()["bob"], "picture 5", "of which no original is known")
+        self.give("bob", plain(110, 4), shows=f"image 4, {psnr:.1f} dB, 100")  # 10000 s and a bit, in ms
+        self.give("eve", plain(80, 4), shows=f"image 4, {10 * np.log10(255**2 / 400):.1f} dB")
+        self.give("bob", plain(110, 5), shows="image 5")
+        self.assertEqual(self.view.captions()["bob"], "image 5", "its original is unknown")
 
     def test_psnr_against_a_file(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "sent.png")
             Image.fromarray(np.full((48, 64), 100, np.uint8)).save(path)
             self.begin(original=path)
-            self.give("bob", plain(110, 9), shows=f"picture 9, {10 * np.log10(255**2 / 100):.1f} dB")
-            self.assertTrue(self.has_colour((100, 100, 100)), "and the file's picture is shown")
+            self.give("bob", plain(110, 9), shows=f"image 9, {10 * np.log10(255**2 / 100):.1f} dB")
+            self.assertTrue(self.has_colour((100, 100, 100)), "and the file's image is shown")
             self.assertRaisesRegex(ValueError, "none.png", srec.image_view, original=os.path.join(folder, "none.png"))
 
     def test_counters_snr_and_missed_pictures(self):
@@ -169,15 +169,15 @@ class qa_image_view(BlockCase):
             pmt.to_pmt({"event": "forged", "accepted": 3, "damaged": 2, "forged": 4, "replayed": 9}),
             shows="refused 6",
         )
-        self.give("bob", *(plain(RED, n, slices=4, slices_lost=n % 2) for n in (0, 1, 5)), shows="picture 5")
-        self.assertIn("pictures 3, missed 3", self.view.captions()["status"])
+        self.give("bob", *(plain(RED, n, slices=4, slices_lost=n % 2) for n in (0, 1, 5)), shows="image 5")
+        self.assertIn("images 3, missed 3", self.view.captions()["status"])
         self.assertIn("packets 10, lost 2, refused 6", self.view.captions()["status"])
         other = pmt.cons(
             pmt.dict_add(pmt.car(plain(RED, 50)), pmt.intern("session"), pmt.from_uint64(2**64 - 1)),
             pmt.cdr(plain(RED, 50)),
         )
-        self.give("bob", other, shows="picture 50")
-        self.assertIn("pictures 4, missed 3", self.view.captions()["status"], "another session's numbers begin anew")
+        self.give("bob", other, shows="image 50")
+        self.assertIn("images 4, missed 3", self.view.captions()["status"], "another session's numbers begin anew")
 
     def test_bad_messages_are_counted_and_the_end_mark_changes_nothing(self):
         self.begin()
@@ -190,7 +190,7 @@ class qa_image_view(BlockCase):
             )
             wait_for(lambda: self.view.dropped == (n + 1) * (len(NOT_A_PDU) + 1), "the count")
         self.give("info", *NOT_A_PDU, pmt.to_pmt({"snr_db": "loud"}))
-        self.give("bob", plain(RED, 1), shows="picture 1")
+        self.give("bob", plain(RED, 1), shows="image 1")
         self.assertTrue(self.has_colour(RED))
 
     def test_pictures_that_come_after_the_window_is_gone_harm_nothing(self):
@@ -199,7 +199,7 @@ class qa_image_view(BlockCase):
         self.begin()
         sip.delete(self.view.qwidget())
         self.give("bob", plain(RED), plain(RED, 1))
-        wait_for(lambda: self.view.pictures == 2, "the pictures")
+        wait_for(lambda: self.view.pictures == 2, "the images")
         self.app.processEvents()
 
     def test_what_is_missing_is_said_in_one_line(self):

@@ -18,18 +18,18 @@ class qa_level_meter(BlockCase):
 
     def test_figures_are_those_of_the_samples_and_start_over_when_read(self):
         meter = self.measure(0.5 * np.exp(0.1j * np.arange(10000)))
-        told = meter.read()
-        self.assertEqual((told["samples"], told["clipped"]), (10000, 0))
-        self.assertAlmostEqual(told["level_db"], -6.02, delta=0.01)
-        self.assertAlmostEqual(told["peak_db"], -6.02, delta=0.01)
+        given = meter.read()
+        self.assertEqual((given["samples"], given["clipped"]), (10000, 0))
+        self.assertAlmostEqual(given["level_db"], -6.02, delta=0.01)
+        self.assertAlmostEqual(given["peak_db"], -6.02, delta=0.01)
         self.assertEqual(meter.read()["samples"], 0)
 
     def test_clipped_samples_are_a_share_of_full_scale(self):
         samples = np.full(1000, 100 + 0j)
         samples[:30] = 128j
-        told = self.measure(samples, full_scale=128).read()
-        self.assertAlmostEqual(told["clipped"], 0.03)
-        self.assertAlmostEqual(told["peak_db"], 0)
+        given = self.measure(samples, full_scale=128).read()
+        self.assertAlmostEqual(given["clipped"], 0.03)
+        self.assertAlmostEqual(given["peak_db"], 0)
 
     def test_silence_has_no_level(self):
         self.assertEqual(self.measure(np.zeros(10)).read()["level_db"], -math.inf)

@@ -87,7 +87,7 @@ class qa_picture_meter(BlockCase):
             self.give(sent(n)[0])
         self.received.send(sent(1)[0], sent(2)[0], sent(4)[0], END)
         infos = self.wait_infos(4)
-        self.assertEqual([i.get("lost") for i in infos], [1, 1, 2, 3], "picture 5 never came")
+        self.assertEqual([i.get("lost") for i in infos], [1, 1, 2, 3], "image 5 never came")
         self.assertTrue(is_end(self.out.messages()[-1]))
         self.assertEqual((infos[-1]["event"], infos[-1]["pictures"]), ("eof", 3))
 
@@ -122,7 +122,7 @@ class qa_picture_meter(BlockCase):
             wait_for(lambda: len(self.out) == 2, "the end mark")
             wait_for(lambda: text.getvalue().endswith("\n"), "the line")
         self.assertEqual(len(text.getvalue().splitlines()), 1)
-        for words in ("1 pictures", "latency", "PSNR 100.0 dB", "lost 0", "frames dropped at the source 4"):
+        for words in ("1 images", "latency", "PSNR 100.0 dB", "lost 0", "frames dropped at the source 4"):
             self.assertIn(words, text.getvalue())
 
     def test_impossible_periods_are_refused(self):

@@ -146,7 +146,7 @@ class qa_receiver(gr_unittest.TestCase):
         receiver.set_snr_db(4)
         right = self.psnr(self.link(receiver, 4)[0])
         estimated = self.psnr(self.link(symbols_in("seed:1"), 4)[0])
-        print(f"QPSK 4 dB: told 30 dB {wrong:.2f}, told 4 dB {right:.2f}, estimated {estimated:.2f} dB")
+        print(f"QPSK 4 dB: set to 30 dB {wrong:.2f}, set to 4 dB {right:.2f}, estimated {estimated:.2f} dB")
         self.assertGreater(right, wrong + 2)
         self.assertGreater(estimated, right - 1.5)
 
@@ -205,7 +205,7 @@ class qa_receiver(gr_unittest.TestCase):
         top.msg_connect(receiver, "progress", found, "store")
         top.start()
         # Those with lost packets remain unfinished until the next one begins.
-        wait_for(found.num_messages, "a picture so far")
+        wait_for(found.num_messages, "an image so far")
         top.stop()
         top.wait()
         meta = pmt.to_python(pmt.car(found.get_message(0)))
@@ -225,7 +225,7 @@ class qa_receiver(gr_unittest.TestCase):
         top.msg_connect(receiver, "pdus", sink, "pdus")
         top.start()
         try:
-            self.assertTrue(sink.wait(HANG), "no picture")
+            self.assertTrue(sink.wait(HANG), "no image")
         finally:
             top.stop()
             top.wait()

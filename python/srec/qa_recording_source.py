@@ -87,9 +87,9 @@ class qa_recording(BlockCase):
         )
         self.assertEqual(meta["captures"][0]["core:frequency"], 433.9e6)
         self.assertEqual(meta["global"]["core:extensions"][0]["name"], "srec")
-        told = sigmf.Recording(self.name)
+        given = sigmf.Recording(self.name)
         self.assertEqual(
-            (told.rate, told.frequency, told.n_samples, told.srec),
+            (given.rate, given.frequency, given.n_samples, given.srec),
             (2.4e6, 433.9e6, 10, {"modulation": "qpsk", "samples_per_symbol": 4}),
         )
 

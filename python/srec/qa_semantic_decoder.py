@@ -146,7 +146,7 @@ class qa_semantic_decoder(BlockCase):
         out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.tb.start()
         post(block, "in", estimate(self.one))  # allocates the memory of the networks before memory runs out
-        wait_for(lambda: len(out), "the first picture")
+        wait_for(lambda: len(out), "the first image")
         with open("/proc/self/statm") as file:
             used = int(file.read().split()[0]) * resource.getpagesize()
         before = resource.getrlimit(resource.RLIMIT_AS)
@@ -154,7 +154,7 @@ class qa_semantic_decoder(BlockCase):
             resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, before[1]))
             with captured_log() as log:
                 post(block, "in", huge, with_meta(estimate(self.two), picture=2, packet=2**40))
-                wait_for(lambda: len(out) > 1 and len(info) > 2, "the picture after it and its line")
+                wait_for(lambda: len(out) > 1 and len(info) > 2, "the image after it and its line")
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
         self.assertIn("no memory for the pixels", log.text)
@@ -182,7 +182,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual([i["event"] for i in info], ["picture", "picture", "eof"])
 
     def delivered(self, messages, **parameters):
-        """Return [(session, picture, slices lost, reason)] and the last info."""
+        """Return [(session, image, slices lost, reason)] and the last info."""
         out, info = self.decode(messages, **parameters)
         return [(m["session"], m["picture"], m["slices_lost"], m["reason"]) for m in map(meta_of, out)], info[-1]
 
@@ -233,7 +233,7 @@ class qa_semantic_decoder(BlockCase):
             info = Collector(self.tb, block, "info")
             self.tb.start()
             post(block, "in", *first[:-1], *second[: reorder - 1], NOT_A_PDU[0], second[reorder - 1])
-            wait_for(lambda: len(info) == 2, "the drop and the incomplete picture")
+            wait_for(lambda: len(info) == 2, "the drop and the incomplete image")
             self.assertEqual(
                 [(i["event"], i.get("reason")) for i in map(meta_of, info.messages())],
                 [("dropped", "not an estimate PDU (dict . f32vector)"), ("picture", "later")],
@@ -279,7 +279,7 @@ class qa_semantic_decoder(BlockCase):
         out, info = Collector(self.tb, block, "pdus"), Collector(self.tb, block, "info")
         self.tb.start()
         post(block, "in", estimate(self.one), one_patch_of(4096, 3), END)
-        wait_for(lambda: len(info), "the first picture")
+        wait_for(lambda: len(info), "the first image")
         begun = time.process_time()
         wait_for(lambda: time.process_time() > begun + at_work_s, "the decoder at work")
         self.assertTrue(stops(self.tb))
@@ -296,10 +296,10 @@ class qa_semantic_decoder(BlockCase):
         self.tb.start()
         start = time.monotonic()
         post(block, "in", estimate(self.many[0]))
-        wait_for(lambda: len(out), "the picture")
+        wait_for(lambda: len(out), "the image")
         self.assertGreater(time.monotonic() - start, 0.6)
         post(block, "in", with_meta(estimate(self.many[0]), picture=8))
-        wait_for(lambda: meta_of(out.messages()[-1])["picture"] == 8, "the next picture")
+        wait_for(lambda: meta_of(out.messages()[-1])["picture"] == 8, "the next image")
         self.assertEqual(
             [(meta_of(m)["picture"], meta_of(m)["slices_lost"]) for m in out.messages()],
             [(7, len(self.many) - 1), (8, len(self.many) - 1)],
@@ -314,8 +314,8 @@ class qa_semantic_decoder(BlockCase):
         post(block, "in", pdu(meta_of(good), data_of(good).astype(np.float32)[:-2]))
         wait_for(lambda: len(info), "the drop")
         post(block, "in", with_meta(good, picture=8))
-        wait_for(lambda: len(out) and meta_of(out.messages()[-1])["picture"] == 8, "the next picture")
-        self.assertEqual(len(out), 1, "a picture of which nothing came")
+        wait_for(lambda: len(out) and meta_of(out.messages()[-1])["picture"] == 8, "the next image")
+        self.assertEqual(len(out), 1, "no packet of the image arrived")
 
     def test_bad_slice_does_not_end_the_picture_being_collected(self):
         good = [estimate(m) for m in self.many]
@@ -366,7 +366,7 @@ class qa_semantic_decoder(BlockCase):
         ]
         out, _ = self.decode([*bad, with_meta(good, picture=3)])
         self.assertEqual(len(out), 4)
-        self.assertGreater(srec.psnr(self.pixels(out[-1]), self.small), 28, "the next picture is unharmed")
+        self.assertGreater(srec.psnr(self.pixels(out[-1]), self.small), 28, "the next image is unharmed")
 
     def queue_up(self, policy, max_queue):
         """Post ten images and the end mark before the block first runs. Return numbers decoded, last info."""
@@ -388,8 +388,8 @@ class qa_semantic_decoder(BlockCase):
         self.tb.start()
         for n, msg in enumerate(slices):
             post(block, "in", msg)
-            wait_for(lambda: len(progress) == n + 1 or len(out), "the picture so far")
-        wait_for(lambda: len(out), "the picture")
+            wait_for(lambda: len(progress) == n + 1 or len(out), "the image so far")
+        wait_for(lambda: len(out), "the image")
         progress.flush()
         return progress.messages(), out.messages()[0]
 
@@ -407,7 +407,7 @@ class qa_semantic_decoder(BlockCase):
             (None, len(metas), 0),
         )
         (plain,), _ = self.decode([estimate(m, session=3) for m in self.many])
-        np.testing.assert_array_equal(data_of(whole), data_of(plain), "pictures so far leave the whole one alone")
+        np.testing.assert_array_equal(data_of(whole), data_of(plain), "images so far leave the whole one alone")
         (holed,), _ = self.decode([estimate(self.many[0])])
         np.testing.assert_array_equal(data_of(progress[0]), data_of(holed), "what came, and concealment")
 
@@ -418,16 +418,16 @@ class qa_semantic_decoder(BlockCase):
         one, two = self.slices_of(1), self.slices_of(2)
         for n, msg in enumerate((one[0], two[0], two[1], one[1])):
             post(block, "in", msg)
-            wait_for(lambda: len(progress) == n + 1, "the picture so far")
+            wait_for(lambda: len(progress) == n + 1, "the image so far")
         shown = [(m["session"], m["slices"] - m["slices_lost"]) for m in map(meta_of, progress.messages())]
         self.assertEqual(shown, [(1, 1), (2, 1), (2, 2), (1, 2)])
         post(block, "in", *one[2:], *two[2:], END)
-        wait_for(lambda: len(out) == 3, "both pictures and the end mark")
+        wait_for(lambda: len(out) == 3, "both images and the end mark")
         progress.flush()
         (plain,), _ = self.decode(one)
         for msg, session in zip(out.messages(), (1, 2)):
             self.assertEqual((meta_of(msg)["session"], meta_of(msg)["slices_lost"]), (session, 0))
-            np.testing.assert_array_equal(data_of(msg), data_of(plain), "pictures so far mix nothing up")
+            np.testing.assert_array_equal(data_of(msg), data_of(plain), "images so far mix nothing up")
         self.assertEqual(sum(meta_of(m)["partials"] for m in out.messages()[:2]), len(progress.messages()))
 
     def test_without_new_slices_there_is_no_new_picture_so_far(self):
@@ -436,7 +436,7 @@ class qa_semantic_decoder(BlockCase):
         self.tb.start()
         first = estimate(self.many[0])
         post(block, "in", first)
-        wait_for(lambda: len(progress), "the picture so far")
+        wait_for(lambda: len(progress), "the image so far")
         post(block, "in", first, NOT_A_PDU[0], NOT_A_PDU[0])
         wait_for(lambda: len(info) == 2, "the drops")
         progress.flush()
@@ -449,7 +449,7 @@ class qa_semantic_decoder(BlockCase):
             block, "in", *[estimate(m) for m in self.many], *[with_meta(estimate(m), picture=8) for m in self.many], END
         )
         self.tb.start()
-        wait_for(lambda: len(out) == 3, "both pictures and the end mark")
+        wait_for(lambda: len(out) == 3, "both images and the end mark")
         progress.flush()
         self.assertEqual([meta_of(m)["partials"] for m in out.messages()[:2]], [0, 0])
         self.assertEqual(progress.messages(), [])
@@ -465,7 +465,7 @@ class qa_semantic_decoder(BlockCase):
         self.assertEqual(progress.messages(), [])
         block.set_progress(1e-6)  # takes effect at once: the next tick of the clock shows the image
         self.assertAlmostEqual(block.progress(), 1e-6)
-        wait_for(lambda: len(progress.messages()) == 1, "the picture so far")
+        wait_for(lambda: len(progress.messages()) == 1, "the image so far")
         self.assertEqual(meta_of(progress.messages()[0])["slices_lost"], len(self.many) - 2)
 
     def test_flowgraph_can_be_run_again(self):
@@ -502,7 +502,7 @@ class qa_semantic_decoder(BlockCase):
         info = Collector(self.tb, block, "info")
         self.tb.start()
         post(block, "in", *[with_meta(m, picture=n) for n in range(300) for m in slices])
-        wait_for(lambda: len(info), "the first picture")
+        wait_for(lambda: len(info), "the first image")
         self.assertTrue(stops(self.tb))
         self.assertLess(
             sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not decoded first"

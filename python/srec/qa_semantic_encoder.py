@@ -124,9 +124,9 @@ class qa_semantic_encoder(BlockCase):
                 self.assertLessEqual(difference.max(), 1, "rounding at most")
 
     def test_pictures_are_numbered_as_told_or_one_after_another(self):
-        told = picture(41)[0]
-        untold = with_meta(told, picture=None)
-        slices, info = self.encode([untold, told, untold], max_queue=8)
+        given = picture(41)[0]
+        untold = with_meta(given, picture=None)
+        slices, info = self.encode([untold, given, untold], max_queue=8)
         self.assertEqual([meta_of(m)["picture"] for m in slices], [0, 41, 42])
         self.assertEqual([i["picture"] for i in info[:-1]], [0, 41, 42])
 
@@ -165,7 +165,7 @@ class qa_semantic_encoder(BlockCase):
         )
         self.assertEqual(info[-1]["dropped"], len(bad))
         self.assertLessEqual(log.count("dropped"), 4, log.text)
-        self.assertEqual(log.count("not a picture PDU"), 1, log.text)
+        self.assertEqual(log.count("not an image PDU"), 1, log.text)
         self.assertEqual(log.count("do not fit the vector"), 1, log.text)
 
     def queue_up(self, policy, pictures, max_queue):
@@ -214,7 +214,7 @@ class qa_semantic_encoder(BlockCase):
         big = picture(0, 512, 512)[0]
         self.tb.start()
         post(block, "pdus", *[big] * 300)
-        wait_for(lambda: len(info), "the first picture")
+        wait_for(lambda: len(info), "the first image")
         self.assertTrue(stops(self.tb))
         self.assertLess(
             sum(meta_of(m)["event"] == "picture" for m in info.messages()), 300, "what waited is not encoded first"

@@ -220,10 +220,10 @@ class qa_soft_demapper(BlockCase):
         symbols = modulate("qpsk", rng.integers(0, 256, 500)) + noise(rng, 2000, 0.1)
         expected = self.demap("qpsk", symbols, NAN, tags=[length_tag(0)])
         for value in (math.inf, NAN, 0.0, -1.0, 1e300, 1e-60):
-            told = length_tag(0, "n0")
-            told.value = pmt.from_double(value)
+            given = length_tag(0, "n0")
+            given.value = pmt.from_double(value)
             np.testing.assert_array_equal(
-                self.demap("qpsk", symbols, NAN, tags=[length_tag(0), told]), expected, str(value)
+                self.demap("qpsk", symbols, NAN, tags=[length_tag(0), given]), expected, str(value)
             )
 
     def test_empty_stream_gives_an_empty_stream(self):

@@ -64,7 +64,7 @@ class qa_sr_enhancer(BlockCase):
                 self.assertEqual({**m, "event": "picture", "dropped": 0, "passed": 0, "queue": 0}, info[0])
                 whole = np.repeat(np.repeat(array, scale, 0), scale, 1).astype(float)
                 difference = np.abs(pixels(out) - whole)
-                self.assertGreater(difference.max(), 1, "not the same picture")
+                self.assertGreater(difference.max(), 1, "not the same image")
                 self.assertLess(difference.mean(), 30, "not another one")
 
     def test_bypass_passes_pictures_and_changes_while_running(self):

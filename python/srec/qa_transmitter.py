@@ -38,12 +38,12 @@ class qa_transmitter(gr_unittest.TestCase):
         for pdu in pdus:
             transmitter.encoder.to_basic_block()._post(pmt.intern("pdus"), pdu)
 
-        def told():
+        def seen():
             """Return whether each encoded image and the end have been reported. Messages may follow the samples."""
             events = [pmt.to_python(encoder_info.get_message(i))["event"] for i in range(encoder_info.num_messages())]
             return "eof" in events and info.num_messages() >= events.count("picture")
 
-        wait_for(lambda: told() and any(pmt.symbol_to_string(t.key) == "srec_eof" for t in sink.tags()), "the end mark")
+        wait_for(lambda: seen() and any(pmt.symbol_to_string(t.key) == "srec_eof" for t in sink.tags()), "the end mark")
         top.stop()
         top.wait()
         dicts = [[pmt.to_python(d.get_message(i)) for i in range(d.num_messages())] for d in (info, encoder_info)]

@@ -105,7 +105,7 @@ class qa_video_source(BlockCase):
     def test_without_a_rate_files_wait_for_the_link_and_none_is_left_out(self):
         block = self.begin(self.folder, in_flight=1)
         for n in range(5):
-            wait_for(lambda: len(self.pictures()) == n + 1, "the picture")
+            wait_for(lambda: len(self.pictures()) == n + 1, "the image")
             post(block, "next", report(n, encode_s=0.5))  # from the encoder: releases nothing
             post(block, "next", report(n, "dropped" if n == 2 else "picture"))
         self.wait_end()
@@ -123,7 +123,7 @@ class qa_video_source(BlockCase):
         camera = Camera()
         block = self.begin(camera, in_flight=1)
         camera.give(frame(0))
-        wait_for(lambda: self.frames() == [0], "the first picture")
+        wait_for(lambda: self.frames() == [0], "the first image")
         camera.give(*map(frame, (1, 2, 3, 4)))
         self.assertEqual(self.frames(), [0], "the link is busy")
         post(block, "next", report(0))
@@ -142,7 +142,7 @@ class qa_video_source(BlockCase):
         camera = Camera()
         block = self.begin(camera, in_flight=1)
         camera.give(frame(0))
-        wait_for(lambda: self.frames() == [0], "the first picture")
+        wait_for(lambda: self.frames() == [0], "the first image")
         camera.give(frame(1))
         camera.frames.put(None)
         wait_for(lambda: camera.released, "the camera's end")
@@ -153,7 +153,7 @@ class qa_video_source(BlockCase):
 
     def test_files_with_a_rate_do_not_wait_for_the_link(self):
         block = self.begin(self.folder, in_flight=1, rate=1000)
-        wait_for(lambda: block._ended and len(self.out), "the folder's end and a picture on its way")
+        wait_for(lambda: block._ended and len(self.out), "the folder's end and an image on its way")
         post(block, "next", report(0))
         self.wait_end()
         self.assertEqual(self.frames()[-1], 4)
@@ -216,7 +216,7 @@ class qa_video_source(BlockCase):
 
     def test_unreadable_frames_are_skipped_and_counted(self):
         with open(os.path.join(self.folder, "2.png"), "w") as f:
-            f.write("no picture")
+            f.write("no image")
         block = self.begin(self.folder, in_flight=9)
         self.wait_end()
         self.assertEqual((len(self.pictures()), block.skipped, self.info.last()["skipped"]), (4, 1, 1))
@@ -238,16 +238,16 @@ class qa_video_source(BlockCase):
 
     def test_nonsense_on_next_releases_nothing(self):
         block = self.begin(self.folder, in_flight=1)
-        wait_for(lambda: len(self.out) == 1, "the first picture")
+        wait_for(lambda: len(self.out) == 1, "the first image")
         post(block, "next", pmt.PMT_T, pmt.from_long(3), pmt.to_pmt({"event": "eof"}), report(77))
         post(block, "next", report(None))  # contains no number: the oldest
-        wait_for(lambda: len(self.out) == 2, "the second picture")
+        wait_for(lambda: len(self.out) == 2, "the second image")
         self.assertEqual(self.frames(), [0, 1])
 
     def test_can_be_stopped_while_waiting_and_run_again(self):
         block = self.begin(self.folder, in_flight=1)
         for run in range(3):
-            wait_for(lambda: len(self.out) == run + 1, "the first picture")
+            wait_for(lambda: len(self.out) == run + 1, "the first image")
             self.tb.stop()
             self.tb.wait()
             if run < 2:

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def planes(picture: np.ndarray, deviation: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Convert images and deviation planes to the inputs of the network, channels last.
 
-    picture: (N, h, w, 3) u8.
+    image: (N, h, w, 3) u8.
     deviation: (N, h, w, 2) f32.
     """
     x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(

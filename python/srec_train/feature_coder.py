@@ -132,7 +132,7 @@ class Latents:
                     u = net.ga(x - 0.5)
                     self.all.append((u[0].half(), net.entropy(u, noise=False)[0][0].half()))
         if not self.all:
-            raise SystemExit(f"srec-train: no picture of {folder} has 256 pixels each way")
+            raise SystemExit(f"srec-train: no image of {folder} has 256 pixels each way")
         self.odds = [float(u.shape[1] * u.shape[2]) ** 0.5 for u, _ in self.all]
 
     def __call__(self, rng: random.Random, count: int, side: int) -> Iterator[torch.Tensor]:
@@ -211,7 +211,7 @@ class Stage:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.latent = args, args.domain == "latent"
         if args.learn_ga and self.latent:
-            raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees pictures")
+            raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees images")
         state, sizes, transform = start_of(args.start)
         self.fresh = transform or args.new_coder  # the feature coder starts from its linear start
         if transform:

@@ -89,7 +89,7 @@ class Codec:
     def send(self, picture: np.ndarray, way: dict, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Send an image. Return the received image and the deviations of its patches, (rows, cols) f32.
 
-        picture: (height, width, 3) u8.
+        image: (height, width, 3) u8.
         way: modulation, snr_db, eta, cipher, hard, and loss, the share of lost slices.
         """
         try:
@@ -220,7 +220,7 @@ class Originals:
             except pictures.Unreadable as error:
                 pictures.warn(error)
                 self.broken.add(path)
-        raise SystemExit(f"srec-train: none of {len(self.paths)} pictures in {self.args.pictures} can be read")
+        raise SystemExit(f"srec-train: none of {len(self.paths)} images in {self.args.pictures} can be read")
 
     def draw(self, which: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         """Return (name, image with even sides)."""

@@ -22,10 +22,10 @@ def find(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise SystemExit(f"srec-train: {folder}: {error.strerror}; name a folder of pictures")
+        raise SystemExit(f"srec-train: {folder}: {error.strerror}; name a folder of images")
     paths = [os.path.join(folder, name) for name in names if name.lower().endswith(ENDINGS)]
     if not paths:
-        raise SystemExit(f"srec-train: {folder} holds no picture ({' '.join(ENDINGS)})")
+        raise SystemExit(f"srec-train: {folder} holds no image ({' '.join(ENDINGS)})")
     return paths
 
 
@@ -42,12 +42,12 @@ def load(path: str) -> np.ndarray:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.mode[0] in "IF":  # "I", "I;16" and their like, "F"
-                raise Unreadable(f"{path}: samples of 16 bits or more; pictures of 8 bits are needed")
+                raise Unreadable(f"{path}: samples of 16 bits or more; images of 8 bits are needed")
             return np.asarray(image.convert("RGB"))
     except MemoryError:
-        raise Unreadable(f"{path}: no memory for this picture") from None
+        raise Unreadable(f"{path}: no memory for this image") from None
     except UNREADABLE as error:
-        raise Unreadable(f"{path}: cannot read this picture: {getattr(error, 'strerror', None) or error}") from None
+        raise Unreadable(f"{path}: cannot read this image: {getattr(error, 'strerror', None) or error}") from None
 
 
 def warn(error: object) -> None:
@@ -66,7 +66,7 @@ def each(paths: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         readable += 1
         yield path, picture
     if not readable:
-        raise SystemExit(f"srec-train: none of {len(paths)} pictures in {os.path.dirname(paths[0])} can be read")
+        raise SystemExit(f"srec-train: none of {len(paths)} images in {os.path.dirname(paths[0])} can be read")
 
 
 def tensor(picture: np.ndarray) -> torch.Tensor:
@@ -108,7 +108,7 @@ class Crops:
             if min(height, width) >= side:
                 self.pictures.append(picture)
         if not self.pictures:
-            raise SystemExit(f"srec-train: no picture of {folder} has {side} pixels each way")
+            raise SystemExit(f"srec-train: no image of {folder} has {side} pixels each way")
         odds = np.sqrt([float(p.shape[0] * p.shape[1]) for p in self.pictures])
         self.odds = odds / odds.sum()
 

@@ -45,7 +45,7 @@ def validation_pictures(folder: str, count: int) -> list[torch.Tensor]:
             )
         )
     if not out:
-        raise SystemExit(f"srec-train: no picture of {folder} has 64 pixels each way")
+        raise SystemExit(f"srec-train: no image of {folder} has 64 pixels each way")
     return out
 
 

@@ -59,7 +59,7 @@ static inline srec_image read_ppm(const char *path)
     unsigned max = 0;
     FILE *f = fopen(path, "rb");
     if (!f || fscanf(f, "P6 %u %u %u", &image.width, &image.height, &max) != 3 || max != 255 || fgetc(f) == EOF) {
-        fprintf(stderr, "bench: %s is not a binary PPM picture\n", path);
+        fprintf(stderr, "bench: %s is not a binary PPM image\n", path);
         exit(1);
     }
     image.stride = (size_t)image.width * 3;

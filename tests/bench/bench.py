@@ -136,7 +136,7 @@ def print_flowgraph(picture, has_bf16):
             continue
         f = flowgraph.measure(MODEL, picture, RUNS, precision, threads)
         print(
-            f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s a picture from end to end,"
+            f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s an image from end to end,"
             f" {f['codec_s']:.3f} s of it codec: overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s"
             " when they follow each other",
             flush=True,
@@ -155,8 +155,8 @@ def print_video(picture):
         print(
             f"video {v['width']}x{v['height']}, {v['coding']}, {name}: {v['rate_hz']:.2f} pictures/s, latency"
             f" {1e3 * v['latency_median_s']:.0f} ms, at most {1e3 * v['latency_max_s']:.0f} ms;"
-            f" {1e3 * v['cpu_s']:.0f} ms of CPU a picture; frames left out {v['frames_dropped']}, pictures lost"
-            f" {v['lost']}, longest queues {v['encoder_queue_max']} pictures and {v['decoder_queue_max']} packets",
+            f" {1e3 * v['cpu_s']:.0f} ms of CPU an image; frames left out {v['frames_dropped']}, images lost"
+            f" {v['lost']}, longest queues {v['encoder_queue_max']} images and {v['decoder_queue_max']} packets",
             flush=True,
         )
 

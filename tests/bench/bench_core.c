@@ -16,7 +16,7 @@
 #define RUNS 7
 
 /* Encode and decode with one precision and thread count; prints one JSON object. */
-/* Median seconds of one pass through a network alone, for a picture of height x width. */
+/* Median seconds of one pass through a network alone, for an image of height x width. */
 static double bench_network(const srec_model *model, const srec_compute *compute, const char *name,
                             unsigned pixels_per_input, uint32_t height, uint32_t width)
 {
@@ -213,7 +213,7 @@ static void bench_descrambler(const srec_model *model, int snr_db)
     }
 }
 
-/* Features of a coded picture, which tell about each other, QPSK: the better the SNR, the fewer bytes are in doubt.
+/* Features of a coded image, which tell about each other, QPSK: the better the SNR, the fewer bytes are in doubt.
  * */
 static void bench_soft(const srec_model *model, const srec_image *image, int snr_db)
 {
@@ -259,7 +259,7 @@ static void bench_soft(const srec_model *model, const srec_image *image, int snr
 }
 
 /* What the secret order of the bytes adds to the cipher and the soft descrambler, over the packets of a coded
- * picture. */
+ * image. */
 static void bench_order(const srec_model *model, const srec_image *image, int snr_db)
 {
     srec_error error = { 0 };
@@ -323,7 +323,7 @@ static void bench_order(const srec_model *model, const srec_image *image, int sn
         free(all[i]);
 }
 
-/* Packets of one coded picture, QPSK at 10 dB: frame making, mapping, demapping, frame reading. */
+/* Packets of one coded image, QPSK at 10 dB: frame making, mapping, demapping, frame reading. */
 static void bench_packets(const srec_model *model, const srec_image *image)
 {
     srec_error error = { 0 };

@@ -16,7 +16,7 @@
 #include <openjpeg.h>
 #include <string.h>
 
-#define PIXELS_PER_SERIES 4e6 /* a series of runs takes about as long for every picture */
+#define PIXELS_PER_SERIES 4e6 /* a series of runs takes about as long for every image */
 #define RUNS_LEAST        5u
 #define RUNS_MOST         15u
 #define PIECE_BYTES       2000u /* QPSK, rate 1/2, 16 000 symbols */

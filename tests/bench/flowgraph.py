@@ -2,10 +2,10 @@
 """Speed of the whole flowgraph: transmitter, channel, receiver in one process.
 
     python3 tests/bench/flowgraph.py MODEL PICTURE [RUNS]   prints one JSON object:
-    picture_s     from the moment the picture enters until it comes out, one picture in the graph at a time (median)
+    picture_s     from the moment the image enters until it comes out, one image in the graph at a time (median)
     codec_s       of that, semantic encoder and decoder (median)
     overhead      1 - codec_s / picture_s: everything that is not codec
-    pictures_per_s with as many pictures in flight as the graph takes
+    pictures_per_s with as many images in flight as the graph takes
 """
 import json
 import queue
@@ -64,7 +64,7 @@ def measure(model, picture, runs, precision="f32", threads=2):
     top.start()
     whole, codec = [], []
     sent = 0
-    for _ in range(runs + 1):  # a picture is complete when its last slice is there; the first run makes the primitives
+    for _ in range(runs + 1):  # an image is complete when its last slice is there; the first run makes the primitives
         start = time.perf_counter()
         entrance._post(pmt.intern("pdus"), picture_pdu(array, sent))
         arrived, _ = taps["pictures"].seen.get(timeout=60)

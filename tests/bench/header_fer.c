@@ -34,7 +34,7 @@ static unsigned lost(srec_modulation m, float snr_db, unsigned frames, const sre
     for (unsigned i = 0; i < frames; i++) {
         for (unsigned p = 0; p < PATCHES; p++)
             map[p] = (uint8_t)(rand() >> 8) & 15;
-        /* a picture of 16 x 16 patches in 4 slices */
+        /* an image of 16 x 16 patches in 4 slices */
         srec_slice slice = { srec_model_id(model),
                              i,
                              256,

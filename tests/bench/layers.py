@@ -7,7 +7,7 @@
     python3 tests/bench/layers.py below RESULTS IMAGES       1 dB below the SNR of the first layer
     python3 tests/bench/layers.py loss RESULTS IMAGES        10 % of the packets lost, 100 seeds
 
-RESULTS is the folder of `srec sweep --config docs/experiments/layers.toml`, IMAGES the folder of its pictures. The exit
+RESULTS is the folder of `srec sweep --config docs/experiments/layers.toml`, IMAGES the folder of its images. The exit
 code is 1 if a figure misses its bar.
 """
 import argparse
@@ -20,7 +20,7 @@ import srec_core as core
 from gnuradio.srec.sweep import layers, points, results, transmission
 
 GAINS_DB = {0: 6.5, 4: 7.0, 8: 7.0}  # bars: least mean gain of one layer
-LEAST_GAIN_DB = 4.5  # of any picture
+LEAST_GAIN_DB = 4.5  # of any image
 MOST_AIRTIME = 0.29  # mean channel use at equal PSNR, over that of features
 LOSS = {"picture": "05", "share": 0.1, "seeds": 100, "least_db": 24.0, "good": 95, "packets": 16}
 LOSS_POINTS = (  # (name, SNR, settings) with 16 packets or more
@@ -37,7 +37,7 @@ DEFAULTS = {"layers": None, "shares": None, "margin": 0.5, "parity": None}
 
 
 class Rows:
-    """The rows of a sweep: of features, one layer, three layers, as {(picture, SNR): row}."""
+    """The rows of a sweep: of features, one layer, three layers, as {(image, SNR): row}."""
 
     def __init__(self, folder):
         rows = list(results.read(folder).values())
@@ -54,13 +54,13 @@ class Rows:
             sys.exit(f"{folder}: not the results of docs/experiments/layers.toml")
 
     def point(self, picture, snr_db, **settings):
-        """Return a point of layers for a picture with the channel use of its features."""
+        """Return a point of layers for an image with the channel use of its features."""
         row = self.features[picture, self.snrs[0]]
         own = {"scheme": "layers", "snr_db": float(snr_db), "max_cbr": row["cbr"], **settings}
         return {**{k: row[k] for k in OF_POINT}, **DEFAULTS, **own}
 
     def simulate(self, folder, picture, snr_db, **settings):
-        """Return the row of such a point. folder: of the pictures."""
+        """Return the row of such a point. folder: of the images."""
         point = self.point(picture, snr_db, **settings)
         return layers.run_layers(self.job(folder, point), point)
 
@@ -94,7 +94,7 @@ def gain(rows, _):
             f"one layer, {snr_db} dB",
             mean >= bar and d[worst] >= LEAST_GAIN_DB,
             (
-                f"{len(d)} pictures, mean gain {mean:+.2f} dB (bar {bar:g}), least {d[worst]:+.2f} dB in {worst} (bar"
+                f"{len(d)} images, mean gain {mean:+.2f} dB (bar {bar:g}), least {d[worst]:+.2f} dB in {worst} (bar"
                 f" {LEAST_GAIN_DB:g}), channel use {use:.3f} of the features'"
             ),
         )
@@ -149,7 +149,7 @@ def airtime(rows, folder):
         "equal PSNR at 4 dB",
         mean <= MOST_AIRTIME,
         (
-            f"{len(ratios)} pictures, mean channel use {mean:.3f} of the features' (bar {MOST_AIRTIME}), most"
+            f"{len(ratios)} images, mean channel use {mean:.3f} of the features' (bar {MOST_AIRTIME}), most"
             f" {ratios[worst]:.3f} in {worst}"
         ),
     )
@@ -167,7 +167,7 @@ def below(rows, folder):
             f"layers for {', '.join(f'{s:g}' for s in snrs)} dB at {snrs[0] - 1:g} dB",
             over_grey >= 0 and bad == 0,
             (
-                f"{len(got)} pictures, {len(got) - len(shown)} not shown, those shown at least {over_grey:.1f} dB above"
+                f"{len(got)} images, {len(got) - len(shown)} not shown, those shown at least {over_grey:.1f} dB above"
                 f" mid-grey; {lost} of {sent} packets lost, {bad} with a wrong tag"
             ),
         )
@@ -213,7 +213,7 @@ def main():
     figures = {f.__name__: f for f in (gain, steps, airtime, below, loss)}
     parser.add_argument("figure", choices=figures)
     parser.add_argument("results", help="folder of the sweep")
-    parser.add_argument("images", nargs="?", help="folder of its pictures")
+    parser.add_argument("images", nargs="?", help="folder of its images")
     args = parser.parse_args()
     if args.images is None and args.figure in ("airtime", "below", "loss"):
         parser.error(f"{args.figure} needs IMAGES")

@@ -3,16 +3,16 @@
 have nothing else to do.
 
     python3 tests/bench/video.py PICTURE [--rate 10] [--frames 300] ...   prints one JSON object:
-    rate_hz               received pictures a second, from the first counted to the last
-    latency_median_s, latency_max_s    from the frame's reading to the received picture
-    sent, received, frames_dropped     pictures that left the source, that arrived, frames left out because the link was
+    rate_hz               received images a second, from the first counted to the last
+    latency_median_s, latency_max_s    from the frame's reading to the received image
+    sent, received, frames_dropped     images that left the source, that arrived, frames left out because the link was
     busy
-    encoder_queue_max, decoder_queue_max    pictures and slices that waited, at most
+    encoder_queue_max, decoder_queue_max    images and slices that waited, at most
 
-    encode_median_s, decode_median_s   of one picture, in its block
-    cpu_s                              of all threads, a picture: two cores have 2 / RATE
+    encode_median_s, decode_median_s   of one image, in its block
+    cpu_s                              of all threads, an image: two cores have 2 / RATE
 
-The frames move over PICTURE and are played in real time. The first --skip pictures, in which the networks are made
+The frames move over PICTURE and are played in real time. The first --skip images, in which the networks are made
 ready, are not in rate and latency; all are in the counts.
 """
 import argparse
@@ -109,7 +109,7 @@ def measure(args, folder):
     top.wait()
     pictures = [(when, values) for when, values in logs["meter"].seen if values["event"] == "picture"][args.skip :]
     if len(pictures) < 2:
-        raise SystemExit(f"{len(pictures)} pictures after the first {args.skip}: too few")
+        raise SystemExit(f"{len(pictures)} images after the first {args.skip}: too few")
     latencies = [values["latency_s"] for _, values in pictures]
     end = logs["source"].seen[-1][1]
     between = len(pictures) - 1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* No allocation per picture. The linker sends every malloc, calloc, realloc, aligned allocation and volk_malloc
+/* No allocation per image. The linker sends every malloc, calloc, realloc, aligned allocation and volk_malloc
  * that libsrec's own
  * objects call through the __wrap_ functions here (CMakeLists.txt), which count; calls inside shared libraries do
  * not pass them.
@@ -59,7 +59,7 @@ static void must(srec_status status, const srec_error *error)
 static uint8_t pixels[SIDE_MAX * SIDE_MAX * 3], map[SIDE_MAX * SIDE_MAX / 256], bytes[SIDE_MAX * SIDE_MAX];
 static float mean[SIDE_MAX * SIDE_MAX], deviation[SIDE_MAX * SIDE_MAX];
 
-/* One picture there and back, its second slice of three lost. \return allocations */
+/* One image there and back, its second slice of three lost. \return allocations */
 static size_t picture(const srec_model *model, srec_encoder *encoder, srec_decoder *decoder, uint32_t w, uint32_t h)
 {
     srec_error error = { 0 };
@@ -114,7 +114,7 @@ static void pictures(const srec_model *model, uint32_t w, uint32_t h, unsigned t
     must(srec_encoder_create(model, &compute, &encoder, &error), &error);
     must(srec_decoder_create(model, &compute, &decoder, &error), &error);
     const size_t first = picture(model, encoder, decoder, w, h), second = picture(model, encoder, decoder, w, h);
-    check(first > 0, "the first picture allocates: the counting works", first);
+    check(first > 0, "the first image allocates: the counting works", first);
     check(second == 0, claim, second);
 #ifndef __SANITIZE_ADDRESS__ /* it has its own heap, and finds leaks itself */
     const struct mallinfo2 before = mallinfo2();
@@ -143,7 +143,7 @@ static void enhanced(void)
     second = own;
     first = own - first;
     must(srec_enhancer_run(enhancer, &in, NULL, 0.5f, &out, &error), &error);
-    check(first > 0, "the first picture enhanced allocates: the counting works", first);
+    check(first > 0, "the first image enhanced allocates: the counting works", first);
     check(own == second, "the second one allocates nothing", own - second);
     srec_enhancer_free(enhancer);
     srec_enhancer_model_free(model);
@@ -155,7 +155,7 @@ int main(void)
     srec_model *model;
     must(srec_model_load(SREC_MODEL, &model, &error), &error);
     plans(model);
-    pictures(model, 320, 200, 0, SREC_PRECISION_F32, "a second picture of the same size allocates nothing");
+    pictures(model, 320, 200, 0, SREC_PRECISION_F32, "a second image of the same size allocates nothing");
     pictures(model, 500, 300, 256, SREC_PRECISION_F32, "nor does one in tiles");
     if (srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16))
         pictures(model, 320, 200, 0, SREC_PRECISION_BF16, "nor does one in bfloat16");

@@ -88,7 +88,7 @@ inline picture synthetic_photo(uint32_t width, uint32_t height, unsigned channel
     return p;
 }
 
-/* Photograph \p name of the folder of Kodak pictures. An image of 1x1 pixels if there is none. */
+/* Photograph \p name of the folder of Kodak images. An image of 1x1 pixels if there is none. */
 inline picture kodak(const std::string &name)
 {
     const char *folder = std::getenv("SREC_TEST_IMAGES");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a picture of 24 Mpixel costs in memory: measured by the kernel, in a child process of its own. */
+/* What an image of 24 Mpixel costs in memory: measured by the kernel, in a child process of its own. */
 #include "calls.h"
 
 #include <srec/srec.h>
@@ -81,7 +81,7 @@ static void child(srec_precision precision)
             MUST(srec_decoder_begin(decoder, &s, &error));
         MUST(srec_decoder_add(decoder, &s, mean.data(), nullptr, n, &error));
     }
-    MUST(srec_decoder_run(decoder, &image, nullptr, &error)); /* over the picture sent: what was sent is computed
+    MUST(srec_decoder_run(decoder, &image, nullptr, &error)); /* over the image sent: what was sent is computed
                                                                * again below */
     double squares = 0;
     for (uint32_t y = 0; y < HEIGHT; y++)

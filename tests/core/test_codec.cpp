@@ -175,7 +175,7 @@ TEST(codec, pictures_of_any_size_and_grey_ones_pass)
     CHECK(round_trip(compute, 1, 1) > 15);
     CHECK(round_trip(compute, 64, 1) > 15);
     CHECK(round_trip(compute, 17, 130) > 20);
-    CHECK(round_trip(compute, 200, 100, 1) > 10); /* read as grey, the picture is nearly noise */
+    CHECK(round_trip(compute, 200, 100, 1) > 10); /* read as grey, the image is nearly noise */
     CHECK(round_trip(compute, 256, 192) > 25);
 }
 

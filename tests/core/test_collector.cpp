@@ -27,7 +27,7 @@ void release(void *b)
     delete (body *)b;
 }
 
-/* A picture delivered, as text: "session/number reason packets of span". */
+/* An image delivered, as text: "session/number reason packets of span". */
 std::string text_of(uint64_t session, uint32_t picture, srec_reason reason, size_t came, uint32_t span)
 {
     return std::to_string(session) + "/" + std::to_string(picture) + " " + srec_reason_name(reason) + " " +
@@ -88,7 +88,7 @@ struct receiver {
         return SREC_OK;
     }
 
-    /* Packets from..to-1 of a picture that takes `span` numbers from `span * picture` on. */
+    /* Packets from..to-1 of an image that takes `span` numbers from `span * picture` on. */
     void run(uint64_t session, uint32_t picture, uint32_t span, uint32_t from, uint32_t to, double now = 0)
     {
         for (uint32_t i = from; i < to; i++)
@@ -180,7 +180,7 @@ TEST(collector, packets_of_a_picture_given_out_are_refused_and_counted)
     receiver r(never());
     r.run(5, 0, 3, 0, 3);
     LONGS_EQUAL(SREC_ERR_LATE, r.packet(5, 0, 1, 3));
-    STRCMP_CONTAINS("picture 0", r.error.message);
+    STRCMP_CONTAINS("image 0", r.error.message);
     LONGS_EQUAL(SREC_ERR_LATE, r.packet(5, 0, 2, 3));
     LONGS_EQUAL(2, r.late());
     r.end();
@@ -202,7 +202,7 @@ TEST(collector, the_memory_of_pictures_given_out_is_bounded)
 
 TEST(collector, a_lost_packet_delays_its_picture_until_the_next_is_complete_and_no_other)
 {
-    receiver r(never()); /* video: five pictures of 3 packets, the last packet of two of them lost */
+    receiver r(never()); /* video: five images of 3 packets, the last packet of two of them lost */
     r.run(1, 0, 3, 0, 3);
     LONGS_EQUAL(1, r.out.size());
     r.run(1, 1, 3, 0, 2);
@@ -263,7 +263,7 @@ TEST(collector, a_packet_of_its_own_keeps_an_incomplete_picture_open)
 
 TEST(collector, without_a_timeout_a_partial_picture_is_given_out_when_two_later_ones_have_begun)
 {
-    receiver r(never()); /* a recording: every picture lost its last packet */
+    receiver r(never()); /* a recording: every image lost its last packet */
     for (uint32_t picture = 0; picture < 4; picture++)
         r.run(1, picture, 5, 0, 4);
     r.expect({ "1/0 later 4 of 5", "1/1 later 4 of 5" });
@@ -469,7 +469,7 @@ TEST(collector, limits_and_packets_out_of_range_are_refused)
         id.session = i + 1;
         LONGS_EQUAL(SREC_OK, srec_collector_packet(c, &id, 0, &p, &error));
     }
-    id.session = 10; /* the picture that is due was not closed */
+    id.session = 10; /* the image that is due was not closed */
     LONGS_EQUAL(SREC_ERR_ARG, srec_collector_packet(c, &id, 0, &p, &error));
     STRCMP_CONTAINS("due", error.message);
     srec_collector_free(c);

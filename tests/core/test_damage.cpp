@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A picture over AWGN, with its payload as sent, random, or painted, and with N0 as it is or measured too low. */
+/* An image over AWGN, with its payload as sent, random, or painted, and with N0 as it is or measured too low. */
 #include "calls.h"
 
 #include <srec/srec.h>
@@ -52,7 +52,7 @@ static void random_bytes(srec_cipher, const std::vector<uint8_t> &, std::vector<
         byte = (uint8_t)random();
 }
 
-/* As in test_painting.cpp; the target has the features of the picture at other places. */
+/* As in test_painting.cpp; the target has the features of the image at other places. */
 static void paint(srec_cipher cipher, const std::vector<uint8_t> &known, std::vector<uint8_t> &sent)
 {
     for (size_t i = 0; i < sent.size(); i++) {
@@ -168,7 +168,7 @@ TEST_GROUP(damage)
         return damage;
     }
 
-    /* Of all packets of the picture. */
+    /* Of all packets of the image. */
     bool is_suspect(srec_modulation m, const attack &change, double snr_db, double n0_error_db = 0)
     {
         srec_damage sum{};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The enhancer with tiny networks of random weights (tests/golden/make_enhancers.py): equal to PyTorch, seamless,
  * and
- * the picture itself where its last convolution is zero. */
+ * the image itself where its last convolution is zero. */
 #include <srec/srec.h>
 
 #include "graph_fixtures.h"
@@ -171,7 +171,7 @@ TEST_GROUP(enhancer)
     }
 };
 
-/* The picture is given in bytes, so the golden planes go through the engine; what is around it is in the other
+/* The image is given in bytes, so the golden planes go through the engine; what is around it is in the other
  * tests.
  */
 TEST(enhancer, the_network_equals_pytorch_on_both_backends)

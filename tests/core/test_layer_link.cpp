@@ -61,7 +61,7 @@ TEST_GROUP(layer_link)
         return r;
     }
 
-    /* All frames of a picture. */
+    /* All frames of an image. */
     void send(const picture &p, const srec_layers_request &request)
     {
         srec_layer_plan plans[SREC_LAYERS_MAX];

@@ -16,7 +16,7 @@ struct picture {
     }
 };
 
-/* The two pictures of data/make_metrics.py, in every channel. */
+/* The two images of data/make_metrics.py, in every channel. */
 static void fill(picture &a, picture &b)
 {
     size_t i = 0;

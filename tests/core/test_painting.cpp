@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Painting: an attacker knows the picture that is sent, but not the key, and changes every byte on the air by what
+/* Painting: an attacker knows the image that is sent, but not the key, and changes every byte on the air by what
  * turns
- * its feature into that of another picture, the target. Without the secret order he does not know which byte to
+ * its feature into that of another image, the target. Without the secret order he does not know which byte to
  * change. */
 #include "calls.h"
 
@@ -20,7 +20,7 @@ TEST_GROUP(painting)
     srec_decoder *decoder = nullptr;
     srec_scrambler *scrambler = nullptr;
     srec_slice slice{};
-    std::vector<uint8_t> rate_map, known, wanted; /* feature bytes of the picture that is sent, and of the target */
+    std::vector<uint8_t> rate_map, known, wanted; /* feature bytes of the image that is sent, and of the target */
     std::vector<uint8_t> target;                  /* its pixels */
 
     void setup() override

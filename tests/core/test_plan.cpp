@@ -297,7 +297,7 @@ TEST(plan, absurd_numbers_of_threads_are_capped)
 
 TEST(plan, networks_whose_strides_never_come_out_even_are_refused)
 {
-    network n; /* 1/61 * 1/59 * 1/53 of the side: no picture is a multiple of 190747 */
+    network n; /* 1/61 * 1/59 * 1/53 of the side: no image is a multiple of 190747 */
     n.input("x", 1)
         .conv_padded("x", "a", 1, 61, 61, 0, false, "")
         .conv_padded("a", "b", 1, 59, 59, 0, false, "")

@@ -38,7 +38,7 @@ TEST(resize, flat_pictures_stay_flat)
             }
 }
 
-/* Sample i of the half picture lies at 2 i + 1/2 of the whole one: a ramp tells whether anything is shifted. */
+/* Sample i of the half image lies at 2 i + 1/2 of the whole one: a ramp tells whether anything is shifted. */
 TEST(resize, ramps_stay_ramps_in_place)
 {
     picture in(80, 60, 1, [](double x, double y) { return 2 * x + y; }), half(40, 30, 1), back(80, 60, 1);
@@ -52,7 +52,7 @@ TEST(resize, ramps_stay_ramps_in_place)
             DOUBLES_EQUAL(in.at(x, y), back.at(x, y), 1.01);
 }
 
-/* What the half picture cannot carry must not come back as something else. */
+/* What the half image cannot carry must not come back as something else. */
 TEST(resize, waves_beyond_the_half_rate_are_damped)
 {
     for (double period : { 2.4, 2.7 }) {

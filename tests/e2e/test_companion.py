@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first steps in GNU Radio Companion: blocks with nothing but defaults, connected, show a picture; the window
+"""The first steps in GNU Radio Companion: blocks with nothing but defaults, connected, show an image; the window
 opens, blocks are found in the order of use, and examples are clear to read, open large and run in any folder."""
 import glob
 import importlib.util
@@ -92,7 +92,7 @@ class Case(unittest.TestCase):
             return done(top)
 
         try:
-            wait_for(shown, "a picture in the window")
+            wait_for(shown, "an image in the window")
         finally:
             top.stop()
             top.wait()
@@ -133,7 +133,7 @@ class FirstFlowgraph(Case):
         shown = self.show(top, lambda top: top.view.pictures and sink.count)
         view = shown.view
         self.assertEqual(view.parts()["bob"], 1.0)
-        self.assertRegex(view.captions()["status"], r"pictures 1, missed 0 .*lost 0, refused 0")
+        self.assertRegex(view.captions()["status"], r"images 1, missed 0 .*lost 0, refused 0")
         self.assertGreater(srec.psnr(np.array(Image.open(SAMPLE)), sink.pictures[0][0]), 28)
         self.assertGreater(view.grab().astype(float).std(), 30, "the window is empty")
 

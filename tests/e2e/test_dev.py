@@ -44,7 +44,7 @@ class Run(unittest.TestCase):
 
     def test_a_command_runs_in_the_callers_folder_and_its_files_are_there(self):
         self.assertEqual(self.run_dev("pwd").strip(), self.folder)
-        self.run_dev("sh", "-c", "echo picture > result.txt")
+        self.run_dev("sh", "-c", "echo image > result.txt")
         self.assertEqual(os.listdir(self.folder), ["result.txt"])
 
     def test_the_build_tree_is_found_from_any_folder(self):

@@ -109,7 +109,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         said = [
             line for line in done.stderr.splitlines() if ": working, " not in line
-        ]  # which comes where a picture takes long
+        ]  # which comes where an image takes long
         self.assertEqual(len(said), 1, done.stderr)
         self.assertIn("x.json: No such file or directory", done.stderr)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every command that the pages on experiments and training show is run, small: pictures of 64 to 256 pixels, fewer
+"""Every command that the pages on experiments and training show is run, small: images of 64 to 256 pixels, fewer
 points,
 a few steps.
 
@@ -31,7 +31,7 @@ FIG3 = SWEEP + "fig3.toml --images PICTURES --out results/fig3"
 LINK = "srec-train link --out runs/"
 LEARN = " --train PICTURES --valid OTHERS --steps "
 ENHANCER = "srec-train enhancer --train pairs --valid valid --out runs/enhancer --steps 40000"
-CARD = ' --data "whose pictures, under what licence"'
+CARD = ' --data "whose images, under what licence"'
 # Test -> the commands that it runs, as the pages have them.
 COMMANDS = {
     "figures": [
@@ -262,7 +262,7 @@ done""",
         self.run_line(latent, *small, **{"--steps 10000": "--steps 2", "--batch 16": "--batch 2"})
         self.run_line(picture, *small, **{"--steps 20000": "--steps 1"})
         self.run_line(export)
-        self.assertIn("whose pictures, under what licence", self.run_line("srec info my-codec.safetensors"))
+        self.assertIn("whose images, under what licence", self.run_line("srec info my-codec.safetensors"))
 
     def test_enhancer(self):
         self.need_training()
@@ -286,7 +286,7 @@ done""",
         ]
         self.run_line(train, *tiny, **{"--steps 40000": "--steps 2"})
         self.run_line(export, *tiny, **{"--steps 40000": "--steps 2"})
-        self.assertIn("whose pictures, under what licence", self.run_line("srec info enhancer.safetensors"))
+        self.assertIn("whose images, under what licence", self.run_line("srec info enhancer.safetensors"))
 
 
 if __name__ == "__main__":

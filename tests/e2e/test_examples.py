@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every example compiles with grcc and leaves a picture like the one sent; those without display end by themselves."""
+"""Every example compiles with grcc and leaves an image like the one sent; those without display end by themselves."""
 import glob
 import importlib.util
 import json
@@ -114,7 +114,7 @@ class Examples(unittest.TestCase):
             self.skipTest("PyQt5 is not installed")
 
     def frames(self, n):
-        """-> folder of n pictures of 160x120, each a little further to the right"""
+        """-> folder of n images of 160x120, each a little further to the right"""
         if not HAVE_OPENCV:
             self.skipTest("OpenCV for Python is not installed (python3-opencv)")
         folder = os.path.join(self.folder, "frames")
@@ -184,7 +184,7 @@ class Examples(unittest.TestCase):
         for i in range(3):
             shutil.copy(self.small, os.path.join(frames, f"{i}.png"))
         for options in ((), ("--coding", "layers", "--size", "192x144")):
-            self.assertRegex(self.run_python("video.py", frames, "3", *options)[-1], "^3 pictures.*; lost 0")
+            self.assertRegex(self.run_python("video.py", frames, "3", *options)[-1], "^3 images.*; lost 0")
 
     def test_frames_cross_gnu_radios_own_modulation_and_channel(self):
         self.assertEqual(self.run_to_end("digital_modulation", "-s", "12"), ["picture0000.png"])
@@ -297,7 +297,7 @@ class Examples(unittest.TestCase):
         self.assertGreater(self.psnr("picture0001.png", self.small), 23)
 
     def run_to_end_once(self, address):
-        """The receiver, which ends by itself after two pictures"""
+        """The receiver, which ends by itself after two images"""
         if not os.path.exists(self.out):
             self.end("zmq_rx_nogui", "-o", self.out, "-a", address, "-n", "2")
         return True
@@ -318,7 +318,7 @@ class Examples(unittest.TestCase):
         )  # without a rate none is left out
         self.assertRegex(
             said.splitlines()[-1],
-            r"^6 pictures; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
+            r"^6 images; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
             r"lost 0; frames dropped at the source 0$",
         )
         with open(os.path.join(self.out, "picture0005.json"), encoding="utf-8") as f:

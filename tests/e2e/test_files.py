@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys, pictures and output files of the command as a user meets them: pipes, full disks, odd names, hostile files."""
+"""Keys, images and output files of the command as a user meets them: pipes, full disks, odd names, hostile files."""
 import json
 import os
 import resource
@@ -153,7 +153,7 @@ class FullDisk(Case):
     def test_a_received_picture_that_does_not_fit_leaves_nothing(self):
         self.send("--key", self.key)
         done = self.receive(self.path("out"), preexec_fn=small_files(500))
-        self.one_line(done, "1 picture", "could not be written")
+        self.one_line(done, "1 image", "could not be written")
         self.assertEqual(self.files(self.path("out")), [])
 
     def test_figures_that_cannot_be_written_are_an_error_that_names_the_file(self):
@@ -166,7 +166,7 @@ class FullDisk(Case):
     def test_a_simulation_writes_all_its_pictures_or_none(self):
         out, figures = self.path("sim"), self.path("figures.json")
         done = run("simulate", "--image", self.picture, "--out", out, "--json", figures, preexec_fn=small_files(40000))
-        self.one_line(done, out)  # one of the pictures is larger, another smaller
+        self.one_line(done, out)  # one of the images is larger, another smaller
         self.assertEqual((self.files(out), os.path.exists(figures)), ([], False))
         self.passes("simulate", "--image", self.picture, "--out", out, "--json", figures)
         names = self.files(out)
@@ -267,7 +267,7 @@ class Pictures(Case):
     def test_a_picture_too_large_for_the_memory_is_refused_by_send(self):
         huge = self.path("huge.png")
         Image.new("1", (30000, 30000), 1).save(huge)
-        limit = 8 << 30  # of address space; the picture alone would take 20 bytes for each of 900 million pixels
+        limit = 8 << 30  # of address space; the image alone would take 20 bytes for each of 900 million pixels
         done = run(
             "send",
             "--image",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole link, without super-resolution, on Kodak 1, 5 and 9: mean PSNR at eta 0.2 no worse than the PyTorch
 prototype's, over eta and with
-super-resolution no worse than when the shipped models were made. Needs the Kodak pictures (SREC_TEST_IMAGES)."""
+super-resolution no worse than when the shipped models were made. Needs the Kodak images (SREC_TEST_IMAGES)."""
 import json
 import os
 import subprocess
@@ -29,7 +29,7 @@ ENHANCED = {("bpsk", 0): 28.5, ("qpsk", 4): 29.3, ("qpsk", 12): 32.6, ("16qam", 
 TOLERANCE_DB = 0.1 + 0.05  # asked for, and the rounding of the tables
 
 
-@unittest.skipUnless(os.environ.get("SREC_TEST_IMAGES"), "SREC_TEST_IMAGES names no folder of pictures")
+@unittest.skipUnless(os.environ.get("SREC_TEST_IMAGES"), "SREC_TEST_IMAGES names no folder of images")
 class Kodak(unittest.TestCase):
     def mean(self, *args, plain=True):
         args, total = (*args, "--no-sr") if plain else args, 0.0

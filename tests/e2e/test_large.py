@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec simulate with pictures of every size and kind: it works, or says in one line why not; it never crashes."""
+"""srec simulate with images of every size and kind: it works, or says in one line why not; it never crashes."""
 import json
 import os
 import resource
@@ -16,7 +16,7 @@ MEMORY_LIMIT = 8 << 30
 
 
 def waves(height, width, channels=3):
-    """A smooth picture with edges, built in place: large ones fit into memory once."""
+    """A smooth image with edges, built in place: large ones fit into memory once."""
     y, x = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)[None]
     edges = 30 * (((x // 480) + (y // 400)) % 2)
     picture = np.empty((height, width, channels), np.uint8)
@@ -74,7 +74,7 @@ class Large(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         said = [
             line for line in done.stderr.splitlines() if ": working, " not in line
-        ]  # which comes where a picture takes long
+        ]  # which comes where an image takes long
         self.assertEqual(len(said), 1, done.stderr)
         for word in (picture, *words):
             self.assertIn(word, done.stderr)
@@ -89,7 +89,7 @@ class Large(unittest.TestCase):
 
     def test_400_million_pixels_are_refused_where_memory_ends(self):
         huge = self.save("huge.png", Image.new("1", (20000, 20000), 1))
-        self.refused(huge, "20000x20000", "GB", "smaller picture", limit=MEMORY_LIMIT)
+        self.refused(huge, "20000x20000", "GB", "smaller image", limit=MEMORY_LIMIT)
 
     def test_a_side_beyond_16_bits_is_refused(self):
         self.refused(self.save("long.png", Image.new("1", (65536, 1))), "65536x1", "65535")

@@ -77,7 +77,7 @@ class Simulate(Case):
 
     def test_below_its_snr_a_layer_gives_no_image(self):
         line = self.simulate("--snr", "3", *LAYERS, "--layers", "6", code=1)
-        self.assertRegex(line, "no picture: all [0-9]+ packets were dropped .*is the SNR too low")
+        self.assertRegex(line, "no image: all [0-9]+ packets were dropped .*is the SNR too low")
 
     def test_the_wrong_key_gives_no_image(self):
         self.assertIn("is it the right key?", self.simulate("--wrong-key", *LAYERS, code=1))
@@ -194,7 +194,7 @@ class Link(Case):
 
     def test_below_all_layers_receive_names_the_snr(self):
         line = self.receive("--device", "sim:" + self.image, *LAYERS, "--layers", "6", "--snr", "3", code=1)
-        self.assertRegex(line, "no picture: [0-9]+ packets had too many errors: is the SNR below")
+        self.assertRegex(line, "no image: [0-9]+ packets had too many errors: is the SNR below")
 
     def test_once_ends_after_one_image_and_runs_the_hook(self):
         hook = f"{sys.executable} -c 'import sys; print(sys.argv[1])'"
@@ -225,7 +225,7 @@ class Link(Case):
             self.skipTest("PyQt5 is not installed (python3-pyqt5)")
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
         lines = self.receive("--device", "sim:" + self.two_images(), *LAYERS, "--view", env=environment)
-        self.assertIn("2 pictures", lines[-1])
+        self.assertIn("2 images", lines[-1])
 
     def test_receive_refuses_the_options_of_its_transmitter_without_one(self):
         with open(self.at("samples"), "wb") as file:
@@ -239,7 +239,7 @@ class Link(Case):
 
     def test_a_simulated_device_receives_all_images(self):
         done = self.run_srec("send", "--image", self.image, "--key", "seed:5", "--device", "sim", *LAYERS, "--snr", "7")
-        self.assertIn("sim: 1 of 1 pictures", done.stdout)
+        self.assertIn("sim: 1 of 1 images", done.stdout)
 
 
 if __name__ == "__main__":

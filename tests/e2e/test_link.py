@@ -211,7 +211,7 @@ class Recordings(Case):
                 "15",
             )
             self.assertEqual(sent.returncode, 0, sent.stderr.decode())
-            self.assertIn(b"picture 0", sent.stderr)
+            self.assertIn(b"image 0", sent.stderr)
             self.passes(
                 "receive",
                 "--key",
@@ -231,7 +231,7 @@ class Recordings(Case):
 
     def test_the_simulated_device_closes_the_loop(self):
         done = self.send("sim", "--snr", "10", "--cfo", "1000")
-        self.assertIn(b"1 of 1 pictures", done.stdout)
+        self.assertIn(b"1 of 1 images", done.stdout)
         out, figures = self.receive("sim:" + self.picture, "--snr", "10", "--cfo", "-3000", "--level", "-30")
         self.assertGreater(self.psnr(out), 24)
         self.assertAlmostEqual(figures["cfo_hz"], -3000, delta=5)
@@ -470,7 +470,7 @@ class Network(Case):
             "send", "--image", self.picture, "--key", self.key, "--device", address, "--snr", "12", "--cfo", "2000"
         )
         self.ends(sender)
-        self.assertIn("picture 0", self.ends(receiver)[0])
+        self.assertIn("image 0", self.ends(receiver)[0])
         self.assertGreater(self.psnr(out), 25)
 
     def test_gnu_radios_own_zeromq_blocks_are_understood(self):
@@ -522,11 +522,11 @@ class Network(Case):
         )
         command = ("receive", "--key", self.key, "--device", address, "--timeout", "120", "--out")
         receiver = self.start(*command, first)
-        wait_for(lambda: glob.glob(os.path.join(first, "*.json")), "the first picture")
+        wait_for(lambda: glob.glob(os.path.join(first, "*.json")), "the first image")
         receiver.send_signal(signal.SIGKILL)
         receiver.communicate()
         receiver = self.start(*command, second)
-        wait_for(lambda: len(glob.glob(os.path.join(second, "*.json"))) >= 2, "two pictures after the restart")
+        wait_for(lambda: len(glob.glob(os.path.join(second, "*.json"))) >= 2, "two images after the restart")
         receiver.send_signal(signal.SIGINT)
         self.ends(receiver)
         sender.send_signal(signal.SIGTERM)

@@ -21,7 +21,7 @@ ALL = (SIMULATE, SEND, RECEIVE)
 LINK = (SEND, RECEIVE)
 
 TABLE = {
-    # the picture
+    # the image
     "--image": (SIMULATE, SEND),
     "--out": (SIMULATE, RECEIVE),
     "--eta": ALL,

@@ -328,7 +328,7 @@ class Stopped(OutputCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self.assertIn(b"picture 0", sender.stdout.readline())
+        self.assertIn(b"image 0", sender.stdout.readline())
         sender.send_signal(signal.SIGINT)
         _, text = sender.communicate(timeout=60)
         self.assertEqual(sender.returncode, 0, text.decode())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording with carrier and clock offset at 6 dB gives the picture that perfect synchronisation gives: srec send and
+"""A recording with carrier and clock offset at 6 dB gives the image that perfect synchronisation gives: srec send and
 srec receive against
-srec simulate, which hands the receiver the symbols themselves. The project's sample picture at full size, a minute or
+srec simulate, which hands the receiver the symbols themselves. The project's sample image at full size, a minute or
 two."""
 import json
 import os

@@ -190,7 +190,7 @@ class Simulate(unittest.TestCase):
     def test_kodak_figures(self):
         images = os.environ.get("SREC_TEST_IMAGES")
         if not images:
-            self.skipTest("SREC_TEST_IMAGES names no folder of pictures")
+            self.skipTest("SREC_TEST_IMAGES names no folder of images")
         result = self.simulate("--snr", "14", picture=os.path.join(images, "kodak", "05.png"))
         print(f"Kodak 5, QPSK 14 dB: {result['psnr_db']:.2f} dB")
         self.assertAlmostEqual(result["psnr_db"], 30.3, delta=0.2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of a run: one bad picture is passed over, a block that fails ends the command with one line, and signals end
+"""The end of a run: one bad image is passed over, a block that fails ends the command with one line, and signals end
 it in time whatever it does."""
 import json
 import os
@@ -199,7 +199,7 @@ class Signals(StopCase):
             self.assertIn("stopped", self.ends(process, number, 0))
 
     def one_packet_of_a_huge_picture(self, path):
-        """What a sender may demand: one packet that claims to be a small part of a very large picture."""
+        """What a sender may demand: one packet that claims to be a small part of a very large image."""
         slices = ((SIDE + 15) // 16) ** 2  # of one patch each
         model = int(srec.model_info()["id"], 16)
         meta = {
@@ -365,7 +365,7 @@ class Home(StopCase):
             )
             out, text = process.communicate(timeout=300)
             self.assertEqual((process.returncode, text.decode()), (0, ""), home)
-            self.assertIn(b"1 of 1 pictures", out)
+            self.assertIn(b"1 of 1 images", out)
 
 
 if __name__ == "__main__":

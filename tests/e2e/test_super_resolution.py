@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Super-resolution over the air path: srec receive improves pictures by default and follows the scale that the packets
+"""Super-resolution over the air path: srec receive improves images by default and follows the scale that the packets
 name."""
 import os
 import unittest
@@ -21,7 +21,7 @@ class SuperResolution(Case):
         Image.open(RACCOON).convert("RGB").crop((100, 60, 356, 252)).save(cls.photo)
 
     def received(self, device, *args):
-        """-> (PSNR, metadata of the picture, figures of the run)"""
+        """-> (PSNR, metadata of the image, figures of the run)"""
         out, figures = self.receive("file:" + device, *args)
         with Image.open(os.path.join(out, "picture0000.png")) as image:
             quality = srec.psnr(np.array(Image.open(self.photo)), np.array(image))

@@ -70,7 +70,7 @@ decisions = "hard"
 codec = "webp"
 code = ["ideal", "ccsds"]
 """
-SMALL_POINTS = 2 * 2 * (2 * 2 + 1 + 2)  # pictures, modulations; schemes and the real code in two trials
+SMALL_POINTS = 2 * 2 * (2 * 2 + 1 + 2)  # images, modulations; schemes and the real code in two trials
 TINY = """
 experiment = "tiny"
 modulation = "qpsk"
@@ -101,14 +101,14 @@ def rows_in(folder):
 
 
 def simulated(config, picture):
-    """Return the rows of an experiment for one picture, computed in this process."""
+    """Return the rows of an experiment for one image, computed in this process."""
     experiment = Experiment(config)
     jobs = points.jobs_of(experiment, [picture], sweep.enhancers_of(experiment, transmission.enhancer))
     return [row for job in jobs for row in rows_of(job)]
 
 
 class Case(unittest.TestCase):
-    """Two small pictures, and the results of SMALL from one process, which all tests share."""
+    """Two small images, and the results of SMALL from one process, which all tests share."""
 
     @classmethod
     def setUpClass(cls):
@@ -245,7 +245,7 @@ class Sweep(Case):
                 self.assertEqual(row["enhancer_id"], flowgraph["enhancer"])
 
     def layers(self, *schemes, head='modulation = "qpsk"\nsnr_db = 4\n'):
-        """Return the rows of layers with the keys given, for picture b."""
+        """Return the rows of layers with the keys given, for image b."""
         text = f'experiment = "layers"\ncrop = [160, 96]\n{head}'
         text += "".join(f'[[scheme]]\nname = "layers"\n{keys}\n' for keys in schemes)
         return simulated(self.config(text), os.path.join(self.images, "b.png"))
@@ -338,7 +338,7 @@ class Sweep(Case):
             key=lambda row: row["id"],
         )
         self.assertEqual(one, json.loads(json.dumps(by_id)))
-        self.assertEqual(len({r["seed"] for r in one}), 2 * 2 * 2)  # pictures, modulations, trials
+        self.assertEqual(len({r["seed"] for r in one}), 2 * 2 * 2)  # images, modulations, trials
         self.assertEqual(len({r["psnr_db"] for r in one if r.get("scheme") == "srec"}), 8, "trials must differ")
 
     def test_listed_jobs_give_the_same_results(self):
@@ -346,7 +346,7 @@ class Sweep(Case):
         listed = self.sweep("list", "--list", config=config)
         self.assertEqual(listed.returncode, 0, listed.stderr)
         lines = listed.stdout.splitlines()
-        self.assertEqual(len(lines), 2 * (2 + 1))  # pictures; modulations and a codec
+        self.assertEqual(len(lines), 2 * (2 + 1))  # images; modulations and a codec
         words = shlex.split(lines[-1])
         self.assertEqual(words[:2], ["srec", "sweep"])
         job = srec(*words[1:])
@@ -543,7 +543,7 @@ class Sweep(Case):
         sweeps.write(os.path.join(self.folder, "out"), rows)
         other = self.config(GRID.replace('"test"', '"another"'), "other.toml")
         for code, says, *args in (
-            (1, "no pictures in this folder", "--images", empty, "--config", grid),
+            (1, "no images in this folder", "--images", empty, "--config", grid),
             (1, "no such folder", "--images", empty + "x", "--config", grid),
             (1, "No such file", "--images", self.images, "--config", grid + "x"),
             (2, "--images is missing", "--config", grid),
@@ -623,7 +623,7 @@ class Stopping(Case):
         return process
 
     def test_a_stopped_sweep_keeps_what_is_finished_and_goes_on(self):
-        whole = SMALL_POINTS + 2 * 2  # hevc: pictures, modulations
+        whole = SMALL_POINTS + 2 * 2  # hevc: images, modulations
         for out, workers, stop in (
             ("once", "2", sessions.press_ctrl_c),
             ("term", "1", subprocess.Popen.terminate),
@@ -656,7 +656,7 @@ class Stopping(Case):
         sessions.wait_for_end(process)
 
     def test_a_listed_job_stops_too(self):
-        process = self.in_heif("out", "--job", "1")  # the reference of the first picture
+        process = self.in_heif("out", "--job", "1")  # the reference of the first image
         process.terminate()
         self.assert_stopped(process)
 

@@ -207,7 +207,7 @@ class Tables(Report):
             self.assertEqual({(r["psnr_db_low"], r["ms_ssim_high"]) for r in csv.DictReader(f)}, {("", "")})
 
     def test_points_with_a_missing_ms_ssim_have_none(self):
-        # results of earlier releases: no MS-SSIM of references, nor of lost pictures
+        # results of earlier releases: no MS-SSIM of references, nor of lost images
         def earlier(row):
             if row.get("codec") or (row["snr_db"], row["picture"]) == (0, "2.png"):
                 return {"ms_ssim": None}
@@ -251,14 +251,14 @@ class Tables(Report):
         table = self.markdown(
             text, change=lambda row: {"psnr_db": psnr[row["snr_db"]]} if row.get("scheme") == "layers" else {}
         )
-        made_for = (40.0 + 2 * 12) / 3  # 12 dB: the grey picture
+        made_for = (40.0 + 2 * 12) / 3  # 12 dB: the grey image
         self.assertIn(f"| Layers | {max(20, (25 * 2 + 12) / 3, made_for):.2f} (made for 8 dB) | 8 dB |", table)
         self.assertIn(f"| Layers for 0.5, 8 dB | {(20 + 25 + 40) / 3:.2f} | 8 dB |", table)
 
     def test_a_code_whose_rate_follows_the_snr_has_one_rate_in_a_broadcast(self):
         psnr = {0: 20.0, 4: 25.0, 8: 40.0}
         table = self.markdown(change=lambda row: {"psnr_db": psnr[row["snr_db"]]} if row.get("codec") else {})
-        made_for = {0: 20.0, 4: (25.0 * 2 + 12) / 3, 8: (40.0 + 2 * 12) / 3}  # 12 dB: the grey picture
+        made_for = {0: 20.0, 4: (25.0 * 2 + 12) / 3, 8: (40.0 + 2 * 12) / 3}  # 12 dB: the grey image
         self.assertIn(f"| JPEG, ideal code | {max(made_for.values()):.2f} (made for 8 dB) | 8 dB |", table)
 
     def test_results_of_an_earlier_experiment_are_left_out(self):

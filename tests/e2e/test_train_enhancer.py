@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the enhancer: the C core does what PyTorch does with a whole picture, pairs go on where they ended, a run
+"""Training of the enhancer: the C core does what PyTorch does with a whole image, pairs go on where they ended, a run
 ends in a model."""
 import csv
 import filecmp

@@ -110,7 +110,7 @@ class View(unittest.TestCase):
             env=environment,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("0 pictures, 0 packets, 0 lost", done.stdout)
+        self.assertIn("0 images, 0 packets, 0 lost", done.stdout)
 
     def test_what_a_window_needs_is_said_in_one_line(self):
         hidden = os.path.join(self.folder, "PyQt5")

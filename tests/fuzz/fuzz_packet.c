@@ -51,7 +51,7 @@ static float *receive(srec_modulation m, const uint8_t *frame, size_t n)
     return soft;
 }
 
-/* A frame for half the patches of a 64 x 48 picture, which is coded as 64 x 64. */
+/* A frame for half the patches of a 64 x 48 image, which is coded as 64 x 64. */
 static size_t valid_frame(const srec_key *key, srec_modulation m, const srec_model *model, uint8_t *frame)
 {
     static const uint8_t rate_map[8] = { 0, 2, 1, 1, 2, 0, 1, 2 };

@@ -129,7 +129,7 @@ def model():
 
 
 def enhancer(scale):
-    """The smallest enhancer: one convolution beside the picture."""
+    """The smallest enhancer: one convolution beside the image."""
     nodes = [
         {"op": "concat", "in": ["image", "deviation"], "out": "t"},
         conv("t", "u", "w", bias="b", pad=1, stride=1, relu=True),

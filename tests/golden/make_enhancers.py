@@ -40,7 +40,7 @@ def main(folder):
         with torch.no_grad():
             out = net(*planes)
         print(
-            f"scale {scale}: {net.macs_per_pixel():.0f} MAC per pixel; changes the picture by"
+            f"scale {scale}: {net.macs_per_pixel():.0f} MAC per pixel; changes the image by"
             f" {(out - net.plain(planes[0])).std():.3f}"
         )
         golden.update(

@@ -38,7 +38,7 @@ def first_enhancer(scheme, scale):
 
 
 def psnr_of(point):
-    """A PSNR that rises with SNR and eta, is above another in the order of the schemes, and differs by picture."""
+    """A PSNR that rises with SNR and eta, is above another in the order of the schemes, and differs by image."""
     if point.get("scheme") == "eavesdropper":
         return 8.0
     kind = {"ntscc-clear": 1, "ntscc-encrypted": 0, "srec": 2, "layers": 6, "jpeg": 3, "webp": 5, "hevc": 7}

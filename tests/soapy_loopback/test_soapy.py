@@ -74,7 +74,7 @@ class Soapy(unittest.TestCase):
         self.assertEqual(done.returncode, 0, err.decode())
 
     def over_the_air(self, name, frequency, gain, tx_frequency=1e9):
-        """-> (metadata of the pictures, exit code, folder), after one picture was sent"""
+        """-> (metadata of the images, exit code, folder), after one image was sent"""
         out = self.path(name)
         receiver = self.start(
             "receive",
@@ -95,7 +95,7 @@ class Soapy(unittest.TestCase):
         self.listening(receiver)
         self.send("--frequency", f"{tx_frequency:.9g}")
         if abs(frequency - tx_frequency) < 1e5:
-            wait_for(lambda: glob.glob(os.path.join(out, "*.json")), "the picture")
+            wait_for(lambda: glob.glob(os.path.join(out, "*.json")), "the image")
         receiver.send_signal(signal.SIGTERM)
         receiver.communicate(timeout=TIMEOUT)
         found = []

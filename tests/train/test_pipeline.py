@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""srec-train from pictures to a model file that the C core runs. A few steps on small pictures: quality is not the
+"""srec-train from images to a model file that the C core runs. A few steps on small images: quality is not the
 point."""
 import argparse
 import csv
@@ -363,7 +363,7 @@ class Train(unittest.TestCase):
         for name in (b"a.png", b"b\xe9.png"):
             os.remove(os.path.join(os.fsencode(self.at("some")), name))
         done = self.train("transform", "some3", *some, code=1)
-        self.assertIn(f"none of 4 pictures in {self.at('some')} can be read", done.stderr.splitlines()[-1])
+        self.assertIn(f"none of 4 images in {self.at('some')} can be read", done.stderr.splitlines()[-1])
         self.assertNotIn("Traceback", done.stderr)
 
 

@@ -270,7 +270,7 @@ class Stopping(unittest.TestCase):
         for name in range(400):
             os.link(self.at("pictures", "0.png"), self.at("pictures", f"more{name}.png"))
         process = sessions.start(self, self.command("transform", "run", "--steps", "2"))
-        wait_for(lambda: glob.glob(self.at("cache", "*.new")), "a cache of pictures")
+        wait_for(lambda: glob.glob(self.at("cache", "*.new")), "a cache of images")
         process.terminate()
         self.assert_stopped(process)
         self.assertFalse(os.listdir(self.at("cache")))

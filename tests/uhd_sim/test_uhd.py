@@ -90,7 +90,7 @@ class Uhd(unittest.TestCase):
     def test_a_picture_goes_through_usrp_sink_and_usrp_source(self):
         done = self.simulated(self.air, self.silence, "send", "--image", self.picture, *RADIO, "--gain", "10")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("picture 0", done.stdout)
+        self.assertIn("image 0", done.stdout)
         out = self.path("out")
         done = self.simulated(
             self.path("unused.sc16"),
@@ -148,7 +148,7 @@ class Uhd(unittest.TestCase):
                     stderr=subprocess.PIPE,
                 )
                 try:
-                    runs = any(b"pictures 0" in line for line in user.stderr)
+                    runs = any(b"images 0" in line for line in user.stderr)
                     if runs:
                         self.refused(self.srec(*receive), "the device is busy")
                 finally:

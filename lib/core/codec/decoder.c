@@ -113,8 +113,7 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
     if (!srec_buffer_need(&d->feature, patches * channels * sizeof(float)) ||
         !srec_buffer_need(&d->received, patches) || !srec_buffer_need(&d->deviation, patches * sizeof(float)) ||
         !srec_buffer_need(&d->slices, slice->n_slices))
-        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", slice->width,
-                         slice->height);
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for an image of %ux%u pixels", slice->width, slice->height);
     memset(d->received.data, 0, patches);
     memset(d->slices.data, 0, slice->n_slices);
     if (!lose_all(d, slice->format))
@@ -131,9 +130,9 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
                              srec_error *error)
 {
     if (!d || !d->begun || !s || !s->rate_map || (n && !mean))
-        return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no slice");
+        return srec_fail(error, SREC_ERR_ARG, "no image begun, or no slice");
     if (!srec_slice_same_picture(s, &d->picture))
-        return srec_fail(error, SREC_ERR_ARG, "the slice belongs to another picture");
+        return srec_fail(error, SREC_ERR_ARG, "the slice belongs to another image");
     srec_status status = srec_slice_check(d->model, s, n, error);
     if (status != SREC_OK)
         return status;
@@ -204,16 +203,15 @@ static void write_picture(void *context, unsigned output, const srec_window *at,
 srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_decoder_report *report, srec_error *error)
 {
     if (!d || !d->begun || !image || !image->data)
-        return srec_fail(error, SREC_ERR_ARG, "no picture begun, or no place for it");
+        return srec_fail(error, SREC_ERR_ARG, "no image begun, or no place for it");
     const srec_slice *p = &d->picture;
     if (image->width != p->width || image->height != p->height || image->channels != p->channels ||
         image->stride < (size_t)image->width * image->channels)
-        return srec_fail(error, SREC_ERR_ARG, "the picture is %ux%u with %u channels", p->width, p->height,
-                         p->channels);
+        return srec_fail(error, SREC_ERR_ARG, "the image is %ux%u with %u channels", p->width, p->height, p->channels);
     const unsigned channels = d->model->channels;
     const size_t patches = (size_t)d->cols * d->rows;
     if (!srec_buffer_need(&d->latent, patches * channels * sizeof(float)))
-        return srec_fail(error, SREC_ERR_MEMORY, "no memory for a picture of %ux%u pixels", p->width, p->height);
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for an image of %ux%u pixels", p->width, p->height);
     srec_status status = srec_tiler_run_planes(d->fd, d->rows, d->cols, (const float *const[]){ d->feature.data },
                                                (float *const[]){ d->latent.data }, error);
     if (status != SREC_OK)

@@ -238,13 +238,13 @@ static srec_status check(const srec_encoder *e, const srec_image *image, float e
                          const srec_features *out, srec_error *error)
 {
     if (!e || !image || !image->data || !out)
-        return srec_fail(error, SREC_ERR_ARG, "no encoder, picture or result");
+        return srec_fail(error, SREC_ERR_ARG, "no encoder, image or result");
     if (image->width < 1 || image->height < 1 || image->width > SREC_IMAGE_MAX_SIDE ||
         image->height > SREC_IMAGE_MAX_SIDE)
-        return srec_fail(error, SREC_ERR_ARG, "a picture of %ux%u pixels; sides of 1 to %u are possible", image->width,
+        return srec_fail(error, SREC_ERR_ARG, "an image of %ux%u pixels; sides of 1 to %u are possible", image->width,
                          image->height, SREC_IMAGE_MAX_SIDE);
     if ((image->channels != 1 && image->channels != 3) || image->stride < (size_t)image->width * image->channels)
-        return srec_fail(error, SREC_ERR_ARG, "pictures have 1 or 3 channels and rows that hold them");
+        return srec_fail(error, SREC_ERR_ARG, "images have 1 or 3 channels and rows that hold them");
     if (!(eta >= 0.001f && eta <= 10.0f))
         return srec_fail(error, SREC_ERR_ARG, "eta %g is not within 0.001 .. 10", (double)eta);
     if ((unsigned)format >= SREC_FEATURE_FORMATS)
@@ -266,7 +266,7 @@ srec_status srec_encoder_run(srec_encoder *e, const srec_image *image, float eta
     if (!srec_buffer_need(&e->latent, plane) || !srec_buffer_need(&e->hyper, hypers * z * sizeof(float)) ||
         !srec_buffer_need(&e->bits, plane) || !srec_buffer_need(&e->rate_map, patches) ||
         !srec_buffer_need(&e->place, patches * sizeof(size_t)))
-        return srec_fail(error, SREC_ERR_MEMORY, "no memory for the latents of a picture of %ux%u pixels", image->width,
+        return srec_fail(error, SREC_ERR_MEMORY, "no memory for the latents of an image of %ux%u pixels", image->width,
                          image->height);
     float *latent = e->latent.data, *hyper = e->hyper.data;
     uint8_t *rate_map = e->rate_map.data;

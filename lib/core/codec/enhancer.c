@@ -275,13 +275,12 @@ srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const floa
                               const srec_image *out, srec_error *error)
 {
     if (!e || !valid(in) || !valid(out))
-        return srec_fail(error, SREC_ERR_ARG,
-                         "no enhancer, or pictures that are none: sides of 1 to %u, 1 or 3 channels",
+        return srec_fail(error, SREC_ERR_ARG, "no enhancer, or an invalid image: sides are 1 to %u, channels 1 or 3",
                          SREC_IMAGE_MAX_SIDE);
     const srec_enhancer_model *m = e->model;
     if (in->channels != out->channels || !side_fits(m->scale, in->width, out->width) ||
         !side_fits(m->scale, in->height, out->height))
-        return srec_fail(error, SREC_ERR_ARG, "a picture of %ux%u pixels does not become one of %ux%u at scale %u",
+        return srec_fail(error, SREC_ERR_ARG, "an image of %ux%u pixels does not become one of %ux%u at scale %u",
                          in->width, in->height, out->width, out->height, m->scale);
     uint32_t cols, rows;
     srec_patch_grid(in->width, in->height, &cols, &rows);

@@ -154,7 +154,7 @@ static srec_status join(srec_layers_units *u, const fragment *first, const fragm
     return SREC_OK;
 }
 
-/* Units of which all fragments are there, one behind the other. */
+/* Units with all fragments, one behind the other. */
 static srec_status join_all(srec_layers_units *u, const fragments *f)
 {
     srec_status status = SREC_OK;

@@ -46,7 +46,7 @@ static srec_status check_limits(srec_collector_limits *l, srec_error *error)
     if (!(l->timeout_s >= 0))
         return srec_fail(error, SREC_ERR_ARG, "timeout must be above 0 seconds");
     if (l->max_open > MAX_OPEN_MOST || l->max_remembered > MAX_REMEMBERED_MOST)
-        return srec_fail(error, SREC_ERR_ARG, "at most %u pictures can be open and %u remembered", MAX_OPEN_MOST,
+        return srec_fail(error, SREC_ERR_ARG, "at most %u images can be open and %u remembered", MAX_OPEN_MOST,
                          MAX_REMEMBERED_MOST);
     if (l->timeout_s == 0)
         l->timeout_s = 2;
@@ -214,16 +214,16 @@ srec_status srec_collector_packet(srec_collector *c, const srec_collector_packet
     if (out)
         *out = NULL;
     if (!c || !p || !out || !p->span || p->part >= SREC_COLLECTOR_PARTS_MAX)
-        return srec_fail(error, SREC_ERR_ARG, "no packet, or one of a picture without packets");
+        return srec_fail(error, SREC_ERR_ARG, "no packet, or one of an image without packets");
     bool delivered;
     slot *s = find(c, p, &delivered);
     const bool opened = !s;
     if (delivered) {
         c->counters.late++;
-        return srec_fail(error, SREC_ERR_LATE, "picture %u was already delivered", p->picture);
+        return srec_fail(error, SREC_ERR_LATE, "image %u was already delivered", p->picture);
     }
     if (!s && !(s = open_slot(c, p)))
-        return srec_fail(error, SREC_ERR_ARG, "deliver the pictures that are due first");
+        return srec_fail(error, SREC_ERR_ARG, "deliver the images that are due first");
     srec_picture_identity_add(&s->id, p);
     s->last_s = now_s;
     s->last_arrival = ++c->arrivals;

@@ -28,7 +28,7 @@ typedef struct srec_picture_identity {
     srec_part_identity parts[SREC_COLLECTOR_PARTS_MAX];
 } srec_picture_identity;
 
-/* Identity of an image of which no packet is known yet. */
+/* Identity of an image before its first packet. */
 srec_picture_identity srec_picture_identity_of(const srec_collector_packet_id *packet);
 
 /* Add a packet that belongs to the image. */

@@ -20,7 +20,7 @@ void srec_layer_header_put(const srec_layer_packet *p, uint8_t out[SREC_LAYER_HE
  * \return SREC_OK, SREC_ERR_FORMAT, SREC_ERR_VERSION */
 srec_status srec_layer_header_get(const uint8_t in[SREC_LAYER_HEADER], srec_layer_packet *out);
 
-/* What the tag covers beside c. */
+/* What the tag covers in addition to c. */
 void srec_layer_fixed_fields(const srec_layer_packet *p, uint8_t out[SREC_LAYER_FIXED_BYTES]);
 
 /* ---- keystream and tag ------------------------------------------------------------------------------------------- */

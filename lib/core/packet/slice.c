@@ -164,7 +164,7 @@ srec_status srec_slice_check_picture(const srec_model *model, const srec_slice *
         return srec_fail(error, SREC_ERR_MODEL, "the slice was made with another model");
     if (s->width < 1 || s->height < 1 || s->width > SREC_IMAGE_MAX_SIDE || s->height > SREC_IMAGE_MAX_SIDE ||
         (s->channels != 1 && s->channels != 3) || (unsigned)s->format >= SREC_FEATURE_FORMATS || s->scale > 2)
-        return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible picture");
+        return srec_fail(error, SREC_ERR_ARG, "the slice describes an impossible image");
     uint32_t cols, rows;
     srec_patch_grid(s->width, s->height, &cols, &rows);
     if (s->n_slices < 1 || s->n_slices > (uint64_t)cols * rows)

@@ -136,16 +136,16 @@ void bind_codec(py::module_ &m)
         .def_property_readonly(
             "id", [](const model &c) { return as_id(srec_model_id(c.m.get())); },
             "16 hex digits: start of the file's BLAKE2b hash");
-    py::class_<coded, std::shared_ptr<coded>>(m, "Coded", "A coded picture: feature bytes and rate map.")
+    py::class_<coded, std::shared_ptr<coded>>(m, "Coded", "A coded image: feature bytes and rate map.")
         .def_property_readonly("n_features", [](const coded &c) { return c.bytes.size(); })
         .def_property_readonly("entropy_bits", [](const coded &c) { return c.f.entropy_bits; });
     m.def("encode", &encode, arg("model"), arg("picture"), arg("eta"), arg("modulation"),
-          "Picture to features; pam256 has a format of its own.");
-    py::class_<slice, std::shared_ptr<slice>>(m, "Slice", "The feature bytes of some patches of a coded picture.")
+          "Image to features; pam256 has a format of its own.");
+    py::class_<slice, std::shared_ptr<slice>>(m, "Slice", "The feature bytes of some patches of a coded image.")
         .def_property_readonly("n_features", [](const slice &s) { return s.bytes.size(); });
     m.def("cut", &cut, arg("model"), arg("coded"), arg("max_bytes"),
-          "Coded picture to the smallest number of slices with at most max_bytes features each. -> list of Slice");
+          "Coded image to the smallest number of slices with at most max_bytes features each. -> list of Slice");
     m.def("decode", &decode, arg("model"), arg("received"),
-          "Estimates to picture. received: list of (Slice, mean, deviation or None) of one picture; missing slices are "
-          "concealed. -> (picture, deviation of each patch)");
+          "Estimates to image. received: list of (Slice, mean, deviation or None) of one image; missing slices are "
+          "concealed. -> (image, deviation of each patch)");
 }

@@ -52,7 +52,7 @@ std::string as_id(uint64_t id)
 srec_image as_image(const pixels &a)
 {
     if (a.ndim() < 2 || a.ndim() > 3 || (a.ndim() == 3 && a.shape(2) != 1 && a.shape(2) != 3))
-        throw std::invalid_argument("a picture is (height, width) or (height, width, 3), uint8");
+        throw std::invalid_argument("an image is (height, width) or (height, width, 3), uint8");
     const uint8_t channels = a.ndim() == 3 ? (uint8_t)a.shape(2) : 1;
     return { (uint32_t)a.shape(1), (uint32_t)a.shape(0), channels, (size_t)a.shape(1) * channels,
              const_cast<uint8_t *>(a.data()) };

@@ -277,7 +277,7 @@ static void bind_coded_layers(py::module_ &m)
     m.def("encode_layers", &encode_layers, arg("picture"), arg("modulation"), arg("layers"), arg("cbr"),
           "Image to layers for receivers at the SNRs `layers` in dB, ascending. cbr: complex symbols / (3 * pixels), "
           "headers counted. Options: shares (equal), margin_db (0.5), parity (-1: 1 for every 12 pieces), rate_max "
-          "(0: 8/9), original_pixels (0: those of the picture; cbr refers to them). ValueError if a number is out of "
+          "(0: 8/9), original_pixels (0: those of the image; cbr refers to them). ValueError if a number is out of "
           "range, or the budget is below the least.");
 }
 
@@ -295,7 +295,7 @@ void bind_layers(py::module_ &m)
     m.def("transmit_layers", &transmit_layers, arg("coded"), arg("key_seed"), arg("session"), arg("encrypt") = true,
           arg("scale") = 1, "Layers to symbols: encryption, tags, LDPC code, packets, mapping.");
     m.def("receive_layers", &receive_layers, arg("sent"), arg("received"), arg("gains"), arg("snr_db"), arg("key_seed"),
-          "Symbols to image. -> dict; picture is None if every packet was lost.");
+          "Symbols to image. -> dict; image is None if every packet was lost.");
     m.def("layer_least_snr_db", &layer_least_snr_db, arg("modulation"),
           "The least SNR in dB that a layer may be meant for; NaN for pam256.");
 }

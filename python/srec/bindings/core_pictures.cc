@@ -31,7 +31,7 @@ static pixels enhance(enhancer_model &m, const pixels &picture, const floats &de
     uint32_t cols, rows;
     srec_patch_grid(in.width, in.height, &cols, &rows);
     if (deviation.ndim() != 2 || deviation.shape(0) != rows || deviation.shape(1) != cols)
-        throw std::invalid_argument("one deviation for each patch of the picture");
+        throw std::invalid_argument("one deviation for each patch of the image");
     std::vector<uint8_t> data(height * width * in.channels);
     const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
     {
@@ -67,7 +67,7 @@ static double compare(const pixels &a, const pixels &b)
     double value;
     py::gil_scoped_release release;
     if (Metric(&x, &y, &value) != SREC_OK)
-        throw std::invalid_argument("the pictures differ in size or are too small to compare");
+        throw std::invalid_argument("the images differ in size or are too small to compare");
     return value;
 }
 
@@ -80,12 +80,12 @@ void bind_pictures(py::module_ &m)
             "id", [](const enhancer_model &e) { return as_id(srec_enhancer_model_id(e.m.get())); }, "16 hex digits")
         .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); });
     m.def("enhance", &enhance, arg("model"), arg("picture"), arg("deviation"), arg("height"), arg("width"),
-          "Super-resolution of a received picture.");
+          "Super-resolution of a received image.");
     m.def("halve", &halve, arg("picture"), "Half the size, low-pass filtered: what is sent with scale 2.");
     m.def("double", &resized<srec_image_double>, arg("picture"), arg("height"), arg("width"),
           "Twice the size, without super-resolution.");
     m.def("psnr", &compare<srec_psnr>, arg("a"), arg("b"),
-          "Peak signal-to-noise ratio in dB of two uint8 pictures; 100 if equal.");
+          "Peak signal-to-noise ratio in dB of two uint8 images; 100 if equal.");
     m.def("ms_ssim", &compare<srec_ms_ssim>, arg("a"), arg("b"),
-          "Multi-scale structural similarity of two uint8 pictures, 0 .. 1.");
+          "Multi-scale structural similarity of two uint8 images, 0 .. 1.");
 }

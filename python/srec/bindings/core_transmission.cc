@@ -73,7 +73,7 @@ static std::shared_ptr<transmission> transmit(const model &m, const coded &pictu
     auto out = std::make_shared<transmission>();
     out->modulation = modulation_from(modulation);
     if (format_of(out->modulation) != picture.f.format)
-        throw std::invalid_argument("the picture was coded for another kind of modulation than " + modulation);
+        throw std::invalid_argument("the image was coded for another kind of modulation than " + modulation);
     const srec_cipher cipher = cipher_from(cipher_name, picture.f.format);
     py::gil_scoped_release release;
     srec_key key;
@@ -101,7 +101,7 @@ static py::tuple channel(const symbols &in, const std::string &kind_name, float 
     return gains ? py::make_tuple(out, gain) : py::make_tuple(out, py::none());
 }
 
-/* Bob or Eve: frames go in, a picture comes out. */
+/* Bob or Eve: frames go in, an image comes out. */
 class receiver
 {
     model &d_model;
@@ -137,7 +137,7 @@ class receiver
     }
 
 public:
-    srec_slice first{}; /* a slice of the picture; its rate map is not valid */
+    srec_slice first{}; /* a slice of the image; its rate map is not valid */
     srec_decoder_report report{};
     std::vector<uint8_t> picture; /* empty if no packet arrived */
     std::vector<float> deviation; /* of each patch, for the enhancer */
@@ -204,7 +204,7 @@ static py::dict as_dict(const receiver &r, size_t n_sent, size_t n_accepted)
     return out;
 }
 
-/* \return dict: picture (array or None), deviation of each patch (array or None), packets and patches sent and lost,
+/* \return dict: image (array or None), deviation of each patch (array or None), packets and patches sent and lost,
  * mean_deviation */
 static py::dict receive(model &m, const transmission &sent, const symbols &received, const py::object &gains,
                         float snr_db, uint64_t key_seed, uint64_t payload_key_seed, bool soft)
@@ -237,7 +237,7 @@ static py::dict receive(model &m, const transmission &sent, const symbols &recei
 void bind_transmission(py::module_ &m)
 {
     py::class_<transmission, std::shared_ptr<transmission>>(m, "Transmission",
-                                                            "A picture as complex symbols, Es = 1, cut into frames.")
+                                                            "An image as complex symbols, Es = 1, cut into frames.")
         .def_property_readonly(
             "symbols", [](const transmission &t) { return symbols(t.iq.size(), t.iq.data()); }, "complex64 (n_symbols)")
         .def_property_readonly("n_symbols", [](const transmission &t) { return t.iq.size(); })
@@ -251,6 +251,6 @@ void bind_transmission(py::module_ &m)
           "-> (symbols, gains or None). snr_db is Es/N0.");
     m.def("receive", &receive, arg("model"), arg("sent"), arg("received"), arg("gains"), arg("snr_db"), arg("key_seed"),
           arg("payload_key_seed"), arg("soft") = true,
-          "Symbols to picture. Another payload_key_seed than the sender's: what Eve sees. -> dict; picture is None if "
+          "Symbols to image. Another payload_key_seed than the sender's: what Eve sees. -> dict; image is None if "
           "every packet was lost.");
 }

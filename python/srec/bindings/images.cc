@@ -9,7 +9,7 @@ using pixels = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
 static srec_image as_image(const pixels &a)
 {
     if (a.ndim() < 2 || a.ndim() > 3 || (a.ndim() == 3 && a.shape(2) != 1 && a.shape(2) != 3))
-        throw std::invalid_argument("a picture is (height, width) or (height, width, 3), uint8");
+        throw std::invalid_argument("an image is (height, width) or (height, width, 3), uint8");
     uint8_t channels = a.ndim() == 3 ? (uint8_t)a.shape(2) : 1;
     return { (uint32_t)a.shape(1), (uint32_t)a.shape(0), channels, (size_t)a.shape(1) * channels,
              const_cast<uint8_t *>(a.data()) };
@@ -29,7 +29,7 @@ static double compare(const pixels &a, const pixels &b)
 {
     srec_image x = as_image(a), y = as_image(b);
     double value;
-    check(Metric(&x, &y, &value), "the pictures differ in size or are too small to compare");
+    check(Metric(&x, &y, &value), "the images differ in size or are too small to compare");
     return value;
 }
 
@@ -45,7 +45,7 @@ static pixels image_double(const pixels &a)
     const srec_image in = as_image(a);
     pixels result = like(a, 2 * a.shape(0), 2 * a.shape(1));
     const srec_image out = as_image(result);
-    check(srec_image_double(&in, &out), "a picture of this size cannot be doubled");
+    check(srec_image_double(&in, &out), "an image of this size cannot be doubled");
     return result;
 }
 
@@ -54,7 +54,7 @@ static pixels image_halve(const pixels &a)
     const srec_image in = as_image(a);
     pixels result = like(a, (a.shape(0) + 1) / 2, (a.shape(1) + 1) / 2);
     const srec_image out = as_image(result);
-    check(srec_image_halve(&in, &out), "a picture of this size cannot be halved");
+    check(srec_image_halve(&in, &out), "an image of this size cannot be halved");
     return result;
 }
 

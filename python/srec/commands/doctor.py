@@ -195,7 +195,7 @@ def check_enhancers() -> tuple[bool, str]:
     return True, (
         "super-resolution " + " and ".join(found)
         if found
-        else "no super-resolution model: pictures come as the decoder gives them"
+        else "no super-resolution model: images come as the decoder gives them"
     )
 
 

@@ -38,7 +38,7 @@ def find(args: argparse.Namespace, command: str, scales: Sequence[int]) -> str:
         if any(map(os.path.exists, paths)):
             return ""
         print(
-            f"{command}: no super-resolution model is installed ({printable(paths[0])}): pictures are not enhanced",
+            f"{command}: no super-resolution model is installed ({printable(paths[0])}): images are not enhanced",
             file=sys.stderr,
         )
         return NONE

@@ -45,13 +45,13 @@ class Hooks:
         try:
             self._paths.put_nowait(path)
         except queue.Full:
-            self._fault(f"{WAITING_MAX} pictures wait for the hook: called no more until it has caught up")
+            self._fault(f"{WAITING_MAX} images wait for the hook: called no more until it has caught up")
 
     def _fault(self, text: str) -> None:
         self.failed += 1
         if text not in self._said:
             self._said.add(text)
-            print(f"srec receive: {text} (said once)", file=sys.stderr)
+            print(f"srec receive: {text} (reported once)", file=sys.stderr)
 
     def _run(self) -> None:
         while True:

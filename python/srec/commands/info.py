@@ -108,7 +108,7 @@ def recording(path: str) -> int:
         numbers = value if isinstance(value, list) else [value] if isinstance(value, float) else []
         print(f"  {key:18s} {', '.join(f'{number:.9g}' for number in numbers) or sigmf.shown(value, 60)}")
     if not take.srec:
-        print("  made by another program: nothing is said of gr-srec's waveform")
+        print("  made by another program: it does not describe gr-srec's waveform")
     return 0
 
 

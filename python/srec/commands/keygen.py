@@ -19,6 +19,6 @@ def run(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from None
     print(
         f"{printable(args.keyfile)}: new key. Copy it to the receiver over a secure channel; whoever has it can read"
-        " the pictures."
+        " the images."
     )
     return 0

@@ -100,7 +100,7 @@ def take_recording(args: argparse.Namespace, kind: str, argument: str) -> None:
     args.recording = None
     if kind == "file" and sigmf.is_recording(argument):
         if args.format and not args.record:
-            raise Usage("--format: a recording says itself what it holds")
+            raise Usage("--format: a recording names its own format")
         try:
             args.recording = sigmf.Recording(argument)
         except sigmf.Fault as error:
@@ -108,7 +108,7 @@ def take_recording(args: argparse.Namespace, kind: str, argument: str) -> None:
         complete_from(args, args.recording, args.recording.meta)
     elif kind == "file" and not args.format and os.path.exists(argument):
         raise Failure(
-            f"{argument}: no {os.path.basename(sigmf.paths(argument)[0])} beside it: of bare samples say what they are"
+            f"{argument}: no {os.path.basename(sigmf.paths(argument)[0])} next to it: name the format of bare samples"
             " by --format"
         )
 
@@ -128,7 +128,7 @@ def check(args: argparse.Namespace, kind: str, argument: str) -> None:
     if impaired(args) and kind != "sim":
         raise Usage("--snr, --cfo, --ppm and --delay are for --device sim; srec send has them too")
     if kind == "sim" and not argument:
-        raise Usage("--device sim:PICTURE: name a picture or a folder that the simulated transmitter sends")
+        raise Usage("--device sim:PICTURE: name an image or a folder that the simulated transmitter sends")
     if args.format and kind in ("zmq", "uhd", "soapy", "sim") and not args.record:
         raise Usage("--format is for files, pipes and --record")
     outputs.check_figures(args.json, args.overwrite)
@@ -274,9 +274,9 @@ class Receiver:
         from gnuradio import srec
 
         if srec.busy_s(self.receiver.decoder) > BUSY_S:
-            return "decoding a picture"
+            return "decoding an image"
         if srec.busy_s(self.receiver.enhancer) > BUSY_S:
-            return "enhancing a picture"
+            return "enhancing an image"
         if getattr(self.source, "ended", False):
             return "all samples are read"
         if getattr(getattr(self.source, "reader", None), "lost", 0):
@@ -344,7 +344,7 @@ class Reception:
         instead = None if level["samples"] else self.flowgraph.waiting_for()
         return (
             f"{figures.meter_line(level, instead)}; bursts {counters['bursts']}, packets {counters['accepted']},"
-            f" dropped {lost}, pictures {self.summary.pictures}"
+            f" dropped {lost}, images {self.summary.pictures}"
         )
 
     def watch(self) -> None:
@@ -423,7 +423,7 @@ def receive(reception: Reception, stop: running.Stop) -> None:
     try:
         with running.Run("srec receive", reception.flowgraph.top, stop) as run:
             if not reception.follow(run, stop):
-                print("srec receive: stopped in the middle of a picture, which is lost", file=sys.stderr)
+                print("srec receive: stopped in the middle of an image, which is lost", file=sys.stderr)
             elif reception.window:
                 reception.window.hold(stop)
     finally:
@@ -485,17 +485,17 @@ def ending(reception: Reception, result: dict[str, Any], stop: running.Stop) -> 
         raise Failure(f"{args.device}: {describe(error)}")
     failed = flowgraph.sink.dropped
     if failed:
-        raise Failure(f"{failed} picture{'s' * (failed != 1)} could not be written; the log above says why")
+        raise Failure(f"{failed} image{'s' * (failed != 1)} could not be written; the log above says why")
     if not result["pictures"] and not stop and reception.finishing is None:
-        raise Failure(f"no picture: {why_none(result, result['samples'])}")
+        raise Failure(f"no image: {why_none(result, result['samples'])}")
     if reception.summary.passed:
         print(
-            f"srec receive: {reception.summary.passed} of {result['pictures']} pictures came faster than"
+            f"srec receive: {reception.summary.passed} of {result['pictures']} images came faster than"
             " super-resolution takes and were not enhanced: --no-sr, --precision bf16 or longer intervals help",
             file=sys.stderr,
         )
     print(
-        f"{result['pictures']} picture{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
+        f"{result['pictures']} image{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
         f" {result['packets_lost']} lost"
         + (f", {result['uncorrected']} with too many errors" if result["uncorrected"] else ""),
         flush=True,

@@ -68,7 +68,7 @@ def packets_line(image: Image) -> str:
 def picture_line(image: Image) -> str:
     """Format the metadata of an image."""
     text = (
-        f"picture {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']},"
+        f"image {image['number']}: {printable(image.get('path', ''))} {image['width']}x{image['height']},"
         f" {packets_line(image)}"
     )
     if image.get("patches_lost"):
@@ -88,7 +88,7 @@ def picture_line(image: Image) -> str:
 def suspicion(image: Image) -> str:
     """Format the reasons why an image is suspect."""
     text = (
-        f"picture {image['number']}: payload tampered or channel worse than measured:"
+        f"image {image['number']}: payload tampered or channel worse than measured:"
         f" {image['header_errors']:.0f} header bits wrong, {image['header_errors_expected']:.1f} expected"
     )
     if "random_percent" in image:
@@ -108,7 +108,7 @@ def why_none(counters: dict[str, Any], samples: int) -> str:
         return f"{counters['foreign_model']} packets were made with another model: both ends need the same model file"
     if counters["too_large"]:
         return (
-            f"{counters['too_large']} packets were of pictures larger than --max-pixels allows: raise it if you trust"
+            f"{counters['too_large']} packets were of images larger than --max-pixels allows: raise it if you trust"
             " the sender"
         )
     if counters["findings"]:

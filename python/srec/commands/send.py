@@ -242,7 +242,7 @@ class Report:
             name = printable(self._names.pop(image["picture"], "?"))
             print(
                 (
-                    f"picture {image['picture']}: {name}: {image['packets_sent']} packets,"
+                    f"image {image['picture']}: {name}: {image['packets_sent']} packets,"
                     f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s"
                 ),
                 flush=True,
@@ -272,7 +272,7 @@ def status_line(sender: Sender, level: figures.Level) -> str:
         return figures.meter_line(level)
     if sender.receivers() == 0:
         return "no receiver is connected"
-    return figures.meter_line(level, "encoding a picture" if sender.encoding() else None)
+    return figures.meter_line(level, "encoding an image" if sender.encoding() else None)
 
 
 def follow(args: argparse.Namespace, sender: Sender, run: running.Run, stop: running.Stop, report: Report) -> None:
@@ -343,7 +343,7 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
     """Print the last lines of a run that no signal has stopped, and return the exit code. Raises Failure."""
     if not report.sent:
         raise Failure(
-            f"no picture was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above"
+            f"no image was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above"
             " says why"
         )
     if result["clipped"]:
@@ -355,7 +355,7 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
         return 0
     print(
         (
-            f"sim: {result['pictures_received']} of {report.sent} pictures and {result['packets_received']} of"
+            f"sim: {result['pictures_received']} of {report.sent} images and {result['packets_received']} of"
             f" {report.packets} packets arrive"
         ),
         flush=True,
@@ -372,7 +372,7 @@ def run(args: argparse.Namespace) -> int:
         raise Usage(str(error)) from None
     check(args, kind)
     if kind == "sim" and argument:
-        raise Usage("--device sim: takes no picture here; --image names it")
+        raise Usage("--device sim: takes no image here; --image names it")
     check_files(args, kind, argument)
     stdout = figures.take_stdout() if kind == "-" or args.json == "-" else 1
     args.key = options.read_key(args.key, "srec send")
@@ -390,6 +390,6 @@ def run(args: argparse.Namespace) -> int:
     if sender.error():
         raise Failure(f"{args.device}: {describe(sender.error())}")
     if stop:
-        print(f"srec send: stopped after {report.sent} picture{'s' * (report.sent != 1)}", file=sys.stderr)
+        print(f"srec send: stopped after {report.sent} image{'s' * (report.sent != 1)}", file=sys.stderr)
         return 0
     return ending(args, sender, report, result)

@@ -192,9 +192,9 @@ class Simulation:
         with running.Run("srec simulate", self.top, stop) as run:
             while not self._pictures_are_through():
                 if stop.number is not None:
-                    raise Stopped("stopped; no picture was written", stop.number)
+                    raise Stopped("stopped; no image was written", stop.number)
                 if run.ended(0.1) and not self._pictures_are_through():
-                    raise Failure("the flowgraph ended before the last picture was through")
+                    raise Failure("the flowgraph ended before the last image was through")
                 now = time.monotonic()
                 if now - said > 5:
                     print(f"srec simulate: working, {now - started:.0f} s", file=sys.stderr)

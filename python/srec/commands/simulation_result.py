@@ -58,7 +58,7 @@ class Result:
         """Collect what the simulation has left. Raises Failure if nothing was sent."""
         self._args, self._enhancer, self._info = args, enhancer, simulation.info
         if not self._info["encoder"].last("picture"):
-            raise Failure("the picture was not encoded; the log above says why")
+            raise Failure("the image was not encoded; the log above says why")
         got = {
             name: at_full_size(sink.pictures[0][0], sent) if sink.pictures else None
             for name, sink in simulation.sinks.items()
@@ -191,7 +191,7 @@ class Result:
         forged = self.counters.get("forged", 0)
         damaged = self.counters.get("damaged", 0) + self.counters.get("uncorrected", 0)
         return (
-            f"no picture: all {self.figures['packets_sent']} packets were dropped ({forged} failed authentication: is"
+            f"no image: all {self.figures['packets_sent']} packets were dropped ({forged} failed authentication: is"
             f" it the right key? {damaged} damaged: is the SNR too low?)"
         )
 
@@ -202,7 +202,7 @@ class Result:
         enhance = f", enhance {figures['enhance_s']:.2f} s" if self._enhancer else ""
         return (
             f"Bob {figures['psnr_db']:.2f} dB{before}{eve}, {self.caption()}\n"
-            f"encode {figures['encode_s']:.2f} s, decode {figures['decode_s']:.2f} s{enhance}; pictures in"
+            f"encode {figures['encode_s']:.2f} s, decode {figures['decode_s']:.2f} s{enhance}; images in"
             f" {printable(args.out)}"
         )
 

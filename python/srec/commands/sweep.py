@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> list[list[str]]:
     if not args.plot and not args.images:
-        raise Usage("--images is missing: a folder of pictures")
+        raise Usage("--images is missing: a folder of images")
     for name, value in (("workers", args.workers), ("pictures", args.pictures)):
         if not 0 <= value <= 100000:
             raise Usage(f"--{name} {value} is not within 0 .. 100000")
@@ -211,7 +211,7 @@ class Sweep:
             name = f"results.job-{args.job}.jsonl"
         else:
             print(
-                f"srec sweep: {self.n_points} points of {len(self.pictures)} pictures, {self.points_left()} to do",
+                f"srec sweep: {self.n_points} points of {len(self.pictures)} images, {self.points_left()} to do",
                 file=sys.stderr,
             )
         self.appender = results.Appender(os.path.join(args.out, name))

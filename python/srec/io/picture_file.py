@@ -38,7 +38,7 @@ class _Unusable(ValueError):
 def _open(path: str) -> Any:
     kind = os.stat(path)
     if not stat.S_ISREG(kind.st_mode):
-        raise _Unusable("not a file" if not stat.S_ISDIR(kind.st_mode) else "a folder, not a picture")
+        raise _Unusable("not a file" if not stat.S_ISDIR(kind.st_mode) else "a folder, not an image")
     if kind.st_size == 0:
         raise _Unusable("the file is empty")
     # Sizes are checked below. Elsewhere in the program Pillow's limit remains.
@@ -63,12 +63,12 @@ def _opened(path: str) -> Iterator[Any]:
     except _Unusable as error:
         raise ValueError(f"{name}: {error}") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name}: not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP picture") from None
+        raise ValueError(f"{name}: not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP image") from None
     except MemoryError:
-        raise ValueError(f"{name}: no memory for this picture") from None
+        raise ValueError(f"{name}: no memory for this image") from None
     except Exception as error:  # Pillow's readers raise anything on broken files
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ValueError(f"{name}: cannot read this picture: {printable(why, 100)}") from None
+        raise ValueError(f"{name}: cannot read this image: {printable(why, 100)}") from None
 
 
 def _check_memory(size: tuple[int, int], bytes_per_pixel: int, purpose: str) -> None:
@@ -76,7 +76,7 @@ def _check_memory(size: tuple[int, int], bytes_per_pixel: int, purpose: str) -> 
     if free is not None and need > free:
         raise _Unusable(
             f"{size[0]}x{size[1]} pixels take about {need / 1e9:.1f} GB of memory {purpose}, "
-            f"and {free / 1e9:.1f} GB are free: use a smaller picture"
+            f"and {free / 1e9:.1f} GB are free: use a smaller image"
         )
 
 
@@ -190,11 +190,11 @@ def find_pictures(path: str | list[str], bytes_per_pixel: int = LOAD_BYTES, purp
     Raises ValueError if there is none, or if a single file cannot be loaded.
     """
     if not path:
-        raise ValueError("no picture is named: give a file or a folder")
+        raise ValueError("no image is named: give a file or a folder")
     if isinstance(path, str) and os.path.isdir(path):
         files = pictures_of(path)
         if not files:
-            raise ValueError(f"{printable(path)}: no pictures in this folder ({' '.join(SUFFIXES)})")
+            raise ValueError(f"{printable(path)}: no images in this folder ({' '.join(SUFFIXES)})")
         return files
     files = [path] if isinstance(path, str) else list(path)
     if len(files) == 1:

@@ -68,7 +68,7 @@ class qa_output(unittest.TestCase):
         self.assertEqual((self.content(), self.names()), (b"after", ["result"]))
 
     def test_whatever_fails_leaves_nothing_behind_and_what_was_there_as_it_was(self):
-        for error in (OSError(errno.EIO, "broken"), ValueError("no picture"), KeyboardInterrupt()):
+        for error in (OSError(errno.EIO, "broken"), ValueError("no image"), KeyboardInterrupt()):
             with self.assertRaises(type(error)):
                 with output.NewFile(self.path) as file:
                     file.write(b"half")

@@ -100,7 +100,7 @@ class qa_picture_file(unittest.TestCase):
                 ("text.ppm", b"hello"),
                 ("wmf.png", b"\xd7\xcd\xc6\x9a" + bytes(60)),
             ):
-                self.refused(self.put(name, content), "not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP picture")
+                self.refused(self.put(name, content), "not a PNG, JPEG, BMP, PPM, PGM, TIFF or WebP image")
         self.assertTrue(asked and asked <= set(picture_file.FORMATS), asked)
 
     def test_what_is_no_file_is_refused_and_never_waited_for(self):

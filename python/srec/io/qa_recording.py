@@ -36,8 +36,8 @@ class RecordingCase(unittest.TestCase):
         return writer
 
     def samples(self, path):
-        told = sigmf.Recording(path)
-        reader, parts = recording_reader(told), []
+        given = sigmf.Recording(path)
+        reader, parts = recording_reader(given), []
         while (part := reader.read(37)) is not None:
             parts.append(part)
         reader.close()
@@ -134,8 +134,8 @@ class qa_writer(RecordingCase):
         )
         self.assertEqual(writer.n_samples, 100)
         writer.commit()
-        told = sigmf.Recording(self.name)
-        self.assertEqual((told.n_samples, told.cut), (100, False))
+        given = sigmf.Recording(self.name)
+        self.assertEqual((given.n_samples, given.cut), (100, False))
 
     def test_a_folder_that_is_missing_is_refused_at_once(self):
         with self.assertRaises(FileNotFoundError):
@@ -187,8 +187,8 @@ class qa_archive(RecordingCase):
             )
             self.assertTrue(sigmf.is_recording(path))
             np.testing.assert_array_equal(self.samples(path), self.samples(self.path("plain")))
-            told = sigmf.Recording(path)
-            self.assertEqual((told.n_samples, told.rate, told.datatype), (100, 1e6, "ci16_le"))
+            given = sigmf.Recording(path)
+            self.assertEqual((given.n_samples, given.rate, given.datatype), (100, 1e6, "ci16_le"))
 
     def test_a_bare_name_finds_the_archive_where_no_recording_is(self):
         meta, data = self.parts()

@@ -61,7 +61,7 @@ def _picture_of(experiment: Experiment, pictures: list[str]) -> str:
         name = os.path.basename(path)
         if wanted in (name, os.path.splitext(name)[0]):
             return path
-    print(f"srec sweep: no picture '{wanted}' there: the grid shows {os.path.basename(pictures[0])}", file=sys.stderr)
+    print(f"srec sweep: no image '{wanted}' there: the grid shows {os.path.basename(pictures[0])}", file=sys.stderr)
     return pictures[0]
 
 

@@ -12,7 +12,7 @@ from ..io import output
 from . import names, results
 from .config import Experiment
 
-BAND_PICTURES = 5  # an interval over fewer pictures says more about Student's t than about the scheme
+BAND_PICTURES = 5  # an interval over fewer images says more about Student's t than about the scheme
 DPI = 200  # of PNG files
 PANEL_INCHES = 4.6, 4.2  # of a panel without the legend, if no size is given
 HANDLE_POINTS = 40  # length of a line in the legend, at scale 1: two periods of the longest dash pattern
@@ -182,7 +182,7 @@ def _over_cbr(experiment: Experiment, rows: list[dict], legend: names.Legend, me
             style = dict(color="black", linestyle="", marker=marker)
             curves.append(Curve(names.published(p), p["cbr"], p["psnr_db"], style))
         several = f"Es/N0 {snr:g} dB" if len(snrs) > 1 else ""
-        label = "complex symbols per sample of the picture (cbr)"
+        label = "complex symbols per sample of the image (cbr)"
         parts = [f"{snr:g}dB"] if several else []
         panels = [Panel("", "", curves)]
         yield Figure(_title(experiment.title, metric, several), parts, label, metric, panels, log_x=True)
@@ -280,7 +280,7 @@ def _add_legend(canvas: Any, axes: Iterable[Any], size: Optional[tuple[float, fl
 
 
 def _limits(figure: Figure) -> tuple[float, float]:
-    """Return the ends of the y axis, by the curves: intervals of few pictures may be very wide."""
+    """Return the ends of the y axis, by the curves: intervals of few images may be very wide."""
     heights = [y for panel in figure.panels for curve in panel.curves for y in curve.y]
     return min(heights) - figure.metric.margin, max(heights) + figure.metric.margin
 

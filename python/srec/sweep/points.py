@@ -17,7 +17,7 @@ from .config import Experiment
 
 EnhancerFor = Callable[[dict, int], Optional[str]]  # (scheme, scale): label of the enhancer, or None
 
-# The random part of a point. All schemes of one (picture, modulation, SNR, eta, scale, trial) meet the same keys and
+# The random part of a point. All schemes of one (image, modulation, SNR, eta, scale, trial) meet the same keys and
 # noise, so their differences are exact.
 RANDOM = ("experiment", "picture", "modulation", "snr_db", "eta", "scale", "trial")
 WITHOUT_NOISE = ("ideal", "ldpc")  # codes that are not simulated, so one trial suffices
@@ -43,10 +43,10 @@ def point_seed(point: dict) -> int:
 def pictures_of(folder: str) -> list[str]:
     """Return the sorted paths of the images in a folder. Raises Failure if there are none."""
     if not os.path.isdir(folder):
-        raise Failure(f"{folder}: no such folder; --images takes a folder of pictures")
+        raise Failure(f"{folder}: no such folder; --images takes a folder of images")
     files = files_of(folder)
     if not files:
-        raise Failure(f"{folder}: no pictures in this folder ({' '.join(SUFFIXES)})")
+        raise Failure(f"{folder}: no images in this folder ({' '.join(SUFFIXES)})")
     return [os.path.abspath(f) for f in files]
 
 

@@ -30,7 +30,7 @@ CURVE = (
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A figure of picture quality."""
+    """A figure of image quality."""
 
     key: str  # in a row
     name: str
@@ -180,7 +180,7 @@ def _per_sample(rows: Iterable[dict], value: str) -> dict:
 
 
 def means(rows: list[dict], value: str = "psnr_db") -> dict[tuple, dict]:
-    """Return {key_of(row): dict of mean, half (of the interval), n (of the sample), pictures, cbr, lost (share)}.
+    """Return {key_of(row): dict of mean, half (of the interval), n (of the sample), images, cbr, lost (share)}.
 
     A group with a row that lacks the value has no mean: its other rows would not represent it.
     """

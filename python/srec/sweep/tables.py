@@ -36,10 +36,10 @@ def head(experiment: Experiment, rows: list[dict]) -> list[str]:
         f"# {experiment.title}",
         "",
         (
-            f"{len(rows)} points: {len(pictures)} pictures ({', '.join(sizes)}),"
-            f" {len({r['trial'] for r in rows})} trial(s) each, {channel}. Figures are means over the pictures ± half"
-            " the 95 % interval (Student's t over pictures; over trials if there is one picture). SNR is Es/N0 of each"
-            " complex symbol. A picture that did not arrive counts as mid-grey."
+            f"{len(rows)} points: {len(pictures)} images ({', '.join(sizes)}),"
+            f" {len({r['trial'] for r in rows})} trial(s) each, {channel}. Figures are means over the images ± half"
+            " the 95 % interval (Student's t over images; over trials if there is one image). SNR is Es/N0 of each"
+            " complex symbol. An image that did not arrive counts as mid-grey."
         ),
         "",
         (
@@ -188,7 +188,7 @@ def gains_table(experiment: Experiment, rows: list[dict], legend: names.Legend) 
     lines = [
         f"## Gain of {names.SCHEMES[gains['scheme']]} at {gains['snr_db']:g} dB",
         "",
-        "Difference in PSNR, dB, paired by picture, same keys and noise, with the 95 % interval over pictures.",
+        "Difference in PSNR, dB, paired by image, same keys and noise, with the 95 % interval over images.",
         "",
         *_table(["over", "modulation", "paper", *heads], cells),
     ]
@@ -274,7 +274,7 @@ def references_table(rows: list[dict], legend: names.Legend) -> list[str]:
         (
             "At equal channel use. For each reference, and for layers: the SNRs of the grid at which its mean PSNR is"
             " above SREC's, and the mean PSNR over all SNRs of the grid if one transmission serves receivers at each of"
-            " them (a code whose rate follows the SNR then has one rate, the best one). A lost picture counts as"
+            " them (a code whose rate follows the SNR then has one rate, the best one). A lost image counts as"
             " mid-grey, which has a higher PSNR than the noise that hard decisions leave."
         ),
         "",

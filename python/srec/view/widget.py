@@ -45,7 +45,7 @@ class Picture(QtWidgets.QWidget):
         painter.fillRect(self.rect(), GROUND)
         if self._image is None:
             painter.setPen(QtCore.Qt.gray)
-            painter.drawText(self.rect(), QtCore.Qt.AlignCenter, "no picture yet")
+            painter.drawText(self.rect(), QtCore.Qt.AlignCenter, "no image yet")
             return
         room = self.rect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN - BAR)
         size = self._image.size().scaled(room.size(), QtCore.Qt.KeepAspectRatio)

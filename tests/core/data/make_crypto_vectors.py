@@ -80,7 +80,7 @@ def poly1305(one_time_key, message):
 def sealed_piece(seed, session, origin, cipher, n):
     """A piece of coded layers, encrypted, and its tag (include/srec/layer_packet.h).
 
-    Picture 7 of 640x480 pixels in RGB, layer 2 of 3, piece 4 of 5 and 1, description 1 .. 11, bytes 7 i + 3."""
+    Image 7 of 640x480 pixels in RGB, layer 2 of 3, piece 4 of 5 and 1, description 1 .. 11, bytes 7 i + 3."""
     key, nonce = derive(seed, session, b"sreclayr"), bytes(4) + struct.pack("<Q", origin)
     piece = bytes((7 * i + 3) % 256 for i in range(n))
     stream = b"".join(block(key, 1 + c, nonce) for c in range((n + 63) // 64)) if cipher == 0 else bytes(n)

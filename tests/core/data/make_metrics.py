@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints the known answers of test_metrics.cpp: MS-SSIM (Wang, Simoncelli, Bovik 2003: 11 x 11 Gaussian window,
 deviation 1.5, valid part,
-five scales, 2 x 2 means between them) of the test's two pictures, in double precision with SciPy's filters."""
+five scales, 2 x 2 means between them) of the test's two images, in double precision with SciPy's filters."""
 import numpy as np
 from scipy.ndimage import correlate
 

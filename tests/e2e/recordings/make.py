@@ -26,7 +26,7 @@ OPTIONS = {
 
 
 def picture(path):
-    """The picture that was sent: the project's sample, 64x64"""
+    """The image that was sent: the project's sample, 64x64"""
     Image.open(os.path.join(FOLDER, "..", "..", "..", "examples", "raccoon.jpg")).resize((64, 64), Image.LANCZOS).save(
         path
     )
