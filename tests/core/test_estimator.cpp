@@ -109,7 +109,7 @@ TEST(estimator, the_priors_of_a_model_give_the_estimates_of_the_model)
         LONGS_EQUAL(SREC_OK, srec_estimator_create_from_priors(srec_model_priors(model, slice.format), slice.format,
                                                                &bare, nullptr));
         std::vector<uint8_t> tables(n);
-        srec_slice_prior_tables(model, &slice, tables.data(), n);
+        LONGS_EQUAL(SREC_OK, srec_slice_prior_tables(model, &slice, tables.data(), n));
         srec_feature_payload features = {
             m, SREC_CIPHER_ADD, PACKET, n, tables.data(), 16, rate_map.data(), soft.data()
         };

@@ -203,11 +203,14 @@ TEST(key, a_wiped_key_is_zero)
 TEST(key, threads_may_generate_keys_at_the_same_time)
 {
     std::vector<srec_key> keys(8);
+    std::vector<srec_status> statuses(keys.size(), SREC_ERR_ARG);
     std::vector<std::thread> threads;
-    for (srec_key &k : keys)
-        threads.emplace_back([&k] { srec_key_generate(&k); });
+    for (size_t i = 0; i < keys.size(); i++)
+        threads.emplace_back([&, i] { statuses[i] = srec_key_generate(&keys[i]); });
     for (std::thread &t : threads)
         t.join();
+    for (const srec_status status : statuses)
+        LONGS_EQUAL(SREC_OK, status);
     for (size_t i = 0; i < keys.size(); i++)
         for (size_t j = 0; j < i; j++)
             CHECK(memcmp(&keys[i], &keys[j], sizeof keys[i]) != 0);
