@@ -100,16 +100,23 @@ static float size_of_patch(const patch *p)
  * \return true if any byte is uncertain */
 static bool remove_priors(const srec_descrambler *d, const patch *p, float step, float size, const workspace *w)
 {
+    const float *restrict mean = p->mean;
+    const float *restrict deviation = p->deviation;
+    const float *restrict prior_mean = w->prior_mean;
+    const float *restrict prior_variance = w->prior_variance;
+    float *restrict observed = w->observed;
+    float *restrict noise = w->noise;
     bool doubt = false;
     for (size_t i = 0; i < p->n; i++) {
-        const float prior = w->prior_variance[i];
+        const float prior = prior_variance[i];
         const float most = prior * (NOISE_MAX / (1.0f + NOISE_MAX));
-        float known = p->deviation[i] * p->deviation[i] + step;
+        float known = deviation[i] * deviation[i] + step;
         known = known < most ? known : most;
-        w->noise[i] = known * prior / (prior - known) / size;
-        w->observed[i] = (p->mean[i] * prior - w->prior_mean[i] * known) / (prior - known);
-        doubt = doubt || p->deviation[i] * d->levels > SURE;
+        noise[i] = known * prior / (prior - known) / size;
+        observed[i] = (mean[i] * prior - prior_mean[i] * known) / (prior - known);
     }
+    for (size_t i = 0; i < p->n; i++)
+        doubt |= deviation[i] * d->levels > SURE;
     return doubt;
 }
 
