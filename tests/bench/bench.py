@@ -131,14 +131,15 @@ def print_codec(build, runs):
 
 
 def print_flowgraph(picture, has_bf16):
-    for precision, threads in (("f32", 1), ("f32", 2), ("bf16", 2)):
+    ways = [("features", "f32", 1), ("features", "f32", 2), ("features", "bf16", 2), ("layers", "f32", 1)]
+    for coding, precision, threads in ways:
         if precision == "bf16" and not has_bf16:
             continue
-        f = flowgraph.measure(MODEL, picture, RUNS, precision, threads)
+        f = flowgraph.measure(MODEL, picture, RUNS, precision, threads, coding)
         print(
-            f"flowgraph {precision} {threads} threads: {f['picture_s']:.3f} s an image from end to end,"
-            f" {f['codec_s']:.3f} s of it codec: overhead {f['overhead']:.0%}; {f['pictures_per_s']:.2f} pictures/s"
-            " when they follow each other",
+            f"flowgraph {coding}{f' {precision}' if coding == 'features' else ''} {threads} threads:"
+            f" {f['picture_s']:.3f} s an image from end to end, {f['codec_s']:.3f} s of it codec: overhead"
+            f" {f['overhead']:.0%}; {f['pictures_per_s']:.2f} images/s when they follow each other",
             flush=True,
         )
 

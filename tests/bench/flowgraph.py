@@ -3,7 +3,7 @@
 
     python3 tests/bench/flowgraph.py MODEL PICTURE [RUNS]   prints one JSON object:
     picture_s     from the moment the image enters until it comes out, one image in the graph at a time (median)
-    codec_s       of that, semantic encoder and decoder (median)
+    codec_s       of that, encoder and decoder of the coding (median)
     overhead      1 - codec_s / picture_s: everything that is not codec
     pictures_per_s with as many images in flight as the graph takes
 """
@@ -18,6 +18,7 @@ from gnuradio import gr, srec
 from gnuradio.srec.image_source import load_picture, picture_pdu
 
 FRAME_BYTES, SNR_DB = 16000, 10.0
+LAYER_DB, CBR = 4.0, 0.4  # of coded layers
 
 
 class tap(gr.basic_block):
@@ -34,11 +35,14 @@ class tap(gr.basic_block):
         self.seen.put((time.perf_counter(), meta))
 
 
-def build(model, precision, threads):
+def build(model, precision, threads, coding):
     top = gr.top_block("bench")
     sender = srec.transmitter(
         "seed:1",
         "qpsk",
+        coding=coding,
+        layers=[LAYER_DB],
+        cbr=CBR,
         model=model,
         frame_bytes=FRAME_BYTES,
         threads=threads,
@@ -53,13 +57,13 @@ def build(model, precision, threads):
     top.connect(sender, channel, receiver)
     top.msg_connect(receiver, "pdus", taps["pictures"], "in")
     top.msg_connect(sender, "encoder_info", taps["encoder"], "in")
-    top.msg_connect(receiver, "info", taps["decoder"], "in")
+    top.msg_connect(receiver, "info" if coding == "features" else "layer_info", taps["decoder"], "in")
     return top, sender, taps
 
 
-def measure(model, picture, runs, precision="f32", threads=2):
+def measure(model, picture, runs, precision="f32", threads=2, coding="features"):
     array = load_picture(picture)
-    top, sender, taps = build(model, precision, threads)
+    top, sender, taps = build(model, precision, threads, coding)
     entrance = sender.encoder.to_basic_block()
     top.start()
     whole, codec = [], []
