@@ -114,7 +114,7 @@ class Simulate(Case):
             ((*LAYERS, "--layers", "nan"), "qpsk needs -1 dB"),
             ((*LAYERS, "--layers", "0,x"), "is not a list of numbers like 0,4,8"),
             ((*LAYERS, "--layers", "0,4", "--shares", "1"), "1 shares for 2 layers"),
-            ((*LAYERS, "--layers", "0,4", "--shares", "1,0"), "each share must be above 0"),
+            ((*LAYERS, "--layers", "0,4", "--shares", "1,0"), "each share must be 1e-6 to 1e6"),
             ((*LAYERS, "--cbr", "0"), "--cbr 0 is not within"),
             ((*LAYERS, "--margin", "40"), "--margin 40 is not within"),
             ((*LAYERS, "--parity", "-1"), "--parity -1 is not within"),

@@ -315,7 +315,7 @@ class Sweep(Case):
             ('layers = ["a"]', "layers must be a number, not 'a'"),
             ("layers = [0, 4]\nshares = [1]", "1 shares for 2 layers"),
             ("layers = [0, 4]\nshares = 1", "shares must be a list"),
-            ("layers = [0, 4]\nshares = [1, 0]", "each share must be above 0"),
+            ("layers = [0, 4]\nshares = [1, 0]", "each share must be 1e-6 to 1e6"),
             ("margin = 40", "margin 40 is not within -10 .. 30"),
             ("parity = -1", "parity -1 is not within 0 .. 200"),
             ("cbr = 0", "cbr 0 is not within 1e-06 .. 100"),

@@ -154,7 +154,7 @@ def _settle_layers(args: argparse.Namespace, default_snr: float, fading: bool) -
     args.rate_max = FADING["rate_max"] if fading else 0.0
     if args.margin is None:
         args.margin = FADING["margin"] if fading else DEFAULTS["margin"]
-    options.check_range("cbr", args.cbr, 1e-6, 100)
+    options.check_range("cbr", args.cbr, 1e-6, 1e6)
     options.check_range("margin", args.margin, -10, 30)
     _check_lists(args)
 
@@ -185,8 +185,8 @@ def _check_lists(args: argparse.Namespace) -> None:
         )
     if args.shares is not None and len(args.shares) != len(args.layers):
         raise Usage(f"--shares: {len(args.shares)} shares for {len(args.layers)} layers")
-    if args.shares is not None and not all(0 < share <= 1e6 for share in args.shares):
-        raise Usage("--shares: each share must be above 0 and at most 1e6")
+    if args.shares is not None and not all(1e-6 <= share <= 1e6 for share in args.shares):
+        raise Usage("--shares: each share must be 1e-6 to 1e6")
 
 
 def _warn(args: argparse.Namespace, command: str) -> None:

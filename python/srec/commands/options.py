@@ -23,7 +23,7 @@ def add_cipher_argument(group: Group) -> None:
         choices=("auto", "add", "xor"),
         help=(
             "add: addition modulo 256, as in the paper; xor: equally secret, costs soft decoding nothing, not for"
-            " pam256; auto: add for pam256, else xor (default)"
+            " pam256; auto: add for pam256 and for layers, else xor (default)"
         ),
     )
 

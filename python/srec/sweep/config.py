@@ -324,8 +324,8 @@ class Experiment:
         shares = [_one(share, float, "shares", where) for share in shares]
         if len(shares) != len(snrs or [0]):
             _fail(f"{where}: {len(shares)} shares for {len(snrs or [0])} layers")
-        if not all(0 < share <= 1e6 for share in shares):
-            _fail(f"{where}: each share must be above 0 and at most 1e6")
+        if not all(1e-6 <= share <= 1e6 for share in shares):
+            _fail(f"{where}: each share must be 1e-6 to 1e6")
         return shares
 
     def _references(self, tables: list, first: str) -> list[dict]:
