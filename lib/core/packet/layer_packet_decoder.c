@@ -106,7 +106,7 @@ static srec_status try_sum(srec_layer_packet_decoder *d, const srec_layer_packet
     if (corrected != SREC_OK && corrected != SREC_ERR_CHECKSUM)
         return corrected;
     const srec_status status = check_tag(d, p);
-    return status == SREC_ERR_AUTH ? (corrected == SREC_OK ? SREC_ERR_AUTH : corrected) : status;
+    return status == SREC_ERR_AUTH && corrected != SREC_OK ? corrected : status;
 }
 
 static bool is_undone(srec_status s) { return s == SREC_ERR_CHECKSUM || s == SREC_ERR_AUTH; }
