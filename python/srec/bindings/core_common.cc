@@ -42,6 +42,13 @@ srec_feature_format format_of(srec_modulation m)
 
 float noise_power(float snr_db) { return std::pow(10.0f, -0.1f * snr_db); }
 
+size_t demap_frame(srec_modulation m, const float *iq, const float *gain, size_t n, float n0, std::vector<float> &soft)
+{
+    soft.resize(n * srec_modem_soft_per_symbol(m));
+    require(srec_modem_demap(m, iq, gain, n0, n, soft.data()), "demapper");
+    return soft.size() / srec_modem_soft_per_byte(m);
+}
+
 std::string as_id(uint64_t id)
 {
     char text[17];

@@ -51,7 +51,9 @@ srec_modulation modulation_from(const std::string &name);
 srec_cipher cipher_from(const std::string &name, srec_feature_format format);
 srec_feature_format format_of(srec_modulation m);
 float noise_power(float snr_db); /* N0 for Es = 1 */
-std::string as_id(uint64_t id);  /* 16 hex digits */
+/* Soft values of the n symbols of a frame. \param gain (n, 2), or NULL: 1 \param[out] soft resized \return bytes */
+size_t demap_frame(srec_modulation m, const float *iq, const float *gain, size_t n, float n0, std::vector<float> &soft);
+std::string as_id(uint64_t id); /* 16 hex digits */
 
 srec_image as_image(const pixels &a); /* of the array's memory */
 pixels as_array(const std::vector<uint8_t> &data, size_t height, size_t width, unsigned channels);

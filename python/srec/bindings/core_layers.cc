@@ -188,9 +188,7 @@ public:
     /* \param gain (n, 2), or NULL: 1 */
     void frame(const float *iq, const float *gain, size_t n, float n0)
     {
-        d_llr.resize(n * srec_modem_soft_per_symbol(d_modulation));
-        require(srec_modem_demap(d_modulation, iq, gain, n0, n, d_llr.data()), "demapper");
-        const size_t n_bytes = d_llr.size() / srec_modem_soft_per_byte(d_modulation);
+        const size_t n_bytes = demap_frame(d_modulation, iq, gain, n, n0, d_llr);
         srec_signal signal;
         srec_layer_packet packet;
         if (srec_packet_read_signal(d_heads.get(), d_modulation, d_llr.data(), &signal) == SREC_OK &&
