@@ -13,6 +13,7 @@ import gi
 gi.require_version("Gtk", "3.0")
 gi.require_version("PangoCairo", "1.0")
 
+from companion_start import update_documentation_in_main_thread  # noqa: E402
 from gi.repository import GLib  # noqa: E402
 from gnuradio import gr  # noqa: E402
 from gnuradio.grc.gui.Platform import Platform  # noqa: E402  (first: the others import each other)
@@ -94,6 +95,7 @@ def main(folder, *flowgraphs):
     parts = gr.major_version(), gr.api_version(), gr.minor_version()
     platform = Platform(version=gr.version(), version_parts=parts, prefs=gr.prefs(), install_prefix=gr.prefix())
     platform.build_library()
+    update_documentation_in_main_thread()
     application = Application(flowgraphs, platform)
     until, result = time.monotonic() + DEADLINE_S, []
 

@@ -215,7 +215,8 @@ class Window(Case):
         super().setUp()
         if not shutil.which("xvfb-run") or not shutil.which("gnuradio-companion"):
             self.skipTest("xvfb or gnuradio-companion is not installed")
-        self.environment = {**os.environ, "HOME": self.folder, "GDK_BACKEND": "x11"}
+        # Python buffers what it writes into a file
+        self.environment = {**os.environ, "HOME": self.folder, "GDK_BACKEND": "x11", "PYTHONUNBUFFERED": "1"}
         self.environment.pop("WAYLAND_DISPLAY", None)
 
     def on_display(self, *command):
@@ -224,7 +225,8 @@ class Window(Case):
     def test_gnuradio_companion_starts_and_loads_the_loopback_example(self):
         log = os.path.join(self.folder, "log")
         with open(log, "w+", encoding="utf-8") as file:
-            command = self.on_display("gnuradio-companion", os.path.join(EXAMPLES, "loopback.grc"))
+            program = os.path.join(HERE, "companion_start.py")
+            command = self.on_display(sys.executable, program, os.path.join(EXAMPLES, "loopback.grc"))
             started = subprocess.Popen(
                 command, stdout=file, stderr=subprocess.STDOUT, env=self.environment, start_new_session=True
             )
