@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from . import trainer
+from .layer_pairs import GRID
 from .pairs import Pairs
 from .super_resolution import MEAN, SIZES, Enhancer, save
 
@@ -121,8 +122,15 @@ def psnr(a: torch.Tensor, original: np.ndarray) -> float:
     return -10 * math.log10(max(((a - b) ** 2).mean().item(), 1e-10))
 
 
+def point_of(row: dict) -> str:
+    """Return the point of a validation grid: modulation and SNR, or bits per pixel."""
+    if row["layers"]:
+        return f"layers_{min(GRID, key=lambda rate: abs(rate - row['bits_per_pixel'])):g}"
+    return f"{row['modulation']}_{row['snr_db']:g}"
+
+
 def validation(net: Enhancer, pairs: Pairs, count: int) -> dict[str, float]:
-    """Return mean PSNR before and after, mean gain for each modulation and SNR, and the worst gain of any pair."""
+    """Return mean PSNR before and after, mean gain at each point of the grid, and the worst gain of any pair."""
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int))
     before, after, worst = [], [], math.inf
     gains: dict[str, list[float]] = {}
@@ -132,7 +140,7 @@ def validation(net: Enhancer, pairs: Pairs, count: int) -> dict[str, float]:
         before.append(psnr(plain, original))
         after.append(psnr(enhanced, original))
         row = pairs.rows[i]
-        gains.setdefault(f"{row['modulation']}_{row['snr_db']:g}", []).append(after[-1] - before[-1])
+        gains.setdefault(point_of(row), []).append(after[-1] - before[-1])
         worst = min(worst, after[-1] - before[-1])
     return {
         "before": float(np.mean(before)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Received and original images, to train the enhancer.
 
-The C core of the product encodes, scrambles, maps, adds noise and decodes. At scale 2 it first halves the image.
+The C core of the product encodes, encrypts, maps, adds noise and decodes. At scale 2 it first halves the image.
 
 Writes these files to the folder --out, and resumes an interrupted run:
 
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 import srec_core
-from . import feature_link, pictures, stopping
+from . import feature_link, layer_pairs, pictures, stopping
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
 SENT = {
@@ -58,7 +58,11 @@ COLUMNS = (
     "sent_width",
     "received",
     "deviation",
+    "layers",
+    "bits_per_pixel",
 )
+FRACTIONS = ("snr_db", "eta", "loss", "psnr", "bits_per_pixel")
+OF_LAYERS = ("layers", "bits_per_pixel")  # 0 for features, and in the files of earlier versions
 
 
 def middle(array: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -113,7 +117,13 @@ class Codec:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--pictures", required=True, help="folder of images")
-    add("--model", required=True, help="model file of the codec")
+    add(
+        "--coding",
+        default="features",
+        choices=("features", "layers"),
+        help="how the images are sent; layers need no --model, and --profile and --hard do not apply",
+    )
+    add("--model", help="model file of the codec, for features")
     add("--out", required=True, help="folder for the pairs")
     add("--scale", type=int, default=1, choices=(1, 2), help="2: send the image at half size")
     add("--count", type=int, default=2000, help="total number of pairs")
@@ -129,7 +139,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--grid",
         action="store_true",
-        help="for validation: each image over a grid of modulations and SNRs, eta 0.2; at most --count images",
+        help=(
+            "for validation: each image over a grid of modulations and SNRs, eta 0.2, or of rates for layers; at most"
+            " --count images"
+        ),
     )
     add("--hard", type=float, default=0.2, help="share of the pairs received with hard decisions, for profile robust")
     add(
@@ -150,6 +163,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def draw(args: argparse.Namespace, number: int, count: int) -> tuple[int, dict, np.random.Generator]:
     """Return the index of an image out of count, how it is sent, and the random generator of the pair."""
+    if args.coding == "layers":
+        return layer_pairs.draw(args, number, count)
     rng = np.random.default_rng((args.seed, number))
     plain = {"cipher": "add", "hard": args.profile == "paper", "loss": 0.0}
     if args.grid:
@@ -194,7 +209,7 @@ def rows_of(folder: str) -> list[dict]:
     for row in rows:
         for key in COLUMNS:
             if key not in ("picture", "modulation", "cipher"):
-                row[key] = float(row[key]) if key in ("snr_db", "eta", "loss", "psnr") else int(row[key])
+                row[key] = (float if key in FRACTIONS else int)(row.get(key) or 0)
     return rows
 
 
@@ -272,6 +287,7 @@ class Writer:
                 self.originals[name] = (self._append(original), original.shape[0], original.shape[1])
             at, height, width = self.originals[name]
             row = {
+                **dict.fromkeys(OF_LAYERS, 0),
                 **way,
                 "number": self.done,
                 "picture": name,
@@ -320,14 +336,22 @@ def check_same_pairs(args: argparse.Namespace, what: dict) -> None:
             json.dump(what, f)
 
 
+def sender_of(args: argparse.Namespace) -> Codec | layer_pairs.Layers:
+    if args.coding == "layers":
+        return layer_pairs.Layers()
+    if not args.model:
+        raise SystemExit("srec-train: --model is missing: it names the codec of the features")
+    return Codec(args.model, args.threads)
+
+
 def main(args: argparse.Namespace) -> None:
-    sources = Originals(args)
-    codec = Codec(args.model, args.threads)
+    sources, codec = Originals(args), sender_of(args)
     os.makedirs(args.out, exist_ok=True)
     options = {k: getattr(args, k) for k in ("profile", "scale", "seed", "grid", "hard", "reduced", "enlarged")}
     check_same_pairs(args, {"model": codec.id, "pictures": len(sources.paths), **options})
     pairs = Writer(args.out)
-    count = min(args.count, len(sources.paths)) * len(GRID) if args.grid else args.count
+    grid = layer_pairs.GRID if args.coding == "layers" else GRID
+    count = min(args.count, len(sources.paths)) * len(grid) if args.grid else args.count
     stopping.on_stop(lambda: f"{pairs.done} of {count} pairs are in {args.out}: the same command goes on")
     begin, start = pairs.done, time.time()
     while pairs.done < count:
