@@ -12,6 +12,7 @@ STAGES = {
     "transform": ("transform", "transform and entropy model, from scratch"),
     "link": ("feature_coder", "feature coder, trained through the channel"),
     "export": ("export", "write the model file of a codec run"),
+    "cards": ("cards", "drawn images: text, charts, test cards, for the enhancer"),
     "pairs": ("pairs", "received and original images, for the enhancer"),
     "enhancer": ("enhancer", "super-resolution network, from such pairs"),
 }

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from . import trainer
 from .layer_pairs import GRID
 from .pairs import Pairs
-from .super_resolution import MEAN, SIZES, Enhancer, save
+from .super_resolution import MEAN, SIZES, Enhancer, save, start_from
 
 MEANINGS = {
     "base": "channels of the features",
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("base", "growth", "layers", "blocks", "image"):
         add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {MEANINGS[name]}")
     add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention UNet, finest level first")
+    add("--start", default="", metavar="FILE", help="model file whose weights a new run starts from")
     add("--export", default="", metavar="FILE", help="write the model file of the run in --out, and end")
     add("--name", default="srec-enhancer", help="name of the model, for its card")
     add("--data", default="", help="training data and their licence, for the card")
@@ -217,6 +218,17 @@ def state_of(net: Enhancer, args: argparse.Namespace) -> dict:
     return {"stage": "enhancer", "scale": net.scale, "sizes": {k: getattr(args, k) for k in SIZES}}
 
 
+def network_of(args: argparse.Namespace, scale: int) -> Enhancer:
+    """Return the network of the options, with the weights of --start."""
+    net = Enhancer(scale, **{k: getattr(args, k) for k in SIZES})
+    if args.start:
+        try:
+            start_from(net, args.start)
+        except ValueError as error:
+            raise SystemExit(f"srec-train: --start {args.start}: {error}; a model of these sizes is needed") from None
+    return net.to(memory_format=torch.channels_last)
+
+
 def main(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     pairs, valid = Pairs(args.train), Pairs(args.valid)
@@ -224,7 +236,7 @@ def main(args: argparse.Namespace) -> None:
         raise SystemExit("srec-train: the pairs for training and for validation are of different scales")
     if args.side % 32:
         raise SystemExit("srec-train: --side must be a multiple of 32")
-    net = Enhancer(pairs.what["scale"], **{k: getattr(args, k) for k in SIZES}).to(memory_format=torch.channels_last)
+    net = network_of(args, pairs.what["scale"])
     count = sum(p.numel() for p in net.parameters())
     print(
         (

@@ -170,9 +170,9 @@ class Enhancer(nn.Module):
         y = F.pixel_shuffle(self.initial(x), 2) + F.pixel_shuffle(self.up(attended), 2)
         return self.plain(image) + self.last(y)
 
-    def graph(self, tensors: dict[str, np.ndarray]) -> dict:
-        """Return the graph (docs/model-format.md), and add its weights to tensors."""
-        g = Graph("enhancer", tensors, image=3, deviation=DEVIATION_PLANES)
+    def graph(self, tensors: dict[str, np.ndarray], dtype: type = np.float16) -> dict:
+        """Return the graph (docs/model-format.md), and add its weights to tensors, as `dtype`."""
+        g = Graph("enhancer", tensors, dtype, image=3, deviation=DEVIATION_PLANES)
         x = g.concat("image", "deviation")
         if self.scale == 1:
             x = g.unshuffle(x, 2)
@@ -202,6 +202,18 @@ class Enhancer(nn.Module):
                 a *= n["factor"] ** 2 if n["op"] == "pixel_shuffle" else 1 / n["factor"] ** 2
             area[n["out"]] = a
         return total / self.scale**2
+
+
+def start_from(net: Enhancer, path: str) -> None:
+    """Copy the weights of a model file to a network of the same scale and sizes. Raises OSError, ValueError."""
+    stored, _ = safetensors.load(path)
+    own: dict[str, np.ndarray] = {}
+    net.graph(own, np.float32)  # arrays that share the memory of the parameters
+    if {name: a.shape for name, a in own.items()} != {name: a.shape for name, a in stored.items()}:
+        raise ValueError("a model of another kind, scale or size")
+    for name, array in own.items():
+        np.copyto(array, stored[name])
+    net.cubic.copy_(torch.from_numpy(cubic_phases()))  # model files have it in half precision
 
 
 def save(net: Enhancer, path: str, halo: int | None = None, **card: object) -> None:
