@@ -22,7 +22,9 @@ configure_file(cmake/srec.pc.in ${PROJECT_BINARY_DIR}/cmake/srec.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/srec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(FILES models/${SREC_MODEL_FILE} DESTINATION ${CMAKE_INSTALL_DATADIR}/srec/models)
-install(FILES models/${SREC_ENHANCER_X1_FILE} models/${SREC_ENHANCER_X2_FILE} DESTINATION ${CMAKE_INSTALL_DATADIR}/srec/models OPTIONAL)
+install(FILES models/${SREC_ENHANCER_X1_FILE} models/${SREC_ENHANCER_X2_FILE}
+              models/${SREC_LAYERS_ENHANCER_X1_FILE} models/${SREC_LAYERS_ENHANCER_X2_FILE}
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/srec/models OPTIONAL)
 list(TRANSFORM SREC_PAPER_FILES PREPEND models/ OUTPUT_VARIABLE paper_files)
 install(FILES ${paper_files} DESTINATION ${CMAKE_INSTALL_DATADIR}/srec/models OPTIONAL)
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/models FILES_MATCHING PATTERN "*.md") # docs link to the cards

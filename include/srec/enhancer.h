@@ -46,6 +46,19 @@ SREC_API void srec_enhancer_model_free(srec_enhancer_model *model);
  *  \return 1 or 2 */
 SREC_API unsigned srec_enhancer_model_scale(const srec_enhancer_model *model) SREC_NONNULL(1);
 
+/*! What carried the images that an enhancer was trained on. Their errors differ, so each coding has enhancers of its
+ *  own. */
+typedef enum srec_coding {
+    SREC_CODING_FEATURES, /*!< semantic features, from the semantic decoder */
+    SREC_CODING_LAYERS    /*!< coded layers, from the layer decoder */
+} srec_coding;
+
+/*! Coding of a model.
+ *
+ *  \param[in] model  the model
+ *  \return the coding of the images that the model enhances */
+SREC_API srec_coding srec_enhancer_model_coding(const srec_enhancer_model *model) SREC_NONNULL(1);
+
 /*! Identifier of a model, computed like srec_model_id().
  *
  *  \param[in] model  the model
@@ -97,6 +110,12 @@ SREC_API srec_status srec_enhancer_create(const srec_enhancer_model *model, cons
  *  \param[in] enhancer  the enhancer; may be NULL */
 SREC_API void srec_enhancer_free(srec_enhancer *enhancer);
 
+/*! Reliability of an image of coded layers, for srec_enhancer_run().
+ *
+ *  \param[in] rms_error  RMS error of the image in steps of 8-bit samples, as srec_layers_report has it; NaN: not known
+ *  \return rms_error / 32, at most 1; -1 if it is not known */
+SREC_API float srec_enhancer_layers_deviation(float rms_error);
+
 /*! Enhance an image. The enhancer keeps its buffers, so it allocates no memory while the size of the images stays the
  *  same.
  *
@@ -106,7 +125,8 @@ SREC_API void srec_enhancer_free(srec_enhancer *enhancer);
  *  \param[in]  deviation   (rows, cols) as srec_patch_grid(in->width, in->height) gives them: reliability of each
  *                          patch, as srec_decoder_deviation() returns it. 0 (certain) .. 1 (lost); negative or NaN: not
  *                          known (hard decisions). NULL: \p everywhere for all patches
- *  \param[in]  everywhere  reliability of the whole image if \p deviation is NULL
+ *  \param[in]  everywhere  reliability of the whole image if \p deviation is NULL; srec_enhancer_layers_deviation() for
+ *                          coded layers
  *  \param[in]  out         the result: scale times the width and height of \p in (the last row and the last column may
  *                          be missing), the same channels. The function writes the pixels to `data`, which must not
  *                          overlap \p in

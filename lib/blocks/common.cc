@@ -21,6 +21,11 @@ srec_modulation modulation_from(const std::string& name)
     return m;
 }
 
+const char* name_of(srec_coding coding)
+{
+    return coding == SREC_CODING_LAYERS ? "layers" : "features";
+}
+
 srec_precision precision_from(const std::string& name)
 {
     if (name == "f32")
@@ -123,18 +128,20 @@ std::shared_ptr<const srec_model> model_from(const std::string& path)
         path.empty() ? default_model() : path);
 }
 
-std::string default_enhancer(int scale)
+std::string default_enhancer(int scale, srec_coding coding)
 {
     if (const char* path = std::getenv("SREC_ENHANCER"))
         return path;
-    const char* const places[2][2] = {
-        { SREC_INSTALLED_ENHANCER_X1, SREC_BUILD_ENHANCER_X1 },
-        { SREC_INSTALLED_ENHANCER_X2, SREC_BUILD_ENHANCER_X2 }
+    const char* const names[2][2] = {
+        { SREC_ENHANCER_X1, SREC_ENHANCER_X2 },
+        { SREC_LAYERS_ENHANCER_X1, SREC_LAYERS_ENHANCER_X2 },
     };
-    for (const char* path : places[scale == 2])
-        if (std::ifstream(path).good())
-            return path;
-    return places[scale == 2][0];
+    const std::string name = names[coding == SREC_CODING_LAYERS][scale == 2];
+    const std::string installed = SREC_INSTALLED_MODELS "/" + name;
+    const std::string built = SREC_BUILD_MODELS "/" + name;
+    if (!std::ifstream(installed).good() && std::ifstream(built).good())
+        return built;
+    return installed;
 }
 
 std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path)

@@ -26,6 +26,8 @@ namespace srec {
 /* Parameters. Each function throws std::invalid_argument or std::runtime_error with one
  * line. */
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
+/* \return features or layers */
+GR_SREC_API const char* name_of(srec_coding coding);
 srec_precision precision_from(const std::string& name);
 srec_waveform waveform_from(int samples_per_symbol, float rolloff);
 bool drops_newest(const std::string& policy);
@@ -39,9 +41,10 @@ GR_SREC_API std::string default_model();
 GR_SREC_API std::vector<std::string> model_folders();
 /* Returns the copy of a model that all blocks of the process share. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
-/* The path in $SREC_ENHANCER, else the installed enhancer of that scale, else that of the
- * build tree. If there is none, the path where it would be installed. */
-GR_SREC_API std::string default_enhancer(int scale);
+/* The path in $SREC_ENHANCER, else the installed enhancer of that scale and coding, else
+ * that of the build tree. If there is none, the path where it would be installed. */
+GR_SREC_API std::string default_enhancer(int scale,
+                                         srec_coding coding = SREC_CODING_FEATURES);
 GR_SREC_API std::shared_ptr<const srec_enhancer_model>
 enhancer_from(const std::string& path);
 /* Makes text from outside, or of an exception that may contain some, safe for log and

@@ -43,7 +43,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     const unsigned d_scale; /* 0: that of each image */
     /* No network: images pass at their full size. */
     const bool d_without;
-    std::array<network, 3> d_networks; /* by scale */
+    std::array<std::array<network, 3>, 2> d_networks; /* by coding and scale */
     const excess_policy d_policy;
     std::atomic<bool> d_bypass;
     /* Images that were not enhanced because too many were waiting. */
@@ -75,6 +75,37 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         return stopping() || static_cast<sr_enhancer_impl*>(self)->d_bypass;
     }
 
+    static srec_coding coding_of(const pmt::pmt_t& msg)
+    {
+        return is_of_layers(msg) ? SREC_CODING_LAYERS : SREC_CODING_FEATURES;
+    }
+
+    /* Returns the network for an image, or warns once that there is none. */
+    const network& network_for(srec_coding coding, unsigned scale)
+    {
+        const network& net = d_networks[coding][scale];
+        const std::string what =
+            "of scale " + std::to_string(scale) + " for " + name_of(coding);
+        if (!net && !d_without && is_new("no model " + what))
+            d_logger->warn("no super-resolution model {:s}: these images are not enhanced",
+                           what);
+        return net;
+    }
+
+    /* Returns the reliability of the whole image. Negative: not known. */
+    static float deviation_everywhere(const pmt::pmt_t& meta, srec_coding coding)
+    {
+        const bool layers = coding == SREC_CODING_LAYERS;
+        const pmt::pmt_t value =
+            pmt::dict_ref(meta,
+                          pmt::intern(layers ? key::rms_error : key::mean_deviation),
+                          pmt::PMT_NIL);
+        if (!pmt::is_real(value))
+            return -1.0f;
+        const float number = (float)pmt::to_double(value);
+        return layers ? srec_enhancer_layers_deviation(number) : number;
+    }
+
     static srec_status enhance(const network& net,
                                const pmt::pmt_t& meta,
                                const srec_image& in,
@@ -82,10 +113,8 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
                                srec_error& error)
     {
         const std::vector<float> map = deviation_of(meta, in);
-        const pmt::pmt_t mean =
-            pmt::dict_ref(meta, pmt::intern(key::mean_deviation), pmt::PMT_NIL);
         const float everywhere =
-            pmt::is_real(mean) ? (float)pmt::to_double(mean) : -1.0f; /* unknown */
+            deviation_everywhere(meta, srec_enhancer_model_coding(net.model.get()));
         return srec_enhancer_run(net.enhancer.get(),
                                  &in,
                                  map.empty() ? nullptr : map.data(),
@@ -114,15 +143,9 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         const unsigned scale = scale_of(meta);
         if (std::max(in.width, in.height) > SREC_IMAGE_MAX_SIDE / scale)
             return drop("too large to be doubled", msg);
-        const network& net = d_networks[scale];
-        /* The networks were trained on images of features. */
-        wanted = wanted && !is_of_layers(msg);
-        bool enhances = wanted && net;
-        if (wanted && !net && !d_without &&
-            is_new(scale == 2 ? "no model, doubled" : "no model"))
-            d_logger->warn("no super-resolution model of scale {:d}: images of this "
-                           "scale are not enhanced",
-                           scale);
+        const network* net = wanted ? &network_for(coding_of(msg), scale) : nullptr;
+        if (net && !*net)
+            net = nullptr;
         std::vector<uint8_t> result(in.stride * in.height * scale * scale);
         const srec_image out{ in.width * scale,
                               in.height * scale,
@@ -132,9 +155,9 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         const auto start = std::chrono::steady_clock::now();
         srec_error error{};
         srec_status status =
-            enhances ? enhance(net, meta, in, out, error) : copy(in, scale, out);
+            net ? enhance(*net, meta, in, out, error) : copy(in, scale, out);
         if (status == SREC_ERR_CANCELLED && !stopping()) { /* set_bypass(true) */
-            enhances = false;
+            net = nullptr;
             excess = true;
             status = copy(in, scale, out);
         }
@@ -145,13 +168,14 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
                 .count();
         if (excess)
             meta = put(meta, key::enhance_skipped, pmt::PMT_T);
-        publish(meta, out, result, enhances, scale, enhance_s);
+        publish(meta, out, result, net, scale, enhance_s);
     }
 
+    /* \param net  what enhanced the image, or nullptr */
     void publish(pmt::pmt_t meta,
                  const srec_image& out,
                  const std::vector<uint8_t>& pixels,
-                 bool enhanced,
+                 const network* net,
                  unsigned scale,
                  double enhance_s)
     {
@@ -159,9 +183,9 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         meta = pmt::dict_delete(meta, pmt::intern(key::deviation));
         meta = put_u64(meta, key::width, out.width);
         meta = put_u64(meta, key::height, out.height);
-        meta = put(meta, key::enhanced, pmt::from_bool(enhanced));
-        if (enhanced)
-            meta = put(meta, key::enhancer, pmt::intern(id_of(d_networks[scale])));
+        meta = put(meta, key::enhanced, pmt::from_bool(net));
+        if (net)
+            meta = put(meta, key::enhancer, pmt::intern(id_of(*net)));
         meta = put_u64(meta, key::scale, scale);
         meta = put_real(meta, key::enhance_s, enhance_s);
         send(meta, pmt::init_u8vector(pixels.size(), pixels.data()));
@@ -213,7 +237,24 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         require(srec_enhancer_create(net.model.get(), &compute, &enhancer, &error),
                 error);
         net.enhancer.reset(enhancer);
-        d_networks[found] = std::move(net);
+        d_networks[srec_enhancer_model_coding(net.model.get())][found] = std::move(net);
+    }
+
+    /* Loads the installed enhancers. */
+    void load_installed(const srec_compute& compute)
+    {
+        bool loaded = false;
+        for (srec_coding coding : { SREC_CODING_FEATURES, SREC_CODING_LAYERS })
+            for (unsigned scale = 1; scale <= 2; scale++) {
+                const std::string file = default_enhancer(scale, coding);
+                if ((d_scale && d_scale != scale) || !std::filesystem::exists(file))
+                    continue;
+                load(file, scale, compute);
+                loaded = true;
+            }
+        if (!loaded)
+            throw std::runtime_error("no super-resolution model is installed (" +
+                                     default_enhancer(d_scale ? d_scale : 1) + ")");
     }
 
     /* Loads the networks that the parameters name. */
@@ -222,17 +263,12 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         if (d_without)
             return;
         const char* environment = getenv("SREC_ENHANCER");
-        if (d_scale || !model.empty())
-            return load(
-                model.empty() ? default_enhancer(d_scale) : model, d_scale, compute);
-        if (environment && *environment)
-            return load(environment, 0, compute);
-        for (unsigned scale = 1; scale <= 2; scale++)
-            if (std::filesystem::exists(default_enhancer(scale)))
-                load(default_enhancer(scale), scale, compute);
-        if (!d_networks[1] && !d_networks[2])
-            throw std::runtime_error("no super-resolution model is installed (" +
-                                     default_enhancer(1) + ")");
+        if (!model.empty())
+            load(model, d_scale, compute);
+        else if (environment && *environment)
+            load(environment, d_scale, compute);
+        else
+            load_installed(compute);
     }
 
 public:

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue, bad input."""
+import json
 import os
+import tempfile
 import time
 
 import numpy as np
@@ -27,6 +29,21 @@ from qa_common import (
 )
 
 MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
+
+
+def model_for_layers(folder):
+    """Write the model of scale 1 as one for coded layers, and return its path."""
+    with open(MODELS[1], "rb") as f:
+        content = f.read()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    numbers = json.loads(header["__metadata__"]["enhancer"])
+    header["__metadata__"]["enhancer"] = json.dumps({**numbers, "coding": "layers"})
+    text = json.dumps(header).encode()
+    path = os.path.join(folder, "layers.safetensors")
+    with open(path, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    return path
 
 
 def with_deviation(msg, values):
@@ -181,6 +198,24 @@ class qa_sr_enhancer(BlockCase):
                 [(meta_of(m)["width"], meta_of(m)["enhanced"]) for m in out], [(32, True), (64, True), (32, True)]
             )
             self.assertEqual(meta_of(out[1])["enhancer"], srec.enhancer_info(srec.default_enhancer(2))["id"])
+
+    def test_layers_have_a_network_of_their_own(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        model = model_for_layers(folder.name)
+        msg, array = picture(0, 40, 24)
+        layers = with_meta(msg, coding="layers", rms_error=8.0)
+        for path, enhanced in ((MODELS[1], [True, False, False]), (model, [False, True, True])):
+            with captured_log() as log:
+                out, _ = self.enhance([msg, layers, layers], block=srec.sr_enhancer(path, threads=1))
+            self.assertEqual([meta_of(m)["enhanced"] for m in out], enhanced)
+            self.assertEqual(log.count("no super-resolution model of scale 1 for"), 1, log.text)
+        self.assertEqual(meta_of(out[1])["enhancer"], srec.enhancer_info(model)["id"])
+        (expected,), _ = self.enhance([with_meta(msg, mean_deviation=0.25)])
+        np.testing.assert_array_equal(pixels(out[1]), pixels(expected), "an RMS error of 8 counts as deviation 1/4")
+        (unknown,), _ = self.enhance([with_meta(msg, coding="layers")], block=srec.sr_enhancer(model, threads=1))
+        (expected,), _ = self.enhance([msg])
+        np.testing.assert_array_equal(pixels(unknown), pixels(expected), "an unknown RMS error")
 
     def test_without_a_network_pictures_pass_at_their_full_size(self):
         msg, array = picture(0, 32, 16)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from . import trainer
-from .layer_pairs import GRID
+from .layer_pairs import GRID, Layers
 from .pairs import Pairs
 from .super_resolution import MEAN, SIZES, Enhancer, save, start_from
 
@@ -198,6 +198,7 @@ def export(args: argparse.Namespace, net: Enhancer) -> None:
         net,
         args.export,
         halo,
+        "layers" if pairs.what["model"] == Layers.id else "features",
         name=args.name,
         licence="GPL-3.0-or-later",
         data=args.data,

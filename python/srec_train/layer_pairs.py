@@ -13,7 +13,6 @@ RATES = (0.1, 2.5)  # bits per pixel, drawn with a uniform logarithm
 GRID = (0.25, 0.5, 1.0, 1.6)  # bits per pixel, for validation
 SNRS = ((6.0,), (3.0, 6.0), (0.0, 3.0, 6.0), (0.0, 2.0, 4.0, 6.0))  # dB, of one to four layers over QPSK
 BITS_PER_SYMBOL = 1.4  # of QPSK at these SNRs, headers and parity included: a first guess
-RMS_OF_1 = 32.0  # RMS error that counts as deviation 1
 ABOVE_DB = 1.0  # channel SNR above that of the last layer to arrive
 TRIES = 12
 
@@ -76,5 +75,4 @@ def _encode(picture, way):
 def deviations(shape: tuple[int, ...], rms_error: float | None) -> np.ndarray:
     """Return the deviations of all patches of an image, (rows, cols) f32. -1: the RMS error is not known."""
     rows, cols = ((n + 63) // 64 * 4 for n in shape[:2])
-    value = -1.0 if rms_error is None else min(1.0, rms_error / RMS_OF_1)
-    return np.full((rows, cols), value, np.float32)
+    return np.full((rows, cols), srec_core.layers_deviation(rms_error), np.float32)

@@ -420,6 +420,29 @@ TEST(enhancer, the_model_tells_of_itself)
     DOUBLES_EQUAL(1254, srec_enhancer_model_macs_per_pixel(models[2]), 1);
 }
 
+TEST(enhancer, the_model_names_its_coding)
+{
+    LONGS_EQUAL(SREC_CODING_FEATURES, srec_enhancer_model_coding(models[1]));
+    for (const char *name : { "features", "layers" }) {
+        editor e(1);
+        json_object_set_new(e.numbers, "coding", json_string(name));
+        e.write_numbers();
+        srec_enhancer_model *m = from(e);
+        LONGS_EQUAL(strcmp(name, "layers") ? SREC_CODING_FEATURES : SREC_CODING_LAYERS, srec_enhancer_model_coding(m));
+        srec_enhancer_model_free(m);
+    }
+}
+
+TEST(enhancer, the_rms_error_of_layers_becomes_a_deviation)
+{
+    DOUBLES_EQUAL(0, srec_enhancer_layers_deviation(0), 0);
+    DOUBLES_EQUAL(0.25, srec_enhancer_layers_deviation(8), 0);
+    DOUBLES_EQUAL(1, srec_enhancer_layers_deviation(40), 0);
+    DOUBLES_EQUAL(1, srec_enhancer_layers_deviation(INFINITY), 0);
+    for (float unknown : { -1.0f, NAN })
+        DOUBLES_EQUAL(-1, srec_enhancer_layers_deviation(unknown), 0);
+}
+
 TEST(enhancer, models_that_do_not_fit_are_refused)
 {
     const struct {
@@ -436,6 +459,8 @@ TEST(enhancer, models_that_do_not_fit_are_refused)
                   { "mean", json_pack("[ff]", .5, .5), "mean" },
                   { "mean", json_pack("[fff]", .5, .5, 1e308), "mean" },
                   { "mean", nullptr, "mean" },
+                  { "coding", json_string("pieces"), "coding" },
+                  { "coding", json_integer(1), "coding" },
                   { "halo", json_integer(31), "halo" },
                   { "halo", json_integer(-32), "halo" },
                   { "halo", json_integer(1 << 20), "halo" },

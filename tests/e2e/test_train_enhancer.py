@@ -126,6 +126,31 @@ class Enhancer(BlockCase):
             self.assertEqual((info["scale"], info["metadata"]["name"]), (scale, "test"))
             self.assertIn("3 steps", info["metadata"]["training"])
 
+    def test_a_run_for_layers_starts_from_a_model_and_ends_in_one_for_layers(self):
+        self.train("cards", "--out", self.path("cards"), "--count", "5", "--seed", "2")
+        self.train("cards", "--out", self.path("again"), "--count", "5", "--seed", "2")
+        names = sorted(os.listdir(self.path("cards")))
+        self.assertEqual(len(names), 5)
+        self.assertEqual(filecmp.cmpfiles(self.path("cards"), self.path("again"), names, False)[0], names)
+        common = ("pairs", "--coding", "layers", "--pictures", self.path("cards"))
+        self.train(*common, "--out", self.path("pairs"), "--count", "3")
+        self.train(*common, "--out", self.path("pairs"), "--count", "6")
+        self.train(*common, "--out", self.path("grid"), "--count", "1", "--grid")
+        with open(self.path("grid", "pairs.csv"), newline="") as f:
+            rates = [float(row["bits_per_pixel"]) for row in csv.DictReader(f)]
+        self.assertEqual(rates, sorted(rates))
+        run = ("enhancer", "--train", self.path("pairs"), "--valid", self.path("grid"), "--out", self.path("run"))
+        run += ("--steps", "1", "--batch", "1", "--side", "64", *OPTIONS)
+        self.train(*run)
+        model, grown = self.path("layers.safetensors"), self.path("grown")
+        self.train(*run, "--export", model)
+        self.assertEqual(srec.enhancer_info(model)["coding"], "layers")
+        self.assertIn("layers_0.25", srec.enhancer_info(model)["metadata"]["validation"])
+        again = [grown if word == self.path("run") else word for word in run]
+        self.train(*again, "--start", model)
+        said = self.train(*again[:-1], "8", "--start", model, code=1)
+        self.assertIn("a model of these sizes is needed", said)
+
     def test_what_is_missing_is_one_line(self):
         said = self.train(
             "enhancer",

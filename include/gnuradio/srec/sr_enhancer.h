@@ -13,9 +13,9 @@ namespace srec {
  * \brief Enhances received images by super-resolution, at the same size (scale 1) or at
  * twice the size (scale 2).
  *
- * The block reads the reliability of each patch from the metadata of the image
- * (`deviation`, or else `mean_deviation`), which semantic_decoder writes. Images of coded
- * layers pass without enhancement.
+ * The block reads the reliability of an image from its metadata: `deviation` of each
+ * patch, or else `mean_deviation`, which semantic_decoder writes; `rms_error` for images of
+ * coded layers, which layer_decoder writes. Features and layers have models of their own.
  *
  * Message ports: `pdus` in (images), `pdus` out (images), `info` out (one dict per image:
  * enhance_s, enhanced, ...).
@@ -23,9 +23,9 @@ namespace srec {
  * \param model      model file; "": $SREC_ENHANCER, or else the installed model of the
  *                   scale; none: no network, images pass as with bypass
  * \param scale      scale of the model, 1 or 2. 0: the scale at which each image was sent
- *                   (`sent_scale` in its metadata). With 0 and model "" the block loads
- *                   both installed models. An image for whose scale there is no model
- *                   passes without enhancement
+ *                   (`sent_scale` in its metadata). With model "" the block loads all
+ *                   installed models of the scale, or with 0 of both scales. An image for
+ *                   whose scale and coding there is no model passes without enhancement
  * \param bypass     true: images pass without enhancement (scale 2: doubled by cubic
  *                   interpolation). Set at run time, it also interrupts the current
  *                   image, which then passes with `enhance_skipped`

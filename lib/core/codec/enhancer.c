@@ -12,11 +12,13 @@
 #define DEFAULT_TILE     768u /* pixels of the result: see enhancer.h */
 #define MARGIN_MAX       64u
 #define DEVIATION_PLANES 2u
+#define RMS_ERROR_OF_1   32.0f /* RMS error of an image of layers that counts as deviation 1 */
 
 struct srec_enhancer_model {
     srec_safetensors *file;
     srec_graph *graph;
     unsigned scale, margin, halo; /* margin and halo in input samples */
+    srec_coding coding;
     float mean[3];
 };
 
@@ -26,6 +28,15 @@ struct srec_enhancer {
 };
 
 /* ---- model file --------------------------------------------------------------------------------------------- */
+
+static srec_status parse_coding(srec_enhancer_model *m, const json_t *coding, srec_error *error)
+{
+    const char *name = coding ? json_string_value(coding) : "features"; /* models without it are older than layers */
+    if (!name || (strcmp(name, "features") && strcmp(name, "layers")))
+        return srec_fail(error, SREC_ERR_FORMAT, "enhancer: coding must be features or layers");
+    m->coding = strcmp(name, "layers") ? SREC_CODING_FEATURES : SREC_CODING_LAYERS;
+    return SREC_OK;
+}
 
 static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, srec_error *error)
 {
@@ -40,7 +51,7 @@ static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, 
     m->margin = (unsigned)json_integer_value(margin);
     if (!srec_model_read_mean(mean, m->mean))
         return srec_fail(error, SREC_ERR_FORMAT, "enhancer: mean of 3 values within 0 .. 1 is missing");
-    return SREC_OK;
+    return parse_coding(m, json_object_get(numbers, "coding"), error);
 }
 
 static srec_status parse_graph(srec_enhancer_model *m, json_t *graph, const json_t *halo, srec_error *error)
@@ -126,6 +137,7 @@ void srec_enhancer_model_free(srec_enhancer_model *m)
 }
 
 unsigned srec_enhancer_model_scale(const srec_enhancer_model *m) { return m->scale; }
+srec_coding srec_enhancer_model_coding(const srec_enhancer_model *m) { return m->coding; }
 uint64_t srec_enhancer_model_id(const srec_enhancer_model *m) { return srec_safetensors_id(m->file); }
 const char *srec_enhancer_model_metadata(const srec_enhancer_model *m, const char *key)
 {
@@ -175,6 +187,13 @@ void srec_enhancer_free(srec_enhancer *e)
         return;
     srec_tiler_free(e->tiler);
     free(e);
+}
+
+float srec_enhancer_layers_deviation(float rms_error)
+{
+    if (!(rms_error >= 0.0f)) /* NaN too */
+        return -1.0f;
+    return rms_error < RMS_ERROR_OF_1 ? rms_error / RMS_ERROR_OF_1 : 1.0f;
 }
 
 /* Input and output of the network. Positions on its plane are those of the image plus the margin. */

@@ -2,6 +2,8 @@
 /* Images in srec_core: super-resolution, half and double size, quality. */
 #include "core_common.h"
 
+#include <cmath>
+#include <optional>
 #include <stdexcept>
 
 struct enhancer_model {
@@ -78,9 +80,19 @@ void bind_pictures(py::module_ &m)
         .def(py::init<const std::string &>(), arg("path"))
         .def_property_readonly(
             "id", [](const enhancer_model &e) { return as_id(srec_enhancer_model_id(e.m.get())); }, "16 hex digits")
-        .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); });
+        .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); })
+        .def_property_readonly(
+            "coding",
+            [](const enhancer_model &e) {
+                return srec_enhancer_model_coding(e.m.get()) == SREC_CODING_LAYERS ? "layers" : "features";
+            },
+            "features or layers: what carried the images that the model enhances");
     m.def("enhance", &enhance, arg("model"), arg("picture"), arg("deviation"), arg("height"), arg("width"),
           "Super-resolution of a received image.");
+    m.def(
+        "layers_deviation",
+        [](std::optional<float> rms_error) { return srec_enhancer_layers_deviation(rms_error.value_or(NAN)); },
+        arg("rms_error"), "Reliability of an image of coded layers, for enhance(). -1: not known.");
     m.def("halve", &halve, arg("picture"), "Half the size, low-pass filtered: what is sent with scale 2.");
     m.def("double", &resized<srec_image_double>, arg("picture"), arg("height"), arg("width"),
           "Twice the size, without super-resolution.");

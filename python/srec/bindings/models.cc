@@ -40,6 +40,7 @@ static py::dict enhancer_info(const file_name &path)
     info["id"] = id;
     info["metadata"] = metadata;
     info["scale"] = srec_enhancer_model_scale(model.get());
+    info["coding"] = name_of(srec_enhancer_model_coding(model.get()));
     info["macs_per_pixel"] = srec_enhancer_model_macs_per_pixel(model.get());
     info["parameters"] = srec_enhancer_model_parameters(model.get());
     return info;
@@ -63,10 +64,16 @@ void bind_models(py::module &m)
         },
         "Returns the folders in which gr-srec searches models, in this order.");
     m.def("enhancer_info", &enhancer_info, arg("path"),
-          "Returns a dict that describes an enhancer: id, metadata, scale, macs_per_pixel, parameters.");
+          "Returns a dict that describes an enhancer: id, metadata, scale, coding, macs_per_pixel, parameters.");
     m.def(
-        "default_enhancer", [](int scale) { return as_text(default_enhancer(scale)); }, arg("scale") = 1,
-        "Returns the path of the enhancer that \"\" selects for this scale; the file may be missing.");
+        "default_enhancer",
+        [](int scale, const std::string &coding) {
+            if (coding != "features" && coding != "layers")
+                throw std::invalid_argument("coding must be features or layers");
+            return as_text(default_enhancer(scale, coding == "layers" ? SREC_CODING_LAYERS : SREC_CODING_FEATURES));
+        },
+        arg("scale") = 1, arg("coding") = "features",
+        "Returns the path of the enhancer that \"\" selects for this scale and coding; the file may be missing.");
     m.def(
         "supports_bf16", [] { return srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16); },
         "Returns whether this CPU can run networks in bfloat16.");

@@ -6,6 +6,7 @@ from __future__ import annotations  # this module must load in any Python
 import argparse
 import glob
 import importlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -181,8 +182,8 @@ def check_enhancers() -> tuple[bool, str]:
     except ImportError:
         return False, "the super-resolution model cannot be checked without gnuradio.srec: mend that first"
     found = []
-    for scale in (1, 2):
-        path = module.default_enhancer(scale)
+    for coding, scale in itertools.product(("features", "layers"), (1, 2)):
+        path = module.default_enhancer(scale, coding)
         if not os.path.exists(path) and not os.environ.get("SREC_ENHANCER"):
             # A scale without an enhancer is no fault: images then pass as the decoder gives them.
             continue
@@ -190,7 +191,7 @@ def check_enhancers() -> tuple[bool, str]:
             info = module.enhancer_info(path)
         except RuntimeError as error:
             return False, f"{error}: set SREC_ENHANCER to an enhancer file, or unset it and reinstall gr-srec"
-        text = f"{info['metadata'].get('name', '?')} for scale {info['scale']} ({path})"
+        text = f"{info['metadata'].get('name', '?')} for {info['coding']} of scale {info['scale']} ({path})"
         found += [] if text in found else [text]
     return True, (
         "super-resolution " + " and ".join(found)

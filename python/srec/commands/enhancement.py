@@ -22,10 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find(args: argparse.Namespace, command: str, scales: Sequence[int]) -> str:
+def find(
+    args: argparse.Namespace, command: str, scales: Sequence[int], codings: Sequence[str] = ("features", "layers")
+) -> str:
     """Return the model for srec.sr_enhancer: a path, "" for the installed models, or NONE.
 
     scales: the scales that images may have.
+    codings: their codings.
     Raises Failure.
     """
     from gnuradio import srec
@@ -34,7 +37,7 @@ def find(args: argparse.Namespace, command: str, scales: Sequence[int]) -> str:
         return NONE
     named = args.enhancer or os.environ.get("SREC_ENHANCER")
     if not named:
-        paths = [srec.default_enhancer(scale) for scale in scales]
+        paths = [srec.default_enhancer(scale, coding) for scale in scales for coding in codings]
         if any(map(os.path.exists, paths)):
             return ""
         print(
@@ -43,12 +46,13 @@ def find(args: argparse.Namespace, command: str, scales: Sequence[int]) -> str:
         )
         return NONE
     try:
-        scale = srec.enhancer_info(named)["scale"]
+        info = srec.enhancer_info(named)
     except RuntimeError as error:
         raise Failure(str(error)) from None
-    if scale not in scales:
-        raise Failure(
-            f"model {printable(named)} is an enhancer of scale {scale}, and --scale is {scales[0]}: name another one by"
-            " --enhancer, or take --no-sr"
-        )
+    for option, value, possible in (("scale", info["scale"], scales), ("coding", info["coding"], codings)):
+        if value not in possible:
+            raise Failure(
+                f"model {printable(named)} is an enhancer of {option} {value}, and --{option} is {possible[0]}: name"
+                " another one by --enhancer, or take --no-sr"
+            )
     return named

@@ -64,6 +64,7 @@ def enhancer(path: str) -> int:
         raise Failure(str(error)) from None
     print(f"{printable(path)}: srec enhancer, id {info['id']}, {info['parameters'] / 1e6:.3g} million parameters")
     print(f"  {'scale':15s} {info['scale']}")
+    print(f"  {'coding':15s} {info['coding']}")
     print(f"  {'enhancer':15s} {info['macs_per_pixel'] / 1e3:.1f} kMAC per pixel")
     show_metadata(info["metadata"])
     return 0

@@ -92,10 +92,8 @@ def find_enhancer(args: argparse.Namespace) -> str:
     """Return the path of the super-resolution model, or "" for none."""
     from gnuradio import srec
 
-    if args.coding == "layers":
-        return ""
-    model = enhancement.find(args, "srec simulate", (args.scale,))
-    return "" if model == enhancement.NONE else model or srec.default_enhancer(args.scale)
+    model = enhancement.find(args, "srec simulate", (args.scale,), (args.coding,))
+    return "" if model == enhancement.NONE else model or srec.default_enhancer(args.scale, args.coding)
 
 
 class Simulation:

@@ -15,7 +15,7 @@ from ..text import printable
 PICTURES = ("sent", "received", "enhanced", "eve", "comparison")  # the PNG files
 MARK = "srec simulate"  # metadata of these files, by which a later run recognises them
 # Figures that apply to one coding only. The other coding reports None.
-OF_FEATURES = ("eta", "n_features", "patches", "patches_lost", "soft", "model", "enhancer", "mean_deviation")
+OF_FEATURES = ("eta", "n_features", "patches", "patches_lost", "soft", "model", "mean_deviation")
 OF_LAYERS = (
     "layers_sent",
     "layers_received",
@@ -122,10 +122,13 @@ class Result:
         }
 
     def _processing(self) -> dict[str, Any]:
+        from gnuradio import srec
+
         return {
             "encode_s": self._info["encoder"].last("picture").get("encode_s"),
             "decode_s": self._info["bob"].last("picture").get("decode_s"),
             "enhance_s": self._info["enhancer"].last("picture").get("enhance_s"),
+            "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
         }
 
     def _features(self) -> dict[str, Any]:
@@ -141,7 +144,6 @@ class Result:
             "patches_lost": decoder.get("patches_lost"),
             "soft": not self._args.hard,
             "model": srec.model_info(self._args.model)["id"],
-            "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
             "mean_deviation": decoder.get("mean_deviation"),
         }
 

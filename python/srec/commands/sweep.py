@@ -142,7 +142,16 @@ def collect(rows: Iterable[dict], total: int, appender: Appender, quiet: bool) -
 
 def enhancers_of(experiment: Experiment, load: Callable[[str], Any]) -> EnhancerFor:
     """Return a function (scheme, scale) that gives the label of the scheme's enhancer for that scale, or None."""
-    scales = {label: load(file).scale for label, file in experiment.enhancers.items()}
+    models = {label: load(file) for label, file in experiment.enhancers.items()}
+    scales = {label: model.scale for label, model in models.items()}
+    for scheme in experiment.schemes:
+        coding = "layers" if scheme["scheme"] == "layers" else "features"
+        for label in scheme["enhancers"]:
+            if models[label].coding != coding:
+                raise Usage(
+                    f"{experiment.path}: enhancer {label} is for {models[label].coding}, and scheme {scheme['scheme']}"
+                    f" sends {coding}: name another one"
+                )
 
     def enhancer_for(scheme: dict, scale: int) -> Optional[str]:
         fitting = [label for label in scheme["enhancers"] if scales[label] == scale]

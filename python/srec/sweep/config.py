@@ -19,7 +19,7 @@ SCHEMES = {
     "ntscc-encrypted": (True, True, False),
     "eavesdropper": (True, False, True),
     "srec": (True, True, True),
-    "layers": (True, True, False),
+    "layers": (True, True, True),
 }
 DECISIONS = ("hard", "soft")
 CODECS = ("jpeg", "webp", "hevc")
@@ -295,7 +295,7 @@ class Experiment:
             decisions="soft",
             cipher="add",
             model=t["model"],
-            enhancers=[],
+            enhancers=t["enhancer"],
             layers=t["layers"],
             shares=self._shares(t["shares"], t["layers"], where),
             margin=margin,

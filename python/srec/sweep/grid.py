@@ -36,7 +36,7 @@ def cells_of(job: dict) -> Iterator[tuple[dict, Image.Image, float]]:
     original = transmission.picture(job["image"], tuple(job["crop"]))
     for point in job["points"]:
         if point["scheme"] == "layers":
-            picture, _ = layers.received(job, point)
+            _, picture, _ = layers.received(job, point)
         else:
             _, picture, _ = transmission.received(job, point)
         picture = np.full_like(original, 128) if picture is None else picture

@@ -11,7 +11,7 @@ import srec_core as core
 
 from ..commands.coding import FADING
 from .points import point_seed
-from .transmission import common_row, grey, lost_psnr, ms_ssim, n_symbols, picture
+from .transmission import common_row, enhancer, enhancer_columns, grey, lost_psnr, ms_ssim, n_symbols, picture
 
 # (path of the image, crop, scale, modulation, SNRs, cbr, options): everything that coded layers depend on
 Request = tuple[str, tuple[int, ...], int, str, tuple[float, ...], float, tuple[tuple[str, Any], ...]]
@@ -93,10 +93,20 @@ def _sent(coded: Any, sent: Any, got: dict, pixels: int) -> dict:
     )
 
 
-def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], dict]:
-    """Return (image at the original's size or None, figures of the transmission) for a point.
+def _enhanced(job: dict, point: dict, small: np.ndarray, rms_error: Optional[float]) -> np.ndarray:
+    """Return an image at the original's size, after super-resolution if the point has an enhancer."""
+    height, width = picture(job["image"], tuple(job["crop"])).shape[:2]
+    if not point["enhancer"]:
+        return small if point["scale"] == 1 else core.double(small, height, width)
+    rows, cols = (-(-n // 64) * 4 for n in small.shape[:2])
+    deviation = np.full((rows, cols), core.layers_deviation(rms_error), np.float32)
+    return core.enhance(enhancer(job["enhancers"][point["enhancer"]]), small, deviation, height, width)
 
-    Nothing is sent, and `why` of the figures says the reason, if an SNR is below the modulation's least, or the budget
+
+def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.ndarray], dict]:
+    """Return (image before super-resolution or None, image after it, figures of the transmission) for a point.
+
+    Both images have the original's size. Nothing is sent, and `why` of the figures says the reason, if an SNR is below the modulation's least, or the budget
     is below the least of the layers.
     """
     request, seed = _request(job, point), point_seed(point)
@@ -104,28 +114,29 @@ def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], dict]:
     try:
         coded = _coded(request)
     except ValueError as error:
-        return None, _not_sent(point, budget_cbr(job, point), str(error))
+        return None, None, _not_sent(point, budget_cbr(job, point), str(error))
     sent = _transmission(request, seed)
     symbols, gains = core.channel(sent.symbols, point["channel"], point["snr_db"], seed, point["coherence"])
     got = core.receive_layers(sent, symbols, gains, point["snr_db"], seed)
-    image = got["picture"]
-    if image is not None and point["scale"] == 2:
-        image = core.double(image, height, width)
-    return image, _sent(coded, sent, got, height * width)
+    small, figures = got["picture"], _sent(coded, sent, got, height * width)
+    if small is None:
+        return None, None, figures
+    before = _enhanced(job, dict(point, enhancer=None), small, None)
+    return before, _enhanced(job, point, small, got["rms_error"]) if point["enhancer"] else before, figures
 
 
 def run_layers(job: dict, point: dict) -> dict:
     """Simulate one point of the scheme `layers`, and return its row (docs/experiments/README.md describes the keys)."""
     original = picture(job["image"], tuple(job["crop"]))
-    shown, figures = received(job, point)
+    before, shown, figures = received(job, point)
+    psnr_before = lost_psnr(original) if before is None else core.psnr(original, before)
     return dict(
         common_row(job, point, original),
         psnr_db=lost_psnr(original) if shown is None else core.psnr(original, shown),
-        psnr_before_sr_db=None,
+        psnr_before_sr_db=psnr_before if point["enhancer"] else None,
         ms_ssim=ms_ssim(original, grey(original) if shown is None else shown),
         lost=shown is None,
-        enhancer_id=None,
-        enhancer_file=None,
+        **enhancer_columns(job, point),
         layer_snr_db=list(snrs_of(point)),
         budget_cbr=budget_cbr(job, point),
         grey_psnr_db=lost_psnr(original),

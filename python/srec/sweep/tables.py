@@ -199,7 +199,7 @@ def gains_table(experiment: Experiment, rows: list[dict], legend: names.Legend) 
 
 def super_resolution_table(rows: list[dict], legend: names.Legend) -> list[str]:
     """Return the table of the PSNR gain of super-resolution, where there is an enhancer."""
-    with_sr = [r for r in rows if r.get("enhancer") and r["scheme"] == "srec"]
+    with_sr = [r for r in rows if r.get("enhancer") and r["scheme"] in ("srec", "layers")]
     if not with_sr:
         return []
     snrs, cells = sorted({r["snr_db"] for r in with_sr}), []

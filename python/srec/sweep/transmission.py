@@ -160,6 +160,14 @@ def common_row(job: dict, point: dict, original: np.ndarray) -> dict:
     )
 
 
+def enhancer_columns(job: dict, point: dict) -> dict:
+    """Return the columns that identify the enhancer of a point."""
+    if not point["enhancer"]:
+        return dict(enhancer_id=None, enhancer_file=None)
+    file = job["enhancers"][point["enhancer"]]
+    return dict(enhancer_id=enhancer(file).id, enhancer_file=os.path.basename(file))
+
+
 def run_point(job: dict, point: dict) -> dict:
     """Simulate one point of a scheme, and return its row (docs/experiments/README.md describes the keys)."""
     original = picture(job["image"], tuple(job["crop"]))
@@ -174,8 +182,7 @@ def run_point(job: dict, point: dict) -> dict:
         psnr_before_sr_db=psnr_before if with_sr else None,
         ms_ssim=ms_ssim(original, grey(original) if lost else after),
         lost=lost,
-        enhancer_id=enhancer(job["enhancers"][point["enhancer"]]).id if point["enhancer"] else None,
-        enhancer_file=os.path.basename(job["enhancers"][point["enhancer"]]) if point["enhancer"] else None,
+        **enhancer_columns(job, point),
         cbr=sent.n_symbols / (3 * pixels),
         cbr_header=sent.header_symbols / (3 * pixels),
         n_symbols=sent.n_symbols,
