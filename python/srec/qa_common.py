@@ -14,6 +14,7 @@ from gnuradio import blocks, gr, gr_unittest, srec
 from gnuradio.srec.modulations import MODULATIONS
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "helpers"))
+from layer_model import enhancer_for_layers  # noqa: E402,F401
 from waiting import wait_for, wait_for_silence  # noqa: E402,F401
 
 KEY, OTHER_KEY = "seed:1", "seed:2"

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue, bad input."""
-import json
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from qa_common import (
     Collector,
     captured_log,
     data_of,
+    enhancer_for_layers,
     is_end,
     meta_of,
     pdu,
@@ -29,21 +29,6 @@ from qa_common import (
 )
 
 MODELS = {scale: os.path.join(ROOT, "tests", "golden", f"enhancer-x{scale}.safetensors") for scale in (1, 2)}
-
-
-def model_for_layers(folder):
-    """Write the model of scale 1 as one for coded layers, and return its path."""
-    with open(MODELS[1], "rb") as f:
-        content = f.read()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    numbers = json.loads(header["__metadata__"]["enhancer"])
-    header["__metadata__"]["enhancer"] = json.dumps({**numbers, "coding": "layers"})
-    text = json.dumps(header).encode()
-    path = os.path.join(folder, "layers.safetensors")
-    with open(path, "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + content[8 + length :])
-    return path
 
 
 def with_deviation(msg, values):
@@ -202,7 +187,7 @@ class qa_sr_enhancer(BlockCase):
     def test_layers_have_a_network_of_their_own(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        model = model_for_layers(folder.name)
+        model = enhancer_for_layers(folder.name)
         msg, array = picture(0, 40, 24)
         layers = with_meta(msg, coding="layers", rms_error=8.0)
         for path, enhanced in ((MODELS[1], [True, False, False]), (model, [False, True, True])):

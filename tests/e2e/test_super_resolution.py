@@ -49,6 +49,16 @@ class SuperResolution(Case):
         self.assertGreater(better, cubic + 0.08)
         self.assertEqual((meta["width"], meta["enhancer"]), (256, srec.enhancer_info(srec.default_enhancer(2))["id"]))
 
+    def test_layers_have_an_enhancer_of_their_own(self):
+        layers = ("--coding", "layers", "--layers", "4", "--cbr", "0.15")
+        self.send("file:" + self.path("layers"), *layers, image=self.photo)
+        plain, _, _ = self.received(self.path("layers"), "--no-sr")
+        better, meta, figures = self.received(self.path("layers"))
+        print(f"layers: {plain:.2f} dB, with super-resolution {better:.2f} dB")
+        self.assertGreater(better, plain + 0.2)
+        self.assertEqual(meta["enhancer"], srec.enhancer_info(srec.default_enhancer(1, "layers"))["id"])
+        self.assertEqual((meta["enhanced"], figures["pictures_enhanced"]), (True, 1))
+
     def test_an_enhancer_of_another_kind_is_refused(self):
         self.send("file:" + self.path("one"), image=self.photo)
         for model in (srec.default_model(), self.photo, self.path("none.safetensors")):

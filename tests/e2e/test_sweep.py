@@ -25,6 +25,7 @@ from gnuradio.srec.commands import Usage, simulate, sweep
 from gnuradio.srec.sweep import capacity, grid, points, reference, transmission
 from gnuradio.srec.sweep.config import Experiment
 from gnuradio.srec.sweep.rows import rows_of
+from layer_model import enhancer_for_layers
 from PIL import Image
 from sweeps import here
 from waiting import wait_for
@@ -170,7 +171,7 @@ class Sweep(Case):
         """Return the figures of `srec simulate`, in this process, for the point of a row."""
         file = os.path.join(self.folder, "one.json")
         arguments = ["--image", picture, "--out", self.folder, "--json", file, "--seed", str(row["seed"])]
-        arguments += ["--snr", str(row["snr_db"]), "--modulation", row["modulation"], *options]
+        arguments += ["--snr", str(row["snr_db"]), "--modulation", row["modulation"], "--precision", "f32", *options]
         arguments += ["--hard"] if row["decisions"] == "hard" else []
         parser = argparse.ArgumentParser()
         simulate.add_arguments(parser)
@@ -252,18 +253,26 @@ class Sweep(Case):
 
     def test_points_of_layers_are_those_of_the_flowgraph(self):
         rows = self.layers("", "layers = [0, 3, 6]\nshares = [2, 1, 1]\nmargin = 1\nparity = 1\ncbr = 2.5")
+        enhancer = enhancer_for_layers(self.folder)
+        rows += self.layers(
+            'enhancer = ["own"]', head=f'modulation = "qpsk"\nsnr_db = 4\n[enhancers]\nown = "{enhancer}"\n'
+        )
         rows += self.layers("cbr = 0.9", head='modulation = "16qam"\nsnr_db = 20\nchannel = "rayleigh"\nscale = 2\n')
-        self.assertEqual([row["layers_received"] for row in rows], [1, 2, 1])
+        self.assertEqual([row["layers_received"] for row in rows], [1, 2, 1, 1])
         cropped = os.path.join(self.folder, "cropped.png")
         Image.fromarray(transmission.picture(os.path.join(self.images, "b.png"), (160, 96))).save(cropped)
         for row in rows:
             options = ["--coding", "layers", "--cbr", repr(row["budget_cbr"]), "--margin", str(row["margin"])]
-            options += ["--layers=" + ",".join(map(str, row["layer_snr_db"])), "--scale", str(row["scale"]), "--no-sr"]
+            options += ["--layers=" + ",".join(map(str, row["layer_snr_db"])), "--scale", str(row["scale"])]
+            options += ["--enhancer", enhancer] if row["enhancer"] else ["--no-sr"]
             options += ["--shares", ",".join(map(str, row["shares"])), "--parity", "1"] if row["shares"] else []
             flowgraph = self.flowgraph(cropped, row, "--channel", row["channel"], *options)
             with self.subTest(snrs=row["layer_snr_db"], channel=row["channel"]):
                 for key in ("psnr_db", "ms_ssim", "cbr", "cbr_header", "bits_per_pixel", "rms_error"):
                     self.assertAlmostEqual(row[key], flowgraph[key], 6, key)
+                if row["enhancer"]:
+                    self.assertAlmostEqual(row["psnr_before_sr_db"], flowgraph["psnr_before_sr_db"], 6)
+                self.assertEqual(row["enhancer_id"], flowgraph["enhancer"])
                 for key in ("n_symbols", "packets_sent", "packets_lost", "packets_uncorrected", "packets_bad_tag"):
                     self.assertEqual(row[key], flowgraph[key], key)
                 for key in ("duplicates", "layers_sent", "layers_received", "pieces_sent", "pieces_received"):
@@ -302,6 +311,17 @@ class Sweep(Case):
             self.assertTrue(row["lost"])
             self.assertIn(why, row["why"])
             self.assertEqual((row["packets_sent"], row["n_symbols"], row["psnr_db"]), (0, 0, row["grey_psnr_db"]))
+
+    def test_an_enhancer_of_the_other_coding_is_refused(self):
+        for name, file, says in (
+            ("layers", GOLDEN_ENHANCER, "enhancer own is for features, and scheme layers sends layers"),
+            ("srec", enhancer_for_layers(self.folder), "enhancer own is for layers, and scheme srec sends features"),
+        ):
+            text = f'experiment = "x"\nmodulation = "qpsk"\nsnr_db = 4\n[enhancers]\nown = "{file}"\n'
+            text += f'[[scheme]]\nname = "{name}"\nenhancer = ["own"]\n'
+            with self.assertRaises(Usage) as raised:
+                simulated(self.config(text), os.path.join(self.images, "b.png"))
+            self.assertIn(says, str(raised.exception))
 
     def test_what_is_wrong_with_layers_is_one_line(self):
         for keys, says in (

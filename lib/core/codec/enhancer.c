@@ -32,9 +32,10 @@ struct srec_enhancer {
 static srec_status parse_coding(srec_enhancer_model *m, const json_t *coding, srec_error *error)
 {
     const char *name = coding ? json_string_value(coding) : "features"; /* models without it are older than layers */
-    if (!name || (strcmp(name, "features") && strcmp(name, "layers")))
+    const bool layers = name && strcmp(name, "layers") == 0;
+    if (!layers && (!name || strcmp(name, "features") != 0))
         return srec_fail(error, SREC_ERR_FORMAT, "enhancer: coding must be features or layers");
-    m->coding = strcmp(name, "layers") ? SREC_CODING_FEATURES : SREC_CODING_LAYERS;
+    m->coding = layers ? SREC_CODING_LAYERS : SREC_CODING_FEATURES;
     return SREC_OK;
 }
 

@@ -106,8 +106,8 @@ def _enhanced(job: dict, point: dict, small: np.ndarray, rms_error: Optional[flo
 def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.ndarray], dict]:
     """Return (image before super-resolution or None, image after it, figures of the transmission) for a point.
 
-    Both images have the original's size. Nothing is sent, and `why` of the figures says the reason, if an SNR is below the modulation's least, or the budget
-    is below the least of the layers.
+    Both images have the original's size. Nothing is sent, and `why` of the figures says the reason, if an SNR is below
+    the modulation's least, or the budget is below the least of the layers.
     """
     request, seed = _request(job, point), point_seed(point)
     height, width = picture(job["image"], tuple(job["crop"])).shape[:2]
@@ -122,7 +122,8 @@ def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.
     if small is None:
         return None, None, figures
     before = _enhanced(job, dict(point, enhancer=None), small, None)
-    return before, _enhanced(job, point, small, got["rms_error"]) if point["enhancer"] else before, figures
+    after = _enhanced(job, point, small, got["rms_error"]) if point["enhancer"] else before
+    return before, after, figures
 
 
 def run_layers(job: dict, point: dict) -> dict:
