@@ -28,13 +28,21 @@ const char* name_of(srec_coding coding)
 
 srec_precision precision_from(const std::string& name)
 {
-    if (name == "f32")
+    const bool has_bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
+    if (name == "f32" || (name == "auto" && !has_bf16))
         return SREC_PRECISION_F32;
-    if (name != "bf16")
-        throw std::invalid_argument("unknown precision '" + name + "': f32 or bf16");
-    if (!srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16))
-        throw std::invalid_argument("this processor has no bfloat16: use precision f32");
+    if (name != "bf16" && name != "auto")
+        throw std::invalid_argument("unknown precision '" + name +
+                                    "': auto, f32 or bf16");
+    if (!has_bf16)
+        throw std::invalid_argument(
+            "this processor has no bfloat16: use precision auto or f32");
     return SREC_PRECISION_BF16;
+}
+
+const char* name_of(srec_precision precision)
+{
+    return precision == SREC_PRECISION_BF16 ? "bf16" : "f32";
 }
 
 srec_waveform waveform_from(int samples_per_symbol, float rolloff)

@@ -28,7 +28,10 @@ namespace srec {
 GR_SREC_API srec_modulation modulation_from(const std::string& name);
 /* \return features or layers */
 GR_SREC_API const char* name_of(srec_coding coding);
-srec_precision precision_from(const std::string& name);
+/* \param name  auto, f32 or bf16; auto: bf16 where the processor has it */
+GR_SREC_API srec_precision precision_from(const std::string& name);
+/* \return f32 or bf16 */
+GR_SREC_API const char* name_of(srec_precision precision);
 srec_waveform waveform_from(int samples_per_symbol, float rolloff);
 bool drops_newest(const std::string& policy);
 /* \return parameters of a network that stops when the flowgraph stops */

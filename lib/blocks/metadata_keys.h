@@ -28,8 +28,9 @@
     X(inverted)                                                                   \
     /* received images */                                                         \
     X(patches) X(patches_lost) X(slices_lost) X(mean_deviation) X(deviation)      \
-    X(decode_s) X(partial) X(partials) X(reason)                                  \
+    X(decode_s) X(precision) X(partial) X(partials) X(reason)                     \
     X(enhanced) X(enhancer) X(enhance_s) X(enhance_skipped) X(scale)              \
+    X(enhancer_precision)                                                         \
     /* damage */                                                                  \
     X(damage) X(header_bits) X(header_errors) X(header_errors_expected)           \
     X(header_errors_tolerated) X(features) X(features_random) X(within_sum)       \

@@ -52,6 +52,7 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
 {
     using clock = std::chrono::steady_clock;
     std::shared_ptr<const srec_model> d_model;
+    const char* const d_precision;
     handle<srec_decoder, srec_decoder_free> d_decoder;
 
     void add_slices(const slices& body, srec_error& error)
@@ -107,6 +108,7 @@ class semantic_decoder_impl : public picture_assembler<semantic_decoder>
         meta = put_real(meta,
                         key::decode_s,
                         std::chrono::duration<double>(clock::now() - start).count());
+        meta = put(meta, key::precision, pmt::mp(d_precision));
         meta = put_damage_figures(body.figures.put_into(meta), body.damage);
         return pmt::cons(meta, pmt::init_u8vector(n_bytes, pixels.get()));
     }
@@ -181,7 +183,8 @@ public:
         : gr::block("semantic_decoder",
                     gr::io_signature::make(0, 0, 0),
                     gr::io_signature::make(0, 0, 0)),
-          picture_assembler(key::slice, options), d_model(model_from(model))
+          picture_assembler(key::slice, options), d_model(model_from(model)),
+          d_precision(name_of(precision_from(precision)))
     {
         const srec_compute compute = compute_from(threads, precision);
         srec_decoder* decoder = nullptr;

@@ -44,6 +44,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
     /* No network: images pass at their full size. */
     const bool d_without;
     std::array<std::array<network, 3>, 2> d_networks; /* by coding and scale */
+    const char* const d_precision;
     const excess_policy d_policy;
     std::atomic<bool> d_bypass;
     /* Images that were not enhanced because too many were waiting. */
@@ -87,8 +88,8 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         const std::string what =
             "of scale " + std::to_string(scale) + " for " + name_of(coding);
         if (!net && !d_without && is_new("no model " + what))
-            d_logger->warn("no super-resolution model {:s}: these images are not enhanced",
-                           what);
+            d_logger->warn(
+                "no super-resolution model {:s}: these images are not enhanced", what);
         return net;
     }
 
@@ -185,7 +186,9 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         meta = put_u64(meta, key::height, out.height);
         meta = put(meta, key::enhanced, pmt::from_bool(net));
         if (net)
-            meta = put(meta, key::enhancer, pmt::intern(id_of(*net)));
+            meta = put(put(meta, key::enhancer, pmt::intern(id_of(*net))),
+                       key::enhancer_precision,
+                       pmt::mp(d_precision));
         meta = put_u64(meta, key::scale, scale);
         meta = put_real(meta, key::enhance_s, enhance_s);
         send(meta, pmt::init_u8vector(pixels.size(), pixels.data()));
@@ -286,7 +289,8 @@ public:
                            "picture",
                            max_queue,
                            policy_from(policy) == excess_policy::drop_newest),
-          d_scale(scale), d_without(model == "none"), d_policy(policy_from(policy)),
+          d_scale(scale), d_without(model == "none"),
+          d_precision(name_of(precision_from(precision))), d_policy(policy_from(policy)),
           d_bypass(bypass)
     {
         if (scale < 0 || scale > 2)

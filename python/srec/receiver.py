@@ -46,7 +46,7 @@ class receiver(gr.hier_block2):
         model: str = "",
         timeout: float = 2.0,
         threads: int = 0,
-        precision: str = "f32",
+        precision: str = "auto",
         len_tag_key: str = "packet_len",
         payload_key: Any = "",
         gain_input: bool = False,

@@ -31,7 +31,7 @@ class transmitter(gr.hier_block2):
         model: str = "",
         frame_bytes: int = 16000,
         threads: int = 0,
-        precision: str = "f32",
+        precision: str = "auto",
         session: int = 0,
         len_tag_key: str = "packet_len",
         cipher: str = "auto",

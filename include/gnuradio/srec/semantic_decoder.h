@@ -33,7 +33,7 @@ namespace srec {
  * \param model         model file; "": the installed model
  * \param timeout       seconds without a slice until an image is delivered, above 0
  * \param threads       threads of the networks; 0: all cores
- * \param precision     f32 or bf16
+ * \param precision     auto (bf16 where the processor has it, else f32), f32 or bf16
  * \param max_queue     maximum number of waiting slices, at least 1; the end mark does
  *                      not count
  * \param policy        what happens to more waiting slices: drop_oldest or drop_newest
@@ -56,7 +56,7 @@ public:
     static sptr make(const std::string& model = "",
                      float timeout = 2.0f,
                      int threads = 0,
-                     const std::string& precision = "f32",
+                     const std::string& precision = "auto",
                      int max_queue = 4096,
                      const std::string& policy = "drop_oldest",
                      float progress = 0.0f,

@@ -30,7 +30,7 @@ namespace srec {
  *                   interpolation). Set at run time, it also interrupts the current
  *                   image, which then passes with `enhance_skipped`
  * \param threads    threads of the network; 0: all cores
- * \param precision  f32 or bf16
+ * \param precision  auto (bf16 where the processor has it, else f32), f32 or bf16
  * \param max_queue  maximum number of waiting images, at least 1; the end mark does not
  *                   count
  * \param policy     what happens to more waiting images: drop_oldest, drop_newest, or
@@ -50,7 +50,7 @@ public:
                      int scale = 1,
                      bool bypass = false,
                      int threads = 0,
-                     const std::string& precision = "f32",
+                     const std::string& precision = "auto",
                      int max_queue = 4,
                      const std::string& policy = "drop_oldest");
 

@@ -89,7 +89,7 @@ static void bind_semantic_decoder(py::module &m)
     py::class_<semantic_decoder, gr::block, gr::basic_block, std::shared_ptr<semantic_decoder>>(m, "semantic_decoder",
                                                                                                 doc::semantic_decoder)
         .def(py::init(with_path(&semantic_decoder::make)), arg("model") = "", arg("timeout") = 2.0f, arg("threads") = 0,
-             arg("precision") = "f32", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f,
+             arg("precision") = "auto", arg("max_queue") = 4096, arg("policy") = "drop_oldest", arg("progress") = 0.0f,
              arg("max_pixels") = 64e6, arg("max_pictures") = 8, arg("reorder") = 16)
         .def("set_progress", &semantic_decoder::set_progress, arg("progress"), doc::semantic_decoder_set_progress)
         .def("progress", &semantic_decoder::progress, doc::semantic_decoder_progress)
@@ -102,7 +102,7 @@ static void bind_sr_enhancer(py::module &m)
     py::class_<sr_enhancer, gr::block, gr::basic_block, std::shared_ptr<sr_enhancer>>(m, "sr_enhancer",
                                                                                       doc::sr_enhancer)
         .def(py::init(with_path(&sr_enhancer::make)), arg("model") = "", arg("scale") = 1, arg("bypass") = false,
-             arg("threads") = 0, arg("precision") = "f32", arg("max_queue") = 4, arg("policy") = "drop_oldest")
+             arg("threads") = 0, arg("precision") = "auto", arg("max_queue") = 4, arg("policy") = "drop_oldest")
         .def("set_bypass", &sr_enhancer::set_bypass, arg("bypass"), doc::sr_enhancer_set_bypass)
         .def("bypass", &sr_enhancer::bypass, doc::sr_enhancer_bypass);
 }

@@ -15,7 +15,7 @@ static void bind_semantic_encoder(py::module &m)
     py::class_<semantic_encoder, gr::block, gr::basic_block, std::shared_ptr<semantic_encoder>>(m, "semantic_encoder",
                                                                                                 doc::semantic_encoder)
         .def(py::init(with_path(&semantic_encoder::make)), arg("model") = "", arg("eta") = 0.2f,
-             arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "f32",
+             arg("modulation") = "qpsk", arg("frame_bytes") = 16000, arg("threads") = 0, arg("precision") = "auto",
              arg("max_queue") = 4, arg("policy") = "drop_oldest", arg("scale") = 1)
         .def("set_eta", &semantic_encoder::set_eta, arg("eta"), doc::semantic_encoder_set_eta)
         .def("eta", &semantic_encoder::eta, doc::semantic_encoder_eta);

@@ -55,6 +55,12 @@ def show_metadata(metadata: dict[str, Any]) -> None:
         print(f"  | ... {len(card) - CARD_LINES} more lines")
 
 
+def show_precision(networks: str) -> None:
+    from gnuradio import srec
+
+    print(f"  {'precision':15s} {networks} {'bf16' if srec.supports_bf16() else 'f32'} on this processor, by default")
+
+
 def enhancer(path: str) -> int:
     from gnuradio import srec
 
@@ -66,6 +72,7 @@ def enhancer(path: str) -> int:
     print(f"  {'scale':15s} {info['scale']}")
     print(f"  {'coding':15s} {info['coding']}")
     print(f"  {'enhancer':15s} {info['macs_per_pixel'] / 1e3:.1f} kMAC per pixel")
+    show_precision("enhancer")
     show_metadata(info["metadata"])
     return 0
 
@@ -82,6 +89,7 @@ def model(path: str) -> int:
     macs = info["macs_per_pixel"]
     print(f"  {'encoder':15s} {sum(macs[n] for n in ('ga', 'ha', 'hs', 'fe')) / 1e3:.1f} kMAC per pixel")
     print(f"  {'decoder':15s} {sum(macs[n] for n in ('fd', 'gs')) / 1e3:.1f} kMAC per pixel")
+    show_precision("encoder f32, decoder")
     show_metadata(info["metadata"])
     return 0
 

@@ -38,9 +38,9 @@ def add_networks_group(parser: argparse.ArgumentParser) -> Group:
     group.add_argument("--threads", type=int, default=0, help="threads of the networks (default: all cores)")
     group.add_argument(
         "--precision",
-        default="f32",
-        choices=("f32", "bf16"),
-        help="precision of the networks; bf16 needs a processor with bf16 support (default f32)",
+        default="auto",
+        choices=("auto", "f32", "bf16"),
+        help="precision of the networks; auto: f32 in the encoder, in the others bf16 if the processor has it (default auto)",
     )
     return group
 

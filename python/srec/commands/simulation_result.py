@@ -124,11 +124,15 @@ class Result:
     def _processing(self) -> dict[str, Any]:
         from gnuradio import srec
 
+        enhanced = self._info["enhancer"].last("picture")
         return {
             "encode_s": self._info["encoder"].last("picture").get("encode_s"),
             "decode_s": self._info["bob"].last("picture").get("decode_s"),
-            "enhance_s": self._info["enhancer"].last("picture").get("enhance_s"),
+            "enhance_s": enhanced.get("enhance_s"),
             "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
+            "encoder_precision": self._info["encoder"].last("picture").get("precision"),
+            "decoder_precision": self._info["bob"].last("picture").get("precision"),
+            "enhancer_precision": enhanced.get("enhancer_precision"),
         }
 
     def _features(self) -> dict[str, Any]:
