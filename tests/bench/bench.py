@@ -168,7 +168,7 @@ def main():
     large = os.path.join(build, "bench_large.ppm")
     raccoon = Image.open(os.path.join(ROOT, "examples", "raccoon.webp")).convert("RGB")
     raccoon.crop((0, 0, 768, 512)).save(picture)
-    raccoon.resize((3000, 2000), Image.LANCZOS).save(large)
+    raccoon.resize((3000, 2000), Image.Resampling.LANCZOS).save(large)
     load = os.getloadavg()[0]
     print(f"load average {load:.1f}" + (": the machine is busy, the figures will be low" if load > 0.5 else ""))
     core = program(build, "bench_core", MODEL, picture)

@@ -40,7 +40,10 @@ def side_by_side(panels: list[tuple[str, np.ndarray, str]], caption: str, notes:
         picture = (
             Image.fromarray(array)
             .convert("RGB")
-            .resize((PANEL_WIDTH, panel_height), Image.LANCZOS if width > PANEL_WIDTH else Image.NEAREST)
+            .resize(
+                (PANEL_WIDTH, panel_height),
+                Image.Resampling.LANCZOS if width > PANEL_WIDTH else Image.Resampling.NEAREST,
+            )
         )
         sheet.paste(picture, (x, top))
         draw.text((x, below), notes[i] if notes else "", "black", font=font(16))

@@ -28,7 +28,7 @@ ACROSS = ("modulation", "snr_db", "eta")
 
 def _shrunk(array: np.ndarray) -> Image.Image:
     height = max(1, round(WIDTH * array.shape[0] / array.shape[1]))
-    return Image.fromarray(array).convert("RGB").resize((WIDTH, height), Image.LANCZOS)
+    return Image.fromarray(array).convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
 
 
 def cells_of(job: dict) -> Iterator[tuple[dict, Image.Image, float]]:

@@ -27,9 +27,9 @@ OPTIONS = {
 
 def picture(path):
     """The image that was sent: the project's sample, 64x64"""
-    Image.open(os.path.join(FOLDER, "..", "..", "..", "examples", "raccoon.jpg")).resize((64, 64), Image.LANCZOS).save(
-        path
-    )
+    Image.open(os.path.join(FOLDER, "..", "..", "..", "examples", "raccoon.jpg")).resize(
+        (64, 64), Image.Resampling.LANCZOS
+    ).save(path)
 
 
 if __name__ == "__main__":
