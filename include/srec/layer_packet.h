@@ -121,7 +121,9 @@ SREC_API srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, cons
 /*! Make the frame of a repeat: the same payload under a packet number of its own, with other bits of its code.
  *
  *  A receiver that decoded no transmission of the payload adds up what it received of them. Redundancy version v sends
- *  the coded bits from v * (coded bits of a block) on, modulo the length of the code.
+ *  the coded bits from v * (coded bits of a block) on, modulo the length of the code. The encoder remembers the tags of
+ *  the last SREC_LAYER_ORIGIN_AGE_MAX first transmissions: it refuses another payload, which would use a keystream
+ *  twice.
  *
  *  \param[in]  e         the encoder
  *  \param[in]  packet    the packet. origin names the first transmission, at most SREC_LAYER_ORIGIN_AGE_MAX packets
@@ -131,7 +133,8 @@ SREC_API srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, cons
  *  \param[in]  capacity  room in \p frame, bytes; SREC_FRAME_MAX suffices
  *  \param[out] n_frame   number of bytes written, a multiple of the modulation's granule
  *  \param[out] error     says what is wrong, in one line; may be NULL
- *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible or the frame too long; SREC_ERR_MEMORY */
+ *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible, the frame too long, or the payload not that of the origin;
+ *          SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
                                                      uint8_t *frame, size_t capacity, size_t *n_frame,
                                                      srec_error *error) SREC_WARN_UNUSED;

@@ -84,7 +84,7 @@ typedef struct srec_packet {
     srec_damage damage; /*!< errors of the header; the figures of the features are 0 */
 } srec_packet;
 
-/*! What happened to the frames of a decoder. Each frame counts once. */
+/*! What happened to the frames of a decoder. Each frame counts once, apart from the last two counters. */
 typedef struct srec_packet_counters {
     uint64_t accepted;      /*!< decoded */
     uint64_t damaged;       /*!< wrong CRC of the signal field, an impossible length, a frame that ended early, a header
@@ -97,6 +97,8 @@ typedef struct srec_packet_counters {
     uint64_t uncorrected;   /*!< layers: the header is authentic, the payload could not be corrected */
     uint64_t bad_tag;       /*!< layers: the payload was corrected, but it is not the one that was sent */
     uint64_t duplicate;     /*!< layers: a repetition of a payload that was received before */
+    uint64_t combined;      /*!< layers: accepted packets that were decoded as a sum of transmissions */
+    uint64_t summed;        /*!< layers: transmissions in all these sums */
 } srec_packet_counters;
 
 /*! Feature bytes that fit a frame, for the bounds of srec_slice_count(). Any thread may call this function.

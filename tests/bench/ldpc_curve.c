@@ -5,8 +5,9 @@
  *      ldpc_curve blocks [FAILURES]    Es/N0 at which 1 of 100 blocks of 8448 bits fails; and payloads of 120 bytes
  *      ldpc_curve packets [FAILURES]   Es/N0 at which 1 of 1000 packets of the default length fails, and in brackets
  *                                      the threshold that the transmitter uses; about 10 minutes of one core
+ *      ldpc_curve repeats [FAILURES]   as blocks, after 1, 2 and 4 transmissions with redundancy versions 0, 1, ...
  *
- *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30 for blocks, 8 for packets)
+ *  The program changes the SNR in steps of 0.1 dB, counts until FAILURES (default 30, for packets 10)
  *  payloads have failed or enough have not, and interpolates the logarithm of the failure rate. Seeds are fixed. */
 #include <srec/channel.h>
 #include <srec/layer_plan.h>
@@ -36,10 +37,12 @@ typedef struct {
     srec_ldpc_code code;
     srec_ldpc_encoder *encoder;
     srec_ldpc_decoder *decoder;
+    unsigned n_transmissions;
     size_t n_symbols;
     uint8_t *info, *decoded, *bits, *frame;
     float *iq, *soft;
-    int8_t *llr, *ordered;
+    int8_t *llr;
+    int8_t *ordered; /* (n_transmissions, coded_bits) */
 } link;
 
 static void must(srec_status status)
@@ -58,13 +61,18 @@ static void *room(size_t n)
     return p;
 }
 
-static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate, unsigned iterations)
+static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate, unsigned iterations,
+                      unsigned n_transmissions)
 {
     const size_t granule = srec_modem_byte_granule(m);
     const size_t coded = (size_t)ceil((double)info_bytes / rate - 1e-9);
     const size_t padded = (coded + granule - 1) / granule * granule;
     const srec_ldpc_options options = { iterations, SREC_LDPC_ATTEMPTS_MAX, 0 };
-    *l = (link){ .modulation = m, .n_symbols = srec_modem_symbols(m, padded) };
+    *l = (link){
+        .modulation = m,
+        .n_transmissions = n_transmissions,
+        .n_symbols = srec_modem_symbols(m, padded),
+    };
     must(srec_ldpc_code_for(info_bytes, coded, &l->code));
     must(srec_ldpc_encoder_create(&l->encoder, NULL));
     must(srec_ldpc_decoder_create(&options, &l->decoder, NULL));
@@ -75,7 +83,7 @@ static void open_link(link *l, srec_modulation m, size_t info_bytes, double rate
     l->iq = room(2 * l->n_symbols * sizeof(float));
     l->soft = room(8 * padded * sizeof(float));
     l->llr = room(8 * padded);
-    l->ordered = room(8 * padded);
+    l->ordered = room(n_transmissions * l->code.coded_bits);
 }
 
 static void close_link(link *l)
@@ -92,12 +100,10 @@ static void close_link(link *l)
     free(l->ordered);
 }
 
-/* \return 1 if the payload is lost */
-static unsigned send(link *l, srec_channel *channel, float n0)
+/* One transmission of l->info. \param[out] ordered (coded_bits) */
+static void transmit(link *l, srec_channel *channel, float n0, uint8_t redundancy_version, int8_t *ordered)
 {
-    for (size_t i = 0; i < l->code.info_bytes; i++)
-        l->info[i] = (uint8_t)(rand() >> 8);
-    must(srec_ldpc_encode(l->encoder, &l->code, 0, l->info, l->bits));
+    must(srec_ldpc_encode(l->encoder, &l->code, redundancy_version, l->info, l->bits));
     const size_t bytes = l->code.coded_bits / 8;
     srec_layer_interleave(l->bits, 8 * bytes, l->frame);
     const size_t frame_bytes = l->n_symbols * srec_modem_bits_per_symbol(l->modulation) / 8;
@@ -105,9 +111,21 @@ static unsigned send(link *l, srec_channel *channel, float n0)
     srec_channel_apply(channel, l->iq, l->iq, NULL, l->n_symbols);
     must(srec_modem_demap(l->modulation, l->iq, NULL, n0, l->n_symbols, l->soft));
     srec_ldpc_quantise(l->soft, l->code.coded_bits, l->llr);
-    srec_layer_deinterleave(l->llr, l->code.coded_bits, l->ordered);
-    const srec_ldpc_transmission t = { l->ordered, 0 };
-    srec_ldpc_decode(l->decoder, &l->code, &t, 1, l->decoded, NULL);
+    srec_layer_deinterleave(l->llr, l->code.coded_bits, ordered);
+}
+
+/* \return 1 if the payload is lost */
+static unsigned send(link *l, srec_channel *channel, float n0)
+{
+    srec_ldpc_transmission all[SREC_LDPC_TRANSMISSIONS_MAX];
+    for (size_t i = 0; i < l->code.info_bytes; i++)
+        l->info[i] = (uint8_t)(rand() >> 8);
+    for (unsigned v = 0; v < l->n_transmissions; v++) {
+        int8_t *ordered = l->ordered + v * l->code.coded_bits;
+        transmit(l, channel, n0, (uint8_t)v, ordered);
+        all[v] = (srec_ldpc_transmission){ ordered, (uint8_t)v };
+    }
+    srec_ldpc_decode(l->decoder, &l->code, all, l->n_transmissions, l->decoded, NULL);
     return memcmp(l->info, l->decoded, l->code.info_bytes) != 0;
 }
 
@@ -158,13 +176,41 @@ static void table(size_t info_bytes, unsigned failures, double target, unsigned 
         printf("| %s |", srec_modulation_name(m));
         for (size_t r = 0; r < RATES; r++) {
             link l;
-            open_link(&l, m, info_bytes, rates[r].value, iterations);
+            open_link(&l, m, info_bytes, rates[r].value, iterations, 1);
             double at = NAN;
             for (double margin = info_bytes < 500 ? 4.0 : 2.5; isnan(at); margin += 1.0)
                 at = threshold(&l, start_of(m, rates[r].value, margin), failures, target);
             printf(" %.2f |", at);
             fflush(stdout);
             close_link(&l);
+        }
+        printf("\n");
+    }
+}
+
+/* ---- repeats ----------------------------------------------------------------------------------------------------- */
+
+/* Thresholds of the sum of several transmissions, and after each the gain. */
+static void repeats_table(unsigned failures)
+{
+    static const double repeated_rates[] = { 1.0 / 2, 8.0 / 9 };
+    printf("| %u bytes, 1e-2 | 1/2: 1 | 2 | 4 | 8/9: 1 | 2 | 4 |\n", BLOCK_BYTES);
+    for (srec_modulation m = SREC_BPSK; m <= SREC_256QAM; m++) {
+        printf("| %s |", srec_modulation_name(m));
+        for (size_t r = 0; r < 2; r++) {
+            double alone = NAN;
+            for (unsigned n = 1; n <= 4; n *= 2) {
+                link l;
+                srand(1);
+                open_link(&l, m, BLOCK_BYTES, repeated_rates[r], 20, n);
+                double at = NAN;
+                for (double margin = 2.5; isnan(at); margin += 1.0)
+                    at = threshold(&l, start_of(m, repeated_rates[r] / n, margin), failures, 1e-2);
+                alone = n == 1 ? at : alone;
+                printf(n == 1 ? " %.2f |" : " %.2f (%.2f) |", at, alone - at);
+                fflush(stdout);
+                close_link(&l);
+            }
         }
         printf("\n");
     }
@@ -202,7 +248,7 @@ static void packet_table(unsigned failures)
             const double used_db = (double)srec_layer_threshold_db(m, rates[r].value);
             double at = NAN;
             srand(1);
-            open_link(&l, m, (size_t)((double)coded * rates[r].value), rates[r].value, 20);
+            open_link(&l, m, (size_t)((double)coded * rates[r].value), rates[r].value, 20, 1);
             for (double start_db = used_db - 0.3; isnan(at); start_db -= 0.3)
                 at = packet_threshold(&l, start_db, failures);
             printf(" %.2f (%.2f) |", at, used_db);
@@ -224,8 +270,10 @@ int main(int argc, char **argv)
         table(120, failures, 1e-2, 20);
     } else if (packets && failures) {
         packet_table(failures);
+    } else if (argc > 1 && failures && strcmp(argv[1], "repeats") == 0) {
+        repeats_table(failures);
     } else {
-        fprintf(stderr, "usage: ldpc_curve blocks|packets [FAILURES]\n");
+        fprintf(stderr, "usage: ldpc_curve blocks|packets|repeats [FAILURES]\n");
         return 2;
     }
     return 0;

@@ -377,6 +377,8 @@ TEST(layer_packet, two_transmissions_arrive_3_dB_and_four_6_dB_below_the_thresho
                 LONGS_EQUAL(SREC_OK, status);
                 MEMCMP_EQUAL(bytes.data(), got.piece.bytes, got.piece.n_bytes);
             }
+    LONGS_EQUAL(32, counters().combined);
+    LONGS_EQUAL(2 * 8 * 2 + 2 * 8 * 4, counters().summed);
 }
 
 TEST(layer_packet, a_jammed_transmission_does_not_spoil_the_sum_of_the_others)
@@ -405,8 +407,40 @@ TEST(layer_packet, repeats_are_refused_that_do_not_follow_their_origin)
         LONGS_EQUAL(SREC_ERR_ARG, srec_layer_packet_encode_repeat(encoder, &p, frame.data(), frame.size(), &n, &error));
         STRCMP_CONTAINS("cannot repeat", error.message);
     }
-    p.origin = 904;
-    LONGS_EQUAL(SREC_OK, srec_layer_packet_encode_repeat(encoder, &p, frame.data(), frame.size(), &n, &error));
+}
+
+TEST(layer_packet, a_repeat_carries_the_payload_of_its_origin_or_is_refused)
+{
+    std::vector<uint8_t> frame(SREC_FRAME_MAX);
+    size_t n;
+    const srec_layer_packet first = packet_of(SREC_QPSK, 904, 500, 0.5);
+    const auto repeat = [&](srec_layer_packet p, uint64_t number) {
+        p.signal.packet = number;
+        p.redundancy_version = 1;
+        return srec_layer_packet_encode_repeat(encoder, &p, frame.data(), frame.size(), &n, &error);
+    };
+    LONGS_EQUAL(SREC_ERR_ARG, repeat(first, 905)); /* its origin was never sent */
+    LONGS_EQUAL(SREC_OK, srec_layer_packet_encode(encoder, &first, frame.data(), frame.size(), &n, &error));
+    srec_layer_packet others[5] = { first, first, first, first, first };
+    auto changed = bytes;
+    changed[499] ^= 1;
+    others[0].piece.bytes = changed.data();
+    others[1].piece.index = 3;
+    others[2].picture++;
+    others[3].signal.cipher = SREC_CIPHER_NONE;
+    others[4].signal.payload_bytes++;
+    for (const auto &other : others) {
+        LONGS_EQUAL(SREC_ERR_ARG, repeat(other, 906));
+        STRCMP_CONTAINS("another one", error.message);
+    }
+    LONGS_EQUAL(SREC_OK, repeat(first, 906));
+    LONGS_EQUAL(SREC_OK, repeat(first, 5000));
+    LONGS_EQUAL(SREC_ERR_ARG, repeat(first, 5001)); /* too old */
+    frame.resize(n);
+    srec_layer_packet got;
+    LONGS_EQUAL(SREC_OK, decode(SREC_QPSK, certain(frame), &got));
+    CHECK(got.origin == 904 && got.signal.packet == 5000 && got.redundancy_version == 1);
+    MEMCMP_EQUAL(bytes.data(), got.piece.bytes, 500);
 }
 
 TEST(layer_packet, foreign_damaged_and_short_frames_are_counted_where_they_fail)

@@ -112,9 +112,10 @@ static srec_status try_sum(srec_layer_packet_decoder *d, const srec_layer_packet
 static bool is_undone(srec_status s) { return s == SREC_ERR_CHECKSUM || s == SREC_ERR_AUTH; }
 
 /* Decode this transmission alone, then together with earlier ones of its origin, then without each of these: one whose
- * payload was jammed must not spoil the others. If all fail, keep the transmission. */
+ * payload was jammed must not spoil the others. If all fail, keep the transmission.
+ * \param[out] n_summed transmissions in the last sum that was tried */
 static srec_status decode_payload(srec_layer_packet_decoder *d, const srec_layer_packet *p, const srec_ldpc_code *code,
-                                  const float *soft)
+                                  const float *soft, unsigned *n_summed)
 {
     srec_ldpc_quantise(soft, code->coded_bits, d->received);
     srec_layer_deinterleave(d->received, code->coded_bits, d->coded);
@@ -125,12 +126,14 @@ static srec_status decode_payload(srec_layer_packet_decoder *d, const srec_layer
     const unsigned n = is_undone(alone) ? srec_layer_repeats_find(d->undone, &payload, all) : 0;
     srec_status status = alone;
     all[n] = current;
+    *n_summed = n + 1;
     if (n)
         status = try_sum(d, p, code, all, n + 1);
     for (unsigned without = 0; n > 1 && without < n && is_undone(status); without++) {
         srec_ldpc_transmission rest[SREC_LAYER_REPEATS_KEPT];
         memcpy(rest, all, without * sizeof *rest);
         memcpy(rest + without, all + without + 1, (n - without) * sizeof *rest);
+        *n_summed = n;
         status = try_sum(d, p, code, rest, n);
     }
     if (is_undone(status)) {
@@ -138,6 +141,20 @@ static srec_status decode_payload(srec_layer_packet_decoder *d, const srec_layer
         return alone;
     }
     srec_layer_repeats_forget(d->undone, &payload);
+    return status;
+}
+
+static srec_status count_payload(srec_packet_counters *c, srec_status status, unsigned n_summed)
+{
+    switch (status) {
+    case SREC_OK: c->accepted++; break;
+    case SREC_ERR_AUTH: c->bad_tag++; break;
+    default: c->uncorrected++; break;
+    }
+    if (status == SREC_OK && n_summed > 1) {
+        c->combined++;
+        c->summed += n_summed;
+    }
     return status;
 }
 
@@ -159,15 +176,10 @@ srec_status srec_layer_packet_decode(srec_layer_packet_decoder *d, srec_modulati
         return SREC_ERR_REPLAY;
     }
     soft += srec_packet_head_bytes(m, &out->signal) * srec_modem_soft_per_byte(m);
-    status = decode_payload(d, out, &code, soft);
+    unsigned n_summed;
+    status = decode_payload(d, out, &code, soft, &n_summed);
     out->piece.bytes = d->payload;
     if (status == SREC_OK)
         status = srec_replay_accept(d->delivered, out->signal.session, out->origin);
-    if (status == SREC_OK)
-        c->accepted++;
-    else if (status == SREC_ERR_AUTH)
-        c->bad_tag++;
-    else
-        c->uncorrected++;
-    return status;
+    return count_payload(c, status, n_summed);
 }

@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A first transmission. Its tag stands for its payload: equal tags, equal payloads. */
+typedef struct {
+    uint64_t packet;
+    uint16_t coded_bytes; /* 0: the entry was never used */
+    uint8_t tag[SREC_LAYER_TAG_BYTES];
+} origin;
+
 struct srec_layer_packet_encoder {
     uint8_t key[SREC_KEY_BYTES];
     srec_packet_encoder *heads;
@@ -16,6 +23,7 @@ struct srec_layer_packet_encoder {
     uint8_t sealed[SREC_LDPC_BYTES_MAX];
     uint8_t fixed_and_c[SREC_LAYER_FIXED_BYTES + SREC_LDPC_BYTES_MAX];
     uint8_t bits[8 * SREC_FRAME_MAX];
+    origin origins[SREC_LAYER_ORIGIN_AGE_MAX]; /* that of packet n is at n modulo SREC_LAYER_ORIGIN_AGE_MAX */
 };
 
 srec_status srec_layer_packet_encoder_create(const srec_key *key, srec_packet_encoder *heads,
@@ -111,6 +119,11 @@ srec_status srec_layer_packet_write(srec_layer_packet_encoder *e, const srec_lay
     return SREC_OK;
 }
 
+static origin *place_of(srec_layer_packet_encoder *e, uint64_t packet)
+{
+    return &e->origins[packet % SREC_LAYER_ORIGIN_AGE_MAX];
+}
+
 srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, const srec_layer_packet *packet, uint8_t *frame,
                                      size_t capacity, size_t *n_frame, srec_error *error)
 {
@@ -119,7 +132,26 @@ srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, const srec_la
     srec_layer_packet first = *packet;
     first.origin = packet->signal.packet;
     first.redundancy_version = 0;
-    return srec_layer_packet_write(e, &first, frame, capacity, n_frame, error);
+    const srec_status status = srec_layer_packet_write(e, &first, frame, capacity, n_frame, error);
+    if (status != SREC_OK)
+        return status;
+    origin *o = place_of(e, first.origin);
+    o->packet = first.origin;
+    o->coded_bytes = first.signal.payload_bytes;
+    memcpy(o->tag, e->sealed + first.piece.n_bytes, sizeof o->tag);
+    return SREC_OK;
+}
+
+/* Another payload under the keystream of an origin would give both away. */
+static bool is_payload_of_origin(srec_layer_packet_encoder *e, const srec_layer_packet *packet)
+{
+    const origin *o = place_of(e, packet->origin);
+    srec_layer_packet p = *packet;
+    p.signal.session = e->heads->session;
+    if (o->packet != p.origin || o->coded_bytes != p.signal.payload_bytes)
+        return false;
+    srec_layer_seal(e->key, &p, e->fixed_and_c, e->sealed);
+    return sodium_memcmp(o->tag, e->sealed + p.piece.n_bytes, sizeof o->tag) == 0;
 }
 
 srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
@@ -132,5 +164,11 @@ srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const 
         return srec_fail(error, SREC_ERR_ARG,
                          "packet %llu cannot repeat packet %llu: a repeat follows its origin by 1 to %u",
                          (unsigned long long)number, (unsigned long long)packet->origin, SREC_LAYER_ORIGIN_AGE_MAX);
+    const srec_status status = check(packet, error);
+    if (status != SREC_OK)
+        return status;
+    if (!is_payload_of_origin(e, packet))
+        return srec_fail(error, SREC_ERR_ARG, "packet %llu cannot repeat packet %llu: its payload is another one",
+                         (unsigned long long)number, (unsigned long long)packet->origin);
     return srec_layer_packet_write(e, packet, frame, capacity, n_frame, error);
 }
