@@ -133,8 +133,8 @@ SREC_API srec_status srec_layer_packet_encode(srec_layer_packet_encoder *e, cons
  *  \param[in]  capacity  room in \p frame, bytes; SREC_FRAME_MAX suffices
  *  \param[out] n_frame   number of bytes written, a multiple of the modulation's granule
  *  \param[out] error     says what is wrong, in one line; may be NULL
- *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible, the frame too long, or the payload not that of the origin;
- *          SREC_ERR_MEMORY */
+ *  \return SREC_OK; SREC_ERR_ARG if the packet is impossible, the frame too long, or the payload not that of the
+ *          origin; SREC_ERR_MEMORY */
 SREC_API srec_status srec_layer_packet_encode_repeat(srec_layer_packet_encoder *e, const srec_layer_packet *packet,
                                                      uint8_t *frame, size_t capacity, size_t *n_frame,
                                                      srec_error *error) SREC_WARN_UNUSED;

@@ -19,15 +19,35 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
     std::vector<uint8_t> d_half; /* the image at half size */
     std::atomic<double> d_cbr;
     uint64_t d_pictures = 0;
+    uint64_t d_pieces = 0; /* sent so far */
+    /* The latest image that its source may repeat. */
+    struct {
+        pmt::pmt_t pixels = pmt::PMT_NIL; /* of the PDU; nil: no image is kept */
+        uint32_t width;
+        uint32_t height;
+        uint64_t first_picture; /* as its source numbers it */
+        uint64_t number;        /* in the packets */
+        double cbr;
+        uint64_t at; /* its first piece, in pieces sent before */
+        std::vector<pmt::pmt_t> pieces;
+        pmt::pmt_t info;
+    } d_kept;
 
     /* An image on its way through the encoder. */
     struct job {
+        std::chrono::steady_clock::time_point start;
         uint32_t number;
+        double cbr;
         uint32_t width; /* of the original */
         uint32_t height;
         srec_image image; /* as encoded */
         srec_layer_plan plans[SREC_LAYERS_MAX];
         srec_layers layers;
+        double seconds() const
+        {
+            return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+                .count();
+        }
     };
 
     void handle_excess(const pmt::pmt_t& msg) override
@@ -38,7 +58,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
     void handle_pdu(const pmt::pmt_t& msg) override
     {
         job j{};
-        const auto start = std::chrono::steady_clock::now();
+        j.start = std::chrono::steady_clock::now();
         if (const char* fault = image_from_pdu(msg, SREC_IMAGE_MAX_SIDE, j.image))
             return drop(fault, msg);
         const uint64_t number = get_u64(pmt::car(msg), key::picture, d_pictures);
@@ -47,16 +67,80 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         j.number = (uint32_t)number;
         j.width = j.image.width;
         j.height = j.image.height;
-        std::string why;
-        if (!halve(j, why) || !encode(j, why))
-            return drop(why, msg);
-        const double encode_s =
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-                .count();
-        if (publish(j, encode_s, why))
-            d_pictures = number + 1;
-        else
-            drop(why, msg);
+        if (is_repeat(msg, j)) {
+            send_again(j);
+        } else {
+            std::string why;
+            if (!send_first(j, msg, why))
+                return drop(why, msg);
+        }
+        d_pictures = number + 1;
+    }
+
+    /* \return whether the pieces of the image can be sent again */
+    bool is_repeat(const pmt::pmt_t& msg, const job& j) const
+    {
+        const pmt::pmt_t meta = pmt::car(msg), pixels = pmt::cdr(msg);
+        if (!has_number(meta, key::first_picture) || pmt::is_null(d_kept.pixels) ||
+            get_u64(meta, key::first_picture) == j.number ||
+            get_u64(meta, key::first_picture) != d_kept.first_picture ||
+            d_kept.width != j.width || d_kept.height != j.height || d_kept.cbr != d_cbr ||
+            d_pieces - d_kept.at > SREC_LAYER_ORIGIN_AGE_MAX)
+            return false;
+        size_t length, kept_length;
+        const uint8_t* bytes = pmt::u8vector_elements(pixels, length);
+        const uint8_t* kept = pmt::u8vector_elements(d_kept.pixels, kept_length);
+        return length == kept_length && std::equal(bytes, bytes + length, kept);
+    }
+
+    void send_again(const job& j)
+    {
+        for (const auto& piece : d_kept.pieces)
+            send(put_u64(put_u64(pmt::car(piece), key::picture, j.number),
+                         key::first_picture,
+                         d_kept.number),
+                 pmt::cdr(piece));
+        d_pieces += d_kept.pieces.size();
+        pmt::pmt_t info = put_u64(d_kept.info, key::picture, j.number);
+        info = put_u64(info, key::first_picture, d_kept.number);
+        info = put_real(info, key::encode_s, j.seconds());
+        report("picture", put_u64(info, key::queue, n_waiting()));
+    }
+
+    void keep(const job& j,
+              const pmt::pmt_t& msg,
+              const std::vector<pmt::pmt_t>& pieces,
+              const pmt::pmt_t& info)
+    {
+        d_kept.pixels = pmt::cdr(msg);
+        d_kept.width = j.width;
+        d_kept.height = j.height;
+        d_kept.first_picture = get_u64(pmt::car(msg), key::first_picture);
+        d_kept.number = j.number;
+        d_kept.cbr = j.cbr;
+        d_kept.at = d_pieces;
+        d_kept.pieces = pieces;
+        d_kept.info = info;
+    }
+
+    /* All pieces, or nothing: an image without its end would block its source. */
+    bool send_first(job& j, const pmt::pmt_t& msg, std::string& why)
+    {
+        d_kept.pixels = pmt::PMT_NIL;
+        d_kept.pieces.clear();
+        j.cbr = d_cbr;
+        uint64_t used_symbols = 0;
+        std::vector<pmt::pmt_t> pieces;
+        if (!halve(j, why) || !encode(j, why) || !pack(j, pieces, used_symbols, why))
+            return false;
+        for (const auto& piece : pieces)
+            send(pmt::car(piece), pmt::cdr(piece));
+        const pmt::pmt_t info = figures(j, used_symbols);
+        report("picture", info);
+        if (has_number(pmt::car(msg), key::first_picture))
+            keep(j, msg, pieces, info);
+        d_pieces += pieces.size();
+        return true;
     }
 
     /* \return false if it failed, with \p why filled; likewise the next ones */
@@ -73,7 +157,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         srec_layers_request request = d_request;
         request.format = { j.image.width, j.image.height, j.image.channels, d_n_layers };
         request.original_pixels = (uint64_t)j.width * j.height;
-        request.cbr = d_cbr;
+        request.cbr = j.cbr;
         srec_layer_budget budgets[SREC_LAYERS_MAX];
         srec_error error{};
         srec_status status = srec_layers_plan(&request, j.plans, &error);
@@ -92,11 +176,12 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         return d_request.bursts ? srec_burst_symbols(n) : n;
     }
 
-    /* All pieces, or nothing: an image without its end would block its source. */
-    bool publish(const job& j, double encode_s, std::string& why)
+    /* The pieces as PDUs, and the symbols of their packets. */
+    bool pack(const job& j,
+              std::vector<pmt::pmt_t>& pieces,
+              uint64_t& used_symbols,
+              std::string& why) const
     {
-        std::vector<pmt::pmt_t> pieces;
-        uint64_t used_symbols = 0;
         for (size_t i = 0; i < j.layers.n_pieces; i++) {
             srec_layer_packet p{};
             p.picture = j.number;
@@ -114,9 +199,6 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
             used_symbols += symbols;
             pieces.push_back(with_place(piece_to_pdu(p), j, i));
         }
-        for (const auto& piece : pieces)
-            send(pmt::car(piece), pmt::cdr(piece));
-        report("picture", figures(j, encode_s, used_symbols));
         return true;
     }
 
@@ -133,7 +215,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         return pmt::cons(put_u64(meta, key::slices, j.layers.n_pieces), pmt::cdr(piece));
     }
 
-    pmt::pmt_t figures(const job& j, double encode_s, uint64_t used_symbols) const
+    pmt::pmt_t figures(const job& j, uint64_t used_symbols) const
     {
         std::vector<float> code_rates, thresholds;
         uint64_t planned_symbols = 0;
@@ -159,8 +241,8 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
         info = put_u64(info, key::pieces, j.layers.n_pieces);
         info = put_u64(info, key::planned_symbols, planned_symbols);
         info = put_u64(info, key::used_symbols, used_symbols);
-        info = put_real(info, key::encode_s, encode_s);
-        info = put_real(info, key::cbr, d_cbr);
+        info = put_real(info, key::encode_s, j.seconds());
+        info = put_real(info, key::cbr, j.cbr);
         return put_u64(info, key::queue, n_waiting());
     }
 

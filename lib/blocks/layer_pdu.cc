@@ -47,7 +47,9 @@ bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out)
         return false;
     number_reader number(d);
     out = {};
-    out.picture = (uint32_t)number(key::picture, 0, UINT32_MAX);
+    const bool repeat = pmt::dict_has_key(d, intern_key(key::first_picture));
+    out.picture =
+        (uint32_t)number(repeat ? key::first_picture : key::picture, 0, UINT32_MAX);
     out.scale = (uint8_t)number(key::sent_scale, 1, 2);
     out.format.width = (uint32_t)number(key::width, 1, SREC_IMAGE_MAX_SIDE);
     out.format.height = (uint32_t)number(key::height, 1, SREC_IMAGE_MAX_SIDE);
@@ -58,6 +60,7 @@ bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out)
     out.signal.session = get_u64(d, key::session);
     out.signal.packet = get_u64(d, key::packet);
     out.origin = get_u64(d, key::origin, out.signal.packet);
+    out.redundancy_version = (uint8_t)get_u64(d, key::redundancy_version);
     srec_layer_piece& p = out.piece;
     p.layer = (unsigned)number(key::layer, 0, SREC_LAYERS_MAX - 1);
     p.index = (uint32_t)number(key::piece, 0, SREC_LAYERS_PIECES_MAX - 1);

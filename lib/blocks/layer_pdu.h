@@ -16,8 +16,9 @@ bool is_piece(const pmt::pmt_t& msg);
 
 /* The piece, without what the radio adds. */
 pmt::pmt_t piece_to_pdu(const srec_layer_packet& packet);
-/* Reads what piece_to_pdu() writes, and session, packet number and origin if they are
- * there. The bytes remain those of \p msg.
+/* Reads what piece_to_pdu() writes, and session, packet number, origin and redundancy
+ * version if they are there. A repeat has the image number of its first transmission. The
+ * bytes remain those of \p msg.
  * \return false if a key is missing, of the wrong kind or out of range */
 bool piece_from_pdu(const pmt::pmt_t& msg, srec_layer_packet& out);
 

@@ -12,14 +12,15 @@
 // clang-format off
 #define SREC_METADATA_KEYS(X)                                                     \
     /* any PDU */                                                                 \
-    X(eof) X(picture) X(width) X(height) X(channels)                              \
+    X(eof) X(picture) X(first_picture) X(width) X(height) X(channels)             \
     /* slices and packets */                                                      \
     X(model) X(format) X(slice) X(slices) X(rate_map) X(sent_scale)               \
     X(session) X(packet) X(cipher) X(modulation) X(soft) X(n_features)            \
     /* coded layers */                                                            \
     X(coding) X(layers) X(layer) X(piece) X(pieces) X(data_pieces)                \
-    X(parity_pieces) X(description) X(payload_bytes) X(origin) X(original_width)  \
-    X(original_height) X(code_rate) X(code_rates) X(rms_error) X(rms_errors)      \
+    X(parity_pieces) X(description) X(payload_bytes) X(origin)                    \
+    X(redundancy_version) X(original_width) X(original_height) X(code_rate)       \
+    X(code_rates) X(rms_error) X(rms_errors)                                      \
     X(layer_snr_db) X(threshold_db) X(bits_per_pixel) X(planned_symbols)          \
     X(used_symbols) X(cbr) X(layers_sent) X(layers_received) X(pieces_sent)       \
     X(pieces_received) X(pieces_recovered)                                        \
@@ -43,8 +44,8 @@
     /* counters */                                                                \
     X(dropped) X(passed) X(late) X(too_large)                                     \
     X(accepted) X(damaged) X(forged) X(replayed) X(foreign_model) X(unsupported)  \
-    X(truncated) X(uncorrected) X(bad_tag) X(duplicate) X(candidates)             \
-    X(preambles) X(bursts) X(unreadable) X(foreign) X(skipped)                    \
+    X(truncated) X(uncorrected) X(bad_tag) X(duplicate) X(combined) X(summed)     \
+    X(candidates) X(preambles) X(bursts) X(unreadable) X(foreign) X(skipped)      \
     /* stream tags */                                                             \
     X(srec_eof) X(n0) X(tx_sob) X(tx_eob)
 // clang-format on

@@ -142,9 +142,9 @@ class packet_decoder_impl : public pdu_block<packet_decoder>
             return dropped(status);
         d_want = 0;
         const pmt::pmt_t pdu = piece_to_pdu(packet);
-        send(with_signal(put_u64(pmt::car(pdu), key::origin, packet.origin),
-                         packet.signal),
-             pmt::cdr(pdu));
+        pmt::pmt_t meta = put_u64(pmt::car(pdu), key::origin, packet.origin);
+        meta = put_u64(meta, key::redundancy_version, packet.redundancy_version);
+        send(with_signal(meta, packet.signal), pmt::cdr(pdu));
     }
 
     pmt::pmt_t with_signal(pmt::pmt_t meta, const srec_signal& signal) const
@@ -193,6 +193,8 @@ public:
                  { key::uncorrected, c.uncorrected },
                  { key::bad_tag, c.bad_tag },
                  { key::duplicate, c.duplicate },
+                 { key::combined, c.combined },
+                 { key::summed, c.summed },
                  { key::truncated, d_truncated } };
     }
     std::string export_marks() const override

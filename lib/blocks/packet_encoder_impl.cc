@@ -109,8 +109,10 @@ class packet_encoder_impl : public pdu_block<packet_encoder>
         size_t n_frame;
         std::vector<uint8_t> frame(SREC_FRAME_MAX);
         srec_error error{};
-        if (srec_layer_packet_encode(
-                encoder, &packet, frame.data(), frame.size(), &n_frame, &error) !=
+        const auto encode = packet.origin == packet.signal.packet
+                                ? srec_layer_packet_encode
+                                : srec_layer_packet_encode_repeat;
+        if (encode(encoder, &packet, frame.data(), frame.size(), &n_frame, &error) !=
             SREC_OK)
             return drop(error.message);
         frame.resize(n_frame);

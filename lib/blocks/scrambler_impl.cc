@@ -3,6 +3,7 @@
 #include "pdu_block.h"
 
 #include <atomic>
+#include <deque>
 #include <gnuradio/io_signature.h>
 #include <gnuradio/srec/scrambler.h>
 
@@ -17,6 +18,21 @@ class scrambler_impl : public pdu_block<scrambler>
     std::atomic<bool> d_encrypt;
     static constexpr int AUTO = -1;
     std::atomic<int> d_cipher; /* srec_cipher, or AUTO */
+    /* The first transmission of a piece. */
+    struct origin {
+        uint64_t picture;
+        uint64_t layer;
+        uint64_t piece;
+        srec_cipher cipher;
+        uint64_t packet;
+        uint8_t repeats; /* modulo 256, as redundancy versions are */
+        bool is_of(const origin& o) const
+        {
+            return picture == o.picture && layer == o.layer && piece == o.piece &&
+                   cipher == o.cipher;
+        }
+    };
+    std::deque<origin> d_origins; /* those that may be repeated, oldest first */
 
     void handle_pdu(const pmt::pmt_t& msg) override
     {
@@ -55,8 +71,40 @@ class scrambler_impl : public pdu_block<scrambler>
      * piece, because the tag covers its header too. */
     void number_piece(const pmt::pmt_t& msg)
     {
-        send(numbered(pmt::car(msg), d_encrypt ? SREC_CIPHER_ADD : SREC_CIPHER_NONE),
-             pmt::cdr(msg));
+        const srec_cipher cipher = d_encrypt ? SREC_CIPHER_ADD : SREC_CIPHER_NONE;
+        const origin o = origin_of(pmt::car(msg), cipher);
+        pmt::pmt_t meta = put_u64(pmt::car(msg), key::origin, o.packet);
+        meta = put_u64(meta, key::redundancy_version, o.repeats);
+        send(numbered(meta, cipher), pmt::cdr(msg));
+    }
+
+    /* The origin of the next packet: of a repeat the first transmission, if that is not too
+     * old, else the packet itself. */
+    origin origin_of(const pmt::pmt_t& piece, srec_cipher cipher)
+    {
+        while (!d_origins.empty() &&
+               d_packet - d_origins.front().packet > SREC_LAYER_ORIGIN_AGE_MAX)
+            d_origins.pop_front();
+        const uint64_t picture = get_u64(piece, key::picture);
+        const origin first{ get_u64(piece, key::first_picture, picture),
+                            get_u64(piece, key::layer),
+                            get_u64(piece, key::piece),
+                            cipher,
+                            d_packet,
+                            0 };
+        if (has_number(piece, key::first_picture)) {
+            /* Image numbers may begin again: the latest one counts. */
+            const auto found =
+                std::find_if(d_origins.rbegin(), d_origins.rend(), [&](const origin& o) {
+                    return o.is_of(first);
+                });
+            if (found != d_origins.rend()) {
+                found->repeats++;
+                return *found;
+            }
+        }
+        d_origins.push_back(first);
+        return first;
     }
 
 public:

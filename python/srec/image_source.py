@@ -46,6 +46,9 @@ class image_source(message_block):
     repeat: start again after the last image, without end.
     in_flight: number of images released before the first one is reported as sent, at least 1.
     interval: seconds between images, instead of in_flight, if above 0.
+    transmissions: how often each image is sent, one transmission after the other; 0: without end. Each transmission has
+        an image number of its own, and `first_picture`, that of the first one, in its metadata. layer_encoder then
+        repeats the packets of the first one, which receivers add up; semantic_encoder sends another image.
 
     `next` takes the info of mapper and semantic_encoder, or of the two info ports of transmitter. A dict with `event` =
     image from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
@@ -60,7 +63,14 @@ class image_source(message_block):
     image to send.
     """
 
-    def __init__(self, path: str | list[str], repeat: bool = False, in_flight: int = 2, interval: float = 0.0):
+    def __init__(
+        self,
+        path: str | list[str],
+        repeat: bool = False,
+        in_flight: int = 2,
+        interval: float = 0.0,
+        transmissions: int = 1,
+    ):
         message_block.__init__(self, "image_source")
         self._change = threading.Condition()  # guards the following
         self._in_flight: list[int] = []  # numbers of the images on their way, oldest first
@@ -69,6 +79,7 @@ class image_source(message_block):
         self._repeat = bool(repeat)
         self.set_in_flight(in_flight)
         self.set_interval(interval)
+        self.set_transmissions(transmissions)
         self._thread: threading.Thread | None = None
         self._pace = Pace(self)
         self.skipped = 0
@@ -100,6 +111,11 @@ class image_source(message_block):
         with self._change:
             self._interval = interval
             self._change.notify_all()
+
+    def set_transmissions(self, transmissions: int) -> None:
+        if transmissions < 0:
+            raise ValueError("transmissions must be 1 or more, or 0: without end")
+        self._transmissions = transmissions
 
     def _next(self, msg: Any) -> None:
         free, number = released(msg)
@@ -166,20 +182,29 @@ class image_source(message_block):
             if self._files is files and not (self._repeat and found):
                 return
 
+    def _transmitted(self) -> Iterator[tuple[str, np.ndarray, int]]:
+        """Yield (file, array, ordinal number from 0) of every transmission of every image."""
+        for file, array in self._pictures():
+            files, sent = self._files, 0
+            while sent == 0 or self._files is files and (self._transmissions == 0 or sent < self._transmissions):
+                yield file, array, sent
+                sent += 1
+
     def _run(self) -> None:
         number = 0
         last: float | None = None  # time.monotonic() of the previous image
-        for file, array in self._pictures():
+        for file, array, ordinal in self._transmitted():
             if not self._wait(last):
                 return
             last = time.monotonic()
             with self._change:
                 if self._interval <= 0:
                     self._in_flight.append(number)
-            self.message_port_pub(pmt.intern("pdus"), picture_pdu(array, number, file))
+            more = {"first_picture": number - ordinal} if ordinal or self._transmissions != 1 else {}
+            self.message_port_pub(pmt.intern("pdus"), picture_pdu(array, number, file, **more))
             self.message_port_pub(
                 pmt.intern("info"),
-                to_pmt({"event": "picture", "picture": number, "filename": file, "skipped": self.skipped}),
+                to_pmt({"event": "picture", "picture": number, "filename": file, "skipped": self.skipped, **more}),
             )
             number += 1
         self.message_port_pub(pmt.intern("info"), to_pmt({"event": "eof", "pictures": number, "skipped": self.skipped}))

@@ -170,6 +170,28 @@ class qa_image_source(gr_unittest.TestCase):
         wait_for(lambda: self.names(debug)[-1] == "end", "the end mark")
         self.assertEqual(self.names(debug)[:5], ["a.png", "b.png", "a.png", "b.png", "a.png"])
 
+    def test_each_image_is_sent_several_times_in_a_row_and_names_its_first_transmission(self):
+        files = [self.save("a.png"), self.save("b.png")]
+        source = srec.image_source(files, in_flight=9, transmissions=3)
+        _, debug = self.start(source)
+        self.exactly(debug, 7)
+        metas = [pmt.to_python(pmt.car(debug.get_message(i))) for i in range(6)]
+        self.assertEqual(self.names(debug), ["a.png"] * 3 + ["b.png"] * 3 + ["end"])
+        self.assertEqual([m["picture"] for m in metas], list(range(6)))
+        self.assertEqual([m["first_picture"] for m in metas], [0, 0, 0, 3, 3, 3])
+        with self.assertRaisesRegex(ValueError, "transmissions"):
+            source.set_transmissions(-1)
+
+    def test_an_image_without_end_gives_way_to_another_path_or_number(self):
+        files = [self.save("a.png"), self.save("b.png")]
+        source = srec.image_source(files[0], interval=0.01, transmissions=0)
+        _, debug = self.start(source)
+        wait_for(lambda: debug.num_messages() > 3, "four transmissions")
+        source.set_path(files[1])
+        wait_for(lambda: self.names(debug)[-1] == "b.png", "the other image")
+        source.set_transmissions(1)
+        wait_for(lambda: self.names(debug)[-1] == "end", "the end mark")
+
     def test_path_and_pictures_in_flight_change_while_running(self):
         first, second = self.save("a.png"), self.save("b.png")
         source = srec.image_source(first, repeat=True, in_flight=1)

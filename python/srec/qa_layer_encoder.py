@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block layer_encoder: pieces of all layers, figures on info, budgets, bad images, refused parameters."""
 import numpy as np
+import pmt
 from gnuradio import gr_unittest, srec
+from gnuradio.srec.metadata import to_dict
 
 from qa_common import (
     KEY,
@@ -115,6 +117,49 @@ class qa_layer_encoder(BlockCase):
             (["policy"], {"policy": "block"}),
         ):
             self.assert_refused(words, srec.layer_encoder, **parameters)
+
+    def test_a_repeated_image_gives_the_same_pieces_under_its_first_number(self):
+        image = with_meta(picture(5, 160, 96)[0], first_picture=5)
+        pieces, info = self.encode([image, with_meta(image, picture=6), with_meta(image, picture=7)], layers=[0, 6])
+        n = info[0]["pieces"]
+        self.assertEqual(len(pieces), 3 * n)
+        for i in range(2 * n):
+            first, repeat = to_dict(pmt.car(pieces[i % n])), to_dict(pmt.car(pieces[n + i]))
+            self.assertEqual((repeat.pop("picture"), repeat.pop("first_picture")), (6 + i // n, 5))
+            self.assertEqual(repeat, {key: value for key, value in first.items() if key != "picture"})
+            np.testing.assert_array_equal(data_of(pieces[n + i]), data_of(pieces[i % n]))
+        self.assertNotIn("first_picture", info[0])
+        self.assertEqual([(m["picture"], m["first_picture"]) for m in info[1:3]], [(6, 5), (7, 5)])
+        np.testing.assert_array_equal(info[2]["rms_errors"], info[0]["rms_errors"])
+
+    def test_what_is_no_repeat_is_encoded_anew(self):
+        (image, array), other = picture(0, 96, 96), picture(1, 96, 96)[0]
+        again = {"picture": 3, "first_picture": 0}
+        for between in (
+            [with_meta(other, picture=1, first_picture=1)],  # another image came between
+            [with_meta(other, picture=1)],
+        ):
+            pieces, info = self.encode([with_meta(image, first_picture=0), *between, with_meta(image, **again)])
+            self.assertNotIn("first_picture", info[2])
+            self.assertNotIn("first_picture", meta_of(pieces[-1]))
+        changed = pdu({"width": 96, "height": 96, **again}, array ^ 1)
+        for first, repeat in (
+            (image, with_meta(image, **again)),  # not announced
+            (with_meta(image, first_picture=0), changed),
+        ):
+            self.assertNotIn("first_picture", self.encode([first, repeat])[1][1])
+        block = srec.layer_encoder(**SMALL)
+        self.through(block, [with_meta(image, first_picture=0)], "pdus")
+        block.set_cbr(1.2)
+        self.assertNotIn("first_picture", self.through(block, [with_meta(image, **again)], "pdus")[1][0])
+
+    def test_it_is_repeated_until_its_first_transmission_is_4096_packets_old(self):
+        image = with_meta(picture(0, 96, 96)[0], first_picture=0)
+        (n,) = {m["pieces"] for m in self.encode([image])[1] if m["event"] == "picture"}
+        rounds = 4096 // n + 2
+        _, info = self.encode([with_meta(image, picture=i) for i in range(rounds)], max_queue=rounds)
+        found = [m.get("first_picture") for m in info if m["event"] == "picture"]
+        self.assertEqual(found, [None] + [0] * (rounds - 2) + [None])
 
     def test_it_stops_under_load(self):
         self.assert_stops_under_load(

@@ -34,10 +34,10 @@ class qa_layers(gr_unittest.TestCase):
     def tearDown(self):
         self.temp.cleanup()
 
-    def run_link(self, transmitter, receiver, *between, images=1):
+    def run_link(self, transmitter, receiver, *between, images=1, transmissions=1):
         """Run until the end mark. Return [(array, metadata)], the encoder's reports and the last packet counters."""
         top, sink = gr.top_block(), srec.image_sink()
-        source = srec.image_source(self.paths[:images], in_flight=images)
+        source = srec.image_source(self.paths[:images], in_flight=images, transmissions=transmissions)
         debug = {name: blocks.message_debug(False) for name in ("encoder", "packets")}
         top.msg_connect(source, "pdus", transmitter, "pdus")
         top.msg_connect(transmitter, "encoder_info", debug["encoder"], "store")
@@ -60,11 +60,12 @@ class qa_layers(gr_unittest.TestCase):
     def reports(debug):
         return [meta_of(debug.get_message(i)) for i in range(debug.num_messages())]
 
-    def symbols(self, snr_db=10.0, loss=0.0, images=1, receive=None, **parameters):
+    def symbols(self, snr_db=10.0, loss=0.0, images=1, receive=None, transmissions=1, **parameters):
         """Run a link of bare symbols."""
         transmitter = srec.transmitter("seed:1", samples_per_symbol=0, **{**SMALL, **parameters})
         receiver = srec.receiver(**{"key": "seed:1", "samples_per_symbol": 0, "timeout": 1e6, **(receive or {})})
-        return self.run_link(transmitter, receiver, srec.channel("awgn", snr_db, 7, loss=loss), images=images)
+        channel = srec.channel("awgn", snr_db, 7, loss=loss)
+        return self.run_link(transmitter, receiver, channel, images=images, transmissions=transmissions)
 
     def assert_exact(self, image, meta, sent):
         """Assert that the received image is the one that the encoder measured."""
@@ -95,6 +96,24 @@ class qa_layers(gr_unittest.TestCase):
         pictures, _, packets = self.symbols(2.0)
         self.assertEqual((pictures, packets["accepted"]), ([], 0))
         self.assertGreater(packets["uncorrected"], 0)
+
+    def test_two_transmissions_add_up_where_one_brings_nothing(self):
+        self.assertEqual(self.symbols(2.0)[0], [])
+        pictures, encoder, packets = self.symbols(2.0, images=2, transmissions=2)
+        n = sum(report["pieces"] for report in encoder if report["event"] == "picture") // 2
+        self.assertEqual([meta["picture"] for _, meta in pictures], [0, 2])
+        for (image, meta), sent in zip(pictures, self.images):
+            self.assertEqual(meta["slices_lost"], 0)
+            self.assert_exact(image, meta, sent)
+        self.assertEqual((packets["accepted"], packets["combined"], packets["summed"]), (n, n, 2 * n))
+        self.assertEqual((packets["uncorrected"], packets["duplicate"], packets["replayed"]), (n, 0, 0))
+
+    def test_repeats_of_received_packets_are_duplicates_and_fill_gaps(self):
+        pictures, encoder, packets = self.symbols(10.0, loss=0.2, transmissions=4, cbr=1.5, parity=0)
+        self.assertEqual([meta["slices_lost"] for _, meta in pictures], [0])
+        self.assertEqual(packets["accepted"], encoder[0]["pieces"])
+        self.assertGreater(packets["duplicate"], packets["accepted"])
+        self.assertEqual(packets["combined"], 0)
 
     def test_lost_packets_cost_detail_and_are_counted(self):
         pictures, encoder, packets = self.symbols(loss=0.06, cbr=1.5, parity=2, images=3)

@@ -21,6 +21,7 @@ from qa_common import (
     dropped_so_far,
     meta_of,
     pdu,
+    picture,
     slice_pdu,
     with_meta,
 )
@@ -71,6 +72,20 @@ def field_bytes(modulation, n):
 class qa_packet_encoder(BlockCase):
     def encode(self, slices, modulation="qpsk", key=KEY):
         return self.through(srec.packet_encoder(key, modulation), slices)
+
+    def test_a_repeated_piece_travels_as_other_bits_of_the_same_payload_only(self):
+        encoder = srec.layer_encoder(cbr=0.9, threads=1, bursts=False)
+        (piece, *_), _ = self.through(encoder, [picture(0, 96, 96)[0]], "pdus")
+        first = with_meta(piece, session=1, packet=0, cipher="add", origin=0, redundancy_version=0)
+        repeats = [with_meta(first, packet=i, redundancy_version=i) for i in (1, 2)]
+        other = pdu(meta_of(repeats[1]), data_of(piece) ^ 1)
+        lost = with_meta(repeats[1], packet=9, origin=7)  # which was never sent
+        with captured_log():
+            frames, info = self.encode([first, repeats[0], other, repeats[1], lost])
+        self.assertEqual([meta_of(m)["packet"] for m in frames], [0, 1, 2])
+        self.assertEqual(len({data_of(m).tobytes()[-200:] for m in frames}), 3)
+        reasons = [i["reason"] for i in info if i["event"] == "dropped"]
+        self.assertEqual([reason.split(": ")[1] for reason in reasons], ["its payload is another one"] * 2)
 
     def header_bytes(self, modulation, frame_bytes, payload_bytes):
         rest = (

@@ -46,6 +46,32 @@ class qa_scrambler(BlockCase):
         np.testing.assert_array_equal(data_of(second), added(PLAIN[:64], packet=1))
         self.assertTrue((data_of(first) != data_of(second)).any())
 
+    def test_repeated_pieces_name_their_origin_and_the_next_redundancy_version(self):
+        def piece(index, picture, **more):
+            return pdu({"coding": "layers", "layer": 0, "piece": index, "picture": picture, **more}, PLAIN)
+
+        first, second = [piece(i, 4) for i in range(2)], [piece(i, 5, first_picture=4) for i in range(2)]
+        unknown = piece(0, 9, first_picture=8)
+        scrambler = srec.scrambler(KEY, True, SESSION)
+        out, _ = self.through(scrambler, [*first, *second, pdu({}, PLAIN), *second, unknown])
+        found = [(m["packet"], m.get("origin"), m.get("redundancy_version")) for m in map(meta_of, out)]
+        self.assertEqual(
+            found, [(0, 0, 0), (1, 1, 0), (2, 0, 1), (3, 1, 1), (4, None, None), (5, 0, 2), (6, 1, 2), (7, 7, 0)]
+        )
+        scrambler.set_encrypt(False)  # another payload on the air
+        out, _ = self.through(scrambler, second)
+        self.assertEqual([(m["origin"], m["redundancy_version"]) for m in map(meta_of, out)], [(8, 0), (9, 0)])
+
+    def test_an_origin_may_be_4096_packets_old(self):
+        def piece(index, picture, **more):
+            return pdu({"coding": "layers", "layer": 0, "piece": index, "picture": picture, **more}, PLAIN[:1])
+
+        others = [piece(i, 1) for i in range(4095)]
+        out, _ = self.through(srec.scrambler(KEY), [piece(0, 0), *others, piece(0, 2, first_picture=0)])
+        self.assertEqual(meta_of(out[-1])["origin"], 0)
+        out, _ = self.through(srec.scrambler(KEY), [piece(0, 0), *others, piece(9, 1), piece(0, 2, first_picture=0)])
+        self.assertEqual((meta_of(out[-1])["origin"], meta_of(out[-1])["redundancy_version"]), (4097, 0))
+
     def test_another_key_gives_unrelated_bytes(self):
         (out,), _ = self.through(srec.scrambler(OTHER_KEY, True, SESSION, "add"), [pdu({}, PLAIN[:64])])
         np.testing.assert_array_equal(data_of(out), added(PLAIN[:64], seed=2))

@@ -159,7 +159,24 @@ static double threshold(link *l, float start_db, unsigned failures, double targe
     }
 }
 
-/* A point above every threshold: Shannon's limit of the spectral efficiency, and a margin. */
+/* The same from below, where few payloads need to be sent. */
+static double threshold_from_below(link *l, double start_db, unsigned failures, double target)
+{
+    const unsigned most = (unsigned)(failures / target);
+    double before = 0;
+    for (double snr_db = start_db;; snr_db += (double)STEP_DB) {
+        const double rate = failure_rate(l, (float)snr_db, failures, most);
+        if (rate <= target) {
+            if (before <= 0)
+                return NAN; /* the start was too high */
+            const double x = log(target / before) / log(rate / before);
+            return snr_db - (double)STEP_DB * (1 - x);
+        }
+        before = rate;
+    }
+}
+
+/* Shannon's limit of the spectral efficiency, and a margin. */
 static float start_of(srec_modulation m, double rate, double margin_db)
 {
     const double efficiency = rate * srec_modem_bits_per_symbol(m);
@@ -204,8 +221,8 @@ static void repeats_table(unsigned failures)
                 srand(1);
                 open_link(&l, m, BLOCK_BYTES, repeated_rates[r], 20, n);
                 double at = NAN;
-                for (double margin = 2.5; isnan(at); margin += 1.0)
-                    at = threshold(&l, start_of(m, repeated_rates[r] / n, margin), failures, 1e-2);
+                for (double margin = 0.5; isnan(at); margin -= 0.5)
+                    at = threshold_from_below(&l, (double)start_of(m, repeated_rates[r] / n, margin), failures, 1e-2);
                 alone = n == 1 ? at : alone;
                 printf(n == 1 ? " %.2f |" : " %.2f (%.2f) |", at, alone - at);
                 fflush(stdout);
@@ -220,23 +237,6 @@ static void repeats_table(unsigned failures)
 
 #define PACKET_TARGET 1e-3
 
-/* Es/N0 at which the share of lost packets is PACKET_TARGET, from below: few packets need to be sent there. */
-static double packet_threshold(link *l, double start_db, unsigned failures)
-{
-    const unsigned most = (unsigned)(failures / PACKET_TARGET);
-    double before = 0;
-    for (double snr_db = start_db;; snr_db += (double)STEP_DB) {
-        const double rate = failure_rate(l, (float)snr_db, failures, most);
-        if (rate <= PACKET_TARGET) {
-            if (before <= 0)
-                return NAN; /* the start was too high */
-            const double x = log(PACKET_TARGET / before) / log(rate / before);
-            return snr_db - (double)STEP_DB * (1 - x);
-        }
-        before = rate;
-    }
-}
-
 /* Measured thresholds, and after each the one that the transmitter uses. */
 static void packet_table(unsigned failures)
 {
@@ -250,7 +250,7 @@ static void packet_table(unsigned failures)
             srand(1);
             open_link(&l, m, (size_t)((double)coded * rates[r].value), rates[r].value, 20, 1);
             for (double start_db = used_db - 0.3; isnan(at); start_db -= 0.3)
-                at = packet_threshold(&l, start_db, failures);
+                at = threshold_from_below(&l, start_db, failures, PACKET_TARGET);
             printf(" %.2f (%.2f) |", at, used_db);
             fflush(stdout);
             close_link(&l);

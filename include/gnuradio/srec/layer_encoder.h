@@ -17,12 +17,19 @@ namespace srec {
  * block shares the budget of symbols among the layers, chooses the code rate of each, and
  * divides each layer into pieces, one per packet (srec/layer_plan.h, srec/layers.h).
  *
+ * An image with `first_picture` in its metadata may be repeated: if the next image has the
+ * same `first_picture`, another number and the same pixels, its pieces are those of the
+ * first one, marked as repeats, and receivers add up their packets. It is encoded anew, as
+ * another image, if the budget has changed or if its first pieces were more than 4096
+ * pieces ago.
+ *
  * Message ports: `pdus` in (images), `out` out (pieces), `info` out (one dict per image).
  *
  * \param modulation     bpsk, qpsk, 16qam, 64qam or 256qam
  * \param layers         Es/N0 in dB from which each layer must arrive, 1 .. 8 values,
  *                       ascending
- * \param cbr            complex symbols / (3 * width * height), headers counted, above 0
+ * \param cbr            complex symbols / (3 * width * height) of one transmission, headers
+ *                       counted, above 0
  * \param shares         share of the symbols of each layer, in any unit, above 0; empty:
  *                       equal shares
  * \param margin_db      margin between the threshold of a code and the SNR, dB, -10 .. 30

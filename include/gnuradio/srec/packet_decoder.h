@@ -17,7 +17,8 @@ namespace srec {
  * layers).
  *
  * It drops and counts damaged, forged, repeated and foreign frames
- * (docs/packet-format.md).
+ * (docs/packet-format.md). Repeats of layers add up: a payload that no transmission
+ * carries alone is decoded as the sum of up to 8.
  *
  * Stream in: soft values as floats, with a tag at the first soft value of each frame.
  * Message ports: `out` out (soft slices, pieces), `info` out (the counters, for each
@@ -53,8 +54,9 @@ public:
 
     /*!
      * \return the counters so far: accepted, damaged, forged, replayed, foreign_model,
-     *         unsupported, uncorrected, bad_tag, duplicate (srec_packet_counters in
-     *         srec/packet.h) and truncated (the next frame began too early)
+     *         unsupported, uncorrected, bad_tag, duplicate, combined, summed
+     *         (srec_packet_counters in srec/packet.h) and truncated (the next frame began
+     *         too early)
      */
     virtual std::map<std::string, uint64_t> counters() const = 0;
 

@@ -15,7 +15,9 @@ namespace srec {
  *
  * It numbers the packets, and combines each slice with the keystream of its session and
  * packet number. docs/security.md describes what this protects. Pieces of coded layers it
- * only numbers.
+ * only numbers. A repeated piece (`first_picture`) also gets its origin, the number of its
+ * first transmission, and its redundancy version: 1, 2, ... If the origin is unknown or
+ * more than 4096 packets ago, the piece is a first transmission again.
  *
  * Message ports: `in` in (slices), `out` out (slices with session, packet and cipher),
  * `info` out.
