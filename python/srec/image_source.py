@@ -51,7 +51,7 @@ class image_source(message_block):
         repeats the packets of the first one, which receivers add up; semantic_encoder sends another image.
 
     `next` takes the info of mapper and semantic_encoder, or of the two info ports of transmitter. A dict with `event` =
-    image from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
+    picture from the mapper (the image has been sent) or `event` = dropped (it never will be) releases the next image,
     once for each number in `picture`. A dict without a number counts for the oldest image in flight. The encoder's
     report of an encoded image does not release, since its symbols are still to be sent.
 
