@@ -79,6 +79,18 @@ class Simulate(Case):
         line = self.simulate("--snr", "3", *LAYERS, "--layers", "6", code=1)
         self.assertRegex(line, "no image: all [0-9]+ packets were dropped .*is the SNR too low")
 
+    def test_two_transmissions_add_up(self):
+        options = ("--snr", "3", *LAYERS, "--layers", "6", "--cbr", "0.15")
+        twice = self.simulate(*options, "--repeat", "2")
+        self.assertEqual((twice["layers_received"], twice["pieces_received"]), (1, twice["pieces_sent"]))
+        self.assertEqual(twice["packets_sent"], 2 * twice["pieces_sent"])
+        self.assertEqual(twice["packets_combined"], twice["pieces_sent"])
+        self.assertEqual(twice["packets_summed"], twice["packets_sent"])
+        self.assertTrue(0.27 < twice["cbr"] <= 0.3)
+        self.assertAlmostEqual(twice["cbr_header"] + twice["cbr_payload"], twice["cbr"], 9)
+        self.assertIn("--repeat is for --coding layers", self.simulate("--repeat", "2", code=2))
+        self.assertIn("--repeat 0 is not within", self.simulate(*options, "--repeat", "0", code=2))
+
     def test_the_wrong_key_gives_no_image(self):
         self.assertIn("is it the right key?", self.simulate("--wrong-key", *LAYERS, code=1))
 
@@ -110,8 +122,9 @@ class Simulate(Case):
             ((*LAYERS, "--layers", "4,4"), "each SNR must exceed the one before"),
             ((*LAYERS, "--layers", "4,2"), "each SNR must exceed the one before"),
             ((*LAYERS, "--layers", "1,2,3,4,5,6,7,8,9"), "9 layers; 8 at most"),
-            ((*LAYERS, "--layers", "-2,4"), "qpsk needs -1 dB"),
-            ((*LAYERS, "--layers", "nan"), "qpsk needs -1 dB"),
+            ((*LAYERS, "--layers", "-2,4"), "--layers: layers over qpsk need -1 dB"),
+            ((*LAYERS, "--layers", "nan"), "--layers: layers over qpsk need -1 dB"),
+            ((*LAYERS, "--snr", "-3"), "--snr: layers over qpsk need -1 dB"),
             ((*LAYERS, "--layers", "0,x"), "is not a list of numbers like 0,4,8"),
             ((*LAYERS, "--layers", "0,4", "--shares", "1"), "1 shares for 2 layers"),
             ((*LAYERS, "--layers", "0,4", "--shares", "1,0"), "each share must be 1e-6 to 1e6"),
@@ -131,11 +144,15 @@ class Simulate(Case):
         common = ("--image", self.image, "--out", self.at("out"), "--snr", "9")
         self.assertIn("qpsk carries no more than", self.run_srec("simulate", *common, *LAYERS).stderr)
 
-    def test_a_budget_below_the_least_names_the_least(self):
-        done = self.run_srec(
-            "simulate", "--image", self.image, "--out", self.at("out"), *LAYERS, "--cbr", "0.001", code=1
-        )
-        self.assertRegex(done.stdout + done.stderr, r"a cbr of 0\.001: 0\.[0-9]+ is the least")
+    def test_a_budget_below_the_least_is_one_line_with_the_least(self):
+        least = r"a cbr of 0\.001: 0\.[0-9]+ is the least"
+        common = ("--image", self.image, *LAYERS, "--cbr", "0.001", "--snr", "6")
+        done = self.run_srec("simulate", "--out", self.at("out"), *common, code=1)
+        self.assertRegex(done.stderr, rf"^srec simulate: the image was not sent: .*{least}[^\n]*\n$")
+        self.assertEqual(done.stdout, "")
+        done = self.run_srec("send", "--key", "seed:5", "--device", "file:" + self.at("take"), *common, code=1)
+        self.assertRegex(done.stderr, rf"srec send: .*image\.png: not sent: .*{least}")
+        self.assertEqual(done.stdout, "")
 
 
 class Link(Case):
@@ -154,6 +171,55 @@ class Link(Case):
         self.assertEqual((metadata["coding"], metadata["layers_received"]), ("layers", 2))
         with Image.open(self.at("received", "picture0000.png")) as received:
             self.assertGreater(psnr(received, self.sent), 26)
+
+    def test_two_transmissions_arrive_from_a_recording_where_one_does_not(self):
+        """2.5 dB below the threshold: QPSK at rate 0.79."""
+        image, take = os.path.join(self.two_images(), "a.png"), self.at("take")
+        options = (*LAYERS, "--layers", "5", "--margin", "0", "--snr", "2.5", "--cbr", "0.5")
+        for repeat, code in ((1, 1), (3, 0)):
+            device = ("--device", "file:" + take, "--overwrite", "--json", self.at("sent.json"))
+            sent = self.run_srec(
+                "send", "--image", image, "--key", "seed:5", *device, *options, "--repeat", str(repeat)
+            ).stdout.splitlines()
+            found = self.receive("--device", "file:" + take, "--json", self.at("figures.json"), code=code)
+            self.assertEqual(len(sent), repeat)
+            if code:
+                self.assertRegex(found, "no image: [0-9]+ packets had too many errors")
+        self.assertIn("image 2: ", sent[2])
+        self.assertIn("a.png, repeats image 0: ", sent[2])
+        with open(self.at("sent.json"), encoding="utf-8") as file:
+            figures = json.load(file)
+        n = figures["packets"] // 3
+        self.assertEqual((figures["pictures"], figures["repeats"]), (1, 2))
+        self.assertIn(f", {n} from sums of {2 * n} transmissions, {n} repeated although received", found[-1])
+        with open(self.at("figures.json"), encoding="utf-8") as file:
+            figures = json.load(file)
+        self.assertEqual((figures["combined"], figures["summed"], figures["duplicate"]), (n, 2 * n, n))
+        self.assertEqual(self.metadata()["slices_lost"], 0)
+
+    def test_an_image_is_repeated_until_a_signal_and_delivered_once(self):
+        address, image = f"zmq:ipc://{self.at('air')}", os.path.join(self.two_images(), "a.png")
+        command = ["send", "--key", "seed:5", "--image", image, "--device", address, *LAYERS, "--repeat"]
+        sender = start(self, [sys.executable, SREC, *command])
+        receiver = start(
+            self,
+            [sys.executable, SREC, "receive", "--key", "seed:5", "--out", self.at("received"), "--no-sr"]
+            + ["--device", address, "--json", self.at("figures.json")],
+        )
+        self.assertTrue(any(line.startswith("image 0: ") for line in receiver.stdout), "no image")
+        lines = [sender.stdout.readline() for _ in range(4)]
+        self.assertRegex(lines[3], "image 3: .*a.png, repeats image 0: ")
+        press_ctrl_c(receiver)
+        receiver.communicate(timeout=300)
+        press_ctrl_c(sender)
+        self.assertRegex(sender.communicate(timeout=300)[1], "stopped after 1 image and [0-9]+ repeats")
+        with open(self.at("figures.json"), encoding="utf-8") as file:
+            figures = json.load(file)
+        self.assertEqual(figures["pictures"], 1)
+
+    def test_receive_says_that_its_transmitter_sent_nothing(self):
+        line = self.receive("--device", "sim:" + self.image, *LAYERS, "--cbr", "0.001", code=1)
+        self.assertRegex(line, r"the simulated transmitter sent none: .*0\.[0-9]+ is the least")
 
     def receive(self, *words, code=0, **options):
         """Returns the lines on standard output, or the last line of the errors, of `srec receive`."""

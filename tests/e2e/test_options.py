@@ -28,7 +28,7 @@ TABLE = {
     **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity"), ALL),
     "--scale": (SIMULATE, SEND),
     "--frame-bytes": (SIMULATE, SEND),
-    "--repeat": (SEND,),
+    "--repeat": (SIMULATE, SEND),
     "--interval": (SEND,),
     "--prefix": (RECEIVE,),
     "--timeout": (RECEIVE,),

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from . import Usage, options
+from . import Usage, options, outputs
 
 MAX_LAYERS = 8
 MAX_RATE = 8 / 9  # of the codes
@@ -17,6 +17,7 @@ OPTIONS = ("cbr", "layers", "shares", "margin", "parity")  # of coded layers onl
 ETA = 0.2  # default of features
 FRAME_BYTES = 16000  # default of features
 LAYER_SNR_DB = 6.0  # of the only layer, for commands that know no SNR
+MAX_REPEAT = 1000
 
 
 def numbers(text: str) -> list[float]:
@@ -83,7 +84,10 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
     group.add_argument(
         "--cbr",
         type=float,
-        help=f"layers: complex symbols / (3 * width * height), headers counted (default {DEFAULTS['cbr']:g})",
+        help=(
+            "layers: complex symbols / (3 * width * height) of one transmission, headers counted"
+            f" (default {DEFAULTS['cbr']:g})"
+        ),
     )
     group.add_argument(
         "--layers",
@@ -108,18 +112,23 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
     )
 
 
-def settle(args: argparse.Namespace, command: str, default_snr: float, fading: bool = False) -> None:
+def settle(
+    args: argparse.Namespace, command: str, default_snr: float, fading: bool = False, default_from: str = "--layers"
+) -> None:
     """Check the options of the coding and --cipher, and set those that are not given. Raises Usage.
 
     command: its name, for warnings.
     default_snr: Es/N0 in dB of the only layer, if --layers is not given.
     fading: whether the channel fades; the margin is then larger by default.
+    default_from: the option that default_snr comes from.
     """
     options.check_range("frame-bytes", args.frame_bytes, 2000, 30000)
     if args.coding == "features":
         _settle_features(args)
     else:
+        snr_from = default_from if args.layers is None else "--layers"
         _settle_layers(args, default_snr, fading)
+        _check_lists(args, snr_from)
         _warn(args, command)
 
 
@@ -156,7 +165,6 @@ def _settle_layers(args: argparse.Namespace, default_snr: float, fading: bool) -
         args.margin = FADING["margin"] if fading else DEFAULTS["margin"]
     options.check_range("cbr", args.cbr, 1e-6, 1e6)
     options.check_range("margin", args.margin, -10, 30)
-    _check_lists(args)
 
 
 def _refuse_feature_options(args: argparse.Namespace) -> None:
@@ -170,7 +178,8 @@ def _refuse_feature_options(args: argparse.Namespace) -> None:
         raise Usage(f"--cipher {args.cipher} is for --coding features; layers use add")
 
 
-def _check_lists(args: argparse.Namespace) -> None:
+def _check_lists(args: argparse.Namespace, snr_from: str) -> None:
+    """Check --layers and --shares. snr_from: the option that the SNRs come from."""
     from gnuradio import srec
 
     if len(args.layers) > MAX_LAYERS:
@@ -181,7 +190,8 @@ def _check_lists(args: argparse.Namespace) -> None:
     least = srec.layer_least_snr_db(args.modulation)
     if not (args.layers[0] >= least and args.layers[-1] <= 100):
         raise Usage(
-            f"--layers: {args.modulation} needs {least:g} dB, because headers are lost below, and 100 dB is the most"
+            f"{snr_from}: layers over {args.modulation} need {least:g} dB, because headers are lost below, and 100 dB"
+            " is the most"
         )
     if args.shares is not None and len(args.shares) != len(args.layers):
         raise Usage(f"--shares: {len(args.shares)} shares for {len(args.layers)} layers")
@@ -203,6 +213,17 @@ def _warn(args: argparse.Namespace, command: str) -> None:
                 ),
                 file=sys.stderr,
             )
+
+
+def repetition(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of srec.image_source that --repeat sets.
+
+    A single image of layers is repeated without end as one image, whose packets add up. Otherwise an endless run sends
+    all images again, as others.
+    """
+    if args.repeat or args.coding == "layers" and outputs.pictures(args.image) == [args.image]:
+        return {"transmissions": args.repeat}
+    return {"repeat": True}
 
 
 def parameters(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from . import Failure, Usage
 from . import coding, enhancement, figures, options, outputs, running
 from .hooks import Hooks, hook_command
 from .impairments import add_impairments_group, check_impairments, impaired, impairments
-from .received import Summary, picture_line, suspicion, why_none
+from .received import Summary, picture_line, suspicion, totals_line, why_none
 from .state import State
 from ..guard import describe
 from ..io import sigmf
@@ -158,6 +158,7 @@ class Receiver:
     source: the block of the device; None for the device "sim".
     record: the sample_sink of --record, or None.
     state: the State of --state, or None.
+    simulated: the Collector of the encoder of the device "sim".
     """
 
     def __init__(self, args: argparse.Namespace, kind: str, argument: str, view: Any = None):
@@ -170,6 +171,7 @@ class Receiver:
         from .blocks import Annotator, Collector
 
         self.top = gr.top_block("srec receive")
+        self.simulated = Collector()
         if kind == "sim":
             self.source: Any = None
             device = self._simulated(args, argument, view)
@@ -247,12 +249,14 @@ class Receiver:
             amplitude=10 ** (0.05 * args.level),
             **coding.parameters(args),
         )
+        transmitter.encoder.set_log_level("off")  # what it drops, it also reports
         self._transmitter = source, transmitter  # GNU Radio does not keep Python blocks alive
         self.top.msg_connect(source, "pdus", transmitter, "pdus")
         if view:
             self.top.msg_connect(source, "pdus", view, "original")
         self.top.msg_connect(transmitter, "info", source, "next")
         self.top.msg_connect(transmitter, "encoder_info", source, "next")
+        self.top.msg_connect(transmitter, "encoder_info", self.simulated, "info")
         if not impaired(args):
             return transmitter
         channel = impairments(args)
@@ -357,8 +361,10 @@ class Reception:
         if record and record.error and not self._record_reported:
             self._record_reported = True
             print(
-                f"srec receive: the recording ends after {record.writer.n_samples} samples, the reception"
-                f" goes on: {describe(record.error)}",
+                (
+                    f"srec receive: the recording ends after {record.writer.n_samples} samples, the reception"
+                    f" goes on: {describe(record.error)}"
+                ),
                 file=sys.stderr,
             )
         if self.flowgraph.state:
@@ -483,23 +489,25 @@ def ending(reception: Reception, result: dict[str, Any], stop: running.Stop) -> 
     error = flowgraph.error()
     if error:
         raise Failure(f"{args.device}: {describe(error)}")
+    refused = flowgraph.simulated.take("dropped")
     failed = flowgraph.sink.dropped
     if failed:
         raise Failure(f"{failed} image{'s' * (failed != 1)} could not be written; the log above says why")
     if not result["pictures"] and not stop and reception.finishing is None:
+        if refused and not flowgraph.simulated.last("picture"):
+            raise Failure(f"no image: the simulated transmitter sent none: {refused[-1]['reason']}")
         raise Failure(f"no image: {why_none(result, result['samples'])}")
+    for image in refused:
+        print(f"srec receive: an image was not sent: {image['reason']}", file=sys.stderr)
     if reception.summary.passed:
         print(
-            f"srec receive: {reception.summary.passed} of {result['pictures']} images came faster than"
-            " super-resolution takes and were not enhanced: --no-sr, --precision bf16 or longer intervals help",
+            (
+                f"srec receive: {reception.summary.passed} of {result['pictures']} images came faster than"
+                " super-resolution takes and were not enhanced: --no-sr, --precision bf16 or longer intervals help"
+            ),
             file=sys.stderr,
         )
-    print(
-        f"{result['pictures']} image{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
-        f" {result['packets_lost']} lost"
-        + (f", {result['uncorrected']} with too many errors" if result["uncorrected"] else ""),
-        flush=True,
-    )
+    print(totals_line(result), flush=True)
 
 
 def run(args: argparse.Namespace) -> int:

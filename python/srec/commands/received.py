@@ -98,6 +98,21 @@ def suspicion(image: Image) -> str:
     return text
 
 
+def totals_line(result: dict[str, Any]) -> str:
+    """Format what a whole run has received. result: its figures."""
+    text = (
+        f"{result['pictures']} image{'s' * (result['pictures'] != 1)}, {result['packets']} packets,"
+        f" {result['packets_lost']} lost"
+    )
+    if result["uncorrected"]:
+        text += f", {result['uncorrected']} with too many errors"
+    if result["combined"]:
+        text += f", {result['combined']} from sums of {result['summed']} transmissions"
+    if result["duplicate"]:
+        text += f", {result['duplicate']} repeated although received"
+    return text
+
+
 def why_none(counters: dict[str, Any], samples: int) -> str:
     """Return a text that says what arrived instead of an image."""
     if not samples:

@@ -23,7 +23,18 @@ IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument_group("image")
     image.add_argument("--image", required=True, help="image to send, or a folder of images")
-    image.add_argument("--repeat", action="store_true", help="repeat for ever (not into a file)")
+    image.add_argument(
+        "--repeat",
+        type=int,
+        nargs="?",
+        const=0,
+        default=1,
+        metavar="N",
+        help=(
+            "send each image N times; 0 or no number: until stopped (not into a file); the packets of layers add up"
+            " (default 1)"
+        ),
+    )
     image.add_argument(
         "--interval",
         type=float,
@@ -61,8 +72,9 @@ def check(args: argparse.Namespace, kind: str) -> None:
     coding.settle(args, "srec send", coding.LAYER_SNR_DB)
     options.check_range("interval", args.interval, 0, 1e6)
     outputs.check_figures(args.json, args.overwrite)
-    if args.repeat and kind in ("file", "sim"):
-        raise Usage("--repeat does not go with this device: it would never end")
+    options.check_range("repeat", args.repeat, 0, coding.MAX_REPEAT)
+    if not args.repeat and kind in ("file", "sim"):
+        raise Usage("--repeat without a number does not go with this device: it would never end")
     if args.format and kind not in ("file", "-"):
         raise Usage("--format is for files and pipes")
     if args.json == "-" and kind == "-":
@@ -91,6 +103,7 @@ def recording_metadata(args: argparse.Namespace) -> dict[str, Any]:
         "level_dbfs": args.level,
         "cipher": "none" if args.no_encrypt else args.cipher,
         "scale": args.scale,
+        "repeat": args.repeat,
         **coding.metadata(args),
     }
     if impaired(args):
@@ -120,11 +133,14 @@ class Sender:
         # only when everything else has succeeded.
         args.srec = recording_metadata(args) if kind == "file" else None
         self.device: Any = None if kind == "sim" else devices.open_sink(kind, argument, args, fd)
-        self.source = srec.image_source(args.image, args.repeat, IN_FLIGHT, args.interval)
+        self.source = srec.image_source(
+            args.image, in_flight=IN_FLIGHT, interval=args.interval, **coding.repetition(args)
+        )
         self.radio = kind in devices.RADIOS
         self.transmitter = self._make_transmitter(args)
         self._meter = srec.level_meter()
         self.levels = figures.Levels(self._meter)
+        self.transmitter.encoder.set_log_level("off")  # what it drops, it also reports
         self.mapper, self.encoder, self.files = Collector(), Collector(), Collector()
         self.receiver = self._make_receiver(args) if kind == "sim" else None
         self.sink = srec.image_sink(keep=1) if kind == "sim" else None
@@ -222,13 +238,18 @@ class Sender:
 
 
 class Report:
-    """Lines and sums of the images that have been sent."""
+    """Lines and sums of the images that have been sent.
+
+    read, sent, dropped: transmissions of images.
+    repeats: transmissions sent that repeat the packets of an image.
+    """
 
     def __init__(self, args: argparse.Namespace, sender: Sender):
         self._args, self._sender = args, sender
         self._names: dict[int, str] = {}  # files of the images on their way
+        self._repeated: dict[int, int] = {}  # images that they repeat
         self._shared = False
-        self.read = self.sent = self.dropped = self.symbols = self.packets = 0
+        self.read = self.sent = self.repeats = self.dropped = self.symbols = self.packets = 0
 
     def update(self) -> None:
         sender, args = self._sender, self._args
@@ -236,19 +257,12 @@ class Report:
         self.read += len(found)
         self._names.update((image["picture"], image["filename"]) for image in found)
         for image in sender.mapper.take("picture"):
-            self.sent += 1
-            self.symbols += image["n_symbols"]
-            self.packets += image["packets_sent"]
-            name = printable(self._names.pop(image["picture"], "?"))
-            print(
-                (
-                    f"image {image['picture']}: {name}: {image['packets_sent']} packets,"
-                    f" {image['n_symbols']} symbols, {image['n_symbols'] * args.sps / args.rate:.2f} s"
-                ),
-                flush=True,
-            )
-        self.dropped += len(sender.encoder.take("dropped")) + len(sender.mapper.take("dropped"))
-        sender.encoder.take("picture")
+            self._add(image)
+        for image in sender.encoder.take("dropped"):
+            self.dropped += 1
+            name = printable(self._names.pop(image.get("picture", -1), "?"))
+            print(f"srec send: {name}: not sent: {image['reason']}", file=sys.stderr)
+        self.dropped += len(sender.mapper.take("dropped"))
         if (sender.receivers() or 0) > 1 and not self._shared:
             self._shared = True
             print(
@@ -258,6 +272,33 @@ class Report:
                 ),
                 file=sys.stderr,
             )
+
+    def _add(self, image: dict[str, Any]) -> None:
+        """Count a transmission, and print its line."""
+        self._repeated.update(
+            (known["picture"], known["first_picture"])
+            for known in self._sender.encoder.take("picture")
+            if "first_picture" in known
+        )
+        first = self._repeated.pop(image["picture"], None)
+        self.sent += 1
+        self.repeats += first is not None
+        self.symbols += image["n_symbols"]
+        self.packets += image["packets_sent"]
+        name = printable(self._names.pop(image["picture"], "?"))
+        print(
+            (
+                f"image {image['picture']}: {name}{'' if first is None else f', repeats image {first}'}:"
+                f" {image['packets_sent']} packets, {image['n_symbols']} symbols,"
+                f" {image['n_symbols'] * self._args.sps / self._args.rate:.2f} s"
+            ),
+            flush=True,
+        )
+
+    @property
+    def images(self) -> int:
+        """Images sent, each of which may have been transmitted several times."""
+        return self.sent - self.repeats
 
     def skipped(self) -> int:
         return self._sender.source.skipped
@@ -316,7 +357,8 @@ def send(args: argparse.Namespace, sender: Sender, report: Report) -> running.St
 def figures_of(args: argparse.Namespace, sender: Sender, report: Report) -> dict[str, Any]:
     level = sender.levels.figures()
     result = {
-        "pictures": report.sent,
+        "pictures": report.images,
+        "repeats": report.repeats,
         "pictures_skipped": report.skipped(),
         "pictures_dropped": report.dropped,
         "packets": report.packets,
@@ -335,7 +377,8 @@ def figures_of(args: argparse.Namespace, sender: Sender, report: Report) -> dict
     }
     if sender.receiver and sender.sink:
         result["pictures_received"] = sender.sink.count
-        result["packets_received"] = sender.receiver.packet_decoder.accepted()
+        counters = sender.receiver.packet_decoder.counters()
+        result["packets_received"] = counters["accepted"] + counters["duplicate"]
     return result
 
 
@@ -343,8 +386,8 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
     """Print the last lines of a run that no signal has stopped, and return the exit code. Raises Failure."""
     if not report.sent:
         raise Failure(
-            f"no image was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the log above"
-            " says why"
+            f"no image was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the lines above"
+            " say why"
         )
     if result["clipped"]:
         print(
@@ -355,12 +398,12 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
         return 0
     print(
         (
-            f"sim: {result['pictures_received']} of {report.sent} images and {result['packets_received']} of"
+            f"sim: {result['pictures_received']} of {report.images} images and {result['packets_received']} of"
             f" {report.packets} packets arrive"
         ),
         flush=True,
     )
-    return 0 if result["pictures_received"] == report.sent else 1
+    return 0 if result["pictures_received"] == report.images else 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -390,6 +433,10 @@ def run(args: argparse.Namespace) -> int:
     if sender.error():
         raise Failure(f"{args.device}: {describe(sender.error())}")
     if stop:
-        print(f"srec send: stopped after {report.sent} image{'s' * (report.sent != 1)}", file=sys.stderr)
+        print(
+            f"srec send: stopped after {report.images} image{'s' * (report.images != 1)}"
+            + (f" and {report.repeats} repeat{'s' * (report.repeats != 1)}" if report.repeats else ""),
+            file=sys.stderr,
+        )
         return 0
     return ending(args, sender, report, result)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Failure, Stopped, coding, enhancement, figures, options, outputs, running
+from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, running
 from .simulation_result import MARK, PICTURES, Result, write
 from ..modulations import MODULATIONS
 from ..text import printable
@@ -24,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument_group("image")
     image.add_argument("--image", required=True, help="image to send")
     image.add_argument("--out", required=True, help="folder for the results")
+    image.add_argument(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="layers: send the packets N times; transmissions add up (default 1)",
+    )
     coding.add_group(parser, "the value of --snr")
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
@@ -60,7 +67,10 @@ def _add_channel_group(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     options.check_range("snr", args.snr, -50, 100)
-    coding.settle(args, "srec simulate", args.snr, args.channel == "rayleigh")
+    coding.settle(args, "srec simulate", args.snr, args.channel == "rayleigh", "--snr")
+    options.check_range("repeat", args.repeat, 1, coding.MAX_REPEAT)
+    if args.repeat > 1 and args.coding != "layers":
+        raise Usage("--repeat is for --coding layers: transmissions of features do not add up")
     options.check_range("loss", args.loss, 0, 1)
     options.check_range("seed", args.seed, 0, 2**63 - 1)
     options.check_range("threads", args.threads, 0, 1024)
@@ -111,8 +121,9 @@ class Simulation:
         self.top = gr.top_block("srec simulate")
         self.info = {name: Collector() for name in ("encoder", "mapper", "bob", "packets", "enhancer")}
         self.ends = ["encoder", "packets", "bob"] + (["enhancer"] if enhancer else [])  # they report their end
-        self._source = srec.image_source(args.image, in_flight=1)
+        self._source = srec.image_source(args.image, in_flight=1, transmissions=args.repeat)
         self._transmitter = self._make_transmitter(args, key)
+        self._transmitter.encoder.set_log_level("off")  # what it drops, it also reports
         self._receivers = self._make_receivers(args, enhancer, key, bob_key)
         self.sinks = {name: srec.image_sink() for name in (*self._receivers, "before")}
         self._connect_transmitter()
@@ -180,6 +191,11 @@ class Simulation:
     def _pictures_are_through(self) -> bool:
         return all(sink.wait(0) for sink in self.sinks.values())
 
+    def _figures_are_there(self) -> bool:
+        """Return whether the blocks have reported their end, and the mapper the last image."""
+        last = [self.info[name].last("picture").get("picture") for name in ("encoder", "mapper")]
+        return last[0] == last[1] and all(self.info[name].last("eof") for name in self.ends)
+
     def run(self, stop: running.Stop) -> None:
         """Run the flowgraph to its end. Raises Failure or Stopped.
 
@@ -200,7 +216,7 @@ class Simulation:
                 if now - started > PICTURE_TIMEOUT_S:
                     raise Failure("no end after an hour: giving up")
             until = time.monotonic() + FIGURES_S
-            while not stop and not all(self.info[name].last("eof") for name in self.ends) and time.monotonic() < until:
+            while not stop and not self._figures_are_there() and time.monotonic() < until:
                 time.sleep(0.02)
 
 

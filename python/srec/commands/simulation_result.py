@@ -26,6 +26,8 @@ OF_LAYERS = (
     "pieces_received",
     "packets_uncorrected",
     "packets_bad_tag",
+    "packets_combined",
+    "packets_summed",
     "duplicates",
     "rms_error",
 )
@@ -57,8 +59,11 @@ class Result:
     def __init__(self, args: argparse.Namespace, enhancer: str, sent: np.ndarray, simulation: Any):
         """Collect what the simulation has left. Raises Failure if nothing was sent."""
         self._args, self._enhancer, self._info = args, enhancer, simulation.info
-        if not self._info["encoder"].last("picture"):
-            raise Failure("the image was not encoded; the log above says why")
+        encoded = self._info["encoder"].take("picture")
+        if not encoded:
+            reason = self._info["encoder"].last("dropped").get("reason", "the encoder gives no reason")
+            raise Failure(f"the image was not sent: {reason}")
+        self._encoded = encoded[0]  # the first transmission
         got = {
             name: at_full_size(sink.pictures[0][0], sent) if sink.pictures else None
             for name, sink in simulation.sinks.items()
@@ -93,17 +98,21 @@ class Result:
         }
 
     def _transmission(self) -> dict[str, Any]:
-        mapper = self._info["mapper"].last("picture")
-        n_symbols, header = mapper.get("n_symbols", 0), mapper.get("header_symbols", 0)
+        transmissions = self._info["mapper"].take("picture")
+
+        def total(key: str) -> int:
+            return sum(transmission[key] for transmission in transmissions)
+
+        n_symbols, header, packets = total("n_symbols"), total("header_symbols"), total("packets_sent")
         values = 3 * self.sent.shape[0] * self.sent.shape[1]
         return {
             "cbr": n_symbols / values,
             "cbr_header": header / values,
             "cbr_payload": (n_symbols - header) / values,
-            "cbr_burst": mapper.get("burst_symbols", 0) / values,
+            "cbr_burst": total("burst_symbols") / values,
             "n_symbols": n_symbols,
-            "packets_sent": mapper.get("packets_sent"),
-            "packets_lost": mapper.get("packets_sent", 0) - self.counters.get("accepted", 0),
+            "packets_sent": packets,
+            "packets_lost": packets - self.counters.get("accepted", 0) - self.counters.get("duplicate", 0),
             "packets_forged": self.counters.get("forged"),
             "packets_damaged": self.counters.get("damaged"),
         }
@@ -115,6 +124,7 @@ class Result:
             "snr_db": args.snr,
             "modulation": args.modulation,
             "scale": args.scale,
+            "repeat": args.repeat,
             "channel": args.channel,
             "seed": args.seed,
             "encrypt": not args.no_encrypt,
@@ -126,7 +136,7 @@ class Result:
 
         enhanced = self._info["enhancer"].last("picture")
         return {
-            "encode_s": self._info["encoder"].last("picture").get("encode_s"),
+            "encode_s": self._encoded.get("encode_s"),
             "decode_s": self._info["bob"].last("picture").get("decode_s"),
             "enhance_s": enhanced.get("enhance_s"),
             "enhancer": srec.enhancer_info(self._enhancer)["id"] if self._enhancer else None,
@@ -143,7 +153,7 @@ class Result:
         decoder = self._info["bob"].last("picture")
         return {
             "eta": self._args.eta,
-            "n_features": self._info["encoder"].last("picture").get("n_features"),
+            "n_features": self._encoded.get("n_features"),
             "patches": decoder.get("patches"),
             "patches_lost": decoder.get("patches_lost"),
             "soft": not self._args.hard,
@@ -154,7 +164,7 @@ class Result:
     def _layers(self) -> dict[str, Any]:
         if self._args.coding != "layers":
             return dict.fromkeys(OF_LAYERS)
-        encoder = self._info["encoder"].last("picture")
+        encoder = self._encoded
         return {
             "layers_sent": encoder["layers"],
             "layers_received": self._metadata.get("layers_received", 0),
@@ -165,6 +175,8 @@ class Result:
             "pieces_received": self._metadata.get("pieces_received", 0),
             "packets_uncorrected": self.counters.get("uncorrected"),
             "packets_bad_tag": self.counters.get("bad_tag"),
+            "packets_combined": self.counters.get("combined"),
+            "packets_summed": self.counters.get("summed"),
             "duplicates": self.counters.get("duplicate"),
             "rms_error": self._metadata.get("rms_error"),
         }
@@ -174,6 +186,7 @@ class Result:
         if args.coding == "layers":
             snrs = ", ".join(f"{snr:g}" for snr in args.layers)
             how = f"{figures['layers_received']} of {figures['layers_sent']} layers (for {snrs} dB)"
+            how += f", sent {args.repeat} times" if args.repeat > 1 else ""
         else:
             how = f"eta {args.eta:g}, {'hard' if args.hard else 'soft'}"
         secrecy = "in clear" if args.no_encrypt else f"encrypted ({args.cipher})"
@@ -204,10 +217,10 @@ class Result:
     def summary(self) -> str:
         figures, args = self.figures, self._args
         before = f" ({figures['psnr_before_sr_db']:.2f} before super-resolution)" if self._enhancer else ""
-        eve = f", Eve {figures['eve_psnr_db']:.2f} dB" if self.eve is not None else ""
+        eve = "no image" if self.eve is None else f"{figures['eve_psnr_db']:.2f} dB"
         enhance = f", enhance {figures['enhance_s']:.2f} s" if self._enhancer else ""
         return (
-            f"Bob {figures['psnr_db']:.2f} dB{before}{eve}, {self.caption()}\n"
+            f"Bob {figures['psnr_db']:.2f} dB{before}, Eve {eve}, {self.caption()}\n"
             f"encode {figures['encode_s']:.2f} s, decode {figures['decode_s']:.2f} s{enhance}; images in"
             f" {printable(args.out)}"
         )

@@ -40,6 +40,7 @@ SREC_KEYS = {
     "code_rates": list,
     "cbr": float,
     "scale": int,
+    "repeat": int,
     "snr_db": float,
     "cfo_hz": float,
     "clock_ppm": float,
