@@ -46,10 +46,13 @@ def main() -> int | None:
         import torch  # noqa: F401
     except ImportError as error:
         sys.exit(f"srec-train: {error}; training needs PyTorch: apt-get install python3-torch")
+    from . import device
+
     args = parser().parse_args()
     main_of_stage = args.main
     del args.main
     if getattr(args, "processes", 1) > 1 and "RANK" not in os.environ:
+        device.check(args.device, args.processes)
         stopping.unwatch()
         return launcher.launch(args.processes)
     try:

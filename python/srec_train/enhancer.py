@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import trainer
+from . import device, trainer
 from .layer_pairs import GRID, Layers
 from .pairs import Pairs
 from .super_resolution import MEAN, SIZES, Enhancer, save, start_from
@@ -52,10 +52,17 @@ def planes(picture: np.ndarray, deviation: np.ndarray) -> tuple[torch.Tensor, to
     image: (N, h, w, 3) u8.
     deviation: (N, h, w, 2) f32.
     """
-    x = torch.from_numpy(np.array(picture)).permute(0, 3, 1, 2).float().div_(255.0) - torch.tensor(MEAN).reshape(
-        1, 3, 1, 1
-    )
-    return x, torch.from_numpy(deviation).permute(0, 3, 1, 2)
+    x, d = torch.from_numpy(np.array(picture)), torch.from_numpy(deviation)
+    return normal(x), d.permute(0, 3, 1, 2)
+
+
+def normal(picture: torch.Tensor) -> torch.Tensor:
+    """Convert (N, h, w, 3) u8 to (N, 3, h, w) in 0..1 minus MEAN, channels last, on its device."""
+    return picture.permute(0, 3, 1, 2).float().div_(255.0) - mean_of(picture.device)
+
+
+def mean_of(where: torch.device) -> torch.Tensor:
+    return torch.tensor(MEAN, device=where).reshape(1, 3, 1, 1)
 
 
 class Crops:
@@ -107,10 +114,11 @@ def whole(net: Enhancer, received: np.ndarray, d: np.ndarray, fast: bool = True)
     d = d[np.arange(h)[:, None] // 16, np.arange(w) // 16]
     m, g = net.margin, net.granule
     pad = (m, -(w + 2 * m) % g + m, m, -(h + 2 * m) % g + m)
-    image, deviation = (F.pad(p, pad, mode="replicate") for p in planes(received[None], d[None]))
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+    where = net.cubic.device
+    image, deviation = (F.pad(p.to(where), pad, mode="replicate") for p in planes(received[None], d[None]))
+    with device.autocast(where, fast):
         y = net(image, deviation)
-    s, mean = net.scale, torch.tensor(MEAN).reshape(1, 3, 1, 1)
+    s, mean = net.scale, mean_of(where)
 
     def crop(p: torch.Tensor) -> torch.Tensor:
         return (p[:, :, s * m : s * (m + h), s * m : s * (m + w)].float() + mean).clamp(0, 1)
@@ -119,7 +127,7 @@ def whole(net: Enhancer, received: np.ndarray, d: np.ndarray, fast: bool = True)
 
 
 def psnr(a: torch.Tensor, original: np.ndarray) -> float:
-    b = torch.from_numpy(np.array(original)).permute(2, 0, 1)[None].float() / 255
+    b = torch.from_numpy(np.array(original)).to(a.device).permute(2, 0, 1)[None].float() / 255
     return -10 * math.log10(max(((a - b) ** 2).mean().item(), 1e-10))
 
 
@@ -192,7 +200,7 @@ def export(args: argparse.Namespace, net: Enhancer) -> None:
     pairs = Pairs(args.valid)
     with torch.no_grad():
         row = validation(net, pairs, args.valid_count)
-    halo, table = find_halo(net, pairs)
+    halo, table = find_halo(net.cpu(), pairs)
     print("halo", halo, table)
     save(
         net,
@@ -227,17 +235,17 @@ def network_of(args: argparse.Namespace, scale: int) -> Enhancer:
             start_from(net, args.start)
         except ValueError as error:
             raise SystemExit(f"srec-train: --start {args.start}: {error}; a model of these sizes is needed") from None
-    return net.to(memory_format=torch.channels_last)
+    return net
 
 
 def main(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
+    where = device.choose(args) if args.export else trainer.start(args)
     pairs, valid = Pairs(args.train), Pairs(args.valid)
     if pairs.what["scale"] != valid.what["scale"]:
         raise SystemExit("srec-train: the pairs for training and for validation are of different scales")
     if args.side % 32:
         raise SystemExit("srec-train: --side must be a multiple of 32")
-    net = network_of(args, pairs.what["scale"])
+    net = network_of(args, pairs.what["scale"]).to(where, memory_format=torch.channels_last)
     count = sum(p.numel() for p in net.parameters())
     print(
         (
@@ -250,13 +258,15 @@ def main(args: argparse.Namespace) -> None:
         export(args, net)
         return
     crops = Crops(pairs, args.side, args.seed)
-    mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
+    batches = device.Batches(lambda number: crops(number, args.batch), where, trainer.world_size())
 
     def loss_of(step, workers):
-        original, received, d = crops(1 + step * workers.count + workers.rank, args.batch)
-        image, deviation = (p.contiguous(memory_format=torch.channels_last) for p in planes(received, d))
-        target = torch.from_numpy(original).permute(0, 3, 1, 2).float() / 255 - mean
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        original, received, d = batches(1 + step * workers.count + workers.rank)
+        image, deviation = (
+            p.contiguous(memory_format=torch.channels_last) for p in (normal(received), d.permute(0, 3, 1, 2))
+        )
+        target = normal(original)
+        with device.autocast(where):
             y = net(image, deviation)
         y = y.float()
         mse = ((y - target) ** 2).mean((1, 2, 3))
@@ -266,7 +276,7 @@ def main(args: argparse.Namespace) -> None:
         loss = (
             10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
         )
-        return loss, {"gain": gain.mean().item(), "worst": gain.min().item()}
+        return loss, {"gain": gain.mean(), "worst": gain.min()}
 
     trainer.run(
         args,

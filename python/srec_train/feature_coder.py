@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stages (b): the feature coder, trained through the channel.
 
-Bytes, keys, mapping, noise, soft values and posterior means come from the C core.
+Bytes, keys, mapping, noise, soft values and posterior means come from the C core, or on a GPU from channel.py.
 
     --domain latent    only fe and fd, on the latents of whole images; a step is ten times cheaper
     --domain picture   also gs, end to end; the entropy model stays fixed
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import export, pictures, trainer
+from . import device, export, pictures, trainer
 from .networks import TRANSFORM, Codec, Sizes, Way, psnr
 from .transform import validation_pictures
 
@@ -93,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " --start of stage transform)"
         ),
     )
+    add(
+        "--channel",
+        choices=("auto", "core", "torch"),
+        default="auto",
+        help="what carries the features: the C core, on the CPU, or PyTorch on --device; auto: core on the CPU",
+    )
     add("--cache", default="cache", help="folder for decoded images")
 
 
@@ -111,22 +117,22 @@ def draw(args: argparse.Namespace, step: int, count: int) -> tuple[Way, float]:
 def lose(latents: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Conceal lost patches like the decoder: by the mean of known neighbours, with double weight across a side."""
     n, c, h, w = latents.shape
-    kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float()
-    kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]])
+    kept = (torch.from_numpy(rng.random((n, 1, h, w))) > 0.1).float().to(latents.device)
+    kernel = torch.tensor([[1.0, 2, 1], [2, 0, 2], [1, 2, 1]], device=latents.device)
     weight = F.conv2d(kept, kernel[None, None], padding=1)
     mean = F.conv2d(latents * kept, kernel.expand(c, 1, 3, 3), padding=1, groups=c) / weight.clamp_min(1)
     return latents * kept + mean * (1 - kept)
 
 
 class Latents:
-    """Random windows of the latents, and their bits, of whole images in memory."""
+    """Random windows of the latents, and their bits, of whole images in the memory of the device."""
 
-    def __init__(self, net: Codec, folder: str) -> None:
+    def __init__(self, net: Codec, folder: str, where: torch.device) -> None:
         self.all = []
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), device.autocast(where):
             for _, p in pictures.each(pictures.find(folder)):
-                x = pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).contiguous(
-                    memory_format=torch.channels_last
+                x = pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).to(
+                    where, memory_format=torch.channels_last
                 )
                 if min(x.shape[2:]) >= 256:
                     u = net.ga(x - 0.5)
@@ -151,7 +157,7 @@ def validator(net: Codec, valid: list[torch.Tensor], profile: str) -> Callable[[
         for modulation, snr, eta in VALIDATION[profile]:
             quality, features = [], []
             for i, x in enumerate(valid):
-                with torch.autocast("cpu", dtype=torch.bfloat16):
+                with device.autocast(x.device):
                     u = net.ga(x - 0.5)
                     by = net.entropy(u, noise=False)[0]
                     rate = net.rate_map(by, eta)
@@ -173,9 +179,9 @@ def start_linear(net: Codec, batch: Callable, args: argparse.Namespace) -> None:
 
     batch: function step -> (image or None, latents, bits).
     """
-    sizes = net.sizes
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        power, patches = torch.zeros(len(sizes.ladder), sizes.latent), torch.zeros(len(sizes.ladder), 1)
+    sizes, where = net.sizes, net.deviation.device
+    with device.autocast(where):
+        power, patches = (torch.zeros(len(sizes.ladder), n, device=where) for n in (sizes.latent, 1))
         for i in range(80):
             _, u, by = batch(i)
             steps = net.rate_map(by, ETAS[i % len(ETAS)]).reshape(-1)
@@ -183,7 +189,7 @@ def start_linear(net: Codec, batch: Callable, args: argparse.Namespace) -> None:
                 (u.float() * net.deviation.reshape(1, -1, 1, 1)).square().permute(0, 2, 3, 1).reshape(-1, sizes.latent)
             )
             power.index_add_(0, steps, square)
-            patches.index_add_(0, steps, torch.ones(len(steps), 1))
+            patches.index_add_(0, steps, torch.ones(len(steps), 1, device=where))
         common = power.sum(0) / patches.sum()
         power = (power + 10 * common) / (patches + 10)  # for steps with few patches
         for f, snr_db in enumerate(FEATURE_SNR[args.profile]):
@@ -209,7 +215,7 @@ class Stage:
     """One run of this stage: its network, its source of batches, its loss."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args, self.latent = args, args.domain == "latent"
+        self.args, self.latent, self.where = args, args.domain == "latent", trainer.start(args)
         if args.learn_ga and self.latent:
             raise SystemExit("srec-train: --learn-ga needs --domain picture: ga sees images")
         state, sizes, transform = start_of(args.start)
@@ -223,17 +229,19 @@ class Stage:
             k: v for k, v in state.items() if not self.fresh or k.startswith(TRANSFORM) or k == "deviation"
         }  # everything, or only the transform and the entropy model
         self.net.load_state_dict(kept, strict=not self.fresh)
-        self.net = self.net.to(memory_format=torch.channels_last)
-        self.valid = validation_pictures(args.valid, args.valid_count)
+        self.net = self.net.to(self.where, memory_format=torch.channels_last)
+        self.net.core_channel = args.channel == "core" or (args.channel == "auto" and self.where.type == "cpu")
+        self.valid = validation_pictures(args.valid, args.valid_count, self.where)
         self.fixed = copy.deepcopy(self.net.ga).requires_grad_(False) if args.learn_ga else None
         for name, p in self.net.named_parameters():
             if name.startswith(TRANSFORM) and not name.startswith(("ga.", "gs.") if args.learn_ga else "gs."):
                 p.requires_grad_(False)
         self.source: Callable
         if self.latent:
-            self.source = Latents(self.net, args.train)
+            self.source = Latents(self.net, args.train, self.where)
         else:
-            self.source = pictures.Crops(args.train, args.side, args.cache, args.seed)
+            crops = pictures.Crops(args.train, args.side, args.cache, args.seed)
+            self.source = device.Batches(lambda n: (crops(n, args.batch),), self.where, trainer.world_size())
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return latents and their bits."""
@@ -253,8 +261,8 @@ class Stage:
         if self.latent:
             u, by = self.source(random.Random(f"latents {args.seed} {step}"), args.batch, args.side // 16)
             return None, u, by
-        x = pictures.tensor(self.source(step, args.batch))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        x = pictures.tensor(*self.source(step))
+        with device.autocast(self.where):
             return x, *self.encode(x)
 
     def loss_of(self, step: int, workers: trainer.Workers) -> tuple[torch.Tensor, dict[str, float]]:
@@ -263,7 +271,7 @@ class Stage:
         number = step * workers.count + workers.rank
         x, u, by = self.batch(1000 + number)
         way, eta = draw(args, number, args.batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with device.autocast(self.where):
             received = net.link(u, by, net.rate_map(by, eta), way, fresh=step % 50 == 0)
             if args.profile == "robust" and step % 10 == 9:
                 received = lose(received, np.random.default_rng(number))
@@ -276,13 +284,13 @@ class Stage:
         if self.fixed:
             loss = quality + ANCHOR * self.change_of_bits(self.fixed, x, u)
         return loss, {
-            "psnr_" + name: -quality.item() if name == way.modulation else math.nan
+            "psnr_" + name: -quality if name == way.modulation else math.nan
             for name in (ROBUST if args.profile == "robust" else ("analog",))
         }
 
     def change_of_bits(self, fixed: torch.nn.Module, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         """Return the mean square of the relative change of an image's bits, against the transform `fixed`."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with device.autocast(self.where):
             with torch.no_grad():
                 had = self.bits(fixed(x - 0.5))
             return (self.bits(u) / had - 1).square().mean()
@@ -306,7 +314,6 @@ class Stage:
 
 
 def main(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
     stage = Stage(args)
     if stage.fresh:
         start_linear(stage.net, stage.batch, args)

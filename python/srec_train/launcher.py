@@ -27,7 +27,8 @@ def _start(count):
     }
     command = [sys.executable, *sys.orig_argv[1:]]
     # In separate process groups, so that Ctrl-C in a terminal reaches only the launcher.
-    return [subprocess.Popen(command, env={**common, "RANK": str(rank)}, process_group=0) for rank in range(count)]
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+    return [subprocess.Popen(command, env={**common, **rank}, process_group=0) for rank in ranks]
 
 
 def _wait(started):

@@ -15,7 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import srec_core
-from . import feature_link
+from . import channel, feature_link
 from .feature_link import FORMATS
 
 PATCH = 16
@@ -107,7 +107,7 @@ class Analysis(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         deep = self.tail(self.body(F.relu(self.head(F.pixel_unshuffle(x, 2)))))
-        with torch.autocast("cpu", enabled=False):  # KLT coefficients span 1000:1, too much for bfloat16
+        with torch.autocast(x.device.type, enabled=False):  # KLT coefficients span 1000:1, too much for bfloat16
             return deep.float() + pointwise(F.pixel_unshuffle(x.float(), PATCH), self.linear)
 
 
@@ -135,7 +135,7 @@ class Synthesis(nn.Module):
 
     def forward(self, u: torch.Tensor) -> torch.Tensor:
         deep = F.pixel_shuffle(self.tail(self.body(u)).float(), 2)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(u.device.type, enabled=False):
             return deep + F.pixel_shuffle(pointwise(u.float(), self.linear), PATCH)
 
 
@@ -184,7 +184,8 @@ class Codec(nn.Module):
         self.register_buffer("moment_patches", torch.zeros(formats, steps))
         self.register_buffer("ladder", torch.tensor(sizes.ladder))
         self.measure = False  # measure mean and variance of the features again
-        self.links: dict[int, srec_core.Priors] = {}  # the priors in use, by format
+        self.core_channel = True  # the C core is the link of the features, else channel.py
+        self.links: dict[int, srec_core.Priors | channel.Priors] = {}  # the priors in use, by format
 
     def start_at_klt(self, patches: torch.Tensor) -> None:
         """Start the linear paths at the KLT.
@@ -213,22 +214,21 @@ class Codec(nn.Module):
             power p the part 1 / (1 + p snr) remains as error. The total error is minimal if p + 1 / snr is proportional
             to the latent's deviation (Lee and Petersen, Optimal linear coding for vector channels, 1976).
         """
-        snr = 10 ** (snr_db / 10)
+        snr, where = 10 ** (snr_db / 10), power.device
         for r, count in enumerate(self.sizes.ladder):
             deviation, sent = power[r].sqrt().sort(descending=True)
             deviation, sent = deviation[:count], sent[:count]
-            share = torch.zeros(count)
+            share = torch.zeros(count, device=where)
             for m in range(count, 0, -1):  # the largest number of latents that all get some power
                 share[:m] = deviation[:m] * (count + m / snr) / deviation[:m].sum() - 1 / snr
                 if share[m - 1] > 0:
                     break
                 share[m - 1] = 0
             share.clamp_(min=1e-4)
-            at = torch.arange(count) * (2 * math.pi / count)
+            index = torch.arange(count, device=where)
+            at = index * (2 * math.pi / count)
             # Hartley transform.
-            turn = (
-                torch.cos(at[:, None] * torch.arange(count)) + torch.sin(at[:, None] * torch.arange(count))
-            ) / math.sqrt(count)
+            turn = (torch.cos(at[:, None] * index) + torch.sin(at[:, None] * index)) / math.sqrt(count)
             size = deviation / self.deviation[sent]  # in units of u
             kept = share * (1 + snr) / (share * snr + 1)  # of the posterior mean, which shrinks by snr / (1 + snr)
             encode, decode = self.weight_e.data[f, r].zero_(), self.weight_d.data[f, r].zero_()
@@ -276,7 +276,7 @@ class Codec(nn.Module):
             half = len(x) // 2
             with torch.no_grad():
                 count = self.ladder[self.rate_map(by[half:], eta)][:, None]
-                kept = torch.arange(u.shape[1]).reshape(1, -1, 1, 1) < count
+                kept = torch.arange(u.shape[1], device=u.device).reshape(1, -1, 1, 1) < count
             uq = torch.cat([uq[:half], (u[half:] + TRUNCATION_NOISE * torch.randn_like(u[half:])) * kept])
         return self.gs(uq) + 0.5, by, bz
 
@@ -299,13 +299,14 @@ class Codec(nn.Module):
         They are histograms of the bytes. Rarely seen bytes follow a mixture of half Gaussian, half Laplace.
         """
         levels, bound = self.sizes.levels[f], self.sizes.bound[f]
-        v = (torch.arange(256.0) - 128) / levels
-        jacobian = torch.zeros(256)
+        where = self.histogram.device
+        v = (torch.arange(256.0, device=where) - 128) / levels
+        jacobian = torch.zeros(256, device=where)
         if bound:  # inverse of the tanh; values beyond its range do not occur
             inside = (v / bound).clamp(-0.999, 0.999)
             jacobian = -torch.log1p(-(inside**2)) + torch.where((v / bound).abs() < 0.999, 0.0, -20.0)
             v = bound * torch.atanh(inside)
-        x = v[None] / (2.0 ** (torch.arange(N_TABLES) / 4 - 4))[:, None]
+        x = v[None] / (2.0 ** (torch.arange(N_TABLES, device=where) / 4 - 4))[:, None]
         shape = (torch.softmax(-0.5 * x * x + jacobian, 1) + torch.softmax(-math.sqrt(2) * x.abs() + jacobian, 1)) / 2
         table = self.histogram[f] + 300 * shape + 1e-3
         return table / table.sum(1, keepdim=True)
@@ -331,8 +332,8 @@ class Codec(nn.Module):
         """
         return {
             f: {
-                "tables": torch.from_numpy(priors.tables),
-                "covariance": [torch.from_numpy(c) for c in priors.covariance],
+                "tables": torch.as_tensor(priors.tables),
+                "covariance": [torch.as_tensor(c) for c in priors.covariance],
             }
             for f, priors in self.links.items()
         }
@@ -344,12 +345,15 @@ class Codec(nn.Module):
             self.links[f] = self._priors(f, priors["tables"], priors["covariance"])
 
     def _priors(self, f, tables, covariance):
-        return srec_core.Priors(
-            FORMATS[f], self.sizes.levels[f], tables.numpy(), self.sizes.ladder, [c.numpy() for c in covariance]
-        )
+        settings = FORMATS[f], self.sizes.levels[f]
+        if self.core_channel:
+            covariance = [c.cpu().numpy() for c in covariance]
+            return srec_core.Priors(*settings, tables.cpu().numpy(), self.sizes.ladder, covariance)
+        where = self.histogram.device
+        return channel.Priors(*settings, tables.to(where), [c.to(where) for c in covariance])
 
-    def priors(self, f: int, fresh: bool) -> srec_core.Priors:
-        """Return the C core's priors for format f, with the present tables. They are kept until `fresh`."""
+    def priors(self, f: int, fresh: bool) -> srec_core.Priors | channel.Priors:
+        """Return the link's priors for format f, with the present tables. They are kept until `fresh`."""
         if fresh or f not in self.links:
             self.links[f] = self._priors(f, self.prior_tables(f), self.covariance(f))
         return self.links[f]
@@ -369,7 +373,7 @@ class Codec(nn.Module):
             + self.token_e[way.format][rate].permute(0, 3, 1, 2)
         )
         x = self.fe(x).float()
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             received = self._over_features(x, rate, way, fresh)
         return self.fd(received).float()
 
@@ -412,12 +416,10 @@ class Codec(nn.Module):
             picture = torch.cat([(rows // (h * w)).repeat_interleave(k) for _, k, rows in groups])
             classes = self.prior_class(f)
             table = torch.cat([classes[r, :k].repeat(len(rows)) for r, k, rows in groups])
-            patches = torch.cat(
-                [torch.stack([rows // (h * w), torch.full_like(rows, r)]) for r, _, rows in groups], 1
-            )  # image, step
             if self.training and way.modulation != "analog":
                 self._count_moments(f, s, groups)
-            estimate, deviation = self._channel(s, table, picture, patches, n, way, fresh)
+            counts = [(r, k, len(rows)) for r, k, rows in groups]
+            estimate, deviation = self._channel(s, table, picture, counts, way, fresh)
         s = s + (estimate - s.detach())
         out, at, g = [], 0, []
         for (r, k, rows), d in zip(groups, deviations):
@@ -426,7 +428,7 @@ class Codec(nn.Module):
             mean = e * power.sqrt() * d + self.feature_mean[f, r, :k]
             g.append(mean @ weight_d[r][:, :k].T + v @ weight_v[r][:, :k].T + token_d[r])
             out.append(rows)
-        g = torch.zeros(n * h * w, c).index_copy(0, torch.cat(out), torch.cat(g))
+        g = torch.zeros(n * h * w, c, device=x.device).index_copy(0, torch.cat(out), torch.cat(g))
         return g.reshape(n, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     def _count_moments(self, f, s, groups):
@@ -439,42 +441,24 @@ class Codec(nn.Module):
             self.moment[f, r, :k, :k].addmm_(v.T, v)
             self.moment_patches[f, r] += len(rows)
 
-    def _channel(self, s, table, picture, patches, n, way, fresh):
+    def _channel(self, s, table, picture, groups, way, fresh):
         """Send the features (M,) of all images. Return estimates and deviations.
 
+        groups: (step, features of a patch, patches) of each group of features.
         During training, the bytes are counted for the priors.
         """
         if way.modulation == "analog":
-            noise = (10 ** (-way.snr_db / 20))[picture]
+            noise = (10 ** (-way.snr_db.to(s.device) / 20))[picture]
             return s + torch.randn_like(s) * noise, noise
         f = way.format
         byte = (128 + self.sizes.levels[f] * s).round().clamp(0, 255).to(torch.uint8)
         if self.training:
             seen = torch.bincount(table * 256 + byte.long(), minlength=N_TABLES * 256).reshape(N_TABLES, 256)
             self.histogram[f].mul_(KEPT_A_STEP).add_(seen)
-        priors, parts, where = self.priors(f, fresh), [], []
-        for i in range(n):
-            mine = torch.nonzero(picture == i)[:, 0]
-            where.append(mine)
-            rate_map = patches[1, patches[0] == i].to(torch.uint8)
-            parts.append(
-                (
-                    byte[mine].numpy(),
-                    table[mine].to(torch.uint8).numpy(),
-                    rate_map.numpy(),
-                    feature_link.link(
-                        way.modulation,
-                        float(way.snr_db[i]),
-                        (way.seed * 1000 + i) & 0x7FFFFFFFFFFF,
-                        way.cipher,
-                        way.hard,
-                    ),
-                )
-            )
-        estimate, deviation = torch.empty_like(s), torch.empty_like(s)
-        for mine, (mean, dev) in zip(where, feature_link.send_all(priors, parts)):
-            estimate[mine], deviation[mine] = torch.from_numpy(mean), torch.from_numpy(dev)
-        return estimate, deviation
+        priors, features = self.priors(f, fresh), channel.Features(byte, table, picture, groups)
+        if self.core_channel:
+            return feature_link.send_batch(priors, features, way)
+        return channel.send(features, priors, channel.Link(way.modulation, way.snr_db, way.cipher, way.hard), way.seed)
 
 
 @dataclasses.dataclass

@@ -69,9 +69,9 @@ def each(paths: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         raise SystemExit(f"srec-train: none of {len(paths)} images in {os.path.dirname(paths[0])} can be read")
 
 
-def tensor(picture: np.ndarray) -> torch.Tensor:
-    """Convert (..., height, width, 3) uint8 to (N, 3, height, width) float32 in 0..1, channels last."""
-    x = torch.from_numpy(np.array(picture))
+def tensor(picture: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Convert (..., height, width, 3) uint8 to (N, 3, height, width) float32 in 0..1, channels last, on its device."""
+    x = picture if isinstance(picture, torch.Tensor) else torch.from_numpy(np.array(picture))
     x = x if x.dim() == 4 else x[None]
     return x.permute(0, 3, 1, 2).float().div_(255.0)
 

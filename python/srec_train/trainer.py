@@ -16,13 +16,15 @@ from typing import Callable, Iterable
 import torch
 import torch.distributed as distributed
 
-from . import curves, stopping
+from . import curves, device, stopping
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", required=True, help="folder of the run: checkpoint, log, curves; an unfinished run in it is resumed")
-    add("--steps", type=int, required=True, help="total number of optimiser steps")
+    device.add_argument(parser)
+    add("--steps", type=int, help="total number of optimiser steps; this or --minutes is needed")
+    add("--minutes", type=float, help="total time of the training, interruptions excluded, instead of --steps")
     add("--stop-at", type=int, help="stop at this step; the same command without this option resumes the run")
     add("--batch", type=int, default=4, help="crops per step and process")
     add("--rate", type=float, default=6e-4, help="learning rate")
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decay",
         type=float,
         default=0.5,
-        help="share of the steps, at the end, over which the learning rate falls to 0 along a cosine",
+        help="share of the steps or minutes, at the end, over which the learning rate falls to 0 along a cosine",
     )
     add(
         "--average",
@@ -55,27 +57,33 @@ class PeerLost(Exception):
     """Another process of the training has ended."""
 
 
+def world_size() -> int:
+    """Return the number of processes of the training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Workers:
     """The processes of one training, from the environment variables of torch.distributed.
 
     These are WORLD_SIZE, RANK, MASTER_ADDR, MASTER_PORT; without them the process is alone. Each process takes its own
-    crops; gradients are averaged (gloo).
+    crops; gradients are averaged, by nccl on GPUs and by gloo on CPUs.
     """
 
-    def __init__(self) -> None:
-        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+    def __init__(self, where: torch.device = torch.device("cpu")) -> None:
+        self.count = world_size()
         self.rank = int(os.environ.get("RANK", "0"))
         self.lead = self.rank == 0  # writes the run's folder
         if self.count > 1:
             os.environ.setdefault("USE_LIBUV", "0")  # Debian 13's PyTorch defaults to libuv but is built without it
-            distributed.init_process_group("gloo")
+            distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
 
-    def average(self, parameters: list[torch.nn.Parameter]) -> None:
-        """Replace gradients by their mean over the processes, in one message."""
+    def average(self, parameters: list[torch.nn.Parameter], lead_value: float = 0.0) -> float:
+        """Replace gradients by their mean over the processes, in one message. Return the lead's lead_value."""
         if self.count == 1:
-            return
+            return lead_value
         grads = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in grads])
+        told = grads[0].new_tensor([self.count * lead_value if self.lead else 0.0])
+        flat = torch.cat([*(g.reshape(-1) for g in grads), told])
         try:
             distributed.all_reduce(flat)
         except RuntimeError as error:
@@ -85,6 +93,12 @@ class Workers:
         for g in grads:
             g.copy_(flat[offset : offset + g.numel()].reshape(g.shape))
             offset += g.numel()
+        return flat[-1].item()
+
+    def close(self) -> None:
+        """Leave the group of processes, at the end of a complete training."""
+        if self.count > 1:
+            distributed.destroy_process_group()
 
 
 class Average:
@@ -108,11 +122,22 @@ class Average:
             self.swapped = not self.swapped
 
 
-def rate_at(step: int, steps: int, rate: float, decay: float) -> float:
-    """Return the learning rate: warm-up over 200 steps, constant, then a cosine to zero."""
-    done = step / steps
-    fall = 1.0 if done < 1 - decay else 0.5 * (1 + math.cos(math.pi * (done - 1 + decay) / decay))
+def rate_at(step: int, done: float, rate: float, decay: float) -> float:
+    """Return the learning rate: warm-up over 200 steps, constant, then a cosine to zero.
+
+    done: the share of the training that is done, 0..1.
+    """
+    fall = 1.0 if done < 1 - decay else 0.5 * (1 + math.cos(math.pi * (min(done, 1.0) - 1 + decay) / decay))
     return rate * min(1.0, (step + 1) / 200) * fall
+
+
+def read_figures(figures: dict[str, float | torch.Tensor]) -> dict[str, float]:
+    """Convert tensors of one value to numbers. All of them are copied from the device at once."""
+    names = [k for k, v in figures.items() if isinstance(v, torch.Tensor)]
+    if not names:
+        return figures  # type: ignore[return-value]
+    values = torch.stack([figures[k].detach().float().reshape(()) for k in names]).tolist()  # type: ignore[union-attr]
+    return {**figures, **dict(zip(names, values))}  # type: ignore[dict-item]
 
 
 def mean(values: Iterable[float]) -> float:
@@ -161,7 +186,8 @@ def shown(row: dict[str, float]) -> str:
     return " ".join(f"{k} {v:.4g}" for k, v in row.items())
 
 
-LossOf = Callable[[int, Workers], tuple[torch.Tensor, dict[str, float]]]  # (step, workers) -> (loss, figures)
+# (step, workers) -> (loss, figures); a figure is a number or a tensor of one value
+LossOf = Callable[[int, Workers], tuple[torch.Tensor, dict[str, float | torch.Tensor]]]
 
 
 class Run:
@@ -181,8 +207,8 @@ class Run:
         self.average = Average(net, args.average)
         self.checkpoint = os.path.join(args.out, "checkpoint.pt")
         self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")
-        self.last = min(args.steps, args.stop_at or args.steps)
         self.step = 0  # finished steps
+        self.done = 0.0  # share of the training, of its steps or minutes; the same in all processes
         self.saved_step: int | None = None  # how many of them the checkpoint contains
         self.hours, self.started = 0.0, time.time()
         # over the steps since the last row of train.csv
@@ -205,17 +231,38 @@ class Run:
         try:
             self.net.load_state_dict(saved["net"])
             self.optimiser.load_state_dict(saved["optimiser"])
-            self.average.values, self.step, self.hours = saved["average"], saved["step"], saved["hours"]
+            where = {name: p.device for name, p in self.net.named_parameters()}
+            self.average.values = {name: v.to(where[name]) for name, v in saved["average"].items()}
+            self.step, self.hours = saved["step"], saved["hours"]
+            self.done = self.share(self.hours)
             if saved.get("memory"):
                 self.net.recall(saved["memory"])
         except (RuntimeError, ValueError, KeyError) as error:
             why = str(error).splitlines()[0]
             raise SystemExit(f"srec-train: {self.checkpoint} has other options ({why}): name another --out")
         self.saved_step = self.step
-        print(f"going on at step {self.step} of {self.args.steps}, {self.hours:.2f} hours in", flush=True)
+        of = f" of {self.args.steps}" if self.args.steps else ""
+        print(f"going on at step {self.step}{of}, {self.hours:.2f} hours in", flush=True)
         if self.workers.lead:
             self.train.cut(self.step)
             self.validation.cut(self.step)
+
+    def elapsed(self) -> float:
+        """Return the hours of the training, interruptions excluded."""
+        return self.hours + (time.time() - self.started) / 3600
+
+    def share(self, hours: float) -> float:
+        """Return the share of the steps or minutes that is done."""
+        return self.step / self.args.steps if self.args.steps else 60 * hours / self.args.minutes
+
+    def progress(self) -> str:
+        return f"{self.step} of {self.args.steps} steps" if self.args.steps else f"{self.step} steps"
+
+    def is_complete(self) -> bool:
+        return self.done >= 1
+
+    def must_stop(self) -> bool:
+        return self.is_complete() or (self.args.stop_at is not None and self.step >= self.args.stop_at)
 
     def remember(self) -> None:
         """Save the state that a forward pass changes."""
@@ -228,20 +275,17 @@ class Run:
         with stopping.lock:
             parameters = self.average.values if self.average.swapped else dict(self.net.named_parameters())
             average = dict(self.net.named_parameters()) if self.average.swapped else self.average.values
-            bare = [{k: v.detach() for k, v in values.items()} for values in (parameters, average)]
-            write_checkpoint(
-                self.checkpoint,
-                {
-                    "net": {**bare[0], **self.before},
-                    "average": bare[1],
-                    "optimiser": self.optimiser.state_dict(),
-                    "memory": self.memory,
-                    "step": self.step,
-                    "hours": self.hours + (time.time() - self.started) / 3600,
-                    "state": self.state,
-                    "args": vars(self.args),
-                },
-            )
+            content = {
+                "net": {**parameters, **self.before},
+                "average": average,
+                "optimiser": self.optimiser.state_dict(),
+                "memory": self.memory,
+                "step": self.step,
+                "hours": self.elapsed(),
+                "state": self.state,
+                "args": vars(self.args),
+            }
+            write_checkpoint(self.checkpoint, device.on_cpu(content))
             self.saved_step = self.step
 
     def keep(self) -> str:
@@ -253,7 +297,7 @@ class Run:
             self.save()
         if not self.step:
             return f"no step was finished, so nothing is kept in {self.args.out}"
-        return f"{self.step} of {self.args.steps} steps are saved in {self.checkpoint}: the same command goes on"
+        return f"{self.progress()} are saved in {self.checkpoint}: the same command goes on"
 
     def advance(self, loss_of: LossOf) -> None:
         """Run one step. The state to keep changes only at its end."""
@@ -261,19 +305,20 @@ class Run:
         self.net.train()
         torch.manual_seed(self.args.seed * 1_000_003 + step * self.workers.count + self.workers.rank)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * rate_at(step, self.args.steps, self.args.rate, self.args.decay)
-        loss, figures = loss_of(step, self.workers)
+            group["lr"] = group["factor"] * rate_at(step, self.done, self.args.rate, self.args.decay)
+        loss, tensors = loss_of(step, self.workers)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.workers.average(self.parameters)
+        done = self.workers.average(self.parameters, self.share(self.elapsed()))
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, 5.0)
-        figures = {"loss": loss.item(), **figures, "skipped": float(not torch.isfinite(norm))}
+        figures = read_figures({"loss": loss, **tensors, "skipped": ~torch.isfinite(norm)})  # waits for the device
         with stopping.lock:
-            if torch.isfinite(norm):
+            if not figures["skipped"]:
                 self.optimiser.step()
             self.average.update(self.net, step)
             self.remember()
             self.step += 1
+            self.done = self.share(0.0) if self.args.steps else done
             self.steps_since += 1
             for k, v in figures.items():
                 self.sums.setdefault(k, []).append(v)
@@ -283,8 +328,12 @@ class Run:
         return {"step": self.step, "seconds_a_step": pace, **{k: mean(v) for k, v in self.sums.items()}}
 
     def show(self) -> None:
-        row = self.figures()
-        print(shown(row), f"ETA {(self.args.steps - self.step) * row['seconds_a_step'] / 3600:.2f} h", flush=True)
+        row, args = self.figures(), self.args
+        if args.steps:
+            left = (args.steps - self.step) * row["seconds_a_step"] / 3600
+        else:
+            left = max(0.0, args.minutes / 60 - self.elapsed())
+        print(shown(row), f"ETA {left:.2f} h", flush=True)
 
     def log(self) -> None:
         """Write a row of train.csv over the steps since the last one."""
@@ -310,7 +359,18 @@ class Run:
         return any(float(row["step"]) == self.step for row in self.validation.rows())
 
     def validation_due(self) -> bool:
-        return self.step > 0 and (self.step % self.args.validate == 0 or self.step == self.args.steps)
+        return self.step > 0 and (self.step % self.args.validate == 0 or self.is_complete())
+
+
+def start(args: argparse.Namespace) -> torch.device:
+    """Check the options of a training, seed it, and return its device."""
+    if (args.steps is None) == (args.minutes is None):
+        raise SystemExit("srec-train: name either --steps or --minutes, the length of the training")
+    for name, value in (("steps", args.steps), ("minutes", args.minutes)):
+        if value is not None and not 0 < value < math.inf:
+            raise SystemExit(f"srec-train: --{name} {value:g}: must be above 0")
+    torch.manual_seed(args.seed)
+    return device.choose(args)
 
 
 def run(
@@ -321,7 +381,7 @@ def run(
     validate: Callable[[], dict[str, float]],
     state: dict,
 ) -> None:
-    """Train `net` until args.steps.
+    """Train `net`, on the device of its parameters, until args.steps or args.minutes.
 
     groups: [{"params": [...], "factor": 1.0}, ...]: parameters to learn, and a factor for their learning rate.
     loss_of: (step, worker) -> (loss, {figure: float}) for one batch. The log has the averages of the figures.
@@ -331,7 +391,7 @@ def run(
     The state of a network with memory() and recall(memory) is in the checkpoint too.
     """
     torch.set_num_threads(args.threads or max(1, os.cpu_count() // args.processes))
-    workers = Workers()
+    workers = Workers(next(net.parameters()).device)
     os.makedirs(args.out, exist_ok=True)
     this = Run(args, net, groups, state, workers)
     this.resume()
@@ -340,9 +400,9 @@ def run(
     begin, this.since = this.step, time.time()
     if workers.lead and this.validation_due() and not this.is_validated():
         this.validate(validate)  # the validation was interrupted
-    if begin >= this.last:
-        print(f"nothing left to do: {begin} of {args.steps} steps are done", flush=True)
-    while this.step < this.last:
+    if this.must_stop():
+        print(f"nothing left to do: {this.progress()} are done", flush=True)
+    while not this.must_stop():
         try:
             this.advance(loss_of)
         except PeerLost as error:
@@ -350,17 +410,21 @@ def run(
                 raise SystemExit(1)  # the launcher or rank 0 reports it
             with stopping.lock:
                 raise SystemExit(f"srec-train: another process of this training has ended ({error}); {this.keep()}")
+        except torch.cuda.OutOfMemoryError:
+            with stopping.lock:
+                raise SystemExit(f"srec-train: no memory left on the GPU, a smaller --batch needs less; {this.keep()}")
         if not workers.lead:
             continue
-        logged = this.step % args.every == 0 or this.step == this.last
+        logged = this.step % args.every == 0 or this.must_stop()
         if logged or this.step == begin + 1:  # the first row shows how long training will take
             this.show()
         if logged:
             this.log()
-        if this.step % args.save == 0 or this.step == this.last:
+        if this.step % args.save == 0 or this.must_stop():
             this.save()
         if this.validation_due():
             this.validate(validate)
+    workers.close()
 
 
 # What the pickle of a checkpoint may name in addition to storages. torch.save() imports only by the opcode GLOBAL.

@@ -12,7 +12,7 @@ import random
 
 import torch
 
-from . import pictures, trainer
+from . import device, pictures, trainer
 from .networks import TRANSFORM, Codec, Sizes, psnr
 
 ETAS = (0.2, 0.2, 0.12, 0.06)  # of the half that is decoded from its first latents
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", default="cache", help="folder for decoded images")
 
 
-def validation_pictures(folder: str, count: int) -> list[torch.Tensor]:
-    """Return evenly spaced images of a folder, cropped to multiples of 64: [(1, 3, H, W)]."""
+def validation_pictures(folder: str, count: int, where: torch.device) -> list[torch.Tensor]:
+    """Return evenly spaced images of a folder on a device, cropped to multiples of 64: [(1, 3, H, W)]."""
     paths = pictures.find(folder)
     paths = paths[:: max(1, len(paths) // count)][:count]
     out = []
@@ -40,8 +40,8 @@ def validation_pictures(folder: str, count: int) -> list[torch.Tensor]:
             pictures.warn(f"{path}: less than 64 pixels wide or high")
             continue
         out.append(
-            pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).contiguous(
-                memory_format=torch.channels_last
+            pictures.tensor(p[: p.shape[0] // 64 * 64, : p.shape[1] // 64 * 64]).to(
+                where, memory_format=torch.channels_last
             )
         )
     if not out:
@@ -50,7 +50,7 @@ def validation_pictures(folder: str, count: int) -> list[torch.Tensor]:
 
 
 def main(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
+    where = trainer.start(args)
     crops = pictures.Crops(args.train, args.side, args.cache, args.seed)
     net = Codec(Sizes())
     patches = (
@@ -59,26 +59,27 @@ def main(args: argparse.Namespace) -> None:
         .reshape(-1, 3, 16, 16)
     )
     net.start_at_klt(patches)
-    net = net.to(memory_format=torch.channels_last)
-    valid = validation_pictures(args.valid, args.valid_count)
+    net = net.to(where, memory_format=torch.channels_last)
+    valid = validation_pictures(args.valid, args.valid_count, where)
+    batches = device.Batches(lambda number: (crops(number, args.batch),), where, trainer.world_size())
 
     def loss_of(step, workers):
-        x = pictures.tensor(crops(1 + step * workers.count + workers.rank, args.batch))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        x = pictures.tensor(*batches(1 + step * workers.count + workers.rank))
+        with device.autocast(where):
             y, by, bz = net.transform(x, noise=True, eta=random.Random(f"{args.seed} {step}").choice(ETAS))
         error = (y - x) ** 2
         mse = error.mean()
         bpp = (by.sum() + bz.sum()) / (x.shape[0] * x.shape[2] * x.shape[3])
         return bpp + args.weight * 65025 * mse, {
-            "bpp": bpp.item(),
-            "psnr": -10 * torch.log10(error[: len(x) // 2].mean()).item(),
-            "psnr_kept": -10 * torch.log10(error[len(x) // 2 :].mean()).item(),
+            "bpp": bpp,
+            "psnr": -10 * torch.log10(error[: len(x) // 2].mean()),
+            "psnr_kept": -10 * torch.log10(error[len(x) // 2 :].mean()),
         }
 
     def validate():
         quality, kept, rate = [], [], []
         for x in valid:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with device.autocast(where):
                 y, by, bz = net.transform(torch.cat([x, x]), noise=False, eta=0.2)
             quality.append(psnr(y[:1], x))
             kept.append(psnr(y[1:], x))

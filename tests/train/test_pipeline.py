@@ -4,6 +4,7 @@ point."""
 import argparse
 import csv
 import json
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import unittest
 import warnings
 import zipfile
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -160,6 +162,12 @@ class Train(unittest.TestCase):
             quantised = (y.clamp(0, 1) * 255).round() / 255
             print(f"{modulation} {snr} dB: core {core:.3f} dB, PyTorch {psnr(quantised, x):.3f} dB")
             self.assertAlmostEqual(core, psnr(quantised, x), delta=0.1)
+            net.recall({f: {**m, "tables": m["tables"].clone()} for f, m in net.memory().items()})
+            net.core_channel, net.links = False, {}
+            with torch.no_grad():
+                y = net.gs(net.link(u, by, net.rate_map(by, 0.2), Way(modulation, torch.tensor([float(snr)]), 1))) + 0.5
+            self.assertAlmostEqual(core, psnr(y, x), delta=0.3, msg="the link in PyTorch")
+            net.core_channel, net.links = True, {}
 
     def test_3_training_goes_on_from_a_model_file(self):
         from srec_train import export, safetensors
@@ -365,6 +373,41 @@ class Train(unittest.TestCase):
         done = self.train("transform", "some3", *some, code=1)
         self.assertIn(f"none of 4 images in {self.at('some')} can be read", done.stderr.splitlines()[-1])
         self.assertNotIn("Traceback", done.stderr)
+
+    def test_9_minutes_limit_a_training_and_its_learning_rate(self):
+        from srec_train import trainer
+
+        parser, clock, net = argparse.ArgumentParser(), [1000.0], torch.nn.Linear(1, 1)
+        trainer.add_arguments(parser)
+        timed = ["--out", self.at("timed"), "--minutes", "0.16", "--rate", "1", "--threads", "1", "--device", "cpu"]
+
+        def loss_of(step, workers):
+            clock[0] += 1.0  # a step takes one second
+            return net(torch.ones(1, 1)).square().sum(), {}
+
+        with mock.patch.object(trainer.time, "time", lambda: clock[0]):
+            for more, steps in ((["--stop-at", "4"], 4), ([], 10), ([], 10)):  # 9.6 s
+                groups = [{"params": list(net.parameters())}]
+                trainer.run(
+                    parser.parse_args(timed + more), net, groups, loss_of, lambda: {"x": 1.0}, {"stage": "timed"}
+                )
+                saved = trainer.read_checkpoint(self.at("timed", "checkpoint.pt"))
+                self.assertEqual(saved["step"], steps)
+                clock[0] += 1000.0  # interruptions do not count
+        done = 9 / 9.6  # at the begin of the last step
+        rate = 10 / 200 * 0.5 * (1 + math.cos(math.pi * (done - 0.5) / 0.5))
+        self.assertAlmostEqual(saved["optimiser"]["param_groups"][0]["lr"], rate, places=6)
+
+    def test_9_a_training_needs_one_length_and_a_device_that_exists(self):
+        for length in ((), ("--steps", "1", "--minutes", "1")):
+            self.assert_one_line(self.train("transform", "bad", *length, code=1), "--steps or --minutes")
+        self.assert_one_line(self.train("transform", "bad", "--minutes", "-1", code=1), "--minutes -1: must be above 0")
+        if torch.cuda.is_available():
+            self.skipTest("this machine has a GPU")
+        for more in ((), ("--processes", "2")):
+            done = self.train("transform", "bad", "--steps", "1", "--device", "cuda", *more, code=1)
+            self.assert_one_line(done, "--device cuda", "no GPU with CUDA", "--device cpu")
+        self.assertFalse(os.path.exists(self.at("bad")))
 
 
 if __name__ == "__main__":
