@@ -16,6 +16,8 @@ class transmitter(gr.hier_block2):
 
     key: an srec.key, or the text of one.
     coding: "features" (semantic_encoder) or "layers" (layer_encoder).
+    plan: Es/N0 of the receivers in dB, ascending. If it is not empty, coding, eta, layers, shares and scale are chosen
+    for these SNRs, the modulation and the budget cbr, as `srec plan` does for an average photograph (docs/plan.md).
 
     eta, model, frame_bytes and precision apply to features only; cbr, layers, shares, margin_db, parity, rate_max and
     frame_symbols to layers only. The other parameters are those of scrambler, packet_encoder, mapper and burst_shaper
@@ -49,7 +51,14 @@ class transmitter(gr.hier_block2):
         parity: int = -1,
         rate_max: float = 0.0,
         frame_symbols: int = 0,
+        plan: Sequence[float] = (),
     ):
+        if len(plan):
+            from .plan.choice import transmitter_parameters
+
+            chosen = transmitter_parameters(plan, cbr, modulation, margin_db, samples_per_symbol > 0)
+            coding, scale, eta = chosen["coding"], chosen["scale"], chosen.get("eta", eta)
+            layers, shares = chosen.get("layers", layers), chosen.get("shares", shares)
         if coding not in ("features", "layers"):
             raise ValueError(f"unknown coding '{coding}': features or layers")
         gr.hier_block2.__init__(

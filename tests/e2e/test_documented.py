@@ -24,7 +24,7 @@ from waiting import wait_for
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 DOCS = os.path.abspath(os.environ.get("SREC_DOCS", os.path.join(ROOT, "docs")))
 PROGRAMS = {"srec": os.environ["SREC_COMMAND"], "srec-train": os.environ["SREC_TRAIN"]}
-PAGES = ("experiments/README.md", "experiments/sweep.sbatch", "training.md", "enhancer.md")
+PAGES = ("experiments/README.md", "experiments/sweep.sbatch", "training.md", "enhancer.md", "plan.md")
 
 SWEEP = "srec sweep --config docs/experiments/"
 FIG3 = SWEEP + "fig3.toml --images PICTURES --out results/fig3"
@@ -50,6 +50,11 @@ COMMANDS = {
         SWEEP + "fig3.toml --out results/fig3 --plot",
     ],
     "dask": ["dask-scheduler", "dask-worker HOST:8786 --nthreads 1 --nworkers 8", FIG3 + " --scheduler HOST:8786"],
+    "plan": [
+        "srec plan --image photo.jpg --snr 4 --seconds 1",
+        "srec sweep --plan --images PICTURES --out table.json",
+        "srec plan --table table.json --snr 4",
+    ],
     "help": ["./dev run srec-train --help", "srec-train --help"],
     "codec": [
         "srec-train transform --out runs/transform" + LEARN + "20000",
@@ -181,6 +186,13 @@ class Documented(unittest.TestCase):
         self.run_line(COMMANDS["figures"][5])
         panels = [f"curves-{m}{metric}.pdf" for m in ("qpsk", "bpsk") for metric in ("", "-ms-ssim")]
         self.assert_files("results/fig3", *panels)
+
+    def test_plan(self):
+        self.pictures("pictures", 96, 1)
+        shown, measure, from_table = COMMANDS["plan"]
+        self.assertIn("best: coded layers", self.run_line(shown, **{"photo.jpg": self.at("pictures", "0.png")}))
+        self.run_line(measure)
+        self.assertIn("best: coded layers", self.run_line(from_table))
 
     def test_list(self):
         self.pictures("pictures", 64, 1)

@@ -2,19 +2,19 @@
 /* Coded layers in srec_core: an image to pieces, pieces to symbols, symbols to an image. */
 #include "core_common.h"
 
+#include <algorithm>
 #include <cmath>
+#include <srec/burst.h>
 #include <srec/layer_packet.h>
 #include <srec/layer_plan.h>
 #include <stdexcept>
 
-/* An image as pieces, and the plan of its packets. */
-struct coded_layers {
-    srec_layers_request request{};
-    srec_layer_plan plans[SREC_LAYERS_MAX]{};
+/* An image as pieces. */
+struct image_layers {
     srec_layers layers{};
     handle<srec_layer_encoder, srec_layer_encoder_free> encoder; /* owns the pieces */
 
-    unsigned n_layers() const { return request.format.n_layers; }
+    unsigned n_layers() const { return layers.format.n_layers; }
     /* \param value function of the number of a layer */
     template <typename Value>
     std::vector<double> of_each(Value value) const
@@ -24,6 +24,44 @@ struct coded_layers {
             out.push_back(value(i));
         return out;
     }
+    void encode(const srec_image &image, const srec_layer_budget *budgets, unsigned n)
+    {
+        const unsigned threads = 1; /* a sweep has one process per core */
+        srec_error error{};
+        encoder = created<srec_layer_encoder, srec_layer_encoder_free>(srec_layer_encoder_create, threads);
+        require(srec_layer_encoder_run(encoder.get(), &image, budgets, n, &layers, &error), error);
+    }
+    pixels decoded(unsigned n) const;
+};
+
+/* The image that a receiver of the first n layers decodes. */
+pixels image_layers::decoded(unsigned n) const
+{
+    if (n < 1 || n > n_layers())
+        throw std::invalid_argument("1 to " + std::to_string(n_layers()) + " layers");
+    const srec_layers_format *f = &layers.format;
+    const unsigned threads = 1;
+    const size_t stride = (size_t)f->width * f->channels;
+    std::vector<uint8_t> data(stride * f->height);
+    {
+        py::gil_scoped_release release;
+        srec_error error{};
+        const auto decoder =
+            created<srec_layer_decoder, srec_layer_decoder_free>(srec_layer_decoder_create, f, threads);
+        for (size_t i = 0; i < layers.n_pieces; i++)
+            if (layers.pieces[i].layer < n)
+                require(srec_layer_decoder_add(decoder.get(), &layers.pieces[i], &error), error);
+        srec_image image{ f->width, f->height, (uint8_t)f->channels, stride, data.data() };
+        require(srec_layer_decoder_run(decoder.get(), &image, nullptr, &error), error);
+    }
+    return as_array(data, f->height, f->width, f->channels);
+}
+
+/* An image as pieces, and the plan of its packets. */
+struct coded_layers : image_layers {
+    srec_layers_request request{};
+    srec_layer_plan plans[SREC_LAYERS_MAX]{};
+
     double bits_per_pixel() const
     {
         double n_bytes = 0;
@@ -57,12 +95,14 @@ static void take(const py::kwargs &options, const char *name, T &value)
         value = options.attr("pop")(name).cast<T>();
 }
 
-static srec_layers_request request_from(const srec_image &image, const std::string &modulation,
+/* \param format its number of layers is set here */
+static srec_layers_request request_from(const srec_layers_format &format, const std::string &modulation,
                                         const std::vector<float> &layers, double cbr, const py::kwargs &options)
 {
     srec_layers_request request{};
     std::vector<float> shares;
-    request.format = { image.width, image.height, image.channels, (unsigned)layers.size() };
+    request.format = format;
+    request.format.n_layers = (unsigned)layers.size();
     request.modulation = modulation_from(modulation);
     request.cbr = cbr;
     request.margin_db = 0.5f;
@@ -72,6 +112,7 @@ static srec_layers_request request_from(const srec_image &image, const std::stri
     take(options, "parity", request.n_parity);
     take(options, "rate_max", request.rate_max);
     take(options, "original_pixels", request.original_pixels);
+    take(options, "bursts", request.bursts);
     if (!options.empty())
         throw std::invalid_argument("unknown option '" + std::string(py::str(options.begin()->first)) + "'");
     copy_numbers(layers, request.snr_db, "layers");
@@ -87,16 +128,57 @@ static std::shared_ptr<coded_layers> encode_layers(const pixels &picture, const 
 {
     const srec_image image = as_image(picture);
     auto out = std::make_shared<coded_layers>();
-    out->request = request_from(image, modulation, layers, cbr, options);
+    out->request = request_from({ image.width, image.height, image.channels, 0 }, modulation, layers, cbr, options);
     py::gil_scoped_release release;
     srec_error error{};
     require(srec_layers_plan(&out->request, out->plans, &error), error);
     srec_layer_budget budgets[SREC_LAYERS_MAX];
-    for (unsigned i = 0; i < out->n_layers(); i++)
+    for (size_t i = 0; i < layers.size(); i++)
         budgets[i] = out->plans[i].budget;
-    const unsigned threads = 1; /* a sweep has one process per core */
-    out->encoder = created<srec_layer_encoder, srec_layer_encoder_free>(srec_layer_encoder_create, threads);
-    require(srec_layer_encoder_run(out->encoder.get(), &image, budgets, out->n_layers(), &out->layers, &error), error);
+    out->encode(image, budgets, (unsigned)layers.size());
+    return out;
+}
+
+/* \return of each layer: dict */
+static py::list plan_layers(unsigned width, unsigned height, unsigned channels, const std::string &modulation,
+                            const std::vector<float> &layers, double cbr, const py::kwargs &options)
+{
+    const srec_layers_request request = request_from({ width, height, channels, 0 }, modulation, layers, cbr, options);
+    srec_layer_plan plans[SREC_LAYERS_MAX]{};
+    srec_error error{};
+    require(srec_layers_plan(&request, plans, &error), error);
+    py::list out;
+    for (size_t i = 0; i < layers.size(); i++) {
+        const srec_layer_plan &plan = plans[i];
+        py::dict one;
+        one["code_rate"] = plan.code_rate;
+        one["threshold_db"] = plan.threshold_db;
+        one["n_symbols"] = plan.n_symbols;
+        one["n_data"] = plan.budget.n_data;
+        one["n_parity"] = plan.budget.n_parity;
+        one["data_bytes"] =
+            (double)plan.budget.bytes * plan.budget.n_data / (plan.budget.n_data + plan.budget.n_parity);
+        out.append(one);
+    }
+    return out;
+}
+
+static std::shared_ptr<image_layers> layers_of_bytes(const pixels &picture, const std::vector<size_t> &layer_bytes)
+{
+    constexpr size_t piece_bytes = 8000;
+    const srec_image image = as_image(picture);
+    srec_layer_budget budgets[SREC_LAYERS_MAX]{};
+    const size_t n = layer_bytes.size();
+    if (n < 1 || n > SREC_LAYERS_MAX)
+        throw std::invalid_argument("1 to " + std::to_string(SREC_LAYERS_MAX) + " layers");
+    for (size_t i = 0; i < n; i++) {
+        budgets[i].bytes = layer_bytes[i];
+        budgets[i].n_data = (uint32_t)std::min<size_t>(1 + layer_bytes[i] / piece_bytes, SREC_LAYERS_PIECES_MAX);
+        budgets[i].piece_bytes_max = SREC_LAYERS_PIECE_BYTES_MAX;
+    }
+    auto out = std::make_shared<image_layers>();
+    py::gil_scoped_release release;
+    out->encode(image, budgets, (unsigned)n);
     return out;
 }
 
@@ -261,22 +343,42 @@ static float layer_least_snr_db(const std::string &modulation)
 
 static void bind_coded_layers(py::module_ &m)
 {
-    py::class_<coded_layers, std::shared_ptr<coded_layers>>(m, "CodedLayers", "An image as pieces of layers.")
-        .def_property_readonly("n_pieces", [](const coded_layers &c) { return c.layers.n_pieces; })
+    py::class_<image_layers, std::shared_ptr<image_layers>>(m, "ImageLayers", "An image as pieces of layers.")
+        .def_property_readonly("n_pieces", [](const image_layers &c) { return c.layers.n_pieces; })
+        .def_property_readonly(
+            "layer_bytes",
+            [](const image_layers &c) {
+                return std::vector<size_t>(c.layers.layer_bytes, c.layers.layer_bytes + c.n_layers());
+            },
+            "of all pieces of each layer")
+        .def_property_readonly(
+            "rms_errors",
+            [](const image_layers &c) { return c.of_each([&](unsigned i) { return c.layers.rms_error[i]; }); },
+            "of the image up to each layer, 0 .. 255")
+        .def("decoded", &image_layers::decoded, arg("n_layers"), "The image that a receiver of these layers decodes.");
+    py::class_<coded_layers, image_layers, std::shared_ptr<coded_layers>>(
+        m, "CodedLayers", "An image as pieces of layers, with the plan of its packets.")
         .def_property_readonly("bits_per_pixel", &coded_layers::bits_per_pixel)
         .def_property_readonly(
             "code_rates",
             [](const coded_layers &c) { return c.of_each([&](unsigned i) { return c.plans[i].code_rate; }); },
-            "of each layer")
-        .def_property_readonly(
-            "rms_errors",
-            [](const coded_layers &c) { return c.of_each([&](unsigned i) { return c.layers.rms_error[i]; }); },
-            "of the image up to each layer, 0 .. 255");
+            "of each layer");
     m.def("encode_layers", &encode_layers, arg("picture"), arg("modulation"), arg("layers"), arg("cbr"),
           "Image to layers for receivers at the SNRs `layers` in dB, ascending. cbr: complex symbols / (3 * pixels), "
           "headers counted. Options: shares (equal), margin_db (0.5), parity (-1: 1 for every 12 pieces), rate_max "
-          "(0: 8/9), original_pixels (0: those of the image; cbr refers to them). ValueError if a number is out of "
-          "range, or the budget is below the least.");
+          "(0: 8/9), original_pixels (0: those of the image; cbr refers to them), bursts (False: preambles and pilots "
+          "do not count). ValueError if a number is out of range, or the budget is below the least.");
+    m.def(
+        "plan_layers", &plan_layers, arg("width"), arg("height"), arg("channels"), arg("modulation"), arg("layers"),
+        arg("cbr"),
+        "How encode_layers() would spend the budget, with its options. -> list with a dict for each layer: code_rate, "
+        "threshold_db (with the margin), n_symbols (at most), n_data and n_parity (pieces), data_bytes (without "
+        "parity). ValueError as for encode_layers().");
+    m.def("layers_of_bytes", &layers_of_bytes, arg("picture"), arg("layer_bytes"),
+          "Image to layers of these sizes, without parity and without packets. ValueError if a layer is below the "
+          "least.");
+    m.def("burst_symbols", &srec_burst_symbols, arg("n_data"),
+          "Symbols of the burst that carries a frame of n_data symbols, with preamble and pilots.");
 }
 
 void bind_layers(py::module_ &m)

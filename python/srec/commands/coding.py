@@ -32,7 +32,7 @@ def join_negative_lists(words: list[str]) -> list[str]:
     """Return the command line with `--layers -2,4` as one word, because argparse takes -2,4 for an option."""
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] == "--layers" and word[:1] == "-" and word[1:2].isdigit():
+        if joined and joined[-1] in ("--layers", "--snr", "--plan") and word[:1] == "-" and word[1:2].isdigit():
             joined[-1] += "=" + word
         else:
             joined.append(word)
@@ -46,7 +46,6 @@ def add_group(parser: argparse.ArgumentParser, snr: str) -> None:
     group.add_argument(
         "--scale",
         type=int,
-        default=1,
         choices=(1, 2),
         help="2: send the image at half size, with a quarter of the symbols (default 1)",
     )
@@ -70,7 +69,6 @@ def add_simulated(group: options.Group) -> None:
 def _add_choice(group: options.Group) -> None:
     group.add_argument(
         "--coding",
-        default="features",
         choices=("features", "layers"),
         help="features: of the neural codec, as in the paper; layers: JPEG 2000 with an LDPC code (default features)",
     )
@@ -123,6 +121,8 @@ def settle(
     default_from: the option that default_snr comes from.
     """
     options.check_range("frame-bytes", args.frame_bytes, 2000, 30000)
+    args.coding, args.modulation = args.coding or "features", args.modulation or "qpsk"
+    args.scale = getattr(args, "scale", None) or 1
     if args.coding == "features":
         _settle_features(args)
     else:
@@ -138,7 +138,7 @@ def settle_simulated(args: argparse.Namespace, command: str, simulated: bool) ->
     simulated: whether there is a simulated transmitter. Without one the options are refused.
     """
     given = [name for name in ("eta", *OPTIONS) if getattr(args, name) is not None]
-    if not simulated and (given or args.coding != "features"):
+    if not simulated and (given or args.coding == "layers"):
         raise Usage(f"--{(given or ['coding'])[0]} is for --device sim: packets say how they are coded")
     args.frame_bytes, args.cipher = FRAME_BYTES, "auto"
     settle(args, command, LAYER_SNR_DB)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, running
+from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, planning, running
 from .simulation_result import MARK, PICTURES, Result, write
 from ..modulations import MODULATIONS
 from ..text import printable
@@ -32,13 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="layers: send the packets N times; transmissions add up (default 1)",
     )
     coding.add_group(parser, "the value of --snr")
+    planning.add_plan(parser, seconds=False)
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
     encryption.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
     encryption.add_argument("--no-encrypt", action="store_true", help="send the image in clear")
     options.add_cipher_argument(encryption)
     symbols = parser.add_argument_group("symbols")
-    symbols.add_argument("--modulation", default="qpsk", choices=MODULATIONS, help="modulation (default qpsk)")
+    symbols.add_argument("--modulation", choices=MODULATIONS, help="modulation (default qpsk)")
     symbols.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     _add_channel_group(parser)
     enhancement.add_arguments(parser)
@@ -67,6 +68,9 @@ def _add_channel_group(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     options.check_range("snr", args.snr, -50, 100)
+    if args.plan is not None and args.channel != "awgn":
+        raise Usage(f"--plan does not go with --channel {args.channel}: its table is for awgn")
+    planning.apply(args, "srec simulate", False)
     coding.settle(args, "srec simulate", args.snr, args.channel == "rayleigh", "--snr")
     options.check_range("repeat", args.repeat, 1, coding.MAX_REPEAT)
     if args.repeat > 1 and args.coding != "layers":

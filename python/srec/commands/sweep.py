@@ -27,12 +27,17 @@ SIZE_INCHES = 1.5, 60.0  # least and greatest width or height of a plot
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", metavar="DIR", help="folder of images; --plot does not need it")
-    parser.add_argument("--config", required=True, metavar="FILE", help="experiment file (TOML)")
+    parser.add_argument("--config", metavar="FILE", help="experiment file (TOML); --plan needs none")
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="measure the table of srec plan on the images, and write it to the file --out",
+    )
     parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
-        help="folder for the results; finished points in it are not simulated again",
+        help="folder for the results; finished points in it are not simulated again; with --plan a file",
     )
     parser.add_argument(
         "--model",
@@ -42,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file for a label in the experiment's [models] or [enhancers]",
     )
     parser.add_argument(
-        "--pictures", type=int, default=0, metavar="N", help="use only the first N images (default: all)"
+        "--pictures", type=int, default=0, metavar="N", help="use only the first N images (default: all; --plan: 24)"
     )
     parser.add_argument(
         "--workers", type=int, default=0, metavar="N", help="number of local processes (default: one per core)"
@@ -70,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> list[list[str]]:
     if not args.plot and not args.images:
         raise Usage("--images is missing: a folder of images")
+    if args.plan:
+        check_plan(args)
+    elif not args.config:
+        raise Usage("--config is missing: an experiment file")
     for name, value in (("workers", args.workers), ("pictures", args.pictures)):
         if not 0 <= value <= 100000:
             raise Usage(f"--{name} {value} is not within 0 .. 100000")
@@ -82,6 +91,14 @@ def check(args: argparse.Namespace) -> list[list[str]]:
         if len(m) != 2 or not all(m):
             raise Usage(f"--model {m[0]}: needs LABEL=FILE")
     return models
+
+
+def check_plan(args: argparse.Namespace) -> None:
+    for name in ("config", "model", "scheduler", "list", "job", "plot", "grid", "size", "separate_panels"):
+        if getattr(args, name) not in (None, False, []):
+            raise Usage(f"--plan does not go with --{name.replace('_', '-')}: it measures a grid of its own")
+    if os.path.isdir(args.out):
+        raise Usage(f"--out {args.out}: a folder; with --plan it is the file of the table")
 
 
 def size_of(text: Optional[str]) -> Optional[tuple[float, float]]:
@@ -259,9 +276,12 @@ class Sweep:
 
 def work(args: argparse.Namespace, models: list[list[str]]) -> int:
     """Run the command and return the exit code."""
-    from ..sweep import plots, report
+    from ..sweep import plan_table, plots, report
     from ..sweep.config import Experiment
 
+    if args.plan:
+        plan_table.write(args.images, args.out, args.pictures, args.workers or len(os.sched_getaffinity(0)))
+        return 0
     options = plots.Options(args.format, size_of(args.size), args.separate_panels)
     if args.plot:
         report.write(Experiment(args.config), args.out, options)

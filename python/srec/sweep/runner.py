@@ -69,7 +69,7 @@ class _Worker:
 def local(task: str, jobs: list[dict], workers: int) -> Generator[Any, None, None]:
     """Yield the results of all jobs.
 
-    task: "rows" or "cells" (sweep/worker.py).
+    task: "rows", "cells" or "plan" (sweep/worker.py).
     """
     waiting = collections.deque(jobs)
     team: dict[Any, _Worker] = {}

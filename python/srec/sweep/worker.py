@@ -35,9 +35,9 @@ def _one_line(error: BaseException) -> str:
 def main() -> None:
     pipe = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-    from . import grid, rows
+    from . import grid, plan_table, rows
 
-    tasks = {"rows": rows.rows_of, "cells": grid.cells_of}
+    tasks = {"rows": rows.rows_of, "cells": grid.cells_of, "plan": plan_table.rows_of}
     while True:
         try:
             task, job = pipe.recv()

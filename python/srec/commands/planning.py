@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `srec plan` and `--plan` of other commands share: budgets, the choice, and how it sets options."""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from typing import Any
+
+from . import Failure, Usage, coding, options
+from ..io.picture_file import load_picture
+from ..plan import choice as choices
+from ..plan.choice import Choice, Impossible, Request
+from ..plan.curves import Picture
+from ..plan.source import Average, Measured
+from ..plan.table import TableError, load
+
+CHOSEN = ("coding", "modulation", "layers", "shares", "eta", "scale")  # options that --plan chooses
+BYTES_PER_PIXEL = 60  # to encode layers
+WORDS = {"features": "features", "layers": "coded layers"}
+
+
+def add_budgets(group: options.Group) -> None:
+    group.add_argument("--symbols", type=float, metavar="N", help="budget of complex symbols for the image")
+    group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
+
+
+def add_plan(parser: argparse.ArgumentParser, seconds: bool) -> None:
+    """Add --plan and its budgets to a command. seconds: whether it knows the symbol rate."""
+    group = parser.add_argument_group("plan")
+    group.add_argument(
+        "--plan",
+        type=coding.numbers,
+        metavar="DB,DB,...",
+        help="choose coding, modulation, layers or eta, and scale for receivers at these SNRs, as srec plan does",
+    )
+    group.add_argument("--symbols", type=float, metavar="N", help="with --plan: budget of symbols, instead of --cbr")
+    if seconds:
+        group.add_argument("--seconds", type=float, metavar="S", help="with --plan: budget of airtime")
+
+
+def source_of(table_path: str, image: str, size: tuple[int, int]) -> Average:
+    """Return what is known of an image, or of an average photograph of size (width, height) in pixels.
+
+    Raises Failure.
+    """
+    try:
+        table = load(table_path)
+        if not image:
+            return Average(table, *size)
+        return Measured(table, Picture(load_picture(image, BYTES_PER_PIXEL, "to plan")))
+    except (TableError, ValueError) as error:
+        raise Failure(str(error)) from None
+
+
+def request_of(
+    args: argparse.Namespace, snrs: list[float], source: Average, symbol_rate: float, bursts: bool
+) -> Request:
+    """Return the request of the options --cbr, --symbols, --seconds and --margin. Raises Usage."""
+    given = [name for name in ("cbr", "symbols", "seconds") if getattr(args, name, None) is not None]
+    if len(given) > 1:
+        raise Usage(f"--{given[0]} and --{given[1]} are both budgets: leave one of them out")
+    budget = given[0] if given else "cbr"
+    value = getattr(args, budget) if given else coding.DEFAULTS["cbr"]
+    options.check_range(budget, value, 1e-6, 1e12)
+    samples = 3 * source.pixels
+    cbr = {"cbr": value, "symbols": value / samples, "seconds": value * symbol_rate / samples}[budget]
+    margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
+    options.check_range("parity", getattr(args, "parity", None), 0, coding.MAX_PARITY)
+    parity = -1 if getattr(args, "parity", None) is None else args.parity
+    request = Request(tuple(snrs), cbr, margin, bursts, parity=parity)
+    try:
+        request.check()
+    except ValueError as error:
+        raise Usage(str(error)) from None
+    return request
+
+
+class Plan:
+    """The choices for a request, the best one first. Raises Failure if nothing fits.
+
+    samples: 3 * width * height of the image.
+    """
+
+    def __init__(self, source: Average, request: Request):
+        self.source, self.request, self.samples = source, request, 3 * source.pixels
+        try:
+            self.choices = choices.choose(source, request)
+        except Impossible as error:
+            raise Failure(str(error)) from None
+        except ValueError as error:
+            raise Usage(str(error)) from None
+
+    def best(self, coding_name: str) -> Choice | None:
+        return next((choice for choice in self.choices if choice.coding == coding_name), None)
+
+    def line(self, choice: Choice, symbol_rate: float | None = None) -> str:
+        """Return one line. symbol_rate: symbols per second; None: unknown."""
+        symbols = int(choice.cbr * self.samples)
+        values = ", ".join(
+            f"{psnr:.1f} dB" + (f" at {snr:g} dB" if len(choice.psnr) > 1 else "")
+            for snr, psnr in zip(self.request.snrs, choice.psnr)
+        )
+        how = f"eta {choice.eta:g}" if choice.eta is not None else "for " + ",".join(f"{s:g}" for s in choice.layers)
+        how += " dB" if choice.eta is None else ""
+        if len(choice.shares) > 1:
+            how += ", shares " + ":".join(map(str, choice.shares))
+        details = [how] + ["half size"] * (choice.scale == 2) + ["super-resolution"] * choice.enhanced
+        return (
+            f"{WORDS[choice.coding]}, {choice.modulation}, {', '.join(details)}: PSNR {values}; {symbols} symbols"
+            + (f", {symbols / symbol_rate:.2f} s" if symbol_rate else "")
+        )
+
+    def remarks(self) -> list[str]:
+        """Return lines that compare the codings and warn."""
+        features, layers = self.best("features"), self.best("layers")
+        lines = []
+        if features and layers:
+            difference = layers.mean_psnr - features.mean_psnr
+            better, worse = ("layers", "features") if difference >= 0 else ("features", "layers")
+            lines.append(f"{better} are {abs(difference):.1f} dB better than the best {worse} here")
+        elif features:
+            lines.append("layers do not reach these SNRs or do not fit the budget")
+        best = self.choices[0]
+        if best.coding == "layers":
+            lines += [f"no image at {snr:g} dB with this choice" for snr in self.request.snrs if snr < best.layers[0]]
+            lines.append("below the threshold of its code a layer is lost: give the SNR that certainly holds")
+        return lines
+
+    def figures(self, choice: Choice, symbol_rate: float) -> dict[str, Any]:
+        """Return the JSON of a choice."""
+        content = {
+            key: list(v) if isinstance(v, tuple) else v
+            for key, v in dataclasses.asdict(choice).items()
+            if key not in ("psnr", "enhanced", "layers", "rates", "thresholds", "exact")
+        }
+        return {
+            **content,
+            "psnr_db": [round(psnr, 3) for psnr in choice.psnr],
+            "mean_psnr_db": round(choice.mean_psnr, 3),
+            "n_symbols": int(choice.cbr * self.samples),
+            "airtime_s": choice.cbr * self.samples / symbol_rate,
+            "layer_snr_db": list(choice.layers) or None,
+            "code_rates": [round(rate, 4) for rate in choice.rates] or None,
+            "thresholds_db": [round(threshold, 3) for threshold in choice.thresholds] or None,
+            "super_resolution": choice.enhanced,
+            "measured": choice.exact,
+            "options": choice.options(self.request),
+        }
+
+
+def first_image(path: str) -> str:
+    """Return the image that --plan measures: of a folder the first one."""
+    if not os.path.isdir(path):
+        return path
+    from ..io.picture_file import find_pictures
+
+    try:
+        return find_pictures(path)[0]
+    except ValueError as error:
+        raise Failure(str(error)) from None
+
+
+def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: float | None = None) -> None:
+    """Let --plan set the options in CHOSEN and the budget, and print a line. Raises Usage or Failure.
+
+    bursts: whether the command sends bursts, with preambles and pilots.
+    symbol_rate: symbols per second; None: unknown, and there is no --seconds.
+    """
+    if args.plan is None:
+        for name in ("symbols", "seconds"):
+            if getattr(args, name, None) is not None:
+                raise Usage(f"--{name} is for --plan")
+        return
+    for name in CHOSEN:
+        if getattr(args, name) is not None:
+            raise Usage(f"--{name} does not go with --plan, which chooses it")
+    source = source_of("", first_image(args.image), (1, 1))
+    request = request_of(args, args.plan, source, symbol_rate or 1.0, bursts)
+    plan = Plan(source, request)
+    best = plan.choices[0]
+    args.coding, args.modulation, args.scale, args.eta = best.coding, best.modulation, best.scale, best.eta
+    if best.coding == "layers":
+        args.layers, args.cbr = list(best.layers), request.cbr
+        args.shares = list(best.shares) if len(best.shares) > 1 else None
+    else:
+        args.cbr = args.margin = args.parity = None
+        if hasattr(args, "no_sr") and not best.enhanced:
+            args.no_sr = True
+    print(f"{command}: plan: {plan.line(best, symbol_rate)}", file=sys.stderr)

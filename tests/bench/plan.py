@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check the choices of `srec plan` against transmissions of every setting of a grid, by hand as it were.
+
+    ./dev run python3 tests/bench/plan.py --images FOLDER [--pictures 6] [--features]
+
+For each image, SNR and budget: the plan with the image and the plan without it, then transmissions with the chosen
+setting and with each setting of the grid whose channel use fits. Margin and parity are the defaults everywhere. Prints
+one line for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the
+choice.
+"""
+import argparse
+import statistics
+
+import numpy as np
+import srec_core as core
+from gnuradio import srec
+from gnuradio.srec.io.picture_file import load_picture, pictures_of
+from gnuradio.srec.plan.choice import LAYER_MODULATIONS, Request, choose
+from gnuradio.srec.plan.curves import Picture
+from gnuradio.srec.plan.source import Average, Measured
+from gnuradio.srec.plan.table import load
+
+CASES = [((-2,), 0.05), ((4,), 0.2), ((10,), 0.05), ((18,), 0.2), ((0, 6, 12), 0.2), ((-2, 8), 0.1)]
+ALONE = [((-5,), 0.2), ((-5,), 0.05), ((4,), 0.05), ((12,), 0.05)]  # cases in which features are transmitted too
+SHARES = {2: [(1, 1), (3, 1), (1, 3), (7, 1)], 3: [(1, 1, 1), (2, 1, 1), (4, 2, 1), (1, 1, 2)]}
+FEATURES = ("bpsk", "qpsk", "16qam", "pam256")
+
+
+def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale):
+    """Return the PSNR in dB of layers at each SNR, or None if they do not fit."""
+    height, width = image.shape[:2]
+    try:
+        coded = core.encode_layers(
+            image if scale == 1 else core.halve(image),
+            modulation,
+            list(layers),
+            cbr,
+            original_pixels=height * width,
+            shares=list(shares) if len(shares) > 1 else [],
+        )
+    except ValueError:
+        return None
+    sent = core.transmit_layers(coded, 1, 2, True, scale)
+    out = []
+    for snr in snrs:
+        symbols, _ = core.channel(sent.symbols, "awgn", snr, 1)
+        got = core.receive_layers(sent, symbols, None, snr, 1)["picture"]
+        out.append(psnr(image, got, scale))
+    return out
+
+
+def psnr(image, got, scale):
+    if got is None:
+        return core.psnr(image, np.full_like(image, 128))
+    return core.psnr(image, got if scale == 1 else core.double(got, *image.shape[:2]))
+
+
+class Features:
+    """Transmissions of features with super-resolution."""
+
+    def __init__(self):
+        self.model = core.Model(srec.default_model(), 0)
+        self.enhancers = {scale: core.EnhancerModel(srec.default_enhancer(scale)) for scale in (1, 2)}
+
+    def psnr(self, image, snr, cbr, modulation, eta, scale, enhanced=True):
+        """Return (PSNR in dB, channel use); (None, channel use) if the channel use exceeds cbr."""
+        small = image if scale == 1 else core.halve(image)
+        coded = core.encode(self.model, small, eta, modulation)
+        sent = core.transmit(self.model, coded, modulation, 1, 2)
+        used = sent.n_symbols / (3 * image.shape[0] * image.shape[1])
+        if used > cbr:
+            return None, used
+        symbols, _ = core.channel(sent.symbols, "awgn", snr, 1)
+        got = core.receive(self.model, sent, symbols, None, snr, 1, 1)
+        if got["picture"] is None or not enhanced:
+            return psnr(image, got["picture"], scale), used
+        shown = core.enhance(self.enhancers[scale], got["picture"], got["deviation"], *image.shape[:2])
+        return core.psnr(image, shown), used
+
+
+def grid_of(image, snrs, cbr, features):
+    """Yield (description, mean PSNR in dB) of each setting of the grid."""
+    for modulation in LAYER_MODULATIONS:
+        served = [snr for snr in snrs if snr >= core.layer_least_snr_db(modulation)]
+        settings = [((snr,), (1,)) for snr in served]
+        settings += [(served, shares) for shares in SHARES.get(len(served), ())]
+        for layers, shares in settings:
+            for scale in (1, 2):
+                values = layers_psnr(image, snrs, cbr, modulation, layers, shares, scale)
+                if values:
+                    yield f"layers {modulation} {layers} {shares} x{scale}", statistics.fmean(values)
+    if features and len(snrs) == 1:
+        for modulation in FEATURES:
+            for scale in (1, 2):
+                for eta in (0.02, 0.05, 0.1, 0.2, 0.3):
+                    value, _ = features.psnr(image, snrs[0], cbr, modulation, eta, scale)
+                    if value is not None:
+                        yield f"features {modulation} eta {eta} x{scale}", value
+
+
+def transmitted(image, request, choice, features):
+    """Return the mean PSNR in dB of a choice, or None if it takes more than the budget."""
+    if choice.coding == "layers":
+        values = layers_psnr(
+            image, request.snrs, request.cbr, choice.modulation, choice.layers, choice.shares, choice.scale
+        )
+        return values and statistics.fmean(values)
+    found = [
+        features.psnr(image, snr, 1e6, choice.modulation, choice.eta, choice.scale, choice.enhanced)
+        for snr in request.snrs
+    ]
+    print(f"    features take cbr {found[0][1]:.4f} of {request.cbr:g}")
+    return statistics.fmean(value for value, _ in found)
+
+
+def check(path, cases, table, features):
+    """Yield (error with the image, error without it, what the best setting of the grid gains), all in dB."""
+    image = load_picture(path)
+    measured = Measured(table, Picture(image))
+    average = Average(table, image.shape[1], image.shape[0])
+    for snrs, cbr in cases:
+        request = Request(snrs, cbr, bursts=False)
+        choice, blind = choose(measured, request)[0], choose(average, request)[0]
+        real = transmitted(image, request, choice, features)
+        other = transmitted(image, request, blind, features)
+        name, best = max(grid_of(image, snrs, cbr, features), key=lambda pair: pair[1], default=("nothing", real))
+        print(
+            (
+                f"{path.rsplit('/', 1)[-1]} {snrs} cbr {cbr:g}: {choice.coding} {choice.modulation} x{choice.scale}"
+                f" planned {choice.mean_psnr:.2f}, sent {real:.2f}; without the image {blind.mean_psnr:.2f}, sent"
+                f" {other:.2f}; best of the grid {best:.2f} ({name})"
+            ),
+            flush=True,
+        )
+        yield choice.mean_psnr - real, blind.mean_psnr - other, best - real
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", required=True, help="folder of images that made no table")
+    parser.add_argument("--pictures", type=int, default=6, help="number of images, evenly chosen")
+    parser.add_argument("--features", action="store_true", help="the cases in which features are transmitted too")
+    args = parser.parse_args()
+    files = pictures_of(args.images)
+    chosen = files[:: max(1, len(files) // args.pictures)][: args.pictures]
+    features = Features() if args.features else None
+    rows = [row for path in chosen for row in check(path, ALONE if features else CASES, load(), features)]
+    with_image, without, gained = zip(*rows)
+    print(f"{len(rows)} cases of {len(chosen)} images")
+    for name, errors in (("with", with_image), ("without", without)):
+        print(
+            f"{name} the image: error {statistics.fmean(errors):+.2f} dB in the mean,"
+            f" {statistics.fmean(map(abs, errors)):.2f} in size, {max(map(abs, errors)):.2f} at most"
+        )
+    print(f"the best setting of the grid beats the choice by {max(gained):.2f} dB at most")
+
+
+if __name__ == "__main__":
+    main()
