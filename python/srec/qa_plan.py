@@ -246,8 +246,10 @@ class qa_plan(gr_unittest.TestCase):
     def test_the_installed_table_is_of_the_installed_models(self):
         models = load().models
         self.assertEqual(models["codec"], srec.model_info()["id"])
-        for scale in (1, 2):
-            self.assertEqual(models[f"enhancer-x{scale}"], srec.enhancer_info(srec.default_enhancer(scale))["id"])
+        for coding, scale in itertools.product(("features", "layers"), (1, 2)):
+            path = srec.default_enhancer(scale, coding)
+            expected = srec.enhancer_info(path)["id"] if os.path.exists(path) else None
+            self.assertEqual(models[f"enhancer-{coding}-x{scale}"], expected)
 
     def test_the_transmitter_takes_what_the_plan_chooses(self):
         chosen = transmitter_parameters([4], 0.2, "qpsk", 0.5, False)

@@ -119,7 +119,7 @@ class Table:
     layers: {scale: Layers}; features: {(scale, modulation): Features}.
     slope: dB of features for each dB by which layers of an image differ from the mean.
     grey_psnr: PSNR in dB of a mid-grey image, what a receiver has that receives nothing.
-    models: {"codec": id, "enhancer-x1": id or None, ...} of the measurement.
+    models: {"codec": id, "enhancer-features-x1": id or None, ...} of the measurement.
     """
 
     def __init__(self, content: dict):

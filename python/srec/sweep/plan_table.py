@@ -24,7 +24,6 @@ from ..plan import curves, table
 from ..plan.curves import Picture
 from ..srec_python import default_enhancer
 from . import layers, points, runner, transmission
-from .config import SCHEMES
 
 PICTURES = 24  # by default
 FEATURES_OF = 4  # features are measured on every fourth image: they take longest
@@ -61,8 +60,9 @@ def _point(job: dict, **settings: Any) -> dict:
 
 
 def _enhancer(job: dict, scale: int, scheme: str) -> Optional[str]:
-    """Return the label of the enhancer of a scheme, or None if it has none."""
-    return str(scale) if str(scale) in job["enhancers"] and SCHEMES[scheme][2] else None
+    """Return the label of the enhancer of a scheme, or None if there is none."""
+    label = f"{'layers' if scheme == 'layers' else 'features'}-x{scale}"
+    return label if label in job["enhancers"] else None
 
 
 def _curve(picture: Picture, scale: int, axis: list[float]) -> Optional[list[float]]:
@@ -144,9 +144,14 @@ def rows_of(job: dict) -> Iterator[dict]:
     return _feature_rows(job, job["scale"]) if job["scale"] else _layer_rows(job)
 
 
+def _enhancers() -> dict[str, str]:
+    """Return {label: path} of the enhancers that may be installed."""
+    return {f"{coding}-x{s}": default_enhancer(s, coding) for coding in ("features", "layers") for s in SCALES}
+
+
 def jobs_of(pictures: list[str]) -> list[dict]:
     """Return the jobs: for each image the layers, and the features of each scale."""
-    enhancers = {str(s): default_enhancer(s) for s in SCALES if os.path.exists(default_enhancer(s))}
+    enhancers = {label: path for label, path in _enhancers().items() if os.path.exists(path)}
     return [
         {
             "image": picture,
@@ -231,7 +236,6 @@ def content_of(rows: list[dict], n_pictures: int) -> dict:
     """Return the table as JSON content."""
     of_layers = [row for row in rows if row["kind"] == "layers"]
     of_features = [row for row in rows if row["kind"] == "features"]
-    enhancers = {f"enhancer-x{s}": default_enhancer(s) for s in SCALES}
     return {
         "format": table.FORMAT,
         "version": table.VERSION,
@@ -242,8 +246,8 @@ def content_of(rows: list[dict], n_pictures: int) -> dict:
         "models": {
             "codec": transmission.model("").id,
             **{
-                name: transmission.enhancer(path).id if os.path.exists(path) else None
-                for name, path in enhancers.items()
+                f"enhancer-{label}": transmission.enhancer(path).id if os.path.exists(path) else None
+                for label, path in _enhancers().items()
             },
         },
         "grey_psnr_db": _mean([row["grey"] for row in of_layers]),
