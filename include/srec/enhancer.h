@@ -59,6 +59,12 @@ typedef enum srec_coding {
  *  \return the coding of the images that the model enhances */
 SREC_API srec_coding srec_enhancer_model_coding(const srec_enhancer_model *model) SREC_NONNULL(1);
 
+/*! Least deviation that a model improves. srec_enhancer_run() passes better images unchanged (at scale 2 doubled).
+ *
+ *  \param[in] model  the model
+ *  \return 0 .. 1; 0: the model improves all images */
+SREC_API float srec_enhancer_model_least_deviation(const srec_enhancer_model *model) SREC_NONNULL(1);
+
 /*! Identifier of a model, computed like srec_model_id().
  *
  *  \param[in] model  the model

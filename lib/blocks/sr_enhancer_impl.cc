@@ -107,6 +107,15 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         return layers ? srec_enhancer_layers_deviation(number) : number;
     }
 
+    /* \return whether the network would not improve the image */
+    static bool is_good_enough(const network& net, const pmt::pmt_t& meta)
+    {
+        const float deviation =
+            deviation_everywhere(meta, srec_enhancer_model_coding(net.model.get()));
+        return deviation >= 0.0f &&
+               deviation < srec_enhancer_model_least_deviation(net.model.get());
+    }
+
     static srec_status enhance(const network& net,
                                const pmt::pmt_t& meta,
                                const srec_image& in,
@@ -145,7 +154,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         if (std::max(in.width, in.height) > SREC_IMAGE_MAX_SIDE / scale)
             return drop("too large to be doubled", msg);
         const network* net = wanted ? &network_for(coding_of(msg), scale) : nullptr;
-        if (net && !*net)
+        if (net && (!*net || is_good_enough(*net, meta)))
             net = nullptr;
         std::vector<uint8_t> result(in.stride * in.height * scale * scale);
         const srec_image out{ in.width * scale,

@@ -216,11 +216,19 @@ def start_from(net: Enhancer, path: str) -> None:
     net.cubic.copy_(torch.from_numpy(cubic_phases()))  # model files have it in half precision
 
 
-def save(net: Enhancer, path: str, halo: int | None = None, coding: str = "features", **card: object) -> None:
+def save(
+    net: Enhancer,
+    path: str,
+    halo: int | None = None,
+    coding: str = "features",
+    least_deviation: float = 0.0,
+    **card: object,
+) -> None:
     """Write the model file.
 
     halo: overlap of tiles in input samples, a multiple of the granule. None: the exact halo of the layers.
     coding: features or layers: what carried the images that the network was trained on.
+    least_deviation: images with less pass unchanged.
     card: metadata (name, training, data, licence, ...), all text.
     """
     tensors: dict[str, np.ndarray] = {}
@@ -228,6 +236,8 @@ def save(net: Enhancer, path: str, halo: int | None = None, coding: str = "featu
     numbers = {"scale": net.scale, "mean": list(MEAN), "margin": net.margin, "sizes": net.sizes, "coding": coding}
     if halo is not None:
         numbers["halo"] = halo
+    if least_deviation:
+        numbers["least_deviation"] = least_deviation
     metadata = {
         "format": "srec-model",
         "format_version": "1",

@@ -433,6 +433,33 @@ TEST(enhancer, the_model_names_its_coding)
     }
 }
 
+TEST(enhancer, images_that_are_better_than_the_model_improves_pass)
+{
+    for (unsigned scale : { 1u, 2u }) {
+        editor e(scale);
+        json_object_set_new(e.numbers, "least_deviation", json_real(0.25));
+        e.write_numbers();
+        srec_enhancer_model *m = from(e);
+        DOUBLES_EQUAL(0.25, srec_enhancer_model_least_deviation(m), 0);
+        srec_enhancer *enhancer;
+        LONGS_EQUAL(SREC_OK, srec_enhancer_create(m, nullptr, &enhancer, &error));
+        picture in(20, 12), plain(20 * scale, 12 * scale), out(20 * scale, 12 * scale);
+        in.fill();
+        if (scale == 1)
+            plain.data = in.data;
+        else
+            LONGS_EQUAL(SREC_OK, srec_image_double(&in.image, &plain.image));
+        LONGS_EQUAL(SREC_OK, srec_enhancer_run(enhancer, &in.image, nullptr, 0.24f, &out.image, &error));
+        LONGS_EQUAL(0, worst(plain, out));
+        for (float deviation : { 0.25f, -1.0f }) {
+            LONGS_EQUAL(SREC_OK, srec_enhancer_run(enhancer, &in.image, nullptr, deviation, &out.image, &error));
+            CHECK(worst(plain, out) > 0);
+        }
+        srec_enhancer_free(enhancer);
+        srec_enhancer_model_free(m);
+    }
+}
+
 TEST(enhancer, the_rms_error_of_layers_becomes_a_deviation)
 {
     DOUBLES_EQUAL(0, srec_enhancer_layers_deviation(0), 0);
@@ -461,6 +488,8 @@ TEST(enhancer, models_that_do_not_fit_are_refused)
                   { "mean", nullptr, "mean" },
                   { "coding", json_string("pieces"), "coding" },
                   { "coding", json_integer(1), "coding" },
+                  { "least_deviation", json_real(1.5), "least_deviation" },
+                  { "least_deviation", json_string("0"), "least_deviation" },
                   { "halo", json_integer(31), "halo" },
                   { "halo", json_integer(-32), "halo" },
                   { "halo", json_integer(1 << 20), "halo" },

@@ -16,6 +16,7 @@ namespace srec {
  * The block reads the reliability of an image from its metadata: `deviation` of each
  * patch, or else `mean_deviation`, which semantic_decoder writes; `rms_error` for images of
  * coded layers, which layer_decoder writes. Features and layers have models of their own.
+ * An image that is better than the model can improve passes without enhancement.
  *
  * Message ports: `pdus` in (images), `pdus` out (images), `info` out (one dict per image:
  * enhance_s, enhanced, ...).

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/encoder.h>
 #include <srec/enhancer.h>
+#include <srec/resize.h>
 
 #include "model_file.h"
 
@@ -19,6 +20,7 @@ struct srec_enhancer_model {
     srec_graph *graph;
     unsigned scale, margin, halo; /* margin and halo in input samples */
     srec_coding coding;
+    float least_deviation; /* images with less pass unchanged */
     float mean[3];
 };
 
@@ -39,6 +41,15 @@ static srec_status parse_coding(srec_enhancer_model *m, const json_t *coding, sr
     return SREC_OK;
 }
 
+static srec_status parse_least_deviation(srec_enhancer_model *m, const json_t *least, srec_error *error)
+{
+    const double value = least ? json_number_value(least) : 0.0;
+    if (!(value >= 0.0 && value <= 1.0) || (least && !json_is_number(least)))
+        return srec_fail(error, SREC_ERR_FORMAT, "enhancer: least_deviation is not within 0 .. 1");
+    m->least_deviation = (float)value;
+    return SREC_OK;
+}
+
 static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, srec_error *error)
 {
     const json_t *scale = json_object_get(numbers, "scale"), *margin = json_object_get(numbers, "margin"),
@@ -52,7 +63,10 @@ static srec_status parse_numbers(srec_enhancer_model *m, const json_t *numbers, 
     m->margin = (unsigned)json_integer_value(margin);
     if (!srec_model_read_mean(mean, m->mean))
         return srec_fail(error, SREC_ERR_FORMAT, "enhancer: mean of 3 values within 0 .. 1 is missing");
-    return parse_coding(m, json_object_get(numbers, "coding"), error);
+    const srec_status status = parse_coding(m, json_object_get(numbers, "coding"), error);
+    if (status != SREC_OK)
+        return status;
+    return parse_least_deviation(m, json_object_get(numbers, "least_deviation"), error);
 }
 
 static srec_status parse_graph(srec_enhancer_model *m, json_t *graph, const json_t *halo, srec_error *error)
@@ -139,6 +153,7 @@ void srec_enhancer_model_free(srec_enhancer_model *m)
 
 unsigned srec_enhancer_model_scale(const srec_enhancer_model *m) { return m->scale; }
 srec_coding srec_enhancer_model_coding(const srec_enhancer_model *m) { return m->coding; }
+float srec_enhancer_model_least_deviation(const srec_enhancer_model *m) { return m->least_deviation; }
 uint64_t srec_enhancer_model_id(const srec_enhancer_model *m) { return srec_safetensors_id(m->file); }
 const char *srec_enhancer_model_metadata(const srec_enhancer_model *m, const char *key)
 {
@@ -291,6 +306,16 @@ static bool side_fits(unsigned scale, uint32_t in, uint32_t out)
     return out <= scale * in && (out + scale - 1) / scale == in;
 }
 
+/* Full size without the network. */
+static srec_status pass(unsigned scale, const srec_image *in, const srec_image *out)
+{
+    if (scale == 2)
+        return srec_image_double(in, out);
+    for (size_t y = 0; y < in->height; y++)
+        memcpy(out->data + y * out->stride, in->data + y * in->stride, (size_t)in->width * in->channels);
+    return SREC_OK;
+}
+
 srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const float *deviation, float everywhere,
                               const srec_image *out, srec_error *error)
 {
@@ -302,6 +327,8 @@ srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const floa
         !side_fits(m->scale, in->height, out->height))
         return srec_fail(error, SREC_ERR_ARG, "an image of %ux%u pixels does not become one of %ux%u at scale %u",
                          in->width, in->height, out->width, out->height, m->scale);
+    if (!deviation && everywhere >= 0.0f && everywhere < m->least_deviation)
+        return pass(m->scale, in, out);
     uint32_t cols, rows;
     srec_patch_grid(in->width, in->height, &cols, &rows);
     const size_t granule = srec_graph_granule(m->graph);
