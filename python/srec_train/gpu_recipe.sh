@@ -96,7 +96,7 @@ minutes_of() {
             [ "$name" != "$1" ] || mine=$share
         done <<<"$stages"
         awk -v minutes="$minutes" -v spent=$((before + SECONDS)) -v mine="$mine" -v rest="$rest" \
-            'BEGIN { left = minutes - spent / 60; m = left * mine / rest; printf "%.4f", (m > 0.01 ? m : 0.01) }' >"$file"
+            'BEGIN { left = minutes - spent / 60; m = left * mine / rest; print (m > 0.01 ? m : 0.01) }' >"$file"
     fi
     cat "$file"
 }

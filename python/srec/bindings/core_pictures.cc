@@ -25,8 +25,25 @@ struct enhancer_model {
     }
 };
 
-/* \param deviation (rows, cols) from receive()
+/* \param deviation   of each patch; NULL: everywhere
  * \return image of height x width */
+static pixels run_enhancer(enhancer_model &m, const pixels &picture, const float *deviation, float everywhere,
+                           size_t height, size_t width)
+{
+    const srec_image in = as_image(picture);
+    std::vector<uint8_t> data(height * width * in.channels);
+    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
+    {
+        py::gil_scoped_release release;
+        auto enhancer = m.enhancer();
+        srec_error error{};
+        require(srec_enhancer_run(enhancer.get(), &in, deviation, everywhere, &out, &error), error);
+        m.enhancers.give_back(std::move(enhancer));
+    }
+    return as_array(data, height, width, in.channels);
+}
+
+/* \param deviation (rows, cols) from receive() */
 static pixels enhance(enhancer_model &m, const pixels &picture, const floats &deviation, size_t height, size_t width)
 {
     const srec_image in = as_image(picture);
@@ -34,16 +51,13 @@ static pixels enhance(enhancer_model &m, const pixels &picture, const floats &de
     srec_patch_grid(in.width, in.height, &cols, &rows);
     if (deviation.ndim() != 2 || deviation.shape(0) != rows || deviation.shape(1) != cols)
         throw std::invalid_argument("one deviation for each patch of the image");
-    std::vector<uint8_t> data(height * width * in.channels);
-    const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
-    {
-        py::gil_scoped_release release;
-        auto enhancer = m.enhancer();
-        srec_error error{};
-        require(srec_enhancer_run(enhancer.get(), &in, deviation.data(), 0.0f, &out, &error), error);
-        m.enhancers.give_back(std::move(enhancer));
-    }
-    return as_array(data, height, width, in.channels);
+    return run_enhancer(m, picture, deviation.data(), 0.0f, height, width);
+}
+
+/* \param everywhere deviation of the whole image, from layers_deviation() */
+static pixels enhance_layers(enhancer_model &m, const pixels &picture, float everywhere, size_t height, size_t width)
+{
+    return run_enhancer(m, picture, nullptr, everywhere, height, width);
 }
 
 template <srec_status (*Resize)(const srec_image *, const srec_image *)>
@@ -87,12 +101,14 @@ void bind_pictures(py::module_ &m)
                 return srec_enhancer_model_coding(e.m.get()) == SREC_CODING_LAYERS ? "layers" : "features";
             },
             "features or layers: what carried the images that the model enhances");
+    m.def("enhance_layers", &enhance_layers, arg("model"), arg("picture"), arg("deviation"), arg("height"),
+          arg("width"), "Super-resolution of a received image of coded layers; deviation: of the whole image.");
     m.def("enhance", &enhance, arg("model"), arg("picture"), arg("deviation"), arg("height"), arg("width"),
           "Super-resolution of a received image.");
     m.def(
         "layers_deviation",
         [](std::optional<float> rms_error) { return srec_enhancer_layers_deviation(rms_error.value_or(NAN)); },
-        arg("rms_error"), "Reliability of an image of coded layers, for enhance(). -1: not known.");
+        arg("rms_error"), "Reliability of an image of coded layers, for enhance_layers(). -1: not known.");
     m.def("halve", &halve, arg("picture"), "Half the size, low-pass filtered: what is sent with scale 2.");
     m.def("double", &resized<srec_image_double>, arg("picture"), arg("height"), arg("width"),
           "Twice the size, without super-resolution.");

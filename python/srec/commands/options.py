@@ -40,7 +40,7 @@ def add_networks_group(parser: argparse.ArgumentParser) -> Group:
         "--precision",
         default="auto",
         choices=("auto", "f32", "bf16"),
-        help="precision of the networks; auto: f32 in the encoder, in the others bf16 if the processor has it (default auto)",
+        help="precision of the networks; auto: f32 in the encoder, else bf16 if the processor has it (default auto)",
     )
     return group
 

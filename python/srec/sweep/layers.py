@@ -98,9 +98,8 @@ def _enhanced(job: dict, point: dict, small: np.ndarray, rms_error: Optional[flo
     height, width = picture(job["image"], tuple(job["crop"])).shape[:2]
     if not point["enhancer"]:
         return small if point["scale"] == 1 else core.double(small, height, width)
-    rows, cols = (-(-n // 64) * 4 for n in small.shape[:2])
-    deviation = np.full((rows, cols), core.layers_deviation(rms_error), np.float32)
-    return core.enhance(enhancer(job["enhancers"][point["enhancer"]]), small, deviation, height, width)
+    model = enhancer(job["enhancers"][point["enhancer"]])
+    return core.enhance_layers(model, small, core.layers_deviation(rms_error), height, width)
 
 
 def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.ndarray], dict]:
