@@ -10,6 +10,8 @@ one line for each case, and the bars: error of the PSNR in the mean, and by how 
 choice.
 """
 import argparse
+import functools
+import os
 import statistics
 
 import numpy as np
@@ -45,15 +47,30 @@ def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale):
     out = []
     for snr in snrs:
         symbols, _ = core.channel(sent.symbols, "awgn", snr, 1)
-        got = core.receive_layers(sent, symbols, None, snr, 1)["picture"]
-        out.append(psnr(image, got, scale))
+        got = core.receive_layers(sent, symbols, None, snr, 1)
+        out.append(psnr(image, enhanced(image, got, scale), scale))
     return out
+
+
+@functools.lru_cache(maxsize=2)
+def enhancer_of_layers(scale):
+    """Return the model, or None if it is not installed."""
+    path = srec.default_enhancer(scale, "layers")
+    return core.EnhancerModel(path) if os.path.exists(path) else None
+
+
+def enhanced(image, got, scale):
+    """Return the received image of layers after super-resolution, or as it came without a model."""
+    model = enhancer_of_layers(scale)
+    if got["picture"] is None or model is None:
+        return got["picture"]
+    return core.enhance_layers(model, got["picture"], core.layers_deviation(got["rms_error"]), *image.shape[:2])
 
 
 def psnr(image, got, scale):
     if got is None:
         return core.psnr(image, np.full_like(image, 128))
-    return core.psnr(image, got if scale == 1 else core.double(got, *image.shape[:2]))
+    return core.psnr(image, got if got.shape == image.shape else core.double(got, *image.shape[:2]))
 
 
 class Features:

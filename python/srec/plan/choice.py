@@ -235,11 +235,9 @@ def _layers(source: Average, request: Request, modulation: str, scale: int) -> C
 
 def _encoded(source: Measured, request: Request, choice: Choice) -> Choice:
     """Return layers with the PSNR of the encoded image."""
-    bits, values = source.picture.encoded(
+    _, values = source.picture.encoded(
         choice.modulation, choice.layers, request.cbr, choice.scale, _options(request, choice.shares)
     )
-    gain = source.table.layers[choice.scale].gain_at
-    values = [value + gain(b) for value, b in zip(values, bits)]
     psnr = tuple(_receivers(source, request, choice.layers, values))
     return dataclasses.replace(choice, psnr=psnr, exact=True)
 
