@@ -140,6 +140,8 @@ class Train(unittest.TestCase):
                     os.environ["SREC_COMMAND"],
                     "simulate",
                     "--no-sr",
+                    "--precision",
+                    "f32",
                     "--image",
                     self.at("pictures", "a.png"),
                     "--out",
