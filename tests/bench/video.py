@@ -75,9 +75,10 @@ def make_transmitter(args):
 
 
 def make_receiver(args):
-    coding = dict(model="none") if args.coding == "layers" else dict(precision=args.precision)
-    burst = dict(samples_per_symbol=args.samples_per_symbol)
-    return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, max_queue=64, **burst, **coding)
+    options = dict(model="none") if args.coding == "layers" else {}
+    options |= dict(samples_per_symbol=args.samples_per_symbol, precision=args.precision, max_queue=64)
+    options |= dict(enhancer="installed") if args.enhance else {}
+    return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, **options)
 
 
 def measure(args, folder):
@@ -88,7 +89,7 @@ def measure(args, folder):
     meter = srec.picture_meter()
     top.msg_connect(source, "pdus", transmitter, "pdus")
     top.msg_connect(source, "pdus", meter, "original")
-    top.msg_connect(receiver, "info", source, "next")
+    top.msg_connect(receiver, "enhancer_info" if args.enhance else "info", source, "next")
     top.msg_connect(transmitter, "encoder_info", source, "next")
     top.connect(transmitter, channel, receiver)
     top.msg_connect(receiver, "pdus", meter, "pdus")
@@ -160,6 +161,7 @@ def run(arguments):
     )
     parser.add_argument("--in-flight", type=int, default=2)
     parser.add_argument("--precision", default="f32")
+    parser.add_argument("--enhance", action="store_true", help="with super-resolution")
     parser.add_argument(
         "--samples-per-symbol", type=int, default=0, help="0: symbols; else bursts of samples through the synchroniser"
     )
