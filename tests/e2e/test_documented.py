@@ -68,6 +68,12 @@ COMMANDS = {
         ENHANCER,
         ENHANCER + " --export enhancer.safetensors" + CARD,
     ],
+    "enhancer_for_layers": [
+        "srec-train cards --out cards --count 120",
+        "srec-train pairs --coding layers --pictures PICTURES --out pairs --count 5000",
+        "srec-train pairs --coding layers --pictures OTHERS --out valid --grid --count 24",
+        "srec-train enhancer --train pairs --valid valid --out runs/layers --start ENHANCER --steps 20000",
+    ],
 }
 
 
@@ -299,6 +305,19 @@ done""",
         self.run_line(train, *tiny, **{"--steps 40000": "--steps 2"})
         self.run_line(export, *tiny, **{"--steps 40000": "--steps 2"})
         self.assertIn("whose images, under what licence", self.run_line("srec info enhancer.safetensors"))
+
+    def test_enhancer_for_layers(self):
+        self.need_training()
+        self.pictures("pictures", 160)
+        self.pictures("others", 64, 1)
+        cards, pairs, grid, train = COMMANDS["enhancer_for_layers"]
+        self.run_line(cards, **{"--count 120": "--count 2"})
+        self.run_line(pairs, **{"--count 5000": "--count 3"})
+        self.run_line(grid)
+        start = os.path.join(os.path.dirname(os.environ["SREC_MODEL"]), "srec-enhancer-x1-v3.safetensors")
+        short = {"--steps 20000": "--steps 1", "ENHANCER": start}
+        said = self.run_line(train, "--side 64", "--batch 1", "--valid-count 1", "--threads 1", **short)
+        self.assertIn("VALIDATION", said)
 
 
 if __name__ == "__main__":
