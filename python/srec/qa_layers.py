@@ -192,10 +192,13 @@ class qa_layers(gr_unittest.TestCase):
                 top.wait()
         self.assertEqual(receiver.layer_decoder.counters()["late"], 0)
 
-    def test_the_enhancer_passes_images_of_layers_as_they_are(self):
+    def test_the_receiver_enhances_layers_with_their_own_model(self):
+        ((plain, _),), _, _ = self.symbols()
         ((image, meta),), _, _ = self.symbols(receive={"enhancer": "installed"})
-        self.assertEqual((meta["coding"], meta["enhanced"]), ("layers", False))
-        self.assert_exact(image, meta, self.images[0])
+        model = srec.enhancer_info(srec.default_enhancer(1, "layers"))["id"]
+        self.assertEqual((meta["coding"], meta["enhanced"], meta["enhancer"]), ("layers", True, model))
+        self.assertGreater(np.abs(image.astype(int) - plain).max(), 1, "not the same image")
+        self.assertGreater(srec.psnr(plain, image), 30, "not another one")
 
     def test_scale_2_comes_back_at_full_size(self):
         ((image, meta),), _, _ = self.symbols(scale=2, receive={"enhancer": "none"})
