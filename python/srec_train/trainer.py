@@ -82,8 +82,8 @@ class Workers:
         if self.count == 1:
             return lead_value
         grads = [p.grad for p in parameters if p.grad is not None]
-        told = grads[0].new_tensor([self.count * lead_value if self.lead else 0.0])
-        flat = torch.cat([*(g.reshape(-1) for g in grads), told])
+        shared = grads[0].new_tensor([self.count * lead_value if self.lead else 0.0])  # its mean is lead_value
+        flat = torch.cat([*(g.reshape(-1) for g in grads), shared])
         try:
             distributed.all_reduce(flat)
         except RuntimeError as error:
