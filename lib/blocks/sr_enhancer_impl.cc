@@ -22,6 +22,12 @@ struct network {
     explicit operator bool() const { return enhancer != nullptr; }
 };
 
+/* How reliable an image is: of each patch, or of the whole image if the map is empty. */
+struct reliability {
+    std::vector<float> map;
+    float everywhere; /* negative: not known */
+};
+
 enum class excess_policy { drop_oldest, drop_newest, pass_oldest };
 
 excess_policy policy_from(const std::string& policy)
@@ -107,28 +113,23 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         return layers ? srec_enhancer_layers_deviation(number) : number;
     }
 
-    /* \return whether the network would not improve the image */
-    static bool is_good_enough(const network& net, const pmt::pmt_t& meta)
+    /* \return whether srec_enhancer_run() passes the image unchanged */
+    static bool is_good_enough(const network& net, const reliability& known)
     {
-        const float deviation =
-            deviation_everywhere(meta, srec_enhancer_model_coding(net.model.get()));
-        return deviation >= 0.0f &&
-               deviation < srec_enhancer_model_least_deviation(net.model.get());
+        return known.map.empty() && known.everywhere >= 0.0f &&
+               known.everywhere < srec_enhancer_model_least_deviation(net.model.get());
     }
 
     static srec_status enhance(const network& net,
-                               const pmt::pmt_t& meta,
+                               const reliability& known,
                                const srec_image& in,
                                const srec_image& out,
                                srec_error& error)
     {
-        const std::vector<float> map = deviation_of(meta, in);
-        const float everywhere =
-            deviation_everywhere(meta, srec_enhancer_model_coding(net.model.get()));
         return srec_enhancer_run(net.enhancer.get(),
                                  &in,
-                                 map.empty() ? nullptr : map.data(),
-                                 everywhere,
+                                 known.map.empty() ? nullptr : known.map.data(),
+                                 known.everywhere,
                                  &out,
                                  &error);
     }
@@ -153,8 +154,11 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         const unsigned scale = scale_of(meta);
         if (std::max(in.width, in.height) > SREC_IMAGE_MAX_SIDE / scale)
             return drop("too large to be doubled", msg);
-        const network* net = wanted ? &network_for(coding_of(msg), scale) : nullptr;
-        if (net && (!*net || is_good_enough(*net, meta)))
+        const srec_coding coding = coding_of(msg);
+        const reliability known{ deviation_of(meta, in),
+                                 deviation_everywhere(meta, coding) };
+        const network* net = wanted ? &network_for(coding, scale) : nullptr;
+        if (net && (!*net || is_good_enough(*net, known)))
             net = nullptr;
         std::vector<uint8_t> result(in.stride * in.height * scale * scale);
         const srec_image out{ in.width * scale,
@@ -165,7 +169,7 @@ class sr_enhancer_impl : public queued_pdu_block<sr_enhancer>
         const auto start = std::chrono::steady_clock::now();
         srec_error error{};
         srec_status status =
-            net ? enhance(*net, meta, in, out, error) : copy(in, scale, out);
+            net ? enhance(*net, known, in, out, error) : copy(in, scale, out);
         if (status == SREC_ERR_CANCELLED && !stopping()) { /* set_bypass(true) */
             net = nullptr;
             excess = true;
