@@ -168,8 +168,7 @@ class qa_plan(gr_unittest.TestCase):
                 got = core.receive_layers(symbols, noisy, None, snr, 1)
                 model = srec.default_enhancer(choice.scale, "layers")
                 if os.path.exists(model):
-                    deviation = core.layers_deviation(got["rms_error"])
-                    shown = core.enhance_layers(core.EnhancerModel(model), got["picture"], deviation, 256, 320)
+                    shown = core.enhance_layers(core.EnhancerModel(model), got["picture"], got["rms_error"], 256, 320)
                 else:
                     shown = core.double(got["picture"], 256, 320)
                 # packets carry the RMS error with few bits

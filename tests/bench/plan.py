@@ -64,7 +64,7 @@ def enhanced(image, got, scale):
     model = enhancer_of_layers(scale)
     if got["picture"] is None or model is None:
         return got["picture"]
-    return core.enhance_layers(model, got["picture"], core.layers_deviation(got["rms_error"]), *image.shape[:2])
+    return core.enhance_layers(model, got["picture"], got["rms_error"], *image.shape[:2])
 
 
 def psnr(image, got, scale):

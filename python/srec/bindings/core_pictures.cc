@@ -54,10 +54,15 @@ static pixels enhance(enhancer_model &m, const pixels &picture, const floats &de
     return run_enhancer(m, picture, deviation.data(), 0.0f, height, width);
 }
 
-/* \param everywhere deviation of the whole image, from layers_deviation() */
-static pixels enhance_layers(enhancer_model &m, const pixels &picture, float everywhere, size_t height, size_t width)
+static float layers_deviation(std::optional<float> rms_error)
 {
-    return run_enhancer(m, picture, nullptr, everywhere, height, width);
+    return srec_enhancer_layers_deviation(rms_error.value_or(NAN));
+}
+
+static pixels enhance_layers(enhancer_model &m, const pixels &picture, std::optional<float> rms_error, size_t height,
+                             size_t width)
+{
+    return run_enhancer(m, picture, nullptr, layers_deviation(rms_error), height, width);
 }
 
 template <srec_status (*Resize)(const srec_image *, const srec_image *)>
@@ -101,14 +106,12 @@ void bind_pictures(py::module_ &m)
                 return srec_enhancer_model_coding(e.m.get()) == SREC_CODING_LAYERS ? "layers" : "features";
             },
             "features or layers: what carried the images that the model enhances");
-    m.def("enhance_layers", &enhance_layers, arg("model"), arg("picture"), arg("deviation"), arg("height"),
-          arg("width"), "Super-resolution of a received image of coded layers; deviation: of the whole image.");
+    m.def("enhance_layers", &enhance_layers, arg("model"), arg("picture"), arg("rms_error"), arg("height"),
+          arg("width"), "Super-resolution of a received image of coded layers. rms_error: None if it is not known.");
     m.def("enhance", &enhance, arg("model"), arg("picture"), arg("deviation"), arg("height"), arg("width"),
           "Super-resolution of a received image.");
-    m.def(
-        "layers_deviation",
-        [](std::optional<float> rms_error) { return srec_enhancer_layers_deviation(rms_error.value_or(NAN)); },
-        arg("rms_error"), "Reliability of an image of coded layers, for enhance_layers(). -1: not known.");
+    m.def("layers_deviation", &layers_deviation, arg("rms_error"),
+          "Reliability of an image of coded layers, as enhancers take it. -1: not known.");
     m.def("halve", &halve, arg("picture"), "Half the size, low-pass filtered: what is sent with scale 2.");
     m.def("double", &resized<srec_image_double>, arg("picture"), arg("height"), arg("width"),
           "Twice the size, without super-resolution.");

@@ -80,6 +80,5 @@ class Picture:
         small = np.ascontiguousarray(decoded[top : top + side, left : left + side])
         rows, columns = (slice(scale * start, scale * (start + side)) for start in (top, left))
         part = Picture(np.ascontiguousarray(self.array[rows, columns]))
-        model, deviation = _enhancer(path), core.layers_deviation(rms_error)
-        shown = core.enhance_layers(model, small, deviation, part.height, part.width)
+        shown = core.enhance_layers(_enhancer(path), small, rms_error, part.height, part.width)
         return plain + core.psnr(part.array, shown) - part.psnr_of(small, scale)

@@ -93,15 +93,6 @@ def _sent(coded: Any, sent: Any, got: dict, pixels: int) -> dict:
     )
 
 
-def _enhanced(job: dict, point: dict, small: np.ndarray, rms_error: Optional[float]) -> np.ndarray:
-    """Return an image at the original's size, after super-resolution if the point has an enhancer."""
-    height, width = picture(job["image"], tuple(job["crop"])).shape[:2]
-    if not point["enhancer"]:
-        return small if point["scale"] == 1 else core.double(small, height, width)
-    model = enhancer(job["enhancers"][point["enhancer"]])
-    return core.enhance_layers(model, small, core.layers_deviation(rms_error), height, width)
-
-
 def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.ndarray], dict]:
     """Return (image before super-resolution or None, image after it, figures of the transmission) for a point.
 
@@ -120,9 +111,11 @@ def received(job: dict, point: dict) -> tuple[Optional[np.ndarray], Optional[np.
     small, figures = got["picture"], _sent(coded, sent, got, height * width)
     if small is None:
         return None, None, figures
-    before = _enhanced(job, dict(point, enhancer=None), small, None)
-    after = _enhanced(job, point, small, got["rms_error"]) if point["enhancer"] else before
-    return before, after, figures
+    before = small if point["scale"] == 1 else core.double(small, height, width)
+    if not point["enhancer"]:
+        return before, before, figures
+    model = enhancer(job["enhancers"][point["enhancer"]])
+    return before, core.enhance_layers(model, small, got["rms_error"], height, width), figures
 
 
 def run_layers(job: dict, point: dict) -> dict:
