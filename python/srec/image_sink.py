@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pmt
-from PIL import Image
 
 from .guard import message_block
 from .metadata import picture_array, to_dict, to_pmt
 from .io.output import NewFile, write_json
+from .io.picture_file import save_png
 from .text import printable, utf8
 
 
@@ -143,7 +143,7 @@ class image_sink(message_block):
         path, png = f"{base}{self._number:04d}.png", None
         try:
             png = NewFile(path)
-            Image.fromarray(array).save(png.file, "PNG")
+            save_png(array, png.file)
             number, path = _claim(png, base, self._number)
             try:
                 write_json(path[: -len("png")] + "json", {**meta, "number": number}, overwrite=False)

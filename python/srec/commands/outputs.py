@@ -64,15 +64,6 @@ def check_figures(path: str | None, overwrite: bool) -> None:
         raise Failure(f"{path}: exists and does not hold figures of a run; --overwrite replaces it")
 
 
-def marked(mark: str) -> Any:
-    """Return the PNG metadata for Image.save() by which check_pictures() recognises the file."""
-    from PIL.PngImagePlugin import PngInfo
-
-    information = PngInfo()
-    information.add_text("Software", mark)
-    return information
-
-
 def _has_mark(path: str, mark: str) -> bool:
     from PIL import Image
 
@@ -86,7 +77,7 @@ def _has_mark(path: str, mark: str) -> bool:
 def check_pictures(paths: Iterable[str], mark: str, overwrite: bool) -> None:
     """Check the targets of images. Raises Failure.
 
-    Files with the mark are replaced; other files only with `overwrite`.
+    Files with the mark (keyword Software of a PNG) are replaced; other files only with `overwrite`.
     """
     for path in paths:
         if os.path.lexists(path) and not overwrite and not _has_mark(path, mark):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import Failure, outputs
+from . import Failure
 from .figures import write_json
 from ..io.output import NewFile, json_bytes
 from ..text import printable
@@ -232,7 +232,7 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
     A file of an earlier run whose image is now missing is removed.
     stdout: file descriptor for the figures, if --json is "-".
     """
-    from PIL import Image
+    from ..io.picture_file import save_png
     from .comparison import side_by_side
 
     panels = result.panels()
@@ -250,8 +250,8 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
             return files[-1]
 
         for name, _, array, _ in there:
-            Image.fromarray(array).save(new(os.path.join(args.out, name + ".png")), "PNG", pnginfo=outputs.marked(MARK))
-        sheet.save(new(os.path.join(args.out, "comparison.png")), "PNG", pnginfo=outputs.marked(MARK))
+            save_png(array, new(os.path.join(args.out, name + ".png")), MARK)
+        save_png(sheet, new(os.path.join(args.out, "comparison.png")), MARK)
         if args.json and args.json != "-":
             new(args.json).write(json_bytes(result.figures))
         for file in files:

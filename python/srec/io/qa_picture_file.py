@@ -251,6 +251,17 @@ class qa_picture_file(unittest.TestCase):
                 self.assertTrue(str(error).isprintable() and str(error).startswith(path), error)
         self.assertGreater(read, 50)
 
+    # --- writing
+
+    def test_png_files_hold_the_image_and_the_software(self):
+        for image in (RAMP.astype(np.uint8), np.arange(48, dtype=np.uint8).reshape(4, 4, 3)):
+            for software in ("", "srec simulate"):
+                with open(self.path("written.png"), "wb") as file:
+                    picture_file.save_png(image, file, software)
+                np.testing.assert_array_equal(load(self.path("written.png")), image)
+                with Image.open(self.path("written.png")) as written:
+                    self.assertEqual(written.info.get("Software", ""), software)
+
 
 if __name__ == "__main__":
     unittest.main(warnings="ignore")  # warnings of Pillow, which picture_file silences where nobody else sets filters

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..io import output
+from ..io.picture_file import save_png
 from ..commands.comparison import font
 from . import layers, names, results, transmission
 from .config import Experiment
@@ -133,5 +134,5 @@ def write(experiment: Experiment, jobs: list[dict], cells: Iterable[tuple], fold
         path = os.path.join(folder, f"grid-{modulation}.png")
         sheet = _draw_sheet(modulation, sent, [c for c in ordered if c.point["modulation"] == modulation])
         with output.NewFile(path, overwrite=True) as file:
-            sheet.save(file, format="PNG")
+            save_png(sheet, file)
         print(path)
