@@ -25,6 +25,7 @@ MEANINGS = {
     "layers": "dense convolutions of a block",
     "blocks": "residual dense blocks",
     "image": "channels of the two images that are added",
+    "proportional": "1 multiplies the correction by the deviation (scale 1; for layers), 0 does not",
 }
 SEAM_DB = 70.0  # minimum PSNR between the result of a tile and that of the whole image for a sufficient halo
 
@@ -37,9 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--valid-count", type=int, default=60, help="number of validation pairs, evenly spaced")
     add("--side", type=int, default=128, help="side of a crop in pixels of the result, a multiple of 32")
     add("--loss", choices=("log", "charbonnier"), default="log", help="loss, as above")
-    for name in ("base", "growth", "layers", "blocks", "image"):
-        add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {MEANINGS[name]}")
-    add("--unet", type=int, nargs=5, default=SIZES["unet"], help="channels of the attention UNet, finest level first")
+    for name, meaning in MEANINGS.items():
+        add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {meaning}")
+    add(
+        "--unet",
+        type=int,
+        nargs="+",
+        default=SIZES["unet"],
+        help="channels of the attention UNet, finest level first, for two to five levels",
+    )
     add("--start", default="", metavar="FILE", help="model file whose weights a new run starts from")
     add("--export", default="", metavar="FILE", help="write the model file of the run in --out, and end")
     add(
@@ -173,7 +180,7 @@ def find_halo(net: Enhancer, pairs: Pairs, count: int = 3) -> tuple[int | None, 
     Returns (halo, {halo: worst PSNR in dB}). halo is None if only the exact halo of the layers suffices.
     """
     net, g, s = net.float(), net.granule, net.scale
-    part, reach = 2 * g, 4 * g  # the layers reach 92 pixels of the result
+    part, reach = 64 // s, 128 // s  # the layers of the default network reach 92 pixels of the result
     table = {halo: math.inf for halo in range(0, reach, g)}
     for i in range(0, len(pairs), max(1, len(pairs) // count)):
         _, received, d = pairs.planes(i)

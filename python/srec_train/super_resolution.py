@@ -2,8 +2,8 @@
 """The super-resolution network (SREC eq. 11 to 24) and its model file.
 
     I_norm = I - mean                                          (11)  here and in the C core outside the graph
-    W      = sigmoid(UNet(I_norm))                             (12)  four strided convolutions down, four pixel
-                                                                     shuffles up, skips by concat
+    W      = sigmoid(UNet(I_norm))                             (12)  strided convolutions down, pixel shuffles up (four
+                                                                     each by default), skips by concat
     I_0    = shuffle(conv(I_norm))                             (13)
     F_0    = conv(conv(I_norm))                                (14)
     F_d    = RDB_d(F_d-1)                                      (15 to 18)  dense 3x3 convolutions with ReLU, 1x1
@@ -19,6 +19,10 @@ Differences from the paper: two additional input planes show how reliable the de
 image itself bypasses the network (plain: unchanged at scale 1, by cubic interpolation at scale 2). The last convolution
 starts at zero, so training starts at "do nothing", and a good image can remain unchanged. Scale 1 runs on the image
 unshuffled by 2: the same network at a quarter of the positions.
+
+With the size `proportional`, the correction is multiplied by the deviation (by 1 where the deviation is unknown): (23)
+becomes conv(I_GRL) * deviation + plain(I_norm) + mean. The correction vanishes as an image gets better. It needs
+scale 1, and suits layers, whose deviation is the measured RMS error of the whole image.
 """
 import json
 from typing import Any
@@ -38,9 +42,11 @@ SIZES: dict[str, Any] = {  # the default network; all of it is data
     "growth": 32,  # channels that each dense convolution adds
     "layers": 3,  # dense convolutions of a block
     "blocks": 4,  # residual dense blocks
-    "unet": [16, 24, 32, 48, 64],  # channels at 1, 1/2, 1/4, 1/8, 1/16
+    "unet": [16, 24, 32, 48, 64],  # channels at 1, 1/2, 1/4, 1/8, 1/16; fewer levels have a smaller halo
     "image": 8,  # channels of I_0 and I_up
+    "proportional": 0,  # 1: the correction is multiplied by the deviation
 }
+TYPICAL_DEVIATION = 1 / 8  # of images in layers: the RMS error is 4 of 255
 
 
 def cubic_phases() -> np.ndarray:
@@ -137,10 +143,12 @@ class Enhancer(nn.Module):
         base, growth, layers, blocks, widths, image = (
             self.sizes[k] for k in ("base", "growth", "layers", "blocks", "unet", "image")
         )
-        if len(widths) != 5:
-            raise ValueError("unet: five widths, for four steps down and up")
+        if not 2 <= len(widths) <= 5:
+            raise ValueError("unet: two to five widths, for one to four steps down and up")
+        if self.sizes["proportional"] and scale != 1:
+            raise ValueError("proportional: the scale must be 1")
         fin = (3 + DEVIATION_PLANES) * (4 if scale == 1 else 1)
-        self.granule = 32 if scale == 1 else 16
+        self.granule = 2 ** (len(widths) - 1) * (2 if scale == 1 else 1)
         # keeps the zero padding of the convolution away from the cubic interpolation
         self.margin = 0 if scale == 1 else 2
         self.unet = UNet(fin, base, widths)
@@ -168,7 +176,10 @@ class Enhancer(nn.Module):
             fused = fused + fusion(f)
         attended = self.global_fusion(fused) * self.unet(x)
         y = F.pixel_shuffle(self.initial(x), 2) + F.pixel_shuffle(self.up(attended), 2)
-        return self.plain(image) + self.last(y)
+        correction = self.last(y)
+        if self.sizes["proportional"]:
+            correction = correction * deviation.sum(1, keepdim=True)
+        return self.plain(image) + correction
 
     def graph(self, tensors: dict[str, np.ndarray], dtype: type = np.float16) -> dict:
         """Return the graph (docs/model-format.md), and add its weights to tensors, as `dtype`."""
@@ -185,7 +196,12 @@ class Enhancer(nn.Module):
         attended = g.mul(g.conv(fused, *pair(self.global_fusion)), self.unet.write(g, x))
         y = g.add(g.shuffle(g.conv(x, *pair(self.initial)), 2), g.shuffle(g.conv(attended, *pair(self.up)), 2))
         plain = "image" if self.scale == 1 else g.shuffle(g.conv("image", self.cubic.float().cpu().numpy()), 2)
-        g.output(g.conv(y, *pair(self.last), add=plain))
+        if self.sizes["proportional"]:
+            sums = np.ones((3, DEVIATION_PLANES, 1, 1))
+            correction = g.mul(g.conv(y, *pair(self.last)), g.conv("deviation", sums))
+            g.output(g.add(correction, plain))
+        else:
+            g.output(g.conv(y, *pair(self.last), add=plain))
         return g.json()
 
     def macs_per_pixel(self) -> float:
@@ -205,15 +221,26 @@ class Enhancer(nn.Module):
 
 
 def start_from(net: Enhancer, path: str) -> None:
-    """Copy the weights of a model file to a network of the same scale and sizes. Raises OSError, ValueError."""
-    stored, _ = safetensors.load(path)
+    """Copy the weights of a model file to a network of the same scale and sizes. Raises OSError, ValueError.
+
+    A network with `proportional` also starts from a model without it.
+    """
+    stored, metadata = safetensors.load(path)
+    sizes = json.loads(metadata.get("enhancer", "{}")).get("sizes", {})
     own: dict[str, np.ndarray] = {}
     net.graph(own, np.float32)  # arrays that share the memory of the parameters
+    becomes_proportional = bool(net.sizes["proportional"] and not sizes.get("proportional"))
+    if becomes_proportional:
+        own.popitem()  # the last convolution of the graph adds the deviation planes, and has no parameters
     if {name: a.shape for name, a in own.items()} != {name: a.shape for name, a in stored.items()}:
         raise ValueError("a model of another kind, scale or size")
     for name, array in own.items():
         np.copyto(array, stored[name])
     net.cubic.copy_(torch.from_numpy(cubic_phases()))  # model files have it in half precision
+    if becomes_proportional:
+        with torch.no_grad():
+            net.last.weight.div_(TYPICAL_DEVIATION)
+            net.last.bias.div_(TYPICAL_DEVIATION)
 
 
 def save(

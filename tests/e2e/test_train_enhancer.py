@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from qa_common import BlockCase, data_of, meta_of, pdu  # noqa: E402
 
 TINY = {"base": 6, "growth": 4, "layers": 2, "blocks": 2, "unet": [4, 4, 4, 4, 4], "image": 2}
+PROPORTIONAL = {**TINY, "unet": [4, 4, 4], "proportional": 1}
 OPTIONS = [f"--{k}={v}" for k, v in TINY.items() if k != "unet"] + ["--unet", *map(str, TINY["unet"])]
 
 
@@ -59,9 +60,9 @@ class Enhancer(BlockCase):
         from srec_train import enhancer, super_resolution
 
         rng = np.random.default_rng(3)
-        for scale in (1, 2):
+        for scale, sizes in ((1, TINY), (2, TINY), (1, PROPORTIONAL)):
             torch.manual_seed(scale)
-            net = super_resolution.Enhancer(scale, **TINY).half().float()  # the file holds half precision
+            net = super_resolution.Enhancer(scale, **sizes).half().float()  # the file holds half precision
             torch.nn.init.normal_(net.last.weight, std=0.0625)
             net.last.weight.data = net.last.weight.data.half().float()
             super_resolution.save(net, self.path("model"))
@@ -82,7 +83,29 @@ class Enhancer(BlockCase):
                 (out,), _ = self.through(srec.sr_enhancer(self.path("model"), scale, threads=1), [msg], "pdus", "pdus")
                 m = meta_of(out)
                 got = data_of(out).reshape(m["height"], m["width"], 3)
-                self.assertLessEqual(np.abs(got - expected).max(), 1, f"scale {scale}, {width}x{height}")
+                self.assertLessEqual(np.abs(got - expected).max(), 1, f"scale {scale}, {width}x{height}, {sizes}")
+
+    def test_a_proportional_network_starts_from_either_kind(self):
+        from srec_train import super_resolution
+
+        torch.manual_seed(5)
+        plain = super_resolution.Enhancer(1, **{**PROPORTIONAL, "proportional": 0})
+        torch.nn.init.normal_(plain.last.weight, std=0.0625)
+        super_resolution.save(plain, self.path("plain"))
+        first = super_resolution.Enhancer(1, **PROPORTIONAL)
+        super_resolution.start_from(first, self.path("plain"))
+        super_resolution.save(first, self.path("proportional"))
+        second = super_resolution.Enhancer(1, **PROPORTIONAL)
+        super_resolution.start_from(second, self.path("proportional"))
+        self.assertRaises(ValueError, super_resolution.start_from, plain, self.path("proportional"))
+        image = torch.rand(1, 3, 16, 16)
+        for deviation, share in ((super_resolution.TYPICAL_DEVIATION, 1.0), (0.0, 0.0)):
+            planes = torch.zeros(1, 2, 16, 16)
+            planes[:, 0] = deviation
+            with torch.no_grad():
+                expected = image + share * (plain(image, planes) - image)
+                for net in (first, second):
+                    self.assertLess((net(image, planes) - expected).abs().max(), 2e-3)
 
     def test_pairs_go_on_where_they_ended_and_a_run_ends_in_a_model(self):
         os.mkdir(self.path("pictures"))
