@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  Memory of a plan: the lifetime of each value, and one arena in which values share space over time. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "backend.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <volk/volk.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *srec_nn_alloc(size_t bytes)
+{
+    if (bytes < 2 * HUGE_PAGE)
+        return volk_malloc(bytes, SREC_NN_ALIGN);
+    void *memory = volk_malloc(bytes, HUGE_PAGE);
+#ifdef MADV_HUGEPAGE
+    if (memory)
+        (void)madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a request; it may fail */
+#endif
+    return memory;
+}
 
 void srec_graph_lifetimes(const srec_graph *g, int *first, int *last)
 {

@@ -30,6 +30,11 @@ static inline size_t srec_value_count(const srec_value *v, size_t height, size_t
 
 /* ---- arena.c ------------------------------------------------------------------------------------------------ */
 
+/* Allocate memory aligned to SREC_NN_ALIGN, for volk_free(). Large buffers ask for huge pages: their first use, which
+ * is most of the time of a network that runs once, has fewer page faults.
+ * \return NULL if out of memory */
+void *srec_nn_alloc(size_t bytes);
+
 /* Place buffers in one arena so that buffers in use at the same time do not overlap. Buffer i is in use during the
  * steps first[i] .. last[i], inclusive.
  * \param size (n) bytes; 0: no buffer

@@ -55,11 +55,12 @@ static inline dnnl_status_t srec_dnnl_get_blocking(dnnl_const_md md, srec_dnnl_b
 typedef dnnl_memory_desc_t *dnnl_md; /* a memory descriptor, owned */
 typedef const dnnl_memory_desc_t *dnnl_const_md;
 
-/* Version 3 changed the arguments of these three. Version 2 has no zero point and no type for a sum. */
+/* Version 3 changed the arguments of these four. Version 2 has no zero point and no type for a sum. */
 #define dnnl_post_ops_append_sum(post, scale, zero_point, type) dnnl_post_ops_append_sum(post, scale)
 #define dnnl_post_ops_append_eltwise(post, algorithm, alpha, beta)                                                     \
     dnnl_post_ops_append_eltwise(post, 1.0f, algorithm, alpha, beta)
 #define dnnl_concat_primitive_desc_create(...) srec_dnnl_concat_primitive_desc_create(__VA_ARGS__)
+#define dnnl_sum_primitive_desc_create(...)    srec_dnnl_sum_primitive_desc_create(__VA_ARGS__)
 
 static inline dnnl_status_t srec_dnnl_get_blocking(dnnl_const_md md, srec_dnnl_blocking *out)
 {
@@ -123,18 +124,38 @@ static inline dnnl_status_t dnnl_binary_primitive_desc_create(dnnl_primitive_des
     return status == dnnl_success ? dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL) : status;
 }
 
-/* Version 2 takes an array of structures, version 3 an array of handles. */
+/* Version 2 takes an array of structures, version 3 an array of handles.
+ * \return the structures, to be freed; NULL if out of memory */
+static inline dnnl_memory_desc_t *srec_dnnl_structures(int n, const dnnl_const_md *src)
+{
+    dnnl_memory_desc_t *structures = malloc((size_t)n * sizeof *structures);
+    for (int i = 0; structures && i < n; i++)
+        structures[i] = *src[i];
+    return structures;
+}
+
 static inline dnnl_status_t srec_dnnl_concat_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                                    dnnl_const_md dst, int n, int axis,
                                                                    const dnnl_const_md *src,
                                                                    const_dnnl_primitive_attr_t attr)
 {
-    dnnl_memory_desc_t *structures = malloc((size_t)n * sizeof *structures);
+    dnnl_memory_desc_t *structures = srec_dnnl_structures(n, src);
     if (!structures)
         return dnnl_out_of_memory;
-    for (int i = 0; i < n; i++)
-        structures[i] = *src[i];
     dnnl_status_t status = (dnnl_concat_primitive_desc_create)(pd, dst, n, axis, structures, attr, engine);
+    free(structures);
+    return status;
+}
+
+static inline dnnl_status_t srec_dnnl_sum_primitive_desc_create(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                                dnnl_const_md dst, int n, const float *scales,
+                                                                const dnnl_const_md *src,
+                                                                const_dnnl_primitive_attr_t attr)
+{
+    dnnl_memory_desc_t *structures = srec_dnnl_structures(n, src);
+    if (!structures)
+        return dnnl_out_of_memory;
+    dnnl_status_t status = (dnnl_sum_primitive_desc_create)(pd, dst, n, scales, structures, attr, engine);
     free(structures);
     return status;
 }

@@ -141,7 +141,7 @@ static srec_status place_buffers(srec_onednn *o, size_t *size, int *first, int *
     o->arena_bytes = srec_arena_place(g->n_values, size, first, last, o->offset);
     if (!o->arena_bytes)
         return SREC_ERR_MEMORY;
-    o->arena = volk_malloc(o->arena_bytes, SREC_NN_ALIGN);
+    o->arena = srec_nn_alloc(o->arena_bytes);
     if (!o->arena)
         return SREC_ERR_MEMORY;
     for (unsigned v = 0; v < g->n_values; v++) {

@@ -137,6 +137,21 @@ static srec_status make_binary(srec_onednn *o, unsigned n, dnnl_alg_kind_t algor
     return finish_primitive(o, step, pd);
 }
 
+/* Adds bf16 values to an f32 output: oneDNN's binary primitive has only its slow reference for that. */
+static srec_status make_sum(srec_onednn *o, unsigned n, dnnl_primitive_attr_t attr)
+{
+    const srec_node *node = &o->graph->nodes[n];
+    srec_onednn_step *step = &o->steps[n];
+    const dnnl_const_md src[] = { o->md[node->in[0]], o->md[node->in[1]] };
+    const float scales[] = { 1.0f, 1.0f };
+    dnnl_primitive_desc_t pd;
+    SREC_ONEDNN_TRY(dnnl_sum_primitive_desc_create(&pd, o->engine, o->md[node->out], 2, scales, src, attr));
+    add_argument(step, DNNL_ARG_MULTIPLE_SRC, o->memory[node->in[0]]);
+    add_argument(step, DNNL_ARG_MULTIPLE_SRC + 1, o->memory[node->in[1]]);
+    add_argument(step, DNNL_ARG_DST, o->memory[node->out]);
+    return finish_primitive(o, step, pd);
+}
+
 static srec_status make_eltwise(srec_onednn *o, unsigned n, dnnl_alg_kind_t algorithm, dnnl_primitive_attr_t attr)
 {
     const srec_node *node = &o->graph->nodes[n];
@@ -154,7 +169,9 @@ static srec_status make_step(srec_onednn *o, unsigned n, dnnl_primitive_attr_t a
     switch (o->graph->nodes[n].op) {
     case SREC_OP_CONV: return make_convolution(o, n, attr);
     case SREC_OP_CONCAT: return make_concat(o, n, attr);
-    case SREC_OP_ADD: return make_binary(o, n, dnnl_binary_add, attr);
+    case SREC_OP_ADD:
+        return o->type[o->graph->nodes[n].out] == o->compute ? make_binary(o, n, dnnl_binary_add, attr)
+                                                             : make_sum(o, n, attr);
     case SREC_OP_MUL: return make_binary(o, n, dnnl_binary_mul, attr);
     case SREC_OP_RELU: return make_eltwise(o, n, dnnl_eltwise_relu, attr);
     case SREC_OP_PIXEL_SHUFFLE:
@@ -181,7 +198,7 @@ static srec_status make_steps(srec_onednn *o)
 /* One scratchpad serves all steps: they run one after the other. */
 static srec_status make_scratchpad(srec_onednn *o)
 {
-    if (o->scratch_bytes && !(o->scratch = volk_malloc(o->scratch_bytes, SREC_NN_ALIGN)))
+    if (o->scratch_bytes && !(o->scratch = srec_nn_alloc(o->scratch_bytes)))
         return SREC_ERR_MEMORY;
     for (unsigned n = 0; n < o->graph->n_nodes; n++) {
         srec_onednn_step *step = &o->steps[n];
@@ -217,7 +234,7 @@ static srec_status make_port(srec_onednn *o, srec_onednn_port *port, unsigned va
     if (o->type[value] == dnnl_f32)
         return SREC_OK;
     const size_t bytes = srec_value_count(&o->graph->values[value], o->height, o->width) * sizeof(float);
-    port->plane = volk_malloc(bytes, SREC_NN_ALIGN);
+    port->plane = srec_nn_alloc(bytes);
     if (!port->plane)
         return SREC_ERR_MEMORY;
     o->arena_bytes += bytes;
