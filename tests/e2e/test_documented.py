@@ -39,6 +39,8 @@ COMMANDS = {
         SWEEP + "fig5.toml --images PICTURES --out results/fig5 --grid",
         SWEEP + "rate.toml --images PICTURES --out results/rate",
         SWEEP + "layers.toml --images PICTURES --out results/layers",
+        SWEEP + "codings.toml --images PICTURES --out results/codings",
+        SWEEP + "codings-rate.toml --images PICTURES --out results/codings-rate",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3 --format pdf --size 3.5x2.8"
         " --separate-panels",
@@ -72,9 +74,11 @@ COMMANDS = {
         "srec-train cards --out cards --count 120",
         "srec-train pairs --coding layers --pictures PICTURES --out pairs --count 5000",
         "srec-train pairs --coding layers --pictures OTHERS --out valid --grid --count 24",
-        "srec-train enhancer --train pairs --valid valid --out runs/layers --start ENHANCER --steps 20000",
+        "srec-train enhancer --train pairs --valid valid --out runs/layers --proportional 1 --unet 16 24 32 --steps 20000",
     ],
 }
+CURVES = {name: ["curves-4dB.png", "curves-8dB.png"] for name in ("rate", "codings-rate")}
+CURVES["codings"] = ["curves-eta-0.04.png", "curves-eta-0.2.png"]
 
 
 def commands_of(page):
@@ -176,20 +180,20 @@ class Documented(unittest.TestCase):
 
     def test_figures(self):
         self.pictures("pictures", 64)
-        for line, name in zip(COMMANDS["figures"], ("fig3", "fig5", "rate", "layers")):
+        for line, name in zip(COMMANDS["figures"], ("fig3", "fig5", "rate", "layers", "codings", "codings-rate")):
             said = self.run_line(line)
             self.assertNotIn("results of an earlier", said)
             grids = ["grid-qpsk.png", "grid-bpsk.png"] if "--grid" in line else []
-            curves = ["curves-4dB.png", "curves-8dB.png"] if name == "rate" else ["curves.png"]
+            curves = CURVES.get(name, ["curves.png"])
             self.assert_files(f"results/{name}", "table.md", "means.csv", "results.jsonl", *curves, *grids)
         before = self.table("fig3")
         for words in ("SREC, hard, paper", "SREC, soft, robust", "Gain of SREC at 4 dB"):
             self.assertIn(words, before)
         self.assertIn("Gain of Layers at 4 dB", self.table("layers"))
         os.remove(self.at("results", "fig3", "table.md"))
-        self.run_line(COMMANDS["figures"][4])
+        self.run_line(COMMANDS["figures"][-2])
         self.assertEqual(self.table("fig3"), before)
-        self.run_line(COMMANDS["figures"][5])
+        self.run_line(COMMANDS["figures"][-1])
         panels = [f"curves-{m}{metric}.pdf" for m in ("qpsk", "bpsk") for metric in ("", "-ms-ssim")]
         self.assert_files("results/fig3", *panels)
 
@@ -314,9 +318,9 @@ done""",
         self.run_line(cards, **{"--count 120": "--count 2"})
         self.run_line(pairs, **{"--count 5000": "--count 3"})
         self.run_line(grid)
-        start = os.path.join(os.path.dirname(os.environ["SREC_MODEL"]), "srec-enhancer-x1-v3.safetensors")
-        short = {"--steps 20000": "--steps 1", "ENHANCER": start}
-        said = self.run_line(train, "--side 64", "--batch 1", "--valid-count 1", "--threads 1", **short)
+        said = self.run_line(
+            train, "--side 64", "--batch 1", "--valid-count 1", "--threads 1", **{"--steps 20000": "--steps 1"}
+        )
         self.assertIn("VALIDATION", said)
 
 
