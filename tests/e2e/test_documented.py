@@ -42,8 +42,10 @@ COMMANDS = {
         SWEEP + "codings.toml --images PICTURES --out results/codings",
         SWEEP + "codings-rate.toml --images PICTURES --out results/codings-rate",
         "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3",
-        "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3 --format pdf --size 3.5x2.8"
-        " --separate-panels",
+        (
+            "srec sweep --plot --config docs/experiments/fig3.toml --out results/fig3 --format pdf --size 3.5x2.8"
+            " --separate-panels"
+        ),
     ],
     "list": [FIG3 + " --list | parallel -j 2", FIG3 + " --plot"],
     "slurm": [
@@ -74,7 +76,10 @@ COMMANDS = {
         "srec-train cards --out cards --count 120",
         "srec-train pairs --coding layers --pictures PICTURES --out pairs --count 5000",
         "srec-train pairs --coding layers --pictures OTHERS --out valid --grid --count 24",
-        "srec-train enhancer --train pairs --valid valid --out runs/layers --proportional 1 --unet 16 24 32 --steps 20000",
+        (
+            "srec-train enhancer --train pairs --valid valid --out runs/layers --proportional 1 --unet 16 24 32"
+            " --steps 20000"
+        ),
     ],
 }
 CURVES = {name: ["curves-4dB.png", "curves-8dB.png"] for name in ("rate", "codings-rate")}
