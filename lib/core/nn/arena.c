@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*! \file
  *  Memory of a plan: the lifetime of each value, and one arena in which values share space over time. */
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* for madvise(); NOLINT(bugprone-reserved-identifier): glibc defines the name */
 #include "backend.h"
 
 #include <stdlib.h>
