@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stage (c): the super-resolution network, from pairs of received and original images (srec-train pairs).
 
-    loss = mean over images of 10 log10(mean squared error), or sqrt(error^2 + 0.001^2) with --loss charbonnier
+    --loss log          mean over crops of 10 log10(mean squared error)
+    --loss image        mean over crops of 4.34 times the mean squared error / that of the whole image as received
+    --loss charbonnier  mean of sqrt(error^2 + 0.001^2)
+
+The gain of an image in dB follows from its total squared error, in which textured areas count most. "image" trains for
+this: its derivative is that of the negative gain in dB of the whole image, at a gain of 0. "log" counts the gain of
+each crop alike.
 
 --export writes the model file of a run instead of training. It tries overlaps, and writes the smallest overlap of tiles
 that the weights need.
@@ -27,6 +33,7 @@ MEANINGS = {
     "image": "channels of the two images that are added",
     "proportional": "1 multiplies the correction by the deviation (scale 1; for layers), 0 does not",
 }
+LEAST_ERROR = 1e-6  # mean squared error of pixels in 0..1; better images count as if they had this error
 SEAM_DB = 70.0  # minimum PSNR between the result of a tile and that of the whole image for a sufficient halo
 
 
@@ -37,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--valid", required=True, help="another folder of pairs, made with --grid")
     add("--valid-count", type=int, default=60, help="number of validation pairs, evenly spaced")
     add("--side", type=int, default=128, help="side of a crop in pixels of the result, a multiple of 32")
-    add("--loss", choices=("log", "charbonnier"), default="log", help="loss, as above")
+    add("--loss", choices=("log", "image", "charbonnier"), default="log", help="loss, as above")
     for name, meaning in MEANINGS.items():
         add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {meaning}")
     add(
@@ -81,7 +88,7 @@ def mean_of(where: torch.device) -> torch.Tensor:
 class Crops:
     """Random crops of random pairs, half of them mirrored and a quarter transposed.
 
-    The random choices depend only on seed and step.
+    The random choices depend only on seed and step. Threads may call it.
     """
 
     def __init__(self, pairs: Pairs, side: int, seed: int) -> None:
@@ -89,16 +96,26 @@ class Crops:
         self.fit = [i for i, row in enumerate(pairs.rows) if min(row["height"], row["width"]) >= side]
         if not self.fit:
             raise SystemExit(f"srec-train: no pair has {side} pixels each way")
+        self.plain = Enhancer(self.scale).plain
+        self.errors: dict[int, float] = {}
 
-    def __call__(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def error(self, i: int) -> float:
+        """Return the mean squared error (pixels in 0..1) of the whole image of pair i before the network."""
+        if i not in self.errors:
+            original, received = (normal(torch.from_numpy(p[None].copy())) for p in self.pairs.planes(i)[:2])
+            self.errors[i] = max(((self.plain(received) - original) ** 2).mean().item(), LEAST_ERROR)
+        return self.errors[i]
+
+    def __call__(self, step: int, count: int) -> tuple[np.ndarray, ...]:
         """Return crops for a step.
 
-        They are original (N, side, side, 3) u8, received (N, side / scale, ...) u8, and deviation planes (N, side /
-        scale, side / scale, 2) f32.
+        They are original (N, side, side, 3) u8, received (N, side / scale, ...) u8, deviation planes (N, side / scale,
+        side / scale, 2) f32, and the errors of their whole images (N) f32.
         """
         random, scale, small = np.random.default_rng((self.seed, step)), self.scale, self.side // self.scale
         out = []
-        for i in random.choice(self.fit, count):
+        chosen = random.choice(self.fit, count)
+        for i in chosen:
             original, received, d = self.pairs.planes(i)
             y, x = (
                 int(random.integers(n - small + 1)) for n in (original.shape[0] // scale, original.shape[1] // scale)
@@ -113,8 +130,8 @@ class Crops:
             if random.random() < 0.25:
                 part = [p.transpose(1, 0, 2) for p in part]
             out.append(part)
-        originals, received, deviations = (np.stack([np.ascontiguousarray(p) for p in g]) for g in zip(*out))
-        return originals, received, deviations
+        errors = np.array([self.error(i) for i in chosen], np.float32)
+        return (*(np.stack([np.ascontiguousarray(p) for p in group]) for group in zip(*out)), errors)
 
 
 def whole(net: Enhancer, received: np.ndarray, d: np.ndarray, fast: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
@@ -252,6 +269,19 @@ def network_of(args: argparse.Namespace, scale: int) -> Enhancer:
     return net
 
 
+def loss_over(kind: str, error: torch.Tensor, mse: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Return the loss of a batch.
+
+    kind: of --loss.
+    error: squared error of each sample, (N, 3, H, W).
+    mse: its mean over each crop, (N).
+    before: mean squared error of the whole image of each crop before the network, (N).
+    """
+    if kind == "image":
+        return 10 / math.log(10) * (mse / before).mean()
+    return 10 * torch.log10(mse + 1e-6).mean() if kind == "log" else torch.sqrt(error + 1e-6).mean()
+
+
 def main(args: argparse.Namespace) -> None:
     where = device.choose(args) if args.export else trainer.start(args)
     pairs, valid = Pairs(args.train), Pairs(args.valid)
@@ -275,22 +305,19 @@ def main(args: argparse.Namespace) -> None:
     batches = device.Batches(lambda number: crops(number, args.batch), where, trainer.world_size())
 
     def loss_of(step, workers):
-        original, received, d = batches(1 + step * workers.count + workers.rank)
+        original, received, d, before = batches(1 + step * workers.count + workers.rank)
         image, deviation = (
             p.contiguous(memory_format=torch.channels_last) for p in (normal(received), d.permute(0, 3, 1, 2))
         )
         target = normal(original)
         with device.autocast(where):
             y = net(image, deviation)
-        y = y.float()
-        mse = ((y - target) ** 2).mean((1, 2, 3))
+        error = (y.float() - target) ** 2
+        mse = error.mean((1, 2, 3))
         with torch.no_grad():
             plain = ((net.plain(image) - target) ** 2).mean((1, 2, 3))
             gain = 10 * torch.log10((plain + 1e-7) / (mse + 1e-7))
-        loss = (
-            10 * torch.log10(mse + 1e-6).mean() if args.loss == "log" else torch.sqrt((y - target) ** 2 + 1e-6).mean()
-        )
-        return loss, {"gain": gain.mean(), "worst": gain.min()}
+        return loss_over(args.loss, error, mse, before), {"gain": gain.mean(), "worst": gain.min()}
 
     trainer.run(
         args,
