@@ -109,7 +109,7 @@ class qa_layers(gr_unittest.TestCase):
         self.assertEqual((packets["uncorrected"], packets["duplicate"], packets["replayed"]), (n, 0, 0))
 
     def test_repeats_of_received_packets_are_duplicates_and_fill_gaps(self):
-        pictures, encoder, packets = self.symbols(10.0, loss=0.2, transmissions=4, cbr=1.5, parity=0)
+        pictures, encoder, packets = self.symbols(10.0, loss=0.1, transmissions=4, cbr=1.5, parity=0)
         self.assertEqual([meta["slices_lost"] for _, meta in pictures], [0])
         self.assertEqual(packets["accepted"], encoder[0]["pieces"])
         self.assertGreater(packets["duplicate"], packets["accepted"])

@@ -258,7 +258,7 @@ TEST(layers, a_single_lost_piece_costs_detail_but_never_the_image)
         LONGS_EQUAL(1, report.pieces_missing);
         CHECK(report.rms_error > 0);
     }
-    if (worst < 26 || whole < 34)
+    if (worst < 23 || whole < 34)
         FAIL(StringFromFormat("worst %.2f, whole %.2f dB", worst, whole).asCharString());
 }
 

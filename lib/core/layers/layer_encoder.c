@@ -99,13 +99,15 @@ size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uin
     return data + n_data + n_parity * (data / n_data + 64);
 }
 
-/* Bytes of the first quality layer, which travels twice: just enough for a coarse image. */
+/* Bytes of the first quality layer, which travels twice: just enough for a coarse image, or the least if few losses are
+ * expected. */
 static double base_bytes(const job *j)
 {
+    const double share = j->budgets[0].n_parity ? BASE_SHARE : 0;
     const double pixels = (double)j->format.width * j->format.height;
     const double least = BASE_DENSITY * pixels + BASE_PER_UNIT * (double)j->per_quality_layer;
     const double budget = (double)j->budgets[0].bytes;
-    return fmin(fmax(BASE_SHARE * budget, least), BASE_SHARE_MAX * budget);
+    return fmin(fmax(share * budget, least), BASE_SHARE_MAX * budget);
 }
 
 /* Guess how many JPEG 2000 bytes the layers can carry. */
