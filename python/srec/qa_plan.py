@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 import srec_core as core
 from gnuradio import gr_unittest, srec
-from gnuradio.srec.plan.choice import Impossible, Request, choose, transmitter_parameters
+from gnuradio.srec.plan.choice import Impossible, Request, _probability_complete, choose, transmitter_parameters
 from gnuradio.srec.plan.curves import Picture
 from gnuradio.srec.plan.source import Average, Measured
 from gnuradio.srec.plan.table import FORMAT, VERSION, Table, TableError, load, parse
@@ -70,13 +70,39 @@ class qa_plan(gr_unittest.TestCase):
 
     def test_the_psnr_is_that_of_the_table_at_the_bits_of_the_plan(self):
         choice = best([4], bursts=False)
-        plan = core.plan_layers(WIDTH, HEIGHT, 3, "qpsk", [4], 0.2)[0]
+        plan = core.plan_layers(WIDTH, HEIGHT, 3, "qpsk", [4], 0.2, parity=0, frame_symbols=10**6)[0]
         bits = 8 * plan["data_bytes"] / (WIDTH * HEIGHT)
         self.assertAlmostEqual(choice.psnr[0], 20 + 3 * math.log2(bits / 0.05), delta=0.01)
         self.assertAlmostEqual(choice.rates[0], plan["code_rate"])
         self.assertAlmostEqual(choice.thresholds[0], 3.5, delta=0.01)  # the margin is 0.5 dB
         self.assertLess(best([4], bursts=True).psnr[0], choice.psnr[0])  # pilots take symbols
         self.assertLess(best([4], margin=2, bursts=False).psnr[0], choice.psnr[0])
+
+    def test_a_lossy_channel_gets_parity(self):
+        choices = [best([4], 0.4, bursts=False, loss=loss) for loss in (0, 0.03, 0.1, 0.3)]
+        parity = [choice.parity for choice in choices]
+        self.assertEqual((parity[0], parity), (0, sorted(parity)))
+        self.assertGreater(parity[-1], 1)
+        psnr = [choice.mean_psnr for choice in choices]
+        self.assertEqual(psnr, sorted(psnr, reverse=True))
+        self.assertGreater(choices[0].complete, 0.99)
+        blind = _probability_complete(sum(choices[-1].packets), 0, 0.3)
+        self.assertGreater(choices[-1].complete, 3 * blind)
+
+    def test_parity_and_packet_length_can_be_given(self):
+        free = best([4], 0.4, bursts=False)
+        choice = best([4], 0.4, bursts=False, parity=2, frame_symbols=20000)
+        self.assertEqual((choice.parity, choice.frame_symbols), (2, 20000))
+        self.assertLess(choice.mean_psnr, free.mean_psnr - 0.2)
+        words = choice.options(Request((4,), 0.4))
+        self.assertEqual(words[words.index("--parity") :], ["--parity", "2", "--frame-symbols", "20000"])
+
+    def test_the_probability_of_a_complete_layer_is_that_of_draws(self):
+        rng = np.random.default_rng(5)
+        for packets, parity, loss in ((1, 0, 0.1), (6, 0, 0.05), (12, 1, 0.1), (16, 3, 0.2), (2, 2, 0.4)):
+            lost = rng.random((20000, packets)) < loss
+            share = np.mean(lost.sum(1) <= parity)
+            self.assertAlmostEqual(_probability_complete(packets, parity, loss), share, delta=0.012)
 
     def test_layers_for_several_receivers_beat_one_layer_for_any_of_them(self):
         snrs = (0, 6, 12)
@@ -143,6 +169,8 @@ class qa_plan(gr_unittest.TestCase):
             ("cbr nan", (4,), {"cbr": math.nan}),
             ("cbr 0", (4,), {"cbr": 0}),
             ("margin 50", (4,), {"margin": 50}),
+            ("loss 0.6", (4,), {"loss": 0.6}),
+            ("loss nan", (4,), {"loss": math.nan}),
         ):
             with self.assertRaisesRegex(ValueError, word):
                 best(snrs, **request)
@@ -161,6 +189,8 @@ class qa_plan(gr_unittest.TestCase):
                 cbr,
                 original_pixels=256 * 320,
                 shares=list(choice.shares) if len(choice.shares) > 1 else [],
+                parity=choice.parity,
+                frame_symbols=choice.frame_symbols,
             )
             symbols = core.transmit_layers(coded, 1, 2, True, choice.scale)
             for snr, psnr in zip(snrs, choice.psnr):

@@ -5,12 +5,12 @@
     ./dev run python3 tests/bench/plan.py --images FOLDER [--pictures 6] [--features]
 
 For each image, SNR and budget: the plan with the image and the plan without it, then transmissions with the chosen
-setting and with each setting of the grid whose channel use fits. Margin and parity are the defaults everywhere. Prints
-one line for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the
-choice.
+setting and with each setting of the grid whose channel use fits. The margin is the default everywhere. Prints one line
+for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the choice.
 """
 import argparse
 import functools
+import itertools
 import os
 import statistics
 
@@ -26,11 +26,12 @@ from gnuradio.srec.plan.table import load
 CASES = [((-2,), 0.05), ((4,), 0.2), ((10,), 0.05), ((18,), 0.2), ((0, 6, 12), 0.2), ((-2, 8), 0.1)]
 ALONE = [((-5,), 0.2), ((-5,), 0.05), ((4,), 0.05), ((12,), 0.05)]  # cases in which features are transmitted too
 SHARES = {2: [(1, 1), (3, 1), (1, 3), (7, 1)], 3: [(1, 1, 1), (2, 1, 1), (4, 2, 1), (1, 1, 2)]}
+PACKETS = [{}, {"parity": 0, "frame_symbols": 64000}]  # the defaults, and few long packets without parity
 FEATURES = ("bpsk", "qpsk", "16qam", "pam256")
 
 
-def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale):
-    """Return the PSNR in dB of layers at each SNR, or None if they do not fit."""
+def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets):
+    """Return the PSNR in dB of layers at each SNR, or None if they do not fit. packets: options of encode_layers()."""
     height, width = image.shape[:2]
     try:
         coded = core.encode_layers(
@@ -40,6 +41,7 @@ def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale):
             cbr,
             original_pixels=height * width,
             shares=list(shares) if len(shares) > 1 else [],
+            **packets,
         )
     except ValueError:
         return None
@@ -103,10 +105,10 @@ def grid_of(image, snrs, cbr, features):
         settings = [((snr,), (1,)) for snr in served]
         settings += [(served, shares) for shares in SHARES.get(len(served), ())]
         for layers, shares in settings:
-            for scale in (1, 2):
-                values = layers_psnr(image, snrs, cbr, modulation, layers, shares, scale)
+            for scale, packets in itertools.product((1, 2), PACKETS):
+                values = layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets)
                 if values:
-                    yield f"layers {modulation} {layers} {shares} x{scale}", statistics.fmean(values)
+                    yield f"layers {modulation} {layers} {shares} x{scale} {packets}", statistics.fmean(values)
     if features and len(snrs) == 1:
         for modulation in FEATURES:
             for scale in (1, 2):
@@ -119,8 +121,9 @@ def grid_of(image, snrs, cbr, features):
 def transmitted(image, request, choice, features):
     """Return the mean PSNR in dB of a choice, or None if it takes more than the budget."""
     if choice.coding == "layers":
+        packets = {"parity": choice.parity, "frame_symbols": choice.frame_symbols}
         values = layers_psnr(
-            image, request.snrs, request.cbr, choice.modulation, choice.layers, choice.shares, choice.scale
+            image, request.snrs, request.cbr, choice.modulation, choice.layers, choice.shares, choice.scale, packets
         )
         return values and statistics.fmean(values)
     found = [

@@ -25,7 +25,7 @@ TABLE = {
     "--image": (SIMULATE, SEND),
     "--out": (SIMULATE, RECEIVE),
     "--eta": ALL,
-    **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity"), ALL),
+    **dict.fromkeys(("--coding", "--cbr", "--layers", "--shares", "--margin", "--parity", "--frame-symbols"), ALL),
     "--scale": (SIMULATE, SEND),
     "--plan": (SIMULATE, SEND),
     "--symbols": (SIMULATE, SEND),
@@ -71,7 +71,7 @@ TABLE = {
     "--delay": LINK,
     "--channel": (SIMULATE,),
     "--coherence": (SIMULATE,),
-    "--loss": (SIMULATE,),
+    "--loss": (SIMULATE, SEND),
     # the networks and the figures
     "--model": ALL,
     "--threads": ALL,

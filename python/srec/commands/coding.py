@@ -11,9 +11,10 @@ from . import Usage, options, outputs
 MAX_LAYERS = 8
 MAX_RATE = 8 / 9  # of the codes
 MAX_PARITY = 200
+MAX_FRAME_SYMBOLS = 1_000_000
 DEFAULTS = {"cbr": 0.2, "margin": 0.5, "parity": -1}  # of coded layers
 FADING = {"margin": 4.0, "rate_max": 2 / 3}  # the codes' thresholds are for AWGN
-OPTIONS = ("cbr", "layers", "shares", "margin", "parity")  # of coded layers only
+OPTIONS = ("cbr", "layers", "shares", "margin", "parity", "frame_symbols")  # of coded layers only
 ETA = 0.2  # default of features
 FRAME_BYTES = 16000  # default of features
 LAYER_SNR_DB = 6.0  # of the only layer, for commands that know no SNR
@@ -108,6 +109,13 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
     group.add_argument(
         "--parity", type=int, metavar="K", help="layers: parity packets of each layer (default 1 for every 12 packets)"
     )
+    group.add_argument(
+        "--frame-symbols",
+        type=int,
+        metavar="N",
+        help="layers: payload symbols of a packet in the mean, at most 30000 bytes (default 16000, or a sixteenth of"
+        " the layer)",
+    )
 
 
 def settle(
@@ -139,15 +147,20 @@ def settle_simulated(args: argparse.Namespace, command: str, simulated: bool) ->
     """
     given = [name for name in ("eta", *OPTIONS) if getattr(args, name) is not None]
     if not simulated and (given or args.coding == "layers"):
-        raise Usage(f"--{(given or ['coding'])[0]} is for --device sim: packets say how they are coded")
+        raise Usage(f"--{_dashed((given or ['coding'])[0])} is for --device sim: packets say how they are coded")
     args.frame_bytes, args.cipher = FRAME_BYTES, "auto"
     settle(args, command, LAYER_SNR_DB)
+
+
+def _dashed(name: str) -> str:
+    """Return the name of an option as users write it."""
+    return name.replace("_", "-")
 
 
 def _settle_features(args: argparse.Namespace) -> None:
     for name in OPTIONS:
         if getattr(args, name) is not None:
-            raise Usage(f"--{name} is for --coding layers")
+            raise Usage(f"--{_dashed(name)} is for --coding layers")
     args.eta = ETA if args.eta is None else args.eta
     options.check_range("eta", args.eta, 0.001, 10)
     options.settle_cipher(args)
@@ -160,6 +173,8 @@ def _settle_layers(args: argparse.Namespace, default_snr: float, fading: bool) -
     args.cbr = DEFAULTS["cbr"] if args.cbr is None else args.cbr
     options.check_range("parity", args.parity, 0, MAX_PARITY)
     args.parity = DEFAULTS["parity"] if args.parity is None else args.parity
+    options.check_range("frame-symbols", args.frame_symbols, 1000, MAX_FRAME_SYMBOLS)
+    args.frame_symbols = args.frame_symbols or 0
     args.rate_max = FADING["rate_max"] if fading else 0.0
     if args.margin is None:
         args.margin = FADING["margin"] if fading else DEFAULTS["margin"]
@@ -238,6 +253,7 @@ def parameters(args: argparse.Namespace) -> dict[str, Any]:
         "margin_db": args.margin,
         "parity": args.parity,
         "rate_max": args.rate_max,
+        "frame_symbols": args.frame_symbols,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from . import Usage, coding, figures, options, outputs, planning
 from .planning import Plan
+from ..plan.choice import BURST_LOSS
 from ..text import printable
 
 SIZE = 768, 512  # pixels, of a photograph that is not named
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=coding.DEFAULTS["margin"],
         metavar="DB",
         help="margin between the threshold of a layer's code and the SNR (default %(default)g)",
+    )
+    planning.add_loss(channel, default=f"{BURST_LOSS:g}, 0 with --bare")
+    channel.add_argument("--parity", type=int, metavar="K", help="parity packets of each layer (default: chosen)")
+    channel.add_argument(
+        "--frame-symbols", type=int, metavar="N", help="payload symbols of a packet in the mean (default: chosen)"
     )
     budget = parser.add_argument_group("budget")
     budget.add_argument(
@@ -102,6 +108,8 @@ def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
                 f" {layer - threshold:.2f} dB"
                 for layer, rate, threshold in zip(choice.layers, choice.rates, choice.thresholds)
             ]
+            if choice.packets:
+                lines.append(f"  all layers are complete with a probability of {100 * choice.complete:.1f} %")
             lines.append("  " + command_of(args, choice.options(request)))
             sr = "" if choice.enhanced or choice.coding == "layers" else " --no-sr"
             if not args.bare:
@@ -117,6 +125,7 @@ def figures_of(args: argparse.Namespace, plan: Plan) -> dict[str, Any]:
         "height": plan.source.height,
         "snr_db": list(plan.request.snrs),
         "margin_db": plan.request.margin,
+        "loss": plan.request.loss,
         "cbr": plan.request.cbr,
         "n_symbols": int(plan.request.cbr * plan.samples),
         "symbol_rate": symbol_rate,

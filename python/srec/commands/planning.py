@@ -26,6 +26,16 @@ def add_budgets(group: options.Group) -> None:
     group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
 
 
+def add_loss(group: options.Group, when: str = "", default: str = f"{choices.BURST_LOSS:g}") -> None:
+    group.add_argument(
+        "--loss",
+        type=float,
+        metavar="P",
+        help=f"{when}probability that a packet is lost for other reasons than noise; decides on parity"
+        f" (default {default})",
+    )
+
+
 def add_plan(parser: argparse.ArgumentParser, seconds: bool) -> None:
     """Add --plan and its budgets to a command. seconds: whether it knows the symbol rate."""
     group = parser.add_argument_group("plan")
@@ -37,6 +47,7 @@ def add_plan(parser: argparse.ArgumentParser, seconds: bool) -> None:
     )
     group.add_argument("--symbols", type=float, metavar="N", help="with --plan: budget of symbols, instead of --cbr")
     if seconds:
+        add_loss(group, "with --plan: ")
         group.add_argument("--seconds", type=float, metavar="S", help="with --plan: budget of airtime")
 
 
@@ -57,7 +68,7 @@ def source_of(table_path: str, image: str, size: tuple[int, int]) -> Average:
 def request_of(
     args: argparse.Namespace, snrs: list[float], source: Average, symbol_rate: float, bursts: bool
 ) -> Request:
-    """Return the request of the options --cbr, --symbols, --seconds and --margin. Raises Usage."""
+    """Return the request of the budget, --margin, --parity, --frame-symbols and --loss. Raises Usage."""
     given = [name for name in ("cbr", "symbols", "seconds") if getattr(args, name, None) is not None]
     if len(given) > 1:
         raise Usage(f"--{given[0]} and --{given[1]} are both budgets: leave one of them out")
@@ -67,9 +78,10 @@ def request_of(
     samples = 3 * source.pixels
     cbr = {"cbr": value, "symbols": value / samples, "seconds": value * symbol_rate / samples}[budget]
     margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
-    options.check_range("parity", getattr(args, "parity", None), 0, coding.MAX_PARITY)
-    parity = -1 if getattr(args, "parity", None) is None else args.parity
-    request = Request(tuple(snrs), cbr, margin, bursts, parity=parity)
+    for name, low, high in (("parity", 0, coding.MAX_PARITY), ("frame_symbols", 1000, coding.MAX_FRAME_SYMBOLS)):
+        options.check_range(name.replace("_", "-"), getattr(args, name), low, high)
+    loss = (choices.BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
+    request = Request(tuple(snrs), cbr, margin, bursts, (), args.parity, args.frame_symbols, loss)
     try:
         request.check()
     except ValueError as error:
@@ -106,7 +118,11 @@ class Plan:
         how += " dB" if choice.eta is None else ""
         if len(choice.shares) > 1:
             how += ", shares " + ":".join(map(str, choice.shares))
-        details = [how] + ["half size"] * (choice.scale == 2) + ["super-resolution"] * choice.enhanced
+        packets = f"{sum(choice.packets)} packet{'s' * (sum(choice.packets) > 1)}"
+        if choice.parity:
+            packets += f" ({choice.parity} of each layer parity)"
+        details = [how] + [packets] * (choice.coding == "layers")
+        details += ["half size"] * (choice.scale == 2) + ["super-resolution"] * choice.enhanced
         return (
             f"{WORDS[choice.coding]}, {choice.modulation}, {', '.join(details)}: PSNR {values}; {symbols} symbols"
             + (f", {symbols / symbol_rate:.2f} s" if symbol_rate else "")
@@ -135,8 +151,10 @@ class Plan:
             for key, v in dataclasses.asdict(choice).items()
             if key not in ("psnr", "enhanced", "layers", "rates", "thresholds", "exact")
         }
+        packets = {"packets": list(choice.packets), "complete": round(choice.complete, 5)}
         return {
             **content,
+            **(packets if choice.coding == "layers" else {"packets": None, "complete": None}),
             "psnr_db": [round(psnr, 3) for psnr in choice.psnr],
             "mean_psnr_db": round(choice.mean_psnr, 3),
             "n_symbols": int(choice.cbr * self.samples),
@@ -169,7 +187,7 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
     symbol_rate: symbols per second; None: unknown, and there is no --seconds.
     """
     if args.plan is None:
-        for name in ("symbols", "seconds"):
+        for name in ("symbols", "seconds") + ("loss",) * bursts:  # without bursts, the loss is that of the channel
             if getattr(args, name, None) is not None:
                 raise Usage(f"--{name} is for --plan")
         return
@@ -184,8 +202,9 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
     if best.coding == "layers":
         args.layers, args.cbr = list(best.layers), request.cbr
         args.shares = list(best.shares) if len(best.shares) > 1 else None
+        args.parity, args.frame_symbols = best.parity, best.frame_symbols or None
     else:
-        args.cbr = args.margin = args.parity = None
+        args.cbr = args.margin = args.parity = args.frame_symbols = None
         if hasattr(args, "no_sr") and not best.enhanced:
             args.no_sr = True
     print(f"{command}: plan: {plan.line(best, symbol_rate)}", file=sys.stderr)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn, Optional
 
 from ..commands import Failure, Usage
-from ..commands.coding import DEFAULTS, FADING, MAX_LAYERS, MAX_PARITY
+from ..commands.coding import DEFAULTS, FADING, MAX_FRAME_SYMBOLS, MAX_LAYERS, MAX_PARITY
 from ..commands.info import is_enhancer
 from ..modulations import MODULATIONS
 from ..srec_python import model_folders
@@ -129,6 +129,7 @@ _LAYERS = {  # further keys of the scheme `layers`
     "shares": (list, None),
     "margin": (float, None),
     "parity": (int, None),
+    "frame_symbols": (int, None),
     "cbr": (float, None),
 }
 _PUBLISHED = {
@@ -160,8 +161,8 @@ class Experiment:
     """An experiment from a TOML file.
 
     schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); coded layers also have layers
-        (SNRs, or None: that of the channel), shares (or None), margin, parity (or None), max_cbr (or None: that of the
-        features).
+        (SNRs, or None: that of the channel), shares (or None), margin, parity and frame_symbols (or None), max_cbr (or None: that
+        of the features).
     references: dicts with codec, code, model (label).
     labels: {results.curve_of(row): label} of the curves that have a label.
     models: {label: path}. "": the installed model.
@@ -288,6 +289,7 @@ class Experiment:
         margin = margin_db(self.channel) if t["margin"] is None else t["margin"]
         _within([margin], -10, 30, "margin", where)
         _within([t["parity"] or 0], 0, MAX_PARITY, "parity", where)
+        _within([t["frame_symbols"] or 16000], 1000, MAX_FRAME_SYMBOLS, "frame_symbols", where)
         _within([1 if t["cbr"] is None else t["cbr"]], 1e-6, 100, "cbr", where)
         self._check_layers(t["layers"], where)
         return dict(
@@ -300,6 +302,7 @@ class Experiment:
             shares=self._shares(t["shares"], t["layers"], where),
             margin=margin,
             parity=t["parity"],
+            frame_symbols=t["frame_symbols"],
             max_cbr=t["cbr"],
         )
 

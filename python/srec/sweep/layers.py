@@ -53,6 +53,7 @@ def _request(job: dict, point: dict) -> Request:
     options = {
         "margin_db": point["margin"],
         "parity": -1 if point["parity"] is None else point["parity"],
+        "frame_symbols": point["frame_symbols"] or 0,
         "rate_max": FADING["rate_max"] if point["channel"] == "rayleigh" else 0.0,
         "shares": tuple(point["shares"] or ()),
     }

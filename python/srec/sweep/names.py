@@ -39,6 +39,8 @@ def layer_details(row: dict) -> list[str]:
         parts.append(f"margin {row['margin']:g} dB")
     if row.get("parity") is not None:
         parts.append(f"parity {row['parity']}")
+    if row.get("frame_symbols") is not None:
+        parts.append(f"packets of {row['frame_symbols']} symbols")
     if row.get("max_cbr") is not None:
         parts.append(f"cbr {row['max_cbr']:g}")
     return parts

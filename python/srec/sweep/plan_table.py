@@ -86,7 +86,7 @@ def _gains(job: dict, scale: int) -> list[tuple[float, float]]:
     """Return (bits per pixel, gain in dB) of super-resolution of layers; none without super-resolution."""
     found = []
     for cbr in GAIN_CBR:
-        settings = {"max_cbr": cbr, "layers": None, "shares": None, "margin": 0.5, "parity": None}
+        settings = {"max_cbr": cbr, "layers": None, "shares": None, "margin": 0.5, "parity": 0, "frame_symbols": None}
         enhancer = _enhancer(job, scale, "layers")
         if enhancer is None:
             return []

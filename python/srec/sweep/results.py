@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 from ..commands import Failure
 
-OF_LAYERS = ("layers", "shares", "margin", "parity", "max_cbr")  # keys that only points of coded layers have
+# Keys that only points of coded layers have.
+OF_LAYERS = ("layers", "shares", "margin", "parity", "frame_symbols", "max_cbr")
 CURVE = (
     "scheme",
     "codec",
