@@ -113,8 +113,10 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
         "--frame-symbols",
         type=int,
         metavar="N",
-        help="layers: payload symbols of a packet in the mean, at most 30000 bytes (default 16000, or a sixteenth of"
-        " the layer)",
+        help=(
+            "layers: payload symbols of a packet in the mean, at most 30000 bytes (default 16000, or a sixteenth of"
+            " the layer)"
+        ),
     )
 
 

@@ -31,8 +31,10 @@ def add_loss(group: options.Group, when: str = "", default: str = f"{choices.BUR
         "--loss",
         type=float,
         metavar="P",
-        help=f"{when}probability that a packet is lost for other reasons than noise; decides on parity"
-        f" (default {default})",
+        help=(
+            f"{when}probability that a packet is lost for other reasons than noise; decides on parity"
+            f" (default {default})"
+        ),
     )
 
 
