@@ -111,6 +111,17 @@ std::vector<std::string> model_folders()
     return folders;
 }
 
+/* The file of a model; a name without a folder is also looked for in the folders above. */
+static std::string find_model(const std::string& file)
+{
+    if (file.find('/') != std::string::npos || std::ifstream(file).good())
+        return file;
+    for (const std::string& folder : model_folders())
+        if (std::ifstream(folder + "/" + file).good())
+            return folder + "/" + file;
+    return file;
+}
+
 template <typename Model,
           srec_status (*Load)(const char*, Model**, srec_error*),
           void (*Free)(Model*)>
@@ -133,7 +144,7 @@ static std::shared_ptr<const Model> shared_model(const std::string& file)
 std::shared_ptr<const srec_model> model_from(const std::string& path)
 {
     return shared_model<srec_model, srec_model_load, srec_model_free>(
-        path.empty() ? default_model() : path);
+        path.empty() ? default_model() : find_model(path));
 }
 
 std::string default_enhancer(int scale, srec_coding coding)
@@ -156,7 +167,7 @@ std::shared_ptr<const srec_enhancer_model> enhancer_from(const std::string& path
 {
     return shared_model<srec_enhancer_model,
                         srec_enhancer_model_load,
-                        srec_enhancer_model_free>(path);
+                        srec_enhancer_model_free>(find_model(path));
 }
 
 pmt::pmt_t intern_key(const char* name) { return pmt::intern(name); }

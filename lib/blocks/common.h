@@ -42,7 +42,9 @@ GR_SREC_API std::string default_model();
 /* Folders that may contain models of gr-srec: those of $SREC_MODEL, of the installed
  * models and of the build tree. */
 GR_SREC_API std::vector<std::string> model_folders();
-/* Returns the copy of a model that all blocks of the process share. */
+/* Returns the copy of a model that all blocks of the process share.
+ * \param path  "": the default; a name without a folder is also looked for in
+ *              model_folders(). The same holds for enhancer_from(), without a default. */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
 /* The path in $SREC_ENHANCER, else the installed enhancer of that scale and coding, else
  * that of the build tree. If there is none, the path where it would be installed. */

@@ -244,6 +244,15 @@ class qa_sr_enhancer(BlockCase):
         self.assert_refused(["fp8", "f32", "bf16"], make, MODELS[1], precision="fp8")
         self.assert_refused(["drop_all", "drop_oldest", "drop_newest"], make, MODELS[1], policy="drop_all")
 
+    def test_a_name_without_a_folder_is_an_installed_model(self):
+        path = srec.default_enhancer(1, "layers")
+        if not os.path.exists(path):
+            self.skipTest("no super-resolution model is installed")
+        name = os.path.basename(path)
+        self.assertFalse(os.path.exists(name))
+        self.assertEqual(srec.enhancer_info(name)["id"], srec.enhancer_info(path)["id"])
+        self.assert_refused(["no-such-model"], make, "no-such-model.safetensors")
+
     def test_the_environment_names_the_default(self):
         was = os.environ.get("SREC_ENHANCER")
         os.environ["SREC_ENHANCER"] = MODELS[2]

@@ -503,7 +503,7 @@ def ending(reception: Reception, result: dict[str, Any], stop: running.Stop) -> 
         print(
             (
                 f"srec receive: {reception.summary.passed} of {result['pictures']} images came faster than"
-                " super-resolution takes and were not enhanced: --no-sr, --precision bf16 or longer intervals help"
+                " super-resolution takes and were not enhanced: --no-sr, a faster --enhancer or longer intervals help"
             ),
             file=sys.stderr,
         )
