@@ -251,7 +251,7 @@ class qa_sr_enhancer(BlockCase):
         name = os.path.basename(path)
         self.assertFalse(os.path.exists(name))
         self.assertEqual(srec.enhancer_info(name)["id"], srec.enhancer_info(path)["id"])
-        self.assert_refused(["no-such-model"], make, "no-such-model.safetensors")
+        self.assert_refused(["no-such-model"], srec.enhancer_info, "no-such-model.safetensors")
 
     def test_the_environment_names_the_default(self):
         was = os.environ.get("SREC_ENHANCER")

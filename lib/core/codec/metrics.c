@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/metrics.h>
 
+#include "vector_math.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -39,7 +41,8 @@ typedef struct {
 
 /* Gaussian window over the valid part: (h - 10, w - 10).
  * \param rows scratch for (h, w - 10) */
-static void blur(const float *kernel, const float *in, size_t w, size_t h, float *rows, float *out)
+SREC_CLONES static void blur(const float *restrict kernel, const float *restrict in, size_t w, size_t h,
+                             float *restrict rows, float *restrict out)
 {
     const size_t ow = w - TAPS + 1, oh = h - TAPS + 1;
     for (size_t y = 0; y < h; y++)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The results of `srec simulate`: images, figures, files."""
 import argparse
+import concurrent.futures
 import contextlib
 import os
 from typing import Any
@@ -249,9 +250,10 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
             files.append(stack.enter_context(NewFile(path, overwrite=True)))
             return files[-1]
 
-        for name, _, array, _ in there:
-            save_png(array, new(os.path.join(args.out, name + ".png")), MARK)
-        save_png(sheet, new(os.path.join(args.out, "comparison.png")), MARK)
+        images = [*((name, array) for name, _, array, _ in there), ("comparison", sheet)]
+        targets = [new(os.path.join(args.out, name + ".png")) for name, _ in images]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(save_png, (array for _, array in images), targets, [MARK] * len(images)))
         if args.json and args.json != "-":
             new(args.json).write(json_bytes(result.figures))
         for file in files:
