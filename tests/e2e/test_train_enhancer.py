@@ -163,8 +163,9 @@ class Enhancer(BlockCase):
         with open(self.path("grid", "pairs.csv"), newline="") as f:
             rates = [float(row["bits_per_pixel"]) for row in csv.DictReader(f)]
         self.assertEqual(rates, sorted(rates))
+        self.assert_errors_are_of_whole_images(self.path("grid"))
         run = ("enhancer", "--train", self.path("pairs"), "--valid", self.path("grid"), "--out", self.path("run"))
-        run += ("--steps", "1", "--batch", "1", "--side", "64", *OPTIONS)
+        run += ("--steps", "1", "--batch", "1", "--side", "64", "--loss", "image", *OPTIONS)
         self.train(*run)
         model, grown = self.path("layers.safetensors"), self.path("grown")
         self.train(*run, "--export", model)
@@ -174,6 +175,18 @@ class Enhancer(BlockCase):
         self.train(*again, "--start", model)
         said = self.train(*again[:-1], "8", "--start", model, code=1)
         self.assertIn("a model of these sizes is needed", said)
+
+    def assert_errors_are_of_whole_images(self, folder):
+        """Check what --loss image divides by."""
+        from srec_train.enhancer import Crops
+        from srec_train.pairs import Pairs
+
+        pairs = Pairs(folder)
+        crops = Crops(pairs, 64, 0)
+        psnr = [-10 * np.log10(crops.error(i)) for i in range(len(pairs))]
+        np.testing.assert_allclose(psnr, [min(row["psnr"], 60) for row in pairs.rows], atol=2e-3)
+        _, _, _, errors = crops(0, 3)
+        self.assertTrue(set(errors) <= {np.float32(crops.error(i)) for i in range(len(pairs))})
 
     def test_what_is_missing_is_one_line(self):
         said = self.train(
