@@ -11,8 +11,9 @@ import tempfile
 import numpy as np
 import srec_core as core
 from gnuradio import gr_unittest, srec
-from gnuradio.srec.plan.choice import Impossible, Request, _probability_complete, choose, transmitter_parameters
+from gnuradio.srec.plan.choice import Impossible, Request, choose, transmitter_parameters
 from gnuradio.srec.plan.curves import Picture
+from gnuradio.srec.plan.losses import probability_complete
 from gnuradio.srec.plan.source import Average, Measured
 from gnuradio.srec.plan.table import FORMAT, VERSION, Table, TableError, load, parse
 from gnuradio.srec.sweep import plan_table
@@ -86,7 +87,7 @@ class qa_plan(gr_unittest.TestCase):
         psnr = [choice.mean_psnr for choice in choices]
         self.assertEqual(psnr, sorted(psnr, reverse=True))
         self.assertGreater(choices[0].complete, 0.99)
-        blind = _probability_complete(sum(choices[-1].packets), 0, 0.3)
+        blind = probability_complete(sum(choices[-1].packets), 0, 0.3)
         self.assertGreater(choices[-1].complete, 3 * blind)
 
     def test_parity_and_packet_length_can_be_given(self):
@@ -102,7 +103,7 @@ class qa_plan(gr_unittest.TestCase):
         for packets, parity, loss in ((1, 0, 0.1), (6, 0, 0.05), (12, 1, 0.1), (16, 3, 0.2), (2, 2, 0.4)):
             lost = rng.random((20000, packets)) < loss
             share = np.mean(lost.sum(1) <= parity)
-            self.assertAlmostEqual(_probability_complete(packets, parity, loss), share, delta=0.012)
+            self.assertAlmostEqual(probability_complete(packets, parity, loss), share, delta=0.012)
 
     def test_layers_for_several_receivers_beat_one_layer_for_any_of_them(self):
         snrs = (0, 6, 12)

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from . import Usage, coding, figures, options, outputs, planning
 from .planning import Plan
-from ..plan.choice import BURST_LOSS
+from ..plan.losses import BURST_LOSS
 from ..text import printable
 
 SIZE = 768, 512  # pixels, of a photograph that is not named

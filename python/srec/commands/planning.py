@@ -10,7 +10,7 @@ from typing import Any
 
 from . import Failure, Usage, coding, options
 from ..io.picture_file import load_picture
-from ..plan import choice as choices
+from ..plan import choice as choices, losses
 from ..plan.choice import Choice, Impossible, Request
 from ..plan.curves import Picture
 from ..plan.source import Average, Measured
@@ -26,7 +26,7 @@ def add_budgets(group: options.Group) -> None:
     group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
 
 
-def add_loss(group: options.Group, when: str = "", default: str = f"{choices.BURST_LOSS:g}") -> None:
+def add_loss(group: options.Group, when: str = "", default: str = f"{losses.BURST_LOSS:g}") -> None:
     group.add_argument(
         "--loss",
         type=float,
@@ -82,7 +82,7 @@ def request_of(
     margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
     for name, low, high in (("parity", 0, coding.MAX_PARITY), ("frame_symbols", 1000, coding.MAX_FRAME_SYMBOLS)):
         options.check_range(name.replace("_", "-"), getattr(args, name), low, high)
-    loss = (choices.BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
+    loss = (losses.BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
     request = Request(tuple(snrs), cbr, margin, bursts, (), args.parity, args.frame_symbols, loss)
     try:
         request.check()

@@ -16,7 +16,7 @@ from typing import Any, Iterator, Optional, Sequence
 import numpy as np
 import srec_core as core
 
-from . import features
+from . import features, losses
 from .source import Average, Measured
 from .table import Features, Table, load
 
@@ -30,13 +30,7 @@ MEASURED = 4  # of layers: encoded, so that their PSNR is exact
 FRAME_BITS = 8 * 16000  # of a packet of features
 FRAMES = 0, 32000, 64000, 1000000  # frame_symbols that are tried: from the default to the longest packets there are
 DIVISION_GAIN_DB = 0.02  # that longer packets or more parity must gain at least
-MAX_LOSS = 0.5
 MAX_PARITY = 20  # that is tried
-BURST_LOSS = 0.01  # of bursts by default: radios overrun, and other stations interfere
-NOISE_LOSS = 0.001  # probability that a packet is lost at the threshold of its code
-# Each lost packet of n costs about DAMAGE_DB / sqrt(n): of Kodak 1, 5, 13, 21 at cbr 0.1 and 0.3 in 2, 3, 5, 7, 10 and
-# 15 packets 4.8, 3.7, 6.0, 1.9, 4.0 and 3.0 dB in the mean. It is all of the image if there is one packet.
-DAMAGE_DB = 11.0
 ETA_STEP = 1e-4  # resolution of eta in options
 
 
@@ -85,8 +79,8 @@ class Request:
             raise ValueError(f"cbr {self.cbr:g} is not within 1e-06 .. 1e+06")
         if not -10 <= self.margin <= 30:
             raise ValueError(f"margin {self.margin:g} is not within -10 .. 30")
-        if not 0 <= self.loss <= MAX_LOSS:
-            raise ValueError(f"loss {self.loss:g} is not within 0 .. {MAX_LOSS:g}")
+        if not 0 <= self.loss <= losses.MAX_LOSS:
+            raise ValueError(f"loss {self.loss:g} is not within 0 .. {losses.MAX_LOSS:g}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,15 +163,6 @@ def _options(request: Request, shares: Sequence[float], parity: int, frame_symbo
     }
 
 
-def _probability_complete(packets: int, parity: int, loss: float) -> float:
-    """Return the probability that at most `parity` of the packets of a layer are lost, each one independently."""
-    exactly = total = (1 - loss) ** packets
-    for lost in range(min(parity, packets)):
-        exactly *= (packets - lost) / (lost + 1) * loss / (1 - loss)
-        total += exactly
-    return total
-
-
 def _reduced(shares: Sequence[int]) -> tuple[int, ...]:
     divisor = math.gcd(*shares)
     return tuple(share // divisor for share in shares)
@@ -195,7 +180,7 @@ def _planned(source: Average, request: Request, modulation: str, scale: int, sha
 
     Raises ValueError if the budget is below the least.
     """
-    expected = functools.partial(_expected, source, request.loss + NOISE_LOSS)
+    expected = functools.partial(_expected, source, request.loss + losses.NOISE_LOSS)
     best: Optional[Choice] = None
     why: Optional[ValueError] = None
     for frame_symbols in FRAMES if request.frame_symbols is None else (request.frame_symbols,):
@@ -220,9 +205,7 @@ def _expected(source: Average, loss: float, choice: Choice) -> float:
 
     loss: probability that a packet is lost.
     """
-    packets = min(choice.packets)
-    whole = choice.mean_psnr - source.grey_psnr()
-    damage = min(whole, DAMAGE_DB / math.sqrt(packets) * max(1.0, loss * packets)) if packets > 1 else whole
+    damage = losses.damage_db(min(choice.packets), loss, choice.mean_psnr - source.grey_psnr())
     return choice.mean_psnr - (1 - choice.complete) * damage
 
 
@@ -251,7 +234,7 @@ def _divided(
     of_table = source.table.layers[scale]
     values = [source.psnr_at(scale, total) + of_table.gain_at(total) for total in totals]
     packets = tuple(plan["n_data"] + plan["n_parity"] for plan in plans)
-    loss = request.loss + NOISE_LOSS
+    loss = request.loss + losses.NOISE_LOSS
     return Choice(
         "layers",
         modulation,
@@ -266,7 +249,7 @@ def _divided(
         parity,
         frame_symbols,
         packets,
-        math.prod(_probability_complete(n, plan["n_parity"], loss) for n, plan in zip(packets, plans)),
+        math.prod(losses.probability_complete(n, plan["n_parity"], loss) for n, plan in zip(packets, plans)),
     )
 
 
@@ -448,12 +431,12 @@ def transmitter_parameters(
     """Return the parameters of srec.transmitter that suit an average photograph, for one modulation.
 
     size: width and height of the photograph in pixels. The other parameters: see Request. With bursts, the loss is
-    BURST_LOSS.
+    losses.BURST_LOSS.
     Raises ValueError with one line.
     """
     source = Average(load(), *size)
     request = Request(
-        tuple(snrs), cbr, margin, bursts, (modulation,), parity, frame_symbols, BURST_LOSS if bursts else 0.0
+        tuple(snrs), cbr, margin, bursts, (modulation,), parity, frame_symbols, losses.BURST_LOSS if bursts else 0.0
     )
     try:
         return choose(source, request)[0].parameters()
