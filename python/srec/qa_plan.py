@@ -11,9 +11,10 @@ import tempfile
 import numpy as np
 import srec_core as core
 from gnuradio import gr_unittest, srec
-from gnuradio.srec.plan.choice import Impossible, Request, choose, transmitter_parameters
+from gnuradio.srec.plan.choice import choose, transmitter_parameters
 from gnuradio.srec.plan.curves import Picture
-from gnuradio.srec.plan.losses import probability_complete
+from gnuradio.srec.plan.losses import expected_psnr, probability_complete, worthwhile_parity
+from gnuradio.srec.plan.request import Impossible, Request
 from gnuradio.srec.plan.source import Average, Measured
 from gnuradio.srec.plan.table import FORMAT, VERSION, Table, TableError, load, parse
 from gnuradio.srec.sweep import plan_table
@@ -84,11 +85,28 @@ class qa_plan(gr_unittest.TestCase):
         parity = [choice.parity for choice in choices]
         self.assertEqual((parity[0], parity), (0, sorted(parity)))
         self.assertGreater(parity[-1], 1)
-        psnr = [choice.mean_psnr for choice in choices]
-        self.assertEqual(psnr, sorted(psnr, reverse=True))
-        self.assertGreater(choices[0].complete, 0.99)
-        blind = probability_complete(sum(choices[-1].packets), 0, 0.3)
-        self.assertGreater(choices[-1].complete, 3 * blind)
+        expected = [choice.mean_expected for choice in choices]
+        self.assertEqual(expected, sorted(expected, reverse=True))
+        for choice in choices:
+            self.assertGreater(choice.complete, 0.8)
+            self.assertLess(choice.mean_expected, choice.mean_psnr)
+
+    def test_many_packets_get_all_the_parity_that_the_loss_needs(self):
+        source = Average(Table(content()), 8000, 6000)
+        for loss in (0.05, 0.1, 0.3):
+            self.assertGreater(choose(source, Request((4,), 0.2, loss=loss))[0].complete, 0.85, loss)
+        self.assertEqual(worthwhile_parity(1, 0.3), [0, 1])
+        self.assertEqual(worthwhile_parity(12, 1e-4), [0, 1])
+
+    def test_the_expected_psnr_is_the_mean_over_lost_packets(self):
+        np.testing.assert_allclose(expected_psnr([30.0, 36.0], 10.0, [(8, 0), (8, 0)], 1e-12), [30.0, 36.0])
+        (value,) = expected_psnr([30.0], 10.0, [(1, 0)], 0.1)  # nothing comes of an image in one packet that is lost
+        self.assertAlmostEqual(value, 28.0)
+        first, second = expected_psnr([30.0, 36.0], 10.0, [(1, 0), (1, 0)], 0.1)
+        self.assertAlmostEqual(second, 0.1 * 10 + 0.9 * (0.9 * 36 + 0.1 * 30))
+        self.assertAlmostEqual(first, 28.0)
+        protected = expected_psnr([30.0], 10.0, [(8, 2)], 0.05)[0]
+        self.assertTrue(expected_psnr([30.0], 10.0, [(8, 0)], 0.05)[0] < protected < 30.0)
 
     def test_parity_and_packet_length_can_be_given(self):
         free = best([4], 0.4, bursts=False)
@@ -100,10 +118,10 @@ class qa_plan(gr_unittest.TestCase):
 
     def test_the_probability_of_a_complete_layer_is_that_of_draws(self):
         rng = np.random.default_rng(5)
-        for packets, parity, loss in ((1, 0, 0.1), (6, 0, 0.05), (12, 1, 0.1), (16, 3, 0.2), (2, 2, 0.4)):
-            lost = rng.random((20000, packets)) < loss
+        for data, parity, loss in ((1, 0, 0.1), (6, 0, 0.05), (11, 1, 0.1), (13, 3, 0.2), (1, 1, 0.4), (300, 40, 0.1)):
+            lost = rng.random((20000, data + parity)) < loss
             share = np.mean(lost.sum(1) <= parity)
-            self.assertAlmostEqual(probability_complete(packets, parity, loss), share, delta=0.012)
+            self.assertAlmostEqual(probability_complete((data, parity), loss), share, delta=0.012)
 
     def test_layers_for_several_receivers_beat_one_layer_for_any_of_them(self):
         snrs = (0, 6, 12)
@@ -172,6 +190,9 @@ class qa_plan(gr_unittest.TestCase):
             ("margin 50", (4,), {"margin": 50}),
             ("loss 0.6", (4,), {"loss": 0.6}),
             ("loss nan", (4,), {"loss": math.nan}),
+            ("parity 201", (4,), {"parity": 201}),
+            ("parity -2", (4,), {"parity": -2}),
+            ("frame_symbols 10 ", (4,), {"frame_symbols": 10}),
         ):
             with self.assertRaisesRegex(ValueError, word):
                 best(snrs, **request)
@@ -288,7 +309,7 @@ class qa_plan(gr_unittest.TestCase):
             self.assertEqual(models[f"enhancer-{coding}-x{scale}"], expected)
 
     def test_the_transmitter_takes_what_the_plan_chooses(self):
-        chosen = transmitter_parameters([4], 0.2, "qpsk", 0.5, False)
+        chosen = transmitter_parameters([4], 0.2, "qpsk", margin=0.5, bursts=False)
         self.assertEqual(chosen["coding"], "layers")
         transmitter = srec.transmitter("seed:1", "qpsk", cbr=0.2, plan=[4], samples_per_symbol=0)
         self.assertEqual(transmitter.coding, "layers")
@@ -297,6 +318,10 @@ class qa_plan(gr_unittest.TestCase):
             srec.transmitter("seed:1", plan=[4, 0])
         with self.assertRaisesRegex(ValueError, "plan: nothing arrives"):
             srec.transmitter("seed:1", "256qam", plan=[-5])
+        with self.assertRaisesRegex(ValueError, "plan: frame_symbols -3 is not within 1000 .. 1000000"):
+            srec.transmitter("seed:1", plan=[4], frame_symbols=-3)
+        with self.assertRaisesRegex(ValueError, "plan: nothing arrives"):
+            srec.transmitter("seed:1", "bpsk", plan=[-5.5], parity=1)  # features have no parity
 
 
 if __name__ == "__main__":

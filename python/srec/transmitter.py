@@ -18,7 +18,7 @@ class transmitter(gr.hier_block2):
     coding: "features" (semantic_encoder) or "layers" (layer_encoder).
     plan: Es/N0 of the receivers in dB, ascending. If it is not empty, coding, eta, layers, shares and scale are chosen
     for these SNRs, the modulation and the budget cbr, as `srec plan` does for an average photograph (docs/plan.md).
-    parity and frame_symbols too, unless they differ from their defaults.
+    It also chooses parity and frame_symbols, unless one of them is given.
 
     eta, model, frame_bytes and precision apply to features only; cbr, layers, shares, margin_db, parity, rate_max and
     frame_symbols to layers only. The other parameters are those of scrambler, packet_encoder, mapper and burst_shaper
@@ -61,10 +61,10 @@ class transmitter(gr.hier_block2):
                 plan,
                 cbr,
                 modulation,
-                margin_db,
-                samples_per_symbol > 0,
-                None if parity < 0 else parity,
-                frame_symbols or None,
+                margin=margin_db,
+                bursts=samples_per_symbol > 0,
+                parity=None if parity == -1 else parity,
+                frame_symbols=frame_symbols or None,
             )
             coding, scale, eta = chosen["coding"], chosen["scale"], chosen.get("eta", eta)
             layers, shares = chosen.get("layers", layers), chosen.get("shares", shares)

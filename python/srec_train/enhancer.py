@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--valid", required=True, help="another folder of pairs, made with --grid")
     add("--valid-count", type=int, default=60, help="number of validation pairs, evenly spaced")
     add("--side", type=int, default=128, help="side of a crop in pixels of the result, a multiple of 32")
-    add("--loss", choices=("log", "image", "charbonnier"), default="log", help="loss; docs/enhancer.md describes the choices")
+    add(
+        "--loss",
+        choices=("log", "image", "charbonnier"),
+        default="log",
+        help="loss; docs/enhancer.md describes the choices",
+    )
     for name, meaning in MEANINGS.items():
         add(f"--{name}", type=int, default=SIZES[name], help=f"size of the network: {meaning}")
     add(

@@ -18,8 +18,10 @@ import numpy as np
 import srec_core as core
 from gnuradio import srec
 from gnuradio.srec.io.picture_file import load_picture, pictures_of
-from gnuradio.srec.plan.choice import LAYER_MODULATIONS, Request, choose
+from gnuradio.srec.plan.choice import choose
 from gnuradio.srec.plan.curves import Picture
+from gnuradio.srec.plan.layers import MODULATIONS
+from gnuradio.srec.plan.request import Request
 from gnuradio.srec.plan.source import Average, Measured
 from gnuradio.srec.plan.table import load
 
@@ -100,7 +102,7 @@ class Features:
 
 def grid_of(image, snrs, cbr, features):
     """Yield (description, mean PSNR in dB) of each setting of the grid."""
-    for modulation in LAYER_MODULATIONS:
+    for modulation in MODULATIONS:
         served = [snr for snr in snrs if snr >= core.layer_least_snr_db(modulation)]
         settings = [((snr,), (1,)) for snr in served]
         settings += [(served, shares) for shares in SHARES.get(len(served), ())]

@@ -80,6 +80,12 @@ class Plan(unittest.TestCase):
         self.assertAlmostEqual(figures["psnr_db"], promised, delta=TOLERANCE_DB)
         self.assertLessEqual(figures["cbr"], 0.05)
 
+    def test_features_are_planned_where_layers_do_not_reach(self):
+        text = self.good("plan", "--snr=-5", "--cbr", "0.4").stdout
+        self.assertRegex(text, r"(?m)^best: features, bpsk, eta [\d.]+, .*PSNR [\d.]+ dB; \d+ symbols, [\d.]+ s$")
+        self.assertRegex(text, r"(?m)^ +srec send .*--coding features --modulation bpsk --eta [\d.]+")
+        self.assertIn("layers do not reach these SNRs", text)
+
     def test_simulate_with_a_plan_gives_each_receiver_what_the_plan_says(self):
         request = ("--cbr", "0.08")
         plan = json.loads(self.good("plan", "--image", DEMO, "--snr", "-2,6", *request, "--bare", "--json", "-").stdout)
@@ -107,7 +113,7 @@ class Plan(unittest.TestCase):
         self.assertEqual(set(re.findall(r"`(\w+)`", section)) - {"send"}, keys)
         self.assertEqual((plan["width"], plan["height"], plan["symbol_rate"]), (640, 480, 5e5))
         self.assertAlmostEqual(plan["n_symbols"], 0.5 * 5e5, delta=1)
-        values = [choice["mean_psnr_db"] for choice in plan["choices"]]
+        values = [choice["expected_psnr_db"] for choice in plan["choices"]]
         self.assertEqual(values, sorted(values, reverse=True))
         self.assertEqual({choice["coding"] for choice in plan["choices"]}, {"features", "layers"})
 
@@ -137,6 +143,12 @@ class Plan(unittest.TestCase):
         self.refused(2, "--symbols is for --plan", *simulate, "--symbols", "1000")
         self.refused(2, "--seconds is for --plan", *send, "--seconds", "1")
         self.refused(2, "both budgets", *simulate, "--plan", "4", "--symbols", "1e5", "--cbr", "0.1")
+        self.refused(2, "--hard does not go with --plan", *simulate, "--plan", "4", "--hard")
+        self.refused(2, "--loss is for --plan", *send, "--loss", "0.1")
+        self.refused(2, "--loss 0.6 is not within 0 .. 0.5", *simulate, "--plan", "4", "--loss", "0.6")
+        self.refused(
+            2, "--frame-symbols 999 is not within 1000 .. 1000000", *send, "--plan", "4", "--frame-symbols", "999"
+        )
         self.refused(2, "rayleigh", *simulate, "--plan", "4", "--channel", "rayleigh")
         self.refused(2, "4 dB before 0 dB", *simulate, "--plan", "4,0")
 

@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 from . import Usage, options, outputs
+from ..plan.losses import MAX_PARITY
+from ..plan.request import FRAME_SYMBOLS
 
 MAX_LAYERS = 8
 MAX_RATE = 8 / 9  # of the codes
-MAX_PARITY = 200
-MAX_FRAME_SYMBOLS = 1_000_000
 DEFAULTS = {"cbr": 0.2, "margin": 0.5, "parity": -1}  # of coded layers
 FADING = {"margin": 4.0, "rate_max": 2 / 3}  # the codes' thresholds are for AWGN
 OPTIONS = ("cbr", "layers", "shares", "margin", "parity", "frame_symbols")  # of coded layers only
@@ -175,7 +175,7 @@ def _settle_layers(args: argparse.Namespace, default_snr: float, fading: bool) -
     args.cbr = DEFAULTS["cbr"] if args.cbr is None else args.cbr
     options.check_range("parity", args.parity, 0, MAX_PARITY)
     args.parity = DEFAULTS["parity"] if args.parity is None else args.parity
-    options.check_range("frame-symbols", args.frame_symbols, 1000, MAX_FRAME_SYMBOLS)
+    options.check_range("frame-symbols", args.frame_symbols, *FRAME_SYMBOLS)
     args.frame_symbols = args.frame_symbols or 0
     args.rate_max = FADING["rate_max"] if fading else 0.0
     if args.margin is None:

@@ -98,7 +98,7 @@ def add_run_group(parser: argparse.ArgumentParser) -> Group:
 def check_range(name: str, value: float | None, low: float, high: float) -> None:
     """Raise Usage if an option has a value outside its range. None: the option is not given."""
     if value is not None and not low <= value <= high:
-        raise Usage(f"--{name} {value:g} is not within {low:g} .. {high:g}")
+        raise Usage(f"--{name} {value:.9g} is not within {low:.9g} .. {high:.9g}")
 
 
 def settle_waveform(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from typing import Any, Optional
 
@@ -85,6 +86,8 @@ def command_of(args: argparse.Namespace, words: list[str]) -> str:
     image = args.image or "IMAGE"
     if args.bare:
         snr = [] if len(args.snr) > 1 else [f"--snr={args.snr[0]:g}"]
+        if args.loss:
+            snr.append(f"--loss={args.loss:g}")
         return shlex.join(["srec", "simulate", "--image", image, "--out", "DIR", *snr, *words])
     waveform = [f"--rate={args.rate:.9g}"] * (args.rate != 1e6) + [f"--sps={args.sps}"] * (args.sps != 4)
     return shlex.join(["srec", "send", "--image", image, "--key", "KEY", "--device", "DEVICE", *waveform, *words])
@@ -109,7 +112,10 @@ def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
                 for layer, rate, threshold in zip(choice.layers, choice.rates, choice.thresholds)
             ]
             if choice.packets:
-                lines.append(f"  all layers are complete with a probability of {100 * choice.complete:.1f} %")
+                whole = math.floor(1000 * choice.complete) / 10
+                lines.append(
+                    f"  all layers are complete in {whole:g} % of the transmissions, at a loss of {request.loss:g}"
+                )
             lines.append("  " + command_of(args, choice.options(request)))
             sr = "" if choice.enhanced or choice.coding == "layers" else " --no-sr"
             if not args.bare:

@@ -10,9 +10,10 @@ from typing import Any
 
 from . import Failure, Usage, coding, options
 from ..io.picture_file import load_picture
-from ..plan import choice as choices, losses
-from ..plan.choice import Choice, Impossible, Request
+from ..plan.choice import choose
 from ..plan.curves import Picture
+from ..plan.losses import BURST_LOSS, MAX_LOSS
+from ..plan.request import Choice, Impossible, Request
 from ..plan.source import Average, Measured
 from ..plan.table import TableError, load
 
@@ -26,14 +27,14 @@ def add_budgets(group: options.Group) -> None:
     group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
 
 
-def add_loss(group: options.Group, when: str = "", default: str = f"{losses.BURST_LOSS:g}") -> None:
+def add_loss(group: options.Group, when: str = "", default: str = f"{BURST_LOSS:g}") -> None:
     group.add_argument(
         "--loss",
         type=float,
         metavar="P",
         help=(
-            f"{when}probability that a packet is lost for other reasons than noise; decides on parity"
-            f" (default {default})"
+            f"{when}probability that a packet is lost for other reasons than noise, 0 to"
+            f" {MAX_LOSS:g}; decides on parity and packet length (default {default})"
         ),
     )
 
@@ -45,7 +46,10 @@ def add_plan(parser: argparse.ArgumentParser, seconds: bool) -> None:
         "--plan",
         type=coding.numbers,
         metavar="DB,DB,...",
-        help="choose coding, modulation, layers or eta, and scale for receivers at these SNRs, as srec plan does",
+        help=(
+            "choose coding, modulation, layers, parity and packet length, or eta, and scale for receivers at these"
+            " SNRs, as srec plan does"
+        ),
     )
     group.add_argument("--symbols", type=float, metavar="N", help="with --plan: budget of symbols, instead of --cbr")
     if seconds:
@@ -80,15 +84,24 @@ def request_of(
     samples = 3 * source.pixels
     cbr = {"cbr": value, "symbols": value / samples, "seconds": value * symbol_rate / samples}[budget]
     margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
-    for name, low, high in (("parity", 0, coding.MAX_PARITY), ("frame_symbols", 1000, coding.MAX_FRAME_SYMBOLS)):
-        options.check_range(name.replace("_", "-"), getattr(args, name), low, high)
-    loss = (losses.BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
-    request = Request(tuple(snrs), cbr, margin, bursts, (), args.parity, args.frame_symbols, loss)
+    options.check_range("margin", margin, -10, 30)
+    options.check_range("parity", args.parity, 0, coding.MAX_PARITY)
+    options.check_range("frame-symbols", args.frame_symbols, *coding.FRAME_SYMBOLS)
+    options.check_range("loss", args.loss, 0, MAX_LOSS)
+    loss = (BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
+    enhance = not getattr(args, "no_sr", False)
+    request = Request(tuple(snrs), cbr, margin, bursts, (), args.parity, args.frame_symbols, loss, enhance)
     try:
         request.check()
     except ValueError as error:
         raise Usage(str(error)) from None
     return request
+
+
+def packets_of(choice: Choice) -> str:
+    """Return the packets of layers in words."""
+    data, parity = (sum(numbers) for numbers in zip(*choice.packets))
+    return f"{data + parity} packet{'s' * (data + parity > 1)}" + (f" ({parity} with parity)" if parity else "")
 
 
 class Plan:
@@ -100,7 +113,7 @@ class Plan:
     def __init__(self, source: Average, request: Request):
         self.source, self.request, self.samples = source, request, 3 * source.pixels
         try:
-            self.choices = choices.choose(source, request)
+            self.choices = choose(source, request)
         except Impossible as error:
             raise Failure(str(error)) from None
         except ValueError as error:
@@ -120,10 +133,7 @@ class Plan:
         how += " dB" if choice.eta is None else ""
         if len(choice.shares) > 1:
             how += ", shares " + ":".join(map(str, choice.shares))
-        packets = f"{sum(choice.packets)} packet{'s' * (sum(choice.packets) > 1)}"
-        if choice.parity:
-            packets += f" ({choice.parity} of each layer parity)"
-        details = [how] + [packets] * (choice.coding == "layers")
+        details = [how] + ([packets_of(choice)] if choice.packets else [])
         details += ["half size"] * (choice.scale == 2) + ["super-resolution"] * choice.enhanced
         return (
             f"{WORDS[choice.coding]}, {choice.modulation}, {', '.join(details)}: PSNR {values}; {symbols} symbols"
@@ -135,7 +145,7 @@ class Plan:
         features, layers = self.best("features"), self.best("layers")
         lines = []
         if features and layers:
-            difference = layers.mean_psnr - features.mean_psnr
+            difference = layers.mean_expected - features.mean_expected
             better, worse = ("layers", "features") if difference >= 0 else ("features", "layers")
             lines.append(f"{better} are {abs(difference):.1f} dB better than the best {worse} here")
         elif features:
@@ -151,14 +161,15 @@ class Plan:
         content = {
             key: list(v) if isinstance(v, tuple) else v
             for key, v in dataclasses.asdict(choice).items()
-            if key not in ("psnr", "enhanced", "layers", "rates", "thresholds", "exact")
+            if key not in ("psnr", "expected", "enhanced", "layers", "rates", "thresholds", "exact", "packets")
         }
-        packets = {"packets": list(choice.packets), "complete": round(choice.complete, 5)}
+        packets = {"packets": [sum(layer) for layer in choice.packets], "complete": round(choice.complete, 5)}
         return {
             **content,
             **(packets if choice.coding == "layers" else {"packets": None, "complete": None}),
             "psnr_db": [round(psnr, 3) for psnr in choice.psnr],
             "mean_psnr_db": round(choice.mean_psnr, 3),
+            "expected_psnr_db": round(choice.mean_expected, 3),
             "n_symbols": int(choice.cbr * self.samples),
             "airtime_s": choice.cbr * self.samples / symbol_rate,
             "layer_snr_db": list(choice.layers) or None,
@@ -196,6 +207,8 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
     for name in CHOSEN:
         if getattr(args, name) is not None:
             raise Usage(f"--{name} does not go with --plan, which chooses it")
+    if getattr(args, "hard", False):
+        raise Usage("--hard does not go with --plan, which plans for soft decisions")
     source = source_of("", first_image(args.image), (1, 1))
     request = request_of(args, args.plan, source, symbol_rate or 1.0, bursts)
     plan = Plan(source, request)

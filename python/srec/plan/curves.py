@@ -59,17 +59,20 @@ class Picture:
         return None
 
     def encoded(
-        self, modulation: str, layers: Sequence[float], cbr: float, scale: int, options: dict[str, Any]
-    ) -> Curve:
+        self, modulation: str, layers: Sequence[float], cbr: float, scale: int, enhance: bool, options: dict[str, Any]
+    ) -> list[float]:
         """Encode the image with the parameters of core.encode_layers(). Raises ValueError like it.
 
-        The PSNR includes what super-resolution adds, as the middle of the image shows it.
+        enhance: the PSNR includes what super-resolution adds, as the middle of the image shows it.
+        Returns the PSNR in dB of the image up to each layer.
         """
         coded = core.encode_layers(
             self.sent_at(scale), modulation, list(layers), cbr, original_pixels=self.pixels, **options
         )
-        bits = [float(n) * 8 / self.pixels for n in np.cumsum(coded.layer_bytes)]
-        return bits, [self._received_psnr(coded.decoded(i + 1), coded.rms_errors[i], scale) for i in range(len(bits))]
+        images = [(coded.decoded(i + 1), coded.rms_errors[i]) for i in range(len(layers))]
+        if not enhance:
+            return [self.psnr_of(image, scale) for image, _ in images]
+        return [self._received_psnr(image, rms_error, scale) for image, rms_error in images]
 
     def _received_psnr(self, decoded: np.ndarray, rms_error: float, scale: int) -> float:
         plain, path = self.psnr_of(decoded, scale), default_enhancer(scale, "layers")

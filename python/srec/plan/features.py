@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Features of one image, measured by encoding and transmitting them."""
+"""The best features for a request, by the table, or measured by encoding and transmitting one image."""
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 import os
 from typing import Any, Optional, Sequence
 
@@ -10,13 +12,19 @@ import numpy as np
 import srec_core as core
 
 from ..srec_python import default_enhancer, default_model
+from . import losses
 from .curves import Picture
+from .request import Choice, Request
+from .source import Average, Measured
+from .table import Features
 
 ROUNDS = 5  # of the search for eta
 FILLED = 0.95  # of the budget: good enough
 CROP = 768  # pixels a side of the part that is transmitted: the whole image would take minutes
 SEED = 1  # of keys and noise
 ALL_THREADS = 0
+FRAME_BITS = 8 * 16000  # of a packet
+ETA_STEP = 1e-4  # resolution of eta in options
 
 
 @functools.lru_cache(maxsize=1)
@@ -82,3 +90,66 @@ def psnr_of(
         for enhanced, value in zip((False, True), values):
             found[enhanced].append(value)
     return {enhanced: tuple(values) for enhanced, values in found.items()}
+
+
+def _burst_factor(modulation: str) -> float:
+    """Return how much preamble and pilots lengthen a packet."""
+    frame = _frame_symbols(modulation)
+    return core.burst_symbols(frame) / frame
+
+
+def _frame_symbols(modulation: str) -> int:
+    return FRAME_BITS // {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "pam256": 16}[modulation]
+
+
+def _with_values(source: Average, request: Request, choice: Choice, values: Sequence[float]) -> Choice:
+    """Return a choice with its PSNR. values: dB at each SNR of the request."""
+    packets = math.ceil(choice.cbr * 3 * source.pixels / _frame_symbols(choice.modulation))
+    loss = request.loss + losses.NOISE_LOSS
+    expected = [losses.expected_psnr([v], source.grey_psnr(), [(packets, 0)], loss)[0] for v in values]
+    return dataclasses.replace(choice, psnr=tuple(values), expected=tuple(expected))
+
+
+def _features_at(source: Average, request: Request, of: Features, eta: float, enhanced: bool) -> tuple[float, ...]:
+    values = []
+    for snr in request.snrs:
+        psnr = of.psnr_at(snr, eta, enhanced)
+        values.append(source.grey_psnr() if psnr is None else psnr + source.features_term(psnr))
+    return tuple(values)
+
+
+def best(source: Average, request: Request, modulation: str, scale: int) -> Optional[Choice]:
+    """Return the best features of a modulation and scale, or None if none fit or none arrive."""
+    of = source.table.features[scale, modulation]
+    factor = _burst_factor(modulation) if request.bursts else 1.0
+    most = of.eta_for(request.cbr / factor)
+    if most is None or request.snrs[-1] < of.snr[0]:
+        return None
+    etas = [eta for eta in of.eta if eta < most] + [math.floor(most / ETA_STEP) * ETA_STEP]
+    tried = []
+    for eta in etas:
+        for enhanced in (True, False) if request.enhance else (False,):
+            if eta > 0:
+                psnr = _features_at(source, request, of, eta, enhanced)
+                tried.append((sum(psnr), enhanced, eta, psnr))
+    if not tried:
+        return None
+    _, enhanced, eta, psnr = max(tried)
+    cbr = of.cbr_at(eta) * factor
+    choice = Choice("features", modulation, scale, (), (), cbr, enhanced, eta=round(eta, 4))
+    return _with_values(source, request, choice, psnr)
+
+
+def sent(source: Measured, request: Request, choice: Choice) -> Optional[Choice]:
+    """Return features with the eta that fits the budget and the PSNR of a transmission, or None if they do not fit."""
+    assert choice.eta is not None
+    most = float(source.table.features[choice.scale, choice.modulation].eta[-1])
+    guess = choice.modulation, choice.eta, choice.scale
+    found = fitted(source.picture, guess, most, request.cbr, request.bursts)
+    if not found:
+        return None
+    eta, cbr = found
+    psnr = psnr_of(source.picture, choice.modulation, eta, choice.scale, request.snrs)
+    enhanced = request.enhance and sum(psnr[True]) > sum(psnr[False])
+    measured = dataclasses.replace(choice, eta=eta, cbr=cbr, enhanced=enhanced, exact=True)
+    return _with_values(source, request, measured, psnr[enhanced])

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn, Optional
 
 from ..commands import Failure, Usage
-from ..commands.coding import DEFAULTS, FADING, MAX_FRAME_SYMBOLS, MAX_LAYERS, MAX_PARITY
+from ..commands.coding import DEFAULTS, FADING, FRAME_SYMBOLS, MAX_LAYERS, MAX_PARITY
 from ..commands.info import is_enhancer
 from ..modulations import MODULATIONS
 from ..srec_python import model_folders
@@ -161,8 +161,8 @@ class Experiment:
     """An experiment from a TOML file.
 
     schemes: dicts with scheme, decisions, cipher, model (label), enhancers (labels); coded layers also have layers
-        (SNRs, or None: that of the channel), shares (or None), margin, parity and frame_symbols (or None), max_cbr (or None: that
-        of the features).
+        (SNRs, or None: that of the channel), shares (or None), margin, parity and frame_symbols (or None), max_cbr
+        (or None: that of the features).
     references: dicts with codec, code, model (label).
     labels: {results.curve_of(row): label} of the curves that have a label.
     models: {label: path}. "": the installed model.
@@ -289,7 +289,7 @@ class Experiment:
         margin = margin_db(self.channel) if t["margin"] is None else t["margin"]
         _within([margin], -10, 30, "margin", where)
         _within([t["parity"] or 0], 0, MAX_PARITY, "parity", where)
-        _within([t["frame_symbols"] or 16000], 1000, MAX_FRAME_SYMBOLS, "frame_symbols", where)
+        _within([] if t["frame_symbols"] is None else [t["frame_symbols"]], *FRAME_SYMBOLS, "frame_symbols", where)
         _within([1 if t["cbr"] is None else t["cbr"]], 1e-6, 100, "cbr", where)
         self._check_layers(t["layers"], where)
         return dict(
