@@ -43,13 +43,14 @@ GR_SREC_API std::string default_model();
  * models and of the build tree. */
 GR_SREC_API std::vector<std::string> model_folders();
 /* Returns the copy of a model that all blocks of the process share.
- * \param path  "": the default; a name without a folder is also looked for in
- *              model_folders(). The same holds for enhancer_from(), without a default. */
+ * \param path  "": the default; a name without a folder that is no file in the current
+ *              folder is looked for in model_folders() */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
 /* The path in $SREC_ENHANCER, else the installed enhancer of that scale and coding, else
  * that of the build tree. If there is none, the path where it would be installed. */
 GR_SREC_API std::string default_enhancer(int scale,
                                          srec_coding coding = SREC_CODING_FEATURES);
+/* The same for an enhancer; there is no default. */
 GR_SREC_API std::shared_ptr<const srec_enhancer_model>
 enhancer_from(const std::string& path);
 /* Makes text from outside, or of an exception that may contain some, safe for log and

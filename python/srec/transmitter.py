@@ -18,7 +18,8 @@ class transmitter(gr.hier_block2):
     coding: "features" (semantic_encoder) or "layers" (layer_encoder).
     plan: Es/N0 of the receivers in dB, ascending. If it is not empty, coding, eta, layers, shares and scale are chosen
     for these SNRs, the modulation and the budget cbr, as `srec plan` does for an average photograph (docs/plan.md).
-    It also chooses parity and frame_symbols, unless one of them is given.
+    It also chooses parity and frame_symbols where they have their default values. If either is set, it plans layers
+    only.
 
     eta, model, frame_bytes and precision apply to features only; cbr, layers, shares, margin_db, parity, rate_max and
     frame_symbols to layers only. The other parameters are those of scrambler, packet_encoder, mapper and burst_shaper

@@ -96,7 +96,9 @@ class Crops:
     The random choices depend only on seed and step. Threads may call it.
     """
 
-    def __init__(self, pairs: Pairs, side: int, seed: int) -> None:
+    def __init__(self, pairs: Pairs, side: int, seed: int, errors: bool = True) -> None:
+        """errors: return the errors of the whole images, which are measured once. Otherwise they are 0."""
+        self.with_errors = errors
         self.pairs, self.side, self.scale, self.seed = pairs, side, pairs.what["scale"], seed
         self.fit = [i for i, row in enumerate(pairs.rows) if min(row["height"], row["width"]) >= side]
         if not self.fit:
@@ -135,7 +137,7 @@ class Crops:
             if random.random() < 0.25:
                 part = [p.transpose(1, 0, 2) for p in part]
             out.append(part)
-        errors = np.array([self.error(i) for i in chosen], np.float32)
+        errors = np.array([self.error(i) if self.with_errors else 0 for i in chosen], np.float32)
         return (*(np.stack([np.ascontiguousarray(p) for p in group]) for group in zip(*out)), errors)
 
 
@@ -306,7 +308,7 @@ def main(args: argparse.Namespace) -> None:
     if args.export:
         export(args, net)
         return
-    crops = Crops(pairs, args.side, args.seed)
+    crops = Crops(pairs, args.side, args.seed, args.loss == "image")
     batches = device.Batches(lambda number: crops(number, args.batch), where, trainer.world_size())
 
     def loss_of(step, workers):

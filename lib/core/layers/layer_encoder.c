@@ -99,8 +99,8 @@ size_t srec_layers_least_bytes(const srec_layers_format *f, uint32_t n_data, uin
     return data + n_data + n_parity * (data / n_data + 64);
 }
 
-/* Bytes of the first quality layer, which travels twice: just enough for a coarse image, or the least if few losses are
- * expected. */
+/* Bytes of the first quality layer, which is sent twice: enough for a coarse image. Without parity packets in the first
+ * layer it is as small as possible. */
 static double base_bytes(const job *j)
 {
     const double share = j->budgets[0].n_parity ? BASE_SHARE : 0;

@@ -114,8 +114,8 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
         type=int,
         metavar="N",
         help=(
-            "layers: payload symbols of a packet in the mean, at most 30000 bytes (default 16000, or a sixteenth of"
-            " the layer)"
+            "layers: mean number of payload symbols of a packet; no packet exceeds 30000 bytes (default 16000, or a"
+            " sixteenth of the layer)"
         ),
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from . import Usage, coding, figures, options, outputs, planning
 from .planning import Plan
 from ..plan.losses import BURST_LOSS
+from ..plan.request import Choice, Request
 from ..text import printable
 
 SIZE = 768, 512  # pixels, of a photograph that is not named
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     planning.add_loss(channel, default=f"{BURST_LOSS:g}, 0 with --bare")
     channel.add_argument("--parity", type=int, metavar="K", help="parity packets of each layer (default: chosen)")
     channel.add_argument(
-        "--frame-symbols", type=int, metavar="N", help="payload symbols of a packet in the mean (default: chosen)"
+        "--frame-symbols", type=int, metavar="N", help="mean number of payload symbols of a packet (default: chosen)"
     )
     budget = parser.add_argument_group("budget")
     budget.add_argument(
@@ -93,6 +94,22 @@ def command_of(args: argparse.Namespace, words: list[str]) -> str:
     return shlex.join(["srec", "send", "--image", image, "--key", "KEY", "--device", "DEVICE", *waveform, *words])
 
 
+def about_layers(choice: Choice, request: Request) -> list[str]:
+    """Return lines on the layers of a choice."""
+    percent = math.floor(1000 * choice.complete) / 10
+    return [
+        *(
+            f"  layer for {layer:g} dB: code rate {rate:.3f}, threshold {threshold:.2f} dB, margin"
+            f" {layer - threshold:.2f} dB"
+            for layer, rate, threshold in zip(choice.layers, choice.rates, choice.thresholds)
+        ),
+        (
+            f"  all layers are complete in {percent:g} % of transmissions (packet loss {request.packet_loss:g});"
+            f" expected PSNR {choice.mean_expected:.1f} dB"
+        ),
+    ]
+
+
 def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
     request = plan.request
     name = printable(args.image) if args.image else "an average photograph"
@@ -106,16 +123,7 @@ def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
     for number, choice in enumerate(plan.choices[: 1 + NEXT]):
         lines.append(("best: " if number == 0 else "next: ") + plan.line(choice, symbol_rate))
         if number == 0:
-            lines += [
-                f"  layer for {layer:g} dB: code rate {rate:.3f}, threshold {threshold:.2f} dB, margin"
-                f" {layer - threshold:.2f} dB"
-                for layer, rate, threshold in zip(choice.layers, choice.rates, choice.thresholds)
-            ]
-            if choice.packets:
-                whole = math.floor(1000 * choice.complete) / 10
-                lines.append(
-                    f"  all layers are complete in {whole:g} % of the transmissions, at a loss of {request.loss:g}"
-                )
+            lines += about_layers(choice, request) if choice.packets else []
             lines.append("  " + command_of(args, choice.options(request)))
             sr = "" if choice.enhanced or choice.coding == "layers" else " --no-sr"
             if not args.bare:

@@ -33,8 +33,8 @@ def add_loss(group: options.Group, when: str = "", default: str = f"{BURST_LOSS:
         type=float,
         metavar="P",
         help=(
-            f"{when}probability that a packet is lost for other reasons than noise, 0 to"
-            f" {MAX_LOSS:g}; decides on parity and packet length (default {default})"
+            f"{when}probability that a packet is lost for reasons other than noise, 0 to"
+            f" {MAX_LOSS:g}; determines parity and packet length (default {default})"
         ),
     )
 
@@ -101,7 +101,7 @@ def request_of(
 def packets_of(choice: Choice) -> str:
     """Return the packets of layers in words."""
     data, parity = (sum(numbers) for numbers in zip(*choice.packets))
-    return f"{data + parity} packet{'s' * (data + parity > 1)}" + (f" ({parity} with parity)" if parity else "")
+    return f"{data + parity} packet{'s' * (data + parity > 1)}" + (f" ({parity} of them parity)" if parity else "")
 
 
 class Plan:

@@ -17,6 +17,7 @@ from .table import load
 
 NEAR_DB = 0.7  # features that may be as good as layers are transmitted
 MEASURED = 4  # of layers: encoded, so that their PSNR is exact
+SIZE = 768, 512  # pixels, of an average photograph
 
 
 def _by_rank(choices: Sequence[Choice]) -> list[Choice]:
@@ -53,17 +54,17 @@ def _measured(source: Measured, request: Request, choice: Choice) -> list[Choice
 
 
 def _with_measured(source: Measured, request: Request, found: list[Choice]) -> list[Choice]:
-    """Measure the best layers, features that may be as good, and then the best choice until it is a measured one."""
+    """Measure the best layers, the best features if they may be as good, then the first choice until it is exact."""
     of_layers = _by_rank([choice for choice in found if choice.coding == "layers"])
     of_features = _by_rank([choice for choice in found if choice.coding == "features"])
     encoded = [measured for choice in of_layers[:MEASURED] for measured in _measured(source, request, choice)]
     near = max((choice.mean_expected for choice in encoded), default=-math.inf) - NEAR_DB
-    ranked = _by_rank(encoded + of_layers[MEASURED:] + of_features)
-    trial = of_features[0] if of_features and of_features[0].mean_expected > near else None
-    while trial:
-        others = [choice for choice in ranked if choice is not trial]
-        ranked = _by_rank(others + _measured(source, request, trial))
-        trial = ranked[0] if ranked and not ranked[0].exact else None
+    sent: list[Choice] = []
+    while of_features and of_features[0].mean_expected > near and not sent:
+        sent = _measured(source, request, of_features.pop(0))
+    ranked = _by_rank(encoded + of_layers[MEASURED:] + sent + of_features)
+    while ranked and not ranked[0].exact:
+        ranked = _by_rank(ranked[1:] + _measured(source, request, ranked[0]))
     return ranked
 
 
@@ -87,8 +88,11 @@ def choose(source: Average, request: Request) -> list[Choice]:
         found = _with_measured(source, request, found)
     if not found:
         least = _least(why)
+        what = "nothing arrives"
+        if request.layers_only():
+            what = "no layer arrives (parity and frame_symbols exclude features)"
         raise Impossible(
-            f"nothing arrives at {request.snrs[-1]:g} dB"
+            f"{what} at {request.snrs[-1]:g} dB"
             if least is None
             else f"cbr {request.cbr:.4g} is below the least for these SNRs, about {least:.4g}: allow more symbols"
         )
@@ -96,17 +100,23 @@ def choose(source: Average, request: Request) -> list[Choice]:
 
 
 def transmitter_parameters(
-    snrs: Sequence[float], cbr: float, modulation: str, size: tuple[int, int] = (768, 512), **request: Any
+    snrs: Sequence[float],
+    cbr: float,
+    modulation: str,
+    *,
+    margin: float,
+    bursts: bool,
+    parity: Optional[int] = None,
+    frame_symbols: Optional[int] = None,
 ) -> dict[str, Any]:
-    """Return the parameters of srec.transmitter that suit an average photograph, for one modulation.
+    """Return the parameters of srec.transmitter that suit an average photograph of SIZE, for one modulation.
 
-    size: width and height of the photograph in pixels.
-    request: margin, bursts, parity, frame_symbols: see Request. With bursts, the loss is losses.BURST_LOSS.
+    The parameters are those of Request. With bursts, the loss is losses.BURST_LOSS.
     Raises ValueError with one line.
     """
-    loss = losses.BURST_LOSS if request["bursts"] else 0.0
-    wanted = Request(tuple(snrs), cbr, modulations=(modulation,), loss=loss, **request)
+    loss = losses.BURST_LOSS if bursts else 0.0
+    request = Request(tuple(snrs), cbr, margin, bursts, (modulation,), parity, frame_symbols, loss)
     try:
-        return choose(Average(load(), *size), wanted)[0].parameters()
+        return choose(Average(load(), *SIZE), request)[0].parameters()
     except (Impossible, ValueError) as error:
         raise ValueError(f"plan: {error}") from None

@@ -105,8 +105,8 @@ def _frame_symbols(modulation: str) -> int:
 def _with_values(source: Average, request: Request, choice: Choice, values: Sequence[float]) -> Choice:
     """Return a choice with its PSNR. values: dB at each SNR of the request."""
     packets = math.ceil(choice.cbr * 3 * source.pixels / _frame_symbols(choice.modulation))
-    loss = request.loss + losses.NOISE_LOSS
-    expected = [losses.expected_psnr([v], source.grey_psnr(), [(packets, 0)], loss)[0] for v in values]
+    of_value = functools.partial(losses.expected_psnr, none_db=source.grey_psnr(), layers=[(packets, 0)])
+    expected = [of_value([value], loss=request.packet_loss)[0] for value in values]
     return dataclasses.replace(choice, psnr=tuple(values), expected=tuple(expected))
 
 

@@ -18,7 +18,7 @@ from .source import Average, Measured
 MODULATIONS = ("bpsk", "qpsk", "16qam", "64qam", "256qam")
 STEPS = 16  # shares of the symbols are multiples of 1 / STEPS
 LAYER_COST_DB = 0.02  # that a layer must gain at least, over all receivers
-FRAMES = 0, 32000, 64000, 1000000  # frame_symbols that are tried; 0: the default; the last: as long as packets may be
+FRAMES = 0, 32000, 64000, 1000000  # frame_symbols that are tried; 0: the default; 1000000: the longest packets
 PACKETS_GAIN_DB = 0.02  # that other packets than the default ones must gain at least
 
 
@@ -69,7 +69,7 @@ def _receivers(source: Average, request: Request, layers: Sequence[float], value
 
 def _with_values(source: Average, request: Request, choice: Choice, values: Sequence[float]) -> Choice:
     """Return a choice with its PSNR. values: PSNR in dB of the image up to each layer."""
-    expected = losses.expected_psnr(values, source.grey_psnr(), choice.packets, request.loss + losses.NOISE_LOSS)
+    expected = losses.expected_psnr(values, source.grey_psnr(), choice.packets, request.packet_loss)
     return dataclasses.replace(
         choice,
         psnr=tuple(_receivers(source, request, choice.layers, values)),
@@ -84,7 +84,6 @@ def _in_packets(source: Average, request: Request, setting: Setting, parity: int
     of_table = source.table.layers[setting.scale]
     gains = [of_table.gain_at(total) if request.enhance else 0.0 for total in totals]
     packets = tuple((plan["n_data"], plan["n_parity"]) for plan in plans)
-    loss = request.loss + losses.NOISE_LOSS
     choice = Choice(
         "layers",
         setting.modulation,
@@ -100,7 +99,7 @@ def _in_packets(source: Average, request: Request, setting: Setting, parity: int
         max(parity for _, parity in packets),
         frame_symbols,
         packets,
-        math.prod(losses.probability_complete(layer, loss) for layer in packets),
+        math.prod(losses.probability_complete(layer, request.packet_loss) for layer in packets),
     )
     values = [source.psnr_at(setting.scale, total) + gain for total, gain in zip(totals, gains)]
     return _with_values(source, request, choice, values)
@@ -110,8 +109,8 @@ def _parities(source: Average, request: Request, setting: Setting, frame_symbols
     """Return the numbers of parity packets to try, ascending. Raises ValueError as _plans()."""
     if request.parity is not None:
         return (request.parity,)
-    most = max(plan["n_data"] for plan in _plans(source, request, setting, 0, frame_symbols))
-    return losses.worthwhile_parity(most, request.loss + losses.NOISE_LOSS)
+    packets = max(plan["n_data"] for plan in _plans(source, request, setting, 0, frame_symbols))
+    return losses.parity_candidates(packets, request.packet_loss)
 
 
 def _planned(source: Average, request: Request, setting: Setting) -> Choice:
@@ -126,7 +125,7 @@ def _planned(source: Average, request: Request, setting: Setting) -> Choice:
             for parity in _parities(source, request, setting, frame_symbols):
                 choice = _in_packets(source, request, setting, parity, frame_symbols)
                 if best and choice.mean_psnr <= best.mean_expected + PACKETS_GAIN_DB:
-                    break  # not even without losses, and more parity takes more
+                    break  # no better even without losses, and more parity only lowers the PSNR
                 if not best or choice.mean_expected > best.mean_expected + PACKETS_GAIN_DB:
                     best = choice
         except ValueError as error:
@@ -148,7 +147,9 @@ def _moves(shares: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def best(source: Average, request: Request, modulation: str, scale: int) -> Choice:
-    """Return the best layers of a modulation and size. Raises ValueError if the budget is below the least.
+    """Return the best layers of a modulation and size.
+
+    Raises ValueError if no SNR suffices, or the budget is below the least.
 
     PSNR is concave enough in the symbols that moving parts of the shares finds the best ones. The search starts from
     equal shares and from each layer alone.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lost packets cost: how probable it is that layers are complete, and the PSNR to expect of an image."""
+"""What lost packets cost: the probability that layers are complete, and the expected PSNR."""
 from __future__ import annotations
 
 import itertools
@@ -10,10 +10,11 @@ MAX_LOSS = 0.5
 MAX_PARITY = 200  # packets of a layer
 BURST_LOSS = 0.01  # of bursts by default: radios overrun, and other stations interfere
 NOISE_LOSS = 0.001  # probability that noise alone loses a packet, at the threshold of its code
-GOALS = 0.9, 0.97, 0.99, 0.999  # probabilities of a complete layer for which parity is tried
-# A lost packet of n costs about DAMAGE_DB / sqrt(n): of Kodak 1, 5, 13, 21 at cbr 0.1 and 0.3 in 2, 3, 5, 7, 10 and 15
-# packets 4.8, 3.7, 6.0, 1.9, 4.0 and 3.0 dB in the mean.
-DAMAGE_DB = 11.0
+COMPLETE_GOALS = 0.9, 0.97, 0.99, 0.999  # probabilities of a complete layer for which parity is tried
+# Each lost packet of n costs LOSS_COST_DB / sqrt(n), a rough fit: without parity packets, Kodak 1, 5, 13 and 21 lose
+# 4.8, 3.7 and 1.9 dB on average in 2, 3 and 7 packets (cbr 0.1), and 6.0, 4.0 and 3.0 dB in 5, 10 and 15 (cbr 0.3).
+# It was measured on layers, and is used for features too.
+LOSS_COST_DB = 11.0
 
 Packets = tuple[int, int]  # data and parity packets of a layer
 
@@ -37,16 +38,16 @@ def probability_complete(layer: Packets, loss: float) -> float:
     loss: probability that a packet is lost, of each one independently, above 0.
     """
     data, parity = layer
-    return _probabilities(data + parity, loss)[min(parity, data + parity, MAX_PARITY)]
+    return _probabilities(data + parity, loss)[min(parity, MAX_PARITY)]
 
 
-def worthwhile_parity(packets: int, loss: float) -> list[int]:
-    """Return the numbers of parity packets that are worth a try, ascending, from 0.
+def parity_candidates(packets: int, loss: float) -> list[int]:
+    """Return the numbers of parity packets to try, ascending, from 0.
 
-    packets: of a layer, parity included.
+    packets: of a layer, data and parity together.
     """
     reached = _probabilities(packets, loss)
-    wanted = {next((k for k, p in enumerate(reached) if p >= goal), len(reached) - 1) for goal in GOALS}
+    wanted = {next((k for k, p in enumerate(reached) if p >= goal), len(reached) - 1) for goal in COMPLETE_GOALS}
     return sorted({0, *wanted})
 
 
@@ -58,8 +59,8 @@ def _incomplete(whole_db: float, below_db: float, layer: Packets, loss: float) -
     data, parity = layer
     if data == 1:
         return below_db
-    lost = max(1.0, loss * (data + parity))
-    return max(below_db, whole_db - lost * DAMAGE_DB / math.sqrt(data))
+    lost_data = max(parity + 1.0, loss * (data + parity)) * data / (data + parity)
+    return max(below_db, whole_db - lost_data * LOSS_COST_DB / math.sqrt(data))
 
 
 def expected_psnr(values: Sequence[float], none_db: float, layers: Sequence[Packets], loss: float) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional
 
-from .losses import MAX_LOSS, MAX_PARITY
+from .losses import MAX_LOSS, MAX_PARITY, NOISE_LOSS
 
 MAX_SNRS = 8  # as many as layers
 SNR_RANGE = -20.0, 60.0  # dB
@@ -26,8 +26,8 @@ class Request:
     bursts: whether preambles and pilots count.
     modulations: those that may be chosen; (): all.
     parity: parity packets of each layer; None: chosen for the loss.
-    frame_symbols: payload symbols of a packet in the mean; None: chosen.
-    loss: probability that a packet is lost for other reasons than noise, like interference.
+    frame_symbols: mean number of payload symbols of a packet; None: chosen.
+    loss: probability that a packet is lost for reasons other than noise, such as interference.
     enhance: whether receivers use super-resolution.
 
     With parity or frame_symbols only layers are planned.
@@ -42,6 +42,11 @@ class Request:
     frame_symbols: Optional[int] = None
     loss: float = 0.0
     enhance: bool = True
+
+    @property
+    def packet_loss(self) -> float:
+        """Probability that a packet is lost, noise included."""
+        return self.loss + NOISE_LOSS
 
     def allows(self, modulation: str) -> bool:
         return not self.modulations or modulation in self.modulations
@@ -76,7 +81,7 @@ class Choice:
     """A setting and what to expect of it.
 
     psnr: dB at each SNR of the request, if no packet is lost.
-    expected: dB at each SNR of the request, in the mean over images with and without lost packets.
+    expected: dB at each SNR of the request, averaged over images with and without lost packets.
     cbr: channel use; of layers the budget, of features what they take.
     enhanced: whether super-resolution adds to the PSNR.
     layers, shares, rates, thresholds: of coded layers: SNRs, shares of the symbols, code rates, and thresholds of
@@ -85,7 +90,7 @@ class Choice:
     packets: of coded layers: (data, parity) packets of each layer.
     complete: probability that all layers are complete.
     eta: of features.
-    exact: whether the image itself was encoded with this setting.
+    exact: whether psnr was measured on the image itself.
     """
 
     coding: str
