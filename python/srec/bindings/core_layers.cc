@@ -367,8 +367,8 @@ static void bind_coded_layers(py::module_ &m)
     m.def("encode_layers", &encode_layers, arg("picture"), arg("modulation"), arg("layers"), arg("cbr"),
           "Image to layers for receivers at the SNRs `layers` in dB, ascending. cbr: complex symbols / (3 * pixels), "
           "headers counted. Options: shares (equal), margin_db (0.5), parity (-1: 1 for every 12 pieces), rate_max "
-          "(0: 8/9), original_pixels (0: those of the image; cbr refers to them), frame_symbols (mean payload symbols of "
-          "a packet; 0: 16000, or a sixteenth of the layer), bursts (False: preambles and pilots do not count). "
+          "(0: 8/9), original_pixels (0: those of the image; cbr refers to them), frame_symbols (mean payload symbols "
+          "of a packet; 0: 16000, or a sixteenth of the layer), bursts (False: preambles and pilots do not count). "
           "ValueError if a number is out of range, or the budget is below the least.");
     m.def(
         "plan_layers", &plan_layers, arg("width"), arg("height"), arg("channels"), arg("modulation"), arg("layers"),
