@@ -9,11 +9,11 @@ from typing import Any, Optional
 
 from . import Usage, coding, figures, options, outputs, planning
 from .planning import Plan
+from ..plan.choice import SIZE
 from ..plan.losses import BURST_LOSS
 from ..plan.request import Choice, Request
 from ..text import printable
 
-SIZE = 768, 512  # pixels, of a photograph that is not named
 NEXT = 2  # choices after the best one
 SIDE_MAX = 65535
 

@@ -13,7 +13,7 @@ from ..io.picture_file import load_picture
 from ..plan.choice import choose
 from ..plan.curves import Picture
 from ..plan.losses import BURST_LOSS, MAX_LOSS
-from ..plan.request import Choice, Impossible, Request
+from ..plan.request import RANGES, Choice, Impossible, Request
 from ..plan.source import Average, Measured
 from ..plan.table import TableError, load
 
@@ -84,10 +84,8 @@ def request_of(
     samples = 3 * source.pixels
     cbr = {"cbr": value, "symbols": value / samples, "seconds": value * symbol_rate / samples}[budget]
     margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
-    options.check_range("margin", margin, -10, 30)
-    options.check_range("parity", args.parity, 0, coding.MAX_PARITY)
-    options.check_range("frame-symbols", args.frame_symbols, *coding.FRAME_SYMBOLS)
-    options.check_range("loss", args.loss, 0, MAX_LOSS)
+    for name in ("margin", "parity", "frame_symbols", "loss"):  # named as options before Request.check() names them
+        options.check_range(name.replace("_", "-"), getattr(args, name), *RANGES[name])
     loss = (BURST_LOSS if bursts else 0.0) if args.loss is None else args.loss
     enhance = not getattr(args, "no_sr", False)
     request = Request(tuple(snrs), cbr, margin, bursts, (), args.parity, args.frame_symbols, loss, enhance)

@@ -10,6 +10,13 @@ from .losses import MAX_LOSS, MAX_PARITY, NOISE_LOSS
 MAX_SNRS = 8  # as many as layers
 SNR_RANGE = -20.0, 60.0  # dB
 FRAME_SYMBOLS = 1000, 1_000_000  # payload symbols of a packet of layers
+RANGES = {  # of numbers of a Request
+    "cbr": (1e-6, 1e6),
+    "margin": (-10, 30),
+    "loss": (0, MAX_LOSS),
+    "parity": (0, MAX_PARITY),
+    "frame_symbols": FRAME_SYMBOLS,
+}
 
 
 class Impossible(Exception):
@@ -65,13 +72,8 @@ class Request:
         for snr, following in zip(self.snrs, self.snrs[1:]):
             if not snr < following:
                 raise ValueError(f"{snr:g} dB before {following:g} dB: each SNR must exceed the one before")
-        for name, value, low, high in (
-            ("cbr", self.cbr, 1e-6, 1e6),
-            ("margin", self.margin, -10, 30),
-            ("loss", self.loss, 0, MAX_LOSS),
-            ("parity", self.parity, 0, MAX_PARITY),
-            ("frame_symbols", self.frame_symbols, *FRAME_SYMBOLS),
-        ):
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise ValueError(f"{name} {value:.9g} is not within {low:.9g} .. {high:.9g}")
 
