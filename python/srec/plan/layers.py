@@ -85,21 +85,21 @@ def _in_packets(source: Average, request: Request, setting: Setting, parity: int
     gains = [of_table.gain_at(total) if request.enhance else 0.0 for total in totals]
     packets = tuple((plan["n_data"], plan["n_parity"]) for plan in plans)
     choice = Choice(
-        "layers",
-        setting.modulation,
-        setting.scale,
-        (),
-        (),
-        request.cbr,
-        gains[-1] > 0,
-        setting.layers,
-        setting.shares,
-        tuple(plan["code_rate"] for plan in plans),
-        tuple(plan["threshold_db"] - request.margin for plan in plans),
-        max(parity for _, parity in packets),
-        frame_symbols,
-        packets,
-        math.prod(losses.probability_complete(layer, request.packet_loss) for layer in packets),
+        coding="layers",
+        modulation=setting.modulation,
+        scale=setting.scale,
+        psnr=(),
+        expected=(),
+        cbr=request.cbr,
+        enhanced=gains[-1] > 0,
+        layers=setting.layers,
+        shares=setting.shares,
+        rates=tuple(plan["code_rate"] for plan in plans),
+        thresholds=tuple(plan["threshold_db"] - request.margin for plan in plans),
+        parity=max(parity for _, parity in packets),
+        frame_symbols=frame_symbols,
+        packets=packets,
+        complete=math.prod(losses.probability_complete(layer, request.packet_loss) for layer in packets),
     )
     values = [source.psnr_at(setting.scale, total) + gain for total, gain in zip(totals, gains)]
     return _with_values(source, request, choice, values)
