@@ -251,7 +251,8 @@ def export(args: argparse.Namespace, net: Enhancer) -> None:
         codec=pairs.what["model"],
         training=(
             f"srec-train enhancer: {saved['step']} steps in {saved['hours']:.1f} h, batch {saved['args']['batch']}, "
-            f"crops of {saved['args']['side']}, loss {saved['args']['loss']}"
+            f"crops of {saved['args']['side']}, loss {saved['args']['loss']}, "
+            f"optimiser {saved['args'].get('optimiser', 'adam')}"
         ),
         validation=" ".join(f"{k} {v:.2f}" for k, v in row.items()),
         cost=f"{net.macs_per_pixel() / 1e3:.1f} kMAC per pixel",

@@ -161,7 +161,7 @@ make_pairs() {
 train_enhancer() {
     local crop=$((side < 128 ? side : 128)) kind=$1 model=$out/models/enhancer-$1.safetensors
     local run=(--out "$out/enhancer-$kind" --train "$out/pairs/$kind" --valid "$out/pairs/$kind-valid" --side "$crop"
-        "${common[@]}" --batch "$batch" --loss image)
+        "${common[@]}" --batch "$batch" --loss image --optimiser muon --rate 1e-3)
     # Layers: the correction scales with the known error, and the errors are local (docs/enhancer.md).
     [ "$kind" != layers ] || run+=(--proportional 1 --unet 16 24 32)
     run+=("${enhancer_options[@]}")

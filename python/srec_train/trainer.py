@@ -17,6 +17,9 @@ import torch
 import torch.distributed as distributed
 
 from . import curves, device, stopping
+from .muon import Muon
+
+OPTIMISERS = ("adam", "muon")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stop-at", type=int, help="stop at this step; the same command without this option resumes the run")
     add("--batch", type=int, default=4, help="crops per step and process")
     add("--rate", type=float, default=6e-4, help="learning rate")
+    add("--optimiser", choices=OPTIMISERS, default="adam", help="adam, or muon, which needs fewer steps for enhancers")
     add(
         "--decay",
         type=float,
@@ -200,10 +204,11 @@ class Run:
     def __init__(
         self, args: argparse.Namespace, net: torch.nn.Module, groups: list[dict], state: dict, workers: Workers
     ) -> None:
-        self.args, self.net, self.state, self.workers = args, net, state, workers
+        self.args, self.net, self.workers = args, net, workers
+        self.state = {**state, "optimiser": args.optimiser}
         self.parameters = [p for g in groups for p in g["params"]]
         groups = [{"params": g["params"], "lr": 0.0, "factor": g.get("factor", 1.0)} for g in groups]
-        self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.optimiser = {"adam": torch.optim.Adam, "muon": Muon}[args.optimiser](groups, betas=(0.9, 0.99))
         self.average = Average(net, args.average)
         self.checkpoint = os.path.join(args.out, "checkpoint.pt")
         self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")
@@ -227,7 +232,7 @@ class Run:
                 self.validation.cut(0)
             return
         saved = read_checkpoint(self.checkpoint)
-        check_same_run(self.args, saved["state"], self.state)
+        check_same_run(self.args, {"optimiser": "adam", **saved["state"]}, self.state)  # the only one at first
         try:
             self.net.load_state_dict(saved["net"])
             self.optimiser.load_state_dict(saved["optimiser"])
