@@ -3,10 +3,12 @@
 """Check the choices of `srec plan` against transmissions of every setting of a grid, by hand as it were.
 
     ./dev run python3 tests/bench/plan.py --images FOLDER [--pictures 6] [--features]
+    ./dev run python3 tests/bench/plan.py --images FOLDER --pictures 24 --average
 
 For each image, SNR and budget: the plan with the image and the plan without it, then transmissions with the chosen
 setting and with each setting of the grid whose channel use fits. The margin is the default everywhere. Prints one line
 for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the choice.
+--average: only the plan without an image, whose PSNR is that of an average photograph, against the mean over the images.
 """
 import argparse
 import functools
@@ -27,6 +29,7 @@ from gnuradio.srec.plan.table import load
 
 CASES = [((-2,), 0.05), ((4,), 0.2), ((10,), 0.05), ((18,), 0.2), ((0, 6, 12), 0.2), ((-2, 8), 0.1)]
 ALONE = [((-5,), 0.2), ((-5,), 0.05), ((4,), 0.05), ((12,), 0.05)]  # cases in which features are transmitted too
+AVERAGES = [((4,), 0.2), ((10,), 0.05)]  # cases of --average
 SHARES = {2: [(1, 1), (3, 1), (1, 3), (7, 1)], 3: [(1, 1, 1), (2, 1, 1), (4, 2, 1), (1, 1, 2)]}
 PACKETS = [{}, {"parity": 0, "frame_symbols": 64000}]  # the defaults, and few long packets without parity
 FEATURES = ("bpsk", "qpsk", "16qam", "pam256")
@@ -158,14 +161,32 @@ def check(path, cases, table, features):
         yield choice.mean_psnr - real, blind.mean_psnr - other, best - real
 
 
+def check_average(paths, table):
+    """Print the error of the plan without an image for each case: in the mean, and of single images."""
+    for snrs, cbr in AVERAGES:
+        errors = []
+        for path in paths:
+            image, request = load_picture(path), Request(snrs, cbr, bursts=False)
+            blind = choose(Average(table, image.shape[1], image.shape[0]), request)[0]
+            errors.append(blind.mean_psnr - transmitted(image, request, blind, None))
+        print(
+            f"{snrs} cbr {cbr:g}: error {statistics.fmean(errors):+.2f} dB in the mean of {len(errors)} images,"
+            f" {statistics.fmean(map(abs, errors)):.2f} dB of a single image"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", required=True, help="folder of images that made no table")
     parser.add_argument("--pictures", type=int, default=6, help="number of images, evenly chosen")
     parser.add_argument("--features", action="store_true", help="the cases in which features are transmitted too")
+    parser.add_argument("--average", action="store_true", help="only the plan without an image")
     args = parser.parse_args()
     files = pictures_of(args.images)
     chosen = files[:: max(1, len(files) // args.pictures)][: args.pictures]
+    if args.average:
+        check_average(chosen, load())
+        return
     features = Features() if args.features else None
     rows = [row for path in chosen for row in check(path, ALONE if features else CASES, load(), features)]
     with_image, without, gained = zip(*rows)
