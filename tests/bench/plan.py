@@ -8,7 +8,7 @@
 For each image, SNR and budget: the plan with the image and the plan without it, then transmissions with the chosen
 setting and with each setting of the grid whose channel use fits. The margin is the default everywhere. Prints one line
 for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the choice.
---average: only the plan without an image, whose PSNR is that of an average photograph, against the mean over the images.
+--average: only the plan without an image, which expects an average photograph, against the mean over the images.
 """
 import argparse
 import functools
