@@ -78,7 +78,7 @@ COMMANDS = {
         "srec-train pairs --coding layers --pictures OTHERS --out valid --grid --count 24",
         (
             "srec-train enhancer --train pairs --valid valid --out runs/layers --proportional 1 --unet 16 24 32"
-            " --loss image --steps 20000"
+            " --loss image --optimiser muon --rate 1e-3 --steps 20000"
         ),
     ],
 }
