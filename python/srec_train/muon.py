@@ -15,7 +15,7 @@ MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic Newton-Schulz iteration: singular values become 0.7 to 1.2
 ITERATIONS = 5
 ADAM_RMS = 0.2  # typical RMS of Adam's updates at learning rate 1
-LEAST_OUTPUTS = 8  # an orthogonal matrix of fewer rows would move the image itself too fast
+LEAST_OUTPUTS = 8  # convolutions with fewer, such as the last one, which gives the image, follow Adam
 
 
 def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ import torch.distributed as distributed
 from . import curves, device, stopping
 from .muon import Muon
 
-OPTIMISERS = ("adam", "muon")
+OPTIMISERS = {"adam": torch.optim.Adam, "muon": Muon}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -208,7 +208,7 @@ class Run:
         self.state = {**state, "optimiser": args.optimiser}
         self.parameters = [p for g in groups for p in g["params"]]
         groups = [{"params": g["params"], "lr": 0.0, "factor": g.get("factor", 1.0)} for g in groups]
-        self.optimiser = {"adam": torch.optim.Adam, "muon": Muon}[args.optimiser](groups, betas=(0.9, 0.99))
+        self.optimiser = OPTIMISERS[args.optimiser](groups, betas=(0.9, 0.99))
         self.average = Average(net, args.average)
         self.checkpoint = os.path.join(args.out, "checkpoint.pt")
         self.train, self.validation = Table(args.out, "train"), Table(args.out, "validate")

@@ -162,7 +162,7 @@ def check(path, cases, table, features):
 
 
 def check_average(paths, table):
-    """Print the error of the plan without an image for each case: in the mean, and of single images."""
+    """Print the error of the plan without an image for each case: its mean and its mean absolute value."""
     for snrs, cbr in AVERAGES:
         errors = []
         for path in paths:
@@ -170,8 +170,8 @@ def check_average(paths, table):
             blind = choose(Average(table, image.shape[1], image.shape[0]), request)[0]
             errors.append(blind.mean_psnr - transmitted(image, request, blind, None))
         print(
-            f"{snrs} cbr {cbr:g}: error {statistics.fmean(errors):+.2f} dB in the mean of {len(errors)} images,"
-            f" {statistics.fmean(map(abs, errors)):.2f} dB of a single image"
+            f"{snrs} cbr {cbr:g}, {len(errors)} images: mean error {statistics.fmean(errors):+.2f} dB,"
+            f" mean absolute error {statistics.fmean(map(abs, errors)):.2f} dB"
         )
 
 
