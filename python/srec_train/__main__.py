@@ -15,6 +15,7 @@ STAGES = {
     "cards": ("cards", "drawn images: text, charts, test cards, for the enhancer"),
     "pairs": ("pairs", "received and original images, for the enhancer"),
     "enhancer": ("enhancer", "super-resolution network, from such pairs"),
+    "average": ("average", "mean of the weights of several models"),
 }
 
 

@@ -20,8 +20,8 @@ from ..text import printable
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # Pillow's names; EPS would run a program
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MAX_SIDE = 65535
-# zlib's highest level without lazy matching: 4 times faster than Pillow's default, files 4 % larger at most
-PNG_LEVEL = 3
+# zlib's fastest level: 5 times faster than Pillow's default. Photographs are up to 9 % larger, drawings up to 54 %.
+PNG_LEVEL = 1
 # Bytes of memory for each pixel at the peak of loading: with transparency four copies of 4, and the array.
 LOAD_BYTES = 20
 ORIENTATION = 0x112  # EXIF tag: 1 is upright, 2 to 8 are rotated or mirrored
@@ -186,12 +186,8 @@ def load_picture(path: str, bytes_per_pixel: int = LOAD_BYTES, purpose: str = "t
         return _rgb(upright, raw_mode)
 
 
-def find_pictures(path: str | list[str], bytes_per_pixel: int = LOAD_BYTES, purpose: str = "to read") -> list[str]:
-    """Return the files that a file, a sorted folder or a list of files names.
-
-    bytes_per_pixel, purpose: see load_picture().
-    Raises ValueError if there is none, or if a single file cannot be loaded.
-    """
+def list_pictures(path: str | list[str]) -> list[str]:
+    """Return the files that a file, a sorted folder or a list of files names. Raises ValueError if there is none."""
     if not path:
         raise ValueError("no image is named: give a file or a folder")
     if isinstance(path, str) and os.path.isdir(path):
@@ -199,7 +195,15 @@ def find_pictures(path: str | list[str], bytes_per_pixel: int = LOAD_BYTES, purp
         if not files:
             raise ValueError(f"{printable(path)}: no images in this folder ({' '.join(SUFFIXES)})")
         return files
-    files = [path] if isinstance(path, str) else list(path)
+    return [path] if isinstance(path, str) else list(path)
+
+
+def find_pictures(path: str | list[str], bytes_per_pixel: int = LOAD_BYTES, purpose: str = "to read") -> list[str]:
+    """Return the files like list_pictures(). Raises ValueError if there is none, or if a single file cannot be loaded.
+
+    bytes_per_pixel, purpose: see load_picture().
+    """
+    files = list_pictures(path)
     if len(files) == 1:
         load_picture(files[0], bytes_per_pixel, purpose)
     return files

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the mean of the weights of several models of one network, such as those of successive runs from one start.
+
+It is often better than each of them, because it removes the noise of the last steps.
+"""
+import argparse
+import sys
+
+import numpy as np
+
+from . import safetensors
+
+OF_WEIGHTS = ("checksum", "name", "training", "validation", "seams")  # metadata that may differ between the models
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", help="model file to write")
+    add("models", nargs="+", help="model files of one network, at least two")
+    add("--name", default="", help="name of the weights; without it that of the first model")
+
+
+def _load(path: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    try:
+        return safetensors.load(path)
+    except (ValueError, KeyError, TypeError) as error:
+        sys.exit(f"srec-train: {path} is no model file: {error}")
+
+
+def average(loaded: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the mean of each tensor, in its type. Tensors of bytes must be equal. Raises ValueError."""
+    first, means = loaded[0], {}
+    for name, tensor in first.items():
+        if any(name not in other or other[name].shape != tensor.shape for other in loaded):
+            raise ValueError(f"the models have different tensors {name}")
+        if tensor.dtype == np.uint8 and any((other[name] != tensor).any() for other in loaded):
+            raise ValueError(f"the models have different bytes in {name}")
+        means[name] = np.mean([other[name].astype(np.float64) for other in loaded], axis=0).astype(tensor.dtype)
+    return means
+
+
+def main(args: argparse.Namespace) -> None:
+    if len(args.models) < 2:
+        sys.exit("srec-train: a mean needs at least two models")
+    loaded = [_load(path) for path in args.models]
+    tensors, metadata = loaded[0]
+    for path, (others, other) in zip(args.models, loaded):
+        differing = [key for key in metadata.keys() | other.keys() if metadata.get(key) != other.get(key)]
+        wrong = sorted(set(differing) - set(OF_WEIGHTS))
+        if wrong or others.keys() != tensors.keys():
+            sys.exit(f"srec-train: {path} and {args.models[0]} differ in {', '.join(wrong) or 'their tensors'}")
+    try:
+        means = average([other for other, _ in loaded])
+    except ValueError as error:
+        sys.exit(f"srec-train: {error}")
+    known = {key: value for key, value in metadata.items() if key not in ("checksum", "validation")}
+    trainings = [other.get("training", "not known") for _, other in loaded]
+    known |= {
+        "name": args.name or metadata.get("name", ""),
+        "training": "mean of the weights of: " + "; ".join(trainings),
+    }
+    safetensors.save(args.model, means, known)
