@@ -10,7 +10,7 @@ import pmt
 from .guard import describe, message_block
 from .metadata import to_pmt
 from .pace import Pace, released, without
-from .io.picture_file import find_pictures, load_picture
+from .io.picture_file import list_pictures, load_picture
 from .srec_python import u8vector
 from .text import printable
 
@@ -75,7 +75,9 @@ class image_source(message_block):
         self._change = threading.Condition()  # guards the following
         self._in_flight: list[int] = []  # numbers of the images on their way, oldest first
         self._stopped = True
-        self._files = find_pictures(path, ENCODER_BYTES, "to send")
+        self._files: list[str] = []
+        self._loaded: dict[str, np.ndarray] = {}
+        self.set_path(path)
         self._repeat = bool(repeat)
         self.set_in_flight(in_flight)
         self.set_interval(interval)
@@ -90,9 +92,10 @@ class image_source(message_block):
 
     def set_path(self, path: str | list[str]) -> None:
         """Start again with these images after the current one. Raises ValueError without a change if there is none."""
-        files = find_pictures(path, ENCODER_BYTES, "to send")
+        files = list_pictures(path)
+        loaded = {file: load_picture(file, ENCODER_BYTES, "to send") for file in files if len(files) == 1}
         with self._change:
-            self._files = files
+            self._files, self._loaded = files, loaded
 
     def set_repeat(self, repeat: bool) -> None:
         with self._change:
@@ -162,13 +165,18 @@ class image_source(message_block):
                     look()
             return False
 
+    def _load(self, file: str) -> np.ndarray:
+        """Load an image, or take it over from set_path(), which has loaded a single one as a check."""
+        loaded = self._loaded.pop(file, None)
+        return load_picture(file, ENCODER_BYTES, "to send") if loaded is None else loaded
+
     def _pictures(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (file, array) of every readable image. Start again if `repeat` is set or if there is a new path."""
         while True:
             files, found = self._files, False
             for file in files:
                 try:
-                    picture = load_picture(file, ENCODER_BYTES, "to send")
+                    picture = self._load(file)
                 except Exception as error:  # a file may break a decoder in any way: skip this image
                     self.skipped += 1
                     self.logger.warn(

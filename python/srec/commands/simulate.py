@@ -7,8 +7,6 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
-
 from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, planning, running
 from .simulation_result import MARK, PICTURES, Result, write
 from ..modulations import MODULATIONS
@@ -113,7 +111,7 @@ def find_enhancer(args: argparse.Namespace) -> str:
 class Simulation:
     """The flowgraph: source, transmitter, channel, Bob's and Eve's receivers.
 
-    sinks: {name: image_sink}: bob, eve, and before, which has Bob's image before super-resolution.
+    sinks: {name: image_sink}: sent, bob, eve, and before, which has Bob's image before super-resolution.
     info: {name: Collector}: encoder, mapper, bob, packets, enhancer.
     """
 
@@ -129,7 +127,8 @@ class Simulation:
         self._transmitter = self._make_transmitter(args, key)
         self._transmitter.encoder.set_log_level("off")  # what it drops, it also reports
         self._receivers = self._make_receivers(args, enhancer, key, bob_key)
-        self.sinks = {name: srec.image_sink() for name in (*self._receivers, "before")}
+        self.sinks = {name: srec.image_sink() for name in ("before", *self._receivers)}
+        self.sinks["sent"] = srec.image_sink(stop_after=1)  # further transmissions are the same image
         self._connect_transmitter()
         self._channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
         self.top.connect(self._transmitter, self._channel)
@@ -175,6 +174,7 @@ class Simulation:
 
     def _connect_transmitter(self) -> None:
         self.top.msg_connect(self._source, "pdus", self._transmitter, "pdus")
+        self.top.msg_connect(self._source, "pdus", self.sinks["sent"], "pdus")
         for port, name in (("info", "mapper"), ("encoder_info", "encoder")):
             self.top.msg_connect(self._transmitter, port, self._source, "next")
             self.top.msg_connect(self._transmitter, port, self.info[name], "info")
@@ -192,8 +192,10 @@ class Simulation:
         self.top.msg_connect(bob, "info", self.info["bob"], "info")
         self.top.msg_connect(bob, "packet_info", self.info["packets"], "info")
 
-    def _pictures_are_through(self) -> bool:
-        return all(sink.wait(0) for sink in self.sinks.values())
+    def _wait_for_pictures(self, seconds: float) -> bool:
+        """Return whether the last image of each sink has arrived within that time."""
+        until = time.monotonic() + seconds
+        return all(sink.wait(max(0.0, until - time.monotonic())) for sink in self.sinks.values())
 
     def _figures_are_there(self) -> bool:
         """Return whether the blocks have reported their end, and the mapper the last image."""
@@ -208,10 +210,10 @@ class Simulation:
         """
         started = said = time.monotonic()
         with running.Run("srec simulate", self.top, stop) as run:
-            while not self._pictures_are_through():
+            while not self._wait_for_pictures(0.1):
                 if stop.number is not None:
                     raise Stopped("stopped; no image was written", stop.number)
-                if run.ended(0.1) and not self._pictures_are_through():
+                if run.ended() and not self._wait_for_pictures(0):
                     raise Failure("the flowgraph ended before the last image was through")
                 now = time.monotonic()
                 if now - said > 5:
@@ -221,18 +223,17 @@ class Simulation:
                     raise Failure("no end after an hour: giving up")
             until = time.monotonic() + FIGURES_S
             while not stop and not self._figures_are_there() and time.monotonic() < until:
-                time.sleep(0.02)
+                time.sleep(0.005)
 
 
-def prepare(args: argparse.Namespace, enhancer: str) -> tuple[np.ndarray, Simulation]:
-    """Load the image and build the flowgraph. Raises Failure."""
-    from ..io.picture_file import check_memory, load_picture
+def prepare(args: argparse.Namespace, enhancer: str) -> Simulation:
+    """Build the flowgraph. Raises Failure."""
+    from ..io.picture_file import check_memory
 
     try:
         check_memory(args.image, BYTES_PER_PIXEL + (ENHANCER_BYTES_PER_PIXEL if enhancer else 0), "to simulate")
-        picture = load_picture(args.image)
         os.makedirs(args.out, exist_ok=True)
-        return picture, Simulation(args, enhancer)
+        return Simulation(args, enhancer)
     except OSError as error:
         raise Failure(f"{printable(error.filename)}: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
@@ -243,10 +244,10 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     stdout = figures.take_stdout() if args.json == "-" else 1  # GNU Radio logs to standard output
     enhancer = find_enhancer(args)
-    picture, simulation = prepare(args, enhancer)
+    simulation = prepare(args, enhancer)
     with running.Stop() as stop:
         simulation.run(stop)
-    result = Result(args, enhancer, picture, simulation)
+    result = Result(args, enhancer, simulation)
     write(args, result, stdout)
     if result.final is None:
         raise Failure(result.why_none())

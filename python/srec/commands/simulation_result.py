@@ -57,7 +57,7 @@ class Result:
     figures: what --json writes.
     """
 
-    def __init__(self, args: argparse.Namespace, enhancer: str, sent: np.ndarray, simulation: Any):
+    def __init__(self, args: argparse.Namespace, enhancer: str, simulation: Any):
         """Collect what the simulation has left. Raises Failure if nothing was sent."""
         self._args, self._enhancer, self._info = args, enhancer, simulation.info
         encoded = self._info["encoder"].take("picture")
@@ -65,11 +65,12 @@ class Result:
             reason = self._info["encoder"].last("dropped").get("reason", "the encoder gives no reason")
             raise Failure(f"the image was not sent: {reason}")
         self._encoded = encoded[0]  # the first transmission
+        self.sent = simulation.sinks["sent"].pictures[0][0]
         got = {
-            name: at_full_size(sink.pictures[0][0], sent) if sink.pictures else None
+            name: at_full_size(sink.pictures[0][0], self.sent) if sink.pictures else None
             for name, sink in simulation.sinks.items()
         }
-        self.sent, self.received, self.final, self.eve = sent, got["before"], got["bob"], got["eve"]
+        self.received, self.final, self.eve = got["before"], got["bob"], got["eve"]
         self.counters = self._info["packets"].last("eof")
         before = simulation.sinks["before"].pictures
         self._metadata = before[0][1] if before else {}
@@ -242,18 +243,25 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
         for name, title, array, psnr in panels
         if array is not None
     ]
-    sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], result.caption())
-    with contextlib.ExitStack() as stack:
+
+    def write_sheet(file: Any) -> None:
+        sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], result.caption())
+        save_png(sheet, file, MARK)
+
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         files = []
 
         def new(path: str) -> Any:
             files.append(stack.enter_context(NewFile(path, overwrite=True)))
             return files[-1]
 
-        images = [*((name, array) for name, _, array, _ in there), ("comparison", sheet)]
-        targets = [new(os.path.join(args.out, name + ".png")) for name, _ in images]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(save_png, (array for _, array in images), targets, [MARK] * len(images)))
+        def png(name: str) -> Any:
+            return new(os.path.join(args.out, name + ".png"))
+
+        work = [pool.submit(write_sheet, png("comparison"))]  # the longest first
+        work += [pool.submit(save_png, array, png(name), MARK) for name, _, array, _ in there]
+        for done in work:
+            done.result()
         if args.json and args.json != "-":
             new(args.json).write(json_bytes(result.figures))
         for file in files:
