@@ -77,7 +77,8 @@ def make_transmitter(args):
 def make_receiver(args):
     options = dict(model="none") if args.coding == "layers" else {}
     options |= dict(samples_per_symbol=args.samples_per_symbol, precision=args.precision, max_queue=64)
-    options |= dict(enhancer="installed") if args.enhance else {}
+    if args.enhance:
+        options |= dict(enhancer=args.enhancer or "installed")
     return srec.receiver("seed:1", args.modulation, args.snr, threads=args.threads, **options)
 
 
@@ -162,6 +163,7 @@ def run(arguments):
     parser.add_argument("--in-flight", type=int, default=2)
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--enhance", action="store_true", help="with super-resolution")
+    parser.add_argument("--enhancer", default="", help="model of it (default: the installed one)")
     parser.add_argument(
         "--samples-per-symbol", type=int, default=0, help="0: symbols; else bursts of samples through the synchroniser"
     )
