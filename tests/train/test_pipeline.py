@@ -219,7 +219,7 @@ class Train(unittest.TestCase):
         from srec_train.__main__ import parser
 
         stages = next(action for action in parser()._actions if action.dest == "stage").choices
-        self.assertEqual(sorted(stages), ["cards", "enhancer", "export", "link", "pairs", "transform"])
+        self.assertEqual(sorted(stages), ["average", "cards", "enhancer", "export", "link", "pairs", "transform"])
         for stage, sub in stages.items():
             shown = "".join(sub.format_help().split())  # lines break anywhere
             for action in sub._actions:
