@@ -23,7 +23,8 @@ END_S = 5.0  # from a signal to the end, as documented
 LOADED = 2.0  # what a machine with other work may add
 SIDE = 8000
 FAULT = """
-import importlib, runpy, sys
+import importlib, os, runpy, sys
+os.environ.setdefault("GLIBC_TUNABLES", "")  # else the command starts itself anew, without the fault
 def fail(*arguments, **named):
     raise LookupError("made by the test")
 setattr(eval("importlib.import_module('gnuradio.srec.{module}')" "{attribute}"), "{name}", fail)

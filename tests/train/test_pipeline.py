@@ -226,6 +226,7 @@ class Train(unittest.TestCase):
                 self.assertTrue(action.help, f"{stage}: {action.dest} has no help text")
                 if action.option_strings and action.default not in (None, False, "", argparse.SUPPRESS):
                     self.assertIn(f"(default: {action.default})".replace(" ", ""), shown, f"{stage} {action.dest}")
+        shown = "".join(stages["enhancer"].format_help().split())
         self.assertIn("dividedby--processes(default:0)", shown)
 
     def test_5_the_options_of_the_documentation_are_those_of_the_command(self):
