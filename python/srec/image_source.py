@@ -93,7 +93,7 @@ class image_source(message_block):
     def set_path(self, path: str | list[str]) -> None:
         """Start again with these images after the current one. Raises ValueError without a change if there is none."""
         files = list_pictures(path)
-        loaded = {file: load_picture(file, ENCODER_BYTES, "to send") for file in files if len(files) == 1}
+        loaded = {files[0]: load_picture(files[0], ENCODER_BYTES, "to send")} if len(files) == 1 else {}
         with self._change:
             self._files, self._loaded = files, loaded
 

@@ -30,8 +30,10 @@ def _load(path: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def average(loaded: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return the mean of each tensor, in its type. Tensors of bytes must be equal. Raises ValueError."""
     first, means = loaded[0], {}
+    if any(other.keys() != first.keys() for other in loaded):
+        raise ValueError("the models have tensors of different names")
     for name, tensor in first.items():
-        if any(name not in other or other[name].shape != tensor.shape for other in loaded):
+        if any(other[name].shape != tensor.shape for other in loaded):
             raise ValueError(f"the models have different tensors {name}")
         if tensor.dtype == np.uint8 and any((other[name] != tensor).any() for other in loaded):
             raise ValueError(f"the models have different bytes in {name}")
@@ -43,14 +45,14 @@ def main(args: argparse.Namespace) -> None:
     if len(args.models) < 2:
         sys.exit("srec-train: a mean needs at least two models")
     loaded = [_load(path) for path in args.models]
-    tensors, metadata = loaded[0]
-    for path, (others, other) in zip(args.models, loaded):
-        differing = [key for key in metadata.keys() | other.keys() if metadata.get(key) != other.get(key)]
-        wrong = sorted(set(differing) - set(OF_WEIGHTS))
-        if wrong or others.keys() != tensors.keys():
-            sys.exit(f"srec-train: {path} and {args.models[0]} differ in {', '.join(wrong) or 'their tensors'}")
+    metadata = loaded[0][1]
+    for path, (_, other) in zip(args.models, loaded):
+        keys = sorted((metadata.keys() | other.keys()) - set(OF_WEIGHTS))
+        differing = [key for key in keys if metadata.get(key) != other.get(key)]
+        if differing:
+            sys.exit(f"srec-train: {path} and {args.models[0]} differ in {', '.join(differing)}")
     try:
-        means = average([other for other, _ in loaded])
+        means = average([tensors for tensors, _ in loaded])
     except ValueError as error:
         sys.exit(f"srec-train: {error}")
     known = {key: value for key, value in metadata.items() if key not in ("checksum", "validation")}
