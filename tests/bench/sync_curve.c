@@ -6,7 +6,7 @@
  *   drift   the same with a carrier whose frequency changes along the burst, over drifts, modulations and burst
  *   lengths
  *   echo    SNR that the payload sees when a second ray comes up to 4 symbols late
- *   soak    COUNT bursts one after the other at 12 dB: all must come out, memory must not grow
+ *   soak    COUNT bursts one after the other at 12 dB, with checked headers: all must come out, memory must not grow
  *   noise   false preambles in COUNT million samples of noise */
 #include <srec/srec.h>
 
@@ -366,17 +366,27 @@ static long resident_kb(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+static bool authentic(void *key, const float *soft, size_t n_bytes)
+{
+    srec_signal signal;
+    return srec_packet_authenticate(key, SREC_QPSK, soft, n_bytes, &signal) == SREC_OK;
+}
+
+/* One burst in three is long. Two of three follow their predecessor without a gap. */
 static void soak(const srec_waveform *w, unsigned count)
 {
     static float symbols[SREC_FRAME_MAX * 8];
     const double snr_db = 12;
+    srec_key key;
     srec_shaper *shaper;
     srec_sync *sync;
     srec_impairments *radio;
     result r = { 0 };
     check(srec_shaper_create(w, &shaper, NULL));
     check(srec_sync_create(w, SREC_QPSK, take, &r, &sync, NULL));
-    srec_impairment_set set = { .cfo = 0.02f,
+    srec_key_from_seed(&key, SEED);
+    srec_sync_set_check(sync, authentic, &key); /* the search then continues inside each burst */
+    srec_impairment_set set = { .cfo = 0.001f,
                                 .clock_ppm = -20,
                                 .gain_db = -20,
                                 .noise_power = (float)(0.01 * w->samples_per_symbol * pow(10, -0.1 * snr_db)) };
@@ -384,7 +394,8 @@ static void soak(const srec_waveform *w, unsigned count)
     float *samples = NULL, *received = NULL;
     long early = 0;
     for (unsigned i = 0; i < count; i++) {
-        const size_t n = make_frame(SREC_QPSK, i % 3 ? 1 : 4, symbols), silence = (size_t)uniform(0, 2000),
+        const size_t n = make_frame(SREC_QPSK, i % 3 ? 1 : 4, symbols),
+                     silence = i % 3 == 1 ? (size_t)uniform(0, 2000) : 0,
                      total = srec_shaper_samples(shaper, n) + silence;
         samples = realloc(samples, 2 * total * sizeof(float));
         received = realloc(received, 2 * srec_impairments_room(total) * sizeof(float));

@@ -260,6 +260,27 @@ TEST(sync, bursts_back_to_back_all_come_out)
         DOUBLES_EQUAL(-15, error_db(got[i], sent[i]), 0.6);
 }
 
+/* In these sessions the end of one burst resembles one chirp, and the next preamble seemed to contain the other. */
+TEST(sync, data_that_resemble_a_chirp_do_not_hide_the_next_preamble)
+{
+    checked = true; /* the search continues inside each burst */
+    for (uint64_t session : { 2360u, 5474u, 7151u, 7392u }) {
+        srec_packet_encoder_free(e);
+        LONGS_EQUAL(SREC_OK, srec_packet_encoder_create(&key, session, &e, NULL));
+        packet = 0;
+        random.seed((unsigned)session);
+        std::vector<float> stream;
+        for (int i = 0; i < 3; i++)
+            append(stream, shape(frame(SREC_QPSK, 0)));
+        srec_impairment_set set{};
+        set.cfo = 0.001f;
+        set.noise_power = noise_for(20);
+        receive(SREC_QPSK, impair(stream, set));
+        LONGS_EQUAL(3, got.size());
+        LONGS_EQUAL(0, counters.unreadable);
+    }
+}
+
 TEST(sync, echoes_are_equalised)
 {
     auto sent = frame(SREC_QPSK);

@@ -16,6 +16,7 @@
 /* Another reading must exceed S by this factor. Two peaks against one give 2, noise hardly 1. */
 #define WHOLE          1.4
 #define BALANCE        0.0625 /* minimum share of one peak in S: a share of 0.25 is rare at -9 dB Es/N0 */
+#define BALANCE_OTHER  0.2    /* the same of another reading: random data reach 0.15 next to one chirp of a preamble */
 #define WINDOW_SYMBOLS 256u   /* on each side, for the mean power */
 #define GUARD_SYMBOLS  8u     /* around the peaks, left out of the mean power between them */
 #define ROUNDING       1e-12  /* relative to the power around a cell: anything less is rounding error */
@@ -287,11 +288,11 @@ static reading read_as_searched(const srec_acquisition *a, size_t i)
                       .power = a->statistic[best] };
 }
 
-/* True if both chirps are present. */
-static bool balanced(const srec_acquisition *a, const reading *r)
+/* True if both chirps are present: each has at least this share of S. */
+static bool balanced(const srec_acquisition *a, const reading *r, double share)
 {
     const float first = a->power[r->inverted][(ptrdiff_t)r->cell + r->offset];
-    return first >= (float)BALANCE * r->power && first <= (float)(1 - BALANCE) * r->power;
+    return first >= (float)share * r->power && first <= (float)(1 - share) * r->power;
 }
 
 /* A single chirp can pass the threshold. It may belong to a preamble with an inverted spectrum, or to one with a large
@@ -301,8 +302,8 @@ static bool read_otherwise(srec_acquisition *a, reading *found)
 {
     const reading plain = read_as(a, found->cell, false), inverted = read_as(a, found->cell, true);
     const reading other = inverted.power > plain.power ? inverted : plain;
-    if (!(other.power > (float)WHOLE * found->power) || !balanced(a, &other))
-        return balanced(a, found);
+    if (!(other.power > (float)WHOLE * found->power) || !balanced(a, &other, BALANCE_OTHER))
+        return balanced(a, found, BALANCE);
     const uint64_t mark = a->first + other.cell + 1;
     const bool fresh = mark != a->read_otherwise;
     a->read_otherwise = mark;
