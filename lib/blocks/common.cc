@@ -99,7 +99,7 @@ std::string default_model()
     return SREC_INSTALLED_MODEL;
 }
 
-std::vector<std::string> model_folders()
+static std::vector<std::string> model_folders()
 {
     std::vector<std::string> folders;
     for (const char* path : { (const char*)std::getenv("SREC_MODEL"),
@@ -111,8 +111,7 @@ std::vector<std::string> model_folders()
     return folders;
 }
 
-/* The file of a model; a name without a folder is also looked for in the folders above. */
-static std::string find_model(const std::string& file)
+std::string find_model(const std::string& file)
 {
     if (file.find('/') != std::string::npos || std::ifstream(file).good())
         return file;

@@ -109,6 +109,12 @@ class Info(unittest.TestCase):
         ):
             self.assertIn(word, done.stdout)
 
+    def test_an_installed_model_needs_no_folder(self):
+        done = self.info("srec-enhancer-layers-x1-fast-v1.safetensors")
+        self.assertIn("srec enhancer, id ", done.stdout, done.stderr)
+        self.assertIn("srec-enhancer-layers-x1-fast-v1", done.stdout)
+        self.refused("no-such-model.safetensors", "No such file")
+
     def test_other_files_are_told_which_kinds_are_known(self):
         others = {
             "text": b"hello, world",

@@ -55,14 +55,9 @@ void bind_models(py::module &m)
     m.def(
         "default_model", [] { return as_text(default_model()); }, "Returns the path of the model that \"\" selects.");
     m.def(
-        "model_folders",
-        [] {
-            py::list folders;
-            for (const std::string &folder : model_folders())
-                folders.append(as_text(folder));
-            return folders;
-        },
-        "Returns the folders in which gr-srec searches models, in this order.");
+        "find_model", [](const file_name &file) { return as_text(find_model(file.text)); }, arg("file"),
+        "Returns the path of a model file. A name without a folder that is no file in the current folder is searched "
+        "among the installed models; if it is not there either, the result is the name itself.");
     m.def("enhancer_info", &enhancer_info, arg("path"),
           "Returns a dict that describes an enhancer: id, metadata, scale, coding, macs_per_pixel, parameters.");
     m.def(

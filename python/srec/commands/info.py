@@ -15,7 +15,10 @@ KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", nargs="?", default="", help="a model file or a recording (default: the installed model)"
+        "file",
+        nargs="?",
+        default="",
+        help="a model file, the name of an installed model, or a recording (default: the installed codec)",
     )
 
 
@@ -128,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
     path = args.file or srec.default_model()
     if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):
         return recording(path)
+    path = srec.find_model(path)
     try:
         kind = kind_of(path)
     except OSError as error:

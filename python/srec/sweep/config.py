@@ -10,7 +10,7 @@ from ..commands import Failure, Usage
 from ..commands.coding import DEFAULTS, FADING, FRAME_SYMBOLS, MAX_LAYERS, MAX_PARITY
 from ..commands.info import is_enhancer
 from ..modulations import MODULATIONS
-from ..srec_python import model_folders
+from ..srec_python import find_model
 from . import results
 
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
@@ -218,12 +218,12 @@ class Experiment:
         return files
 
     def _find(self, file: str) -> str:
-        """Find a file next to the TOML file; a name without a folder also among the models of gr-srec."""
-        beside = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
-        places = [beside]
-        if not os.path.dirname(file):
-            places += [os.path.join(folder, file) for folder in model_folders()]
-        return next(filter(os.path.exists, places), beside)
+        """Find a file next to the TOML file; a name without a folder also where find_model() searches."""
+        near = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
+        if os.path.exists(near) or os.path.dirname(file):
+            return near
+        found = find_model(file)
+        return found if os.path.exists(found) else near
 
     def _replace(self, label: str, file: str) -> None:
         """Apply --model LABEL=FILE.
