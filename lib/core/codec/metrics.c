@@ -10,6 +10,7 @@
 
 #define TAPS   11
 #define SCALES 5
+#define BAND   32u /* rows compared at a time, so that their moments stay in the cache */
 
 static bool comparable(const srec_image *a, const srec_image *b)
 {
@@ -61,9 +62,14 @@ SREC_CLONES static void blur(const float *restrict kernel, const float *restrict
         }
 }
 
-/* Mean structural similarity and mean contrast-structure term of one scale.
- * \param work 8 planes */
-static void similarity(const float *kernel, const plane *a, const plane *b, float *work, double *ssim, double *cs)
+/* Structural similarity and contrast-structure term: of a window, or sums or means over windows. */
+typedef struct {
+    double ssim, cs;
+} terms;
+
+/* Add the terms of all windows.
+ * \param work 7 planes */
+static void add_terms(const float *kernel, const plane *a, const plane *b, float *work, terms *sum)
 {
     const size_t n = a->w * a->h, valid = (a->w - TAPS + 1) * (a->h - TAPS + 1);
     const double c1 = 0.01 * 255 * 0.01 * 255, c2 = 0.03 * 255 * 0.03 * 255;
@@ -84,15 +90,27 @@ static void similarity(const float *kernel, const plane *a, const plane *b, floa
         }
         blur(kernel, in, a->w, a->h, rows, moments[k].to);
     }
-    *ssim = *cs = 0;
     for (size_t i = 0; i < valid; i++) {
         double ma = mean_a[i], mb = mean_b[i], va = aa[i] - ma * ma, vb = bb[i] - mb * mb, cov = ab[i] - ma * mb;
         double contrast = (2 * cov + c2) / (va + vb + c2);
-        *cs += contrast;
-        *ssim += contrast * (2 * ma * mb + c1) / (ma * ma + mb * mb + c1);
+        sum->cs += contrast;
+        sum->ssim += contrast * (2 * ma * mb + c1) / (ma * ma + mb * mb + c1);
     }
-    *ssim /= (double)valid;
-    *cs /= (double)valid;
+}
+
+/* Mean terms of one scale.
+ * \param work 7 planes of BAND + TAPS - 1 rows */
+static terms mean_terms(const float *kernel, const plane *a, const plane *b, float *work)
+{
+    const size_t w = a->w, rows = a->h - TAPS + 1;
+    const double n = (double)(w - TAPS + 1) * (double)rows;
+    terms sum = { 0 };
+    for (size_t y = 0; y < rows; y += BAND) {
+        const size_t h = (rows - y < BAND ? rows - y : BAND) + TAPS - 1;
+        const plane band_a = { w, h, a->v + y * w }, band_b = { w, h, b->v + y * w };
+        add_terms(kernel, &band_a, &band_b, work, &sum);
+    }
+    return (terms){ sum.ssim / n, sum.cs / n };
 }
 
 static void halve(plane *p) /* 2x2 mean, in place; an odd last row or column is dropped */
@@ -127,21 +145,19 @@ static plane read_channel(const srec_image *image, unsigned c, float *memory)
 
 /* Product of the terms of all scales. The planes are halved in place.
  * \param weights (scales) exponents
- * \param work see similarity() */
+ * \param work see mean_terms() */
 static double product_of_scales(plane *a, plane *b, const double *weights, unsigned scales, float *work)
 {
     float kernel[TAPS];
     gaussian(kernel);
     double product = 1;
     for (unsigned s = 0; s < scales; s++) {
-        double ssim;
-        double cs;
         if (s) {
             halve(a);
             halve(b);
         }
-        similarity(kernel, a, b, work, &ssim, &cs);
-        const double term = s + 1 == scales ? ssim : cs;
+        const terms mean = mean_terms(kernel, a, b, work);
+        const double term = s + 1 == scales ? mean.ssim : mean.cs;
         product *= pow(term > 0 ? term : 0, weights[s]);
     }
     return product;
@@ -159,7 +175,7 @@ srec_status srec_ms_ssim(const srec_image *a, const srec_image *b, double *value
     for (unsigned s = 0; s < scales; s++)
         weights[s] /= weight_sum;
     const size_t n = (size_t)a->width * a->height;
-    float *memory = malloc(9 * n * sizeof *memory);
+    float *memory = malloc((2 * n + (size_t)7 * (BAND + TAPS - 1) * a->width) * sizeof *memory);
     if (!memory)
         return SREC_ERR_MEMORY;
     *value = 0;
