@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gnuradio.srec.commands import Failure, Usage
-from gnuradio.srec.commands.planning import CHOSEN
+from gnuradio.srec.commands.plan_option import CHOSEN
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SREC = os.environ["SREC_COMMAND"]

@@ -7,7 +7,7 @@ import math
 import shlex
 from typing import Any, Optional
 
-from . import Usage, coding, figures, options, outputs, planning
+from . import Usage, coding, figures, options, outputs, plan_option, planning
 from .planning import Plan
 from ..plan.choice import SIZE
 from ..plan.losses import BURST_LOSS
@@ -16,6 +16,11 @@ from ..text import printable
 
 NEXT = 2  # choices after the best one
 SIDE_MAX = 65535
+
+
+def add_budgets(group: options.Group) -> None:
+    group.add_argument("--symbols", type=float, metavar="N", help="budget of complex symbols for the image")
+    group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DB",
         help="margin between the threshold of a layer's code and the SNR (default %(default)g)",
     )
-    planning.add_loss(channel, default=f"{BURST_LOSS:g}, 0 with --bare")
+    plan_option.add_loss(channel, default=f"{BURST_LOSS:g}, 0 with --bare")
     channel.add_argument("--parity", type=int, metavar="K", help="parity packets of each layer (default: chosen)")
     channel.add_argument(
         "--frame-symbols", type=int, metavar="N", help="mean number of payload symbols of a packet (default: chosen)"
@@ -50,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--cbr", type=float, help="complex symbols / (3 * width * height) (default 0.2 if no other budget is given)"
     )
-    planning.add_budgets(budget)
+    add_budgets(budget)
     budget.add_argument("--rate", type=float, default=1e6, metavar="SPS", help="samples per second (default 1e6)")
     budget.add_argument("--sps", type=int, default=4, metavar="N", help="samples per symbol, 2 to 16 (default 4)")
     budget.add_argument(

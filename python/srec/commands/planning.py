@@ -1,60 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `srec plan` and `--plan` of other commands share: budgets, the choice, and how it sets options."""
+"""What `srec plan` and `--plan` of other commands share: the request, and the choices in words and figures."""
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import sys
 from typing import Any
 
 from . import Failure, Usage, coding, options
 from ..io.picture_file import load_picture
 from ..plan.choice import choose
 from ..plan.curves import Picture
-from ..plan.losses import BURST_LOSS, MAX_LOSS
+from ..plan.losses import BURST_LOSS
 from ..plan.request import RANGES, Choice, Impossible, Request
 from ..plan.source import Average, Measured
 from ..plan.table import TableError, load
 
-CHOSEN = ("coding", "modulation", "layers", "shares", "eta", "scale")  # options that --plan chooses
 BYTES_PER_PIXEL = 60  # to encode layers
 WORDS = {"features": "features", "layers": "coded layers"}
-
-
-def add_budgets(group: options.Group) -> None:
-    group.add_argument("--symbols", type=float, metavar="N", help="budget of complex symbols for the image")
-    group.add_argument("--seconds", type=float, metavar="S", help="budget of airtime at --rate and --sps")
-
-
-def add_loss(group: options.Group, when: str = "", default: str = f"{BURST_LOSS:g}") -> None:
-    group.add_argument(
-        "--loss",
-        type=float,
-        metavar="P",
-        help=(
-            f"{when}probability that a packet is lost for reasons other than noise, 0 to"
-            f" {MAX_LOSS:g}; determines parity and packet length (default {default})"
-        ),
-    )
-
-
-def add_plan(parser: argparse.ArgumentParser, seconds: bool) -> None:
-    """Add --plan and its budgets to a command. seconds: whether it knows the symbol rate."""
-    group = parser.add_argument_group("plan")
-    group.add_argument(
-        "--plan",
-        type=coding.numbers,
-        metavar="DB,DB,...",
-        help=(
-            "choose coding, modulation, layers, parity and packet length, or eta, and scale for receivers at these"
-            " SNRs, as srec plan does"
-        ),
-    )
-    group.add_argument("--symbols", type=float, metavar="N", help="with --plan: budget of symbols, instead of --cbr")
-    if seconds:
-        add_loss(group, "with --plan: ")
-        group.add_argument("--seconds", type=float, metavar="S", help="with --plan: budget of airtime")
 
 
 def source_of(table_path: str, image: str, size: tuple[int, int]) -> Average:
@@ -177,47 +139,3 @@ class Plan:
             "measured": choice.exact,
             "options": choice.options(self.request),
         }
-
-
-def first_image(path: str) -> str:
-    """Return the image that --plan measures: of a folder the first one."""
-    if not os.path.isdir(path):
-        return path
-    from ..io.picture_file import find_pictures
-
-    try:
-        return find_pictures(path)[0]
-    except ValueError as error:
-        raise Failure(str(error)) from None
-
-
-def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: float | None = None) -> None:
-    """Let --plan set the options in CHOSEN and the budget, and print a line. Raises Usage or Failure.
-
-    bursts: whether the command sends bursts, with preambles and pilots.
-    symbol_rate: symbols per second; None: unknown, and there is no --seconds.
-    """
-    if args.plan is None:
-        for name in ("symbols", "seconds") + ("loss",) * bursts:  # without bursts, the loss is that of the channel
-            if getattr(args, name, None) is not None:
-                raise Usage(f"--{name} is for --plan")
-        return
-    for name in CHOSEN:
-        if getattr(args, name) is not None:
-            raise Usage(f"--{name} does not go with --plan, which chooses it")
-    if getattr(args, "hard", False):
-        raise Usage("--hard does not go with --plan, which plans for soft decisions")
-    source = source_of("", first_image(args.image), (1, 1))
-    request = request_of(args, args.plan, source, symbol_rate or 1.0, bursts)
-    plan = Plan(source, request)
-    best = plan.choices[0]
-    args.coding, args.modulation, args.scale, args.eta = best.coding, best.modulation, best.scale, best.eta
-    if best.coding == "layers":
-        args.layers, args.cbr = list(best.layers), request.cbr
-        args.shares = list(best.shares) if len(best.shares) > 1 else None
-        args.parity, args.frame_symbols = best.parity, best.frame_symbols or None
-    else:
-        args.cbr = args.margin = args.parity = args.frame_symbols = None
-        if hasattr(args, "no_sr") and not best.enhanced:
-            args.no_sr = True
-    print(f"{command}: plan: {plan.line(best, symbol_rate)}", file=sys.stderr)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from . import Failure, Usage
-from . import coding, figures, options, outputs, planning, running
+from . import coding, figures, options, outputs, plan_option, running
 from .impairments import add_impairments_group, check_impairments, impaired, impairments
 from ..guard import describe
 from ..io.recording import RecordingWriter, part_of
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time between images (default: as fast as the device allows)",
     )
     coding.add_group(parser, f"{coding.LAYER_SNR_DB:g}")
-    planning.add_plan(parser, seconds=True)
+    plan_option.add_plan(parser, seconds=True)
     encryption = parser.add_argument_group("encryption")
     options.add_key_argument(encryption)
     options.add_cipher_argument(encryption)
@@ -72,7 +72,7 @@ def check(args: argparse.Namespace, kind: str) -> None:
     options.check_link(args, kind)
     check_impairments(args)
     args.modulation = modulation
-    planning.apply(args, "srec send", True, args.rate / args.sps)
+    plan_option.apply(args, "srec send", True, args.rate / args.sps)
     coding.settle(args, "srec send", coding.LAYER_SNR_DB)
     options.check_range("interval", args.interval, 0, 1e6)
     outputs.check_figures(args.json, args.overwrite)

@@ -2,12 +2,13 @@
 """Send an image through a simulated link: a real GNU Radio flowgraph with Bob, who has the key, and Eve, who has not.
 """
 import argparse
+import io
 import os
 import sys
 import time
 from typing import Any
 
-from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, planning, running
+from . import Failure, Stopped, Usage, coding, enhancement, figures, options, outputs, plan_option, running
 from .simulation_result import MARK, PICTURES, Result, write
 from ..modulations import MODULATIONS
 from ..text import printable
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="layers: send the packets N times; transmissions add up (default 1)",
     )
     coding.add_group(parser, "the value of --snr")
-    planning.add_plan(parser, seconds=False)
+    plan_option.add_plan(parser, seconds=False)
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
     encryption.add_argument("--wrong-key", action="store_true", help="give Bob another key, so he receives nothing")
@@ -68,7 +69,7 @@ def check(args: argparse.Namespace) -> None:
     options.check_range("snr", args.snr, -50, 100)
     if args.plan is not None and args.channel != "awgn":
         raise Usage(f"--plan does not go with --channel {args.channel}: its table is for awgn")
-    planning.apply(args, "srec simulate", False)
+    plan_option.apply(args, "srec simulate", False)
     coding.settle(args, "srec simulate", args.snr, args.channel == "rayleigh", "--snr")
     options.check_range("repeat", args.repeat, 1, coding.MAX_REPEAT)
     if args.repeat > 1 and args.coding != "layers":
@@ -112,6 +113,7 @@ class Simulation:
     """The flowgraph: source, transmitter, channel, Bob's and Eve's receivers.
 
     sinks: {name: image_sink}: sent, bob, eve, and before, which has Bob's image before super-resolution.
+    sent_png: the image sent as a PNG file, once the run has ended; b"" if none was sent.
     info: {name: Collector}: encoder, mapper, bob, packets, enhancer.
     """
 
@@ -129,6 +131,7 @@ class Simulation:
         self._receivers = self._make_receivers(args, enhancer, key, bob_key)
         self.sinks = {name: srec.image_sink() for name in ("before", *self._receivers)}
         self.sinks["sent"] = srec.image_sink(stop_after=1)  # further transmissions are the same image
+        self.sent_png = b""
         self._connect_transmitter()
         self._channel = srec.channel(args.channel, args.snr, args.seed, args.coherence, args.loss)
         self.top.connect(self._transmitter, self._channel)
@@ -195,7 +198,18 @@ class Simulation:
     def _wait_for_pictures(self, seconds: float) -> bool:
         """Return whether the last image of each sink has arrived within that time."""
         until = time.monotonic() + seconds
+        if self.sinks["sent"].wait(seconds):
+            self._compress_sent()
         return all(sink.wait(max(0.0, until - time.monotonic())) for sink in self.sinks.values())
+
+    def _compress_sent(self) -> None:
+        """Make sent_png while the encoder works, which leaves processors idle."""
+        from ..io.picture_file import save_png
+
+        if not self.sent_png and self.sinks["sent"].pictures:
+            file = io.BytesIO()
+            save_png(self.sinks["sent"].pictures[0][0], file, MARK)
+            self.sent_png = file.getvalue()
 
     def _figures_are_there(self) -> bool:
         """Return whether the blocks have reported their end, and the mapper the last image."""

@@ -54,7 +54,8 @@ class Result:
     """Images and figures of a simulation.
 
     sent, received, final, eve: the image sent, Bob's before and after super-resolution, Eve's; None if there is none.
-    figures: what --json writes.
+    sent_png: the image sent as a PNG file.
+    figures: what --json writes. add_ms_ssim() completes it.
     """
 
     def __init__(self, args: argparse.Namespace, enhancer: str, simulation: Any):
@@ -65,7 +66,7 @@ class Result:
             reason = self._info["encoder"].last("dropped").get("reason", "the encoder gives no reason")
             raise Failure(f"the image was not sent: {reason}")
         self._encoded = encoded[0]  # the first transmission
-        self.sent = simulation.sinks["sent"].pictures[0][0]
+        self.sent, self.sent_png = simulation.sinks["sent"].pictures[0][0], simulation.sent_png
         got = {
             name: at_full_size(sink.pictures[0][0], self.sent) if sink.pictures else None
             for name, sink in simulation.sinks.items()
@@ -88,13 +89,17 @@ class Result:
 
         return None if image is None else srec.psnr(self.sent, image)
 
-    def _quality(self) -> dict[str, Any]:
+    def add_ms_ssim(self) -> None:
+        """Compute ms_ssim, which takes as long as a PNG file."""
         from gnuradio import srec
 
-        small = min(self.sent.shape[:2]) < 11
+        if self.final is not None and min(self.sent.shape[:2]) >= 11:
+            self.figures["ms_ssim"] = srec.ms_ssim(self.sent, self.final)
+
+    def _quality(self) -> dict[str, Any]:
         return {
             "psnr_db": self._psnr(self.final),
-            "ms_ssim": None if self.final is None or small else srec.ms_ssim(self.sent, self.final),
+            "ms_ssim": None,
             "psnr_before_sr_db": self._psnr(self.received),
             "eve_psnr_db": self._psnr(self.eve),
         }
@@ -235,7 +240,6 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
     stdout: file descriptor for the figures, if --json is "-".
     """
     from ..io.picture_file import save_png
-    from .comparison import side_by_side
 
     panels = result.panels()
     there = [
@@ -245,6 +249,8 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
     ]
 
     def write_sheet(file: Any) -> None:
+        from .comparison import side_by_side
+
         sheet = side_by_side([(title, array, figure) for _, title, array, figure in there], result.caption())
         save_png(sheet, file, MARK)
 
@@ -259,7 +265,9 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
             return new(os.path.join(args.out, name + ".png"))
 
         work = [pool.submit(write_sheet, png("comparison"))]  # the longest first
-        work += [pool.submit(save_png, array, png(name), MARK) for name, _, array, _ in there]
+        work += [pool.submit(save_png, array, png(name), MARK) for name, _, array, _ in there if name != "sent"]
+        work.append(pool.submit(result.add_ms_ssim))
+        png("sent").write(result.sent_png)
         for done in work:
             done.result()
         if args.json and args.json != "-":
