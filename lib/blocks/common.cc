@@ -111,14 +111,19 @@ static std::vector<std::string> model_folders()
     return folders;
 }
 
-std::string find_model(const std::string& file)
+std::string installed_model(const std::string& name)
 {
-    if (file.find('/') != std::string::npos || std::ifstream(file).good())
-        return file;
-    for (const std::string& folder : model_folders())
-        if (std::ifstream(folder + "/" + file).good())
-            return folder + "/" + file;
-    return file;
+    if (!name.empty() && name.find('/') == std::string::npos)
+        for (const std::string& folder : model_folders())
+            if (std::ifstream(folder + "/" + name).good())
+                return folder + "/" + name;
+    return "";
+}
+
+static std::string find_model(const std::string& file)
+{
+    const std::string installed = std::ifstream(file).good() ? "" : installed_model(file);
+    return installed.empty() ? file : installed;
 }
 
 template <typename Model,

@@ -39,12 +39,12 @@ srec_compute compute_from(int threads, const std::string& precision);
 
 /* The path in $SREC_MODEL, else the installed model, else that of the build tree. */
 GR_SREC_API std::string default_model();
-/* The path of a model. A name without a folder that is no file in the current folder is
- * searched in the folders of $SREC_MODEL, of the installed models and of the build tree.
- * \return \p file itself if it is found nowhere */
-GR_SREC_API std::string find_model(const std::string& file);
+/* The path of an installed model, by its file name: in the folders of $SREC_MODEL, of the
+ * installed models and of the build tree, in this order. "": there is none. */
+GR_SREC_API std::string installed_model(const std::string& name);
 /* Returns the copy of a model that all blocks of the process share.
- * \param path  "": the default; otherwise for find_model() */
+ * \param path  "": the default; a name without a folder that is no file in the current
+ *              folder is that of an installed model */
 GR_SREC_API std::shared_ptr<const srec_model> model_from(const std::string& path);
 /* The path in $SREC_ENHANCER, else the installed enhancer of that scale and coding, else
  * that of the build tree. If there is none, the path where it would be installed. */

@@ -55,9 +55,8 @@ void bind_models(py::module &m)
     m.def(
         "default_model", [] { return as_text(default_model()); }, "Returns the path of the model that \"\" selects.");
     m.def(
-        "find_model", [](const file_name &file) { return as_text(find_model(file.text)); }, arg("file"),
-        "Returns the path of a model file. A name without a folder that is no file in the current folder is searched "
-        "among the installed models; if it is not there either, the result is the name itself.");
+        "installed_model", [](const file_name &name) { return as_text(installed_model(name.text)); }, arg("name"),
+        "Returns the path of an installed model, by its file name; \"\" if there is none.");
     m.def("enhancer_info", &enhancer_info, arg("path"),
           "Returns a dict that describes an enhancer: id, metadata, scale, coding, macs_per_pixel, parameters.");
     m.def(

@@ -131,7 +131,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.file or srec.default_model()
     if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):
         return recording(path)
-    path = srec.find_model(path)
+    if not os.path.exists(path):
+        path = srec.installed_model(path) or path
     try:
         kind = kind_of(path)
     except OSError as error:

@@ -238,6 +238,11 @@ class Simulation:
             until = time.monotonic() + FIGURES_S
             while not stop and not self._figures_are_there() and time.monotonic() < until:
                 time.sleep(0.005)
+            if stop.number is not None:
+                raise Stopped("stopped; no image was written", stop.number)
+            if not self._figures_are_there():
+                raise Failure(f"the blocks did not report their figures within {FIGURES_S} s")
+            self._compress_sent()
 
 
 def prepare(args: argparse.Namespace, enhancer: str) -> Simulation:

@@ -10,7 +10,7 @@ from ..commands import Failure, Usage
 from ..commands.coding import DEFAULTS, FADING, FRAME_SYMBOLS, MAX_LAYERS, MAX_PARITY
 from ..commands.info import is_enhancer
 from ..modulations import MODULATIONS
-from ..srec_python import find_model
+from ..srec_python import installed_model
 from . import results
 
 # scheme: (encrypted, Bob's key, super-resolution if an enhancer is named: Eve has all of Bob's models)
@@ -218,12 +218,9 @@ class Experiment:
         return files
 
     def _find(self, file: str) -> str:
-        """Find a file next to the TOML file; a name without a folder also where find_model() searches."""
+        """Find a file next to the TOML file, or an installed model."""
         near = os.path.join(os.path.dirname(os.path.abspath(self.path)), file)
-        if os.path.exists(near) or os.path.dirname(file):
-            return near
-        found = find_model(file)
-        return found if os.path.exists(found) else near
+        return near if os.path.exists(near) else installed_model(file) or near
 
     def _replace(self, label: str, file: str) -> None:
         """Apply --model LABEL=FILE.
