@@ -5,6 +5,7 @@ import argparse
 import io
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -198,14 +199,13 @@ class Simulation:
     def _wait_for_pictures(self, seconds: float) -> bool:
         """Return whether the last image of each sink has arrived within that time."""
         until = time.monotonic() + seconds
-        if self.sinks["sent"].wait(seconds):
-            self._compress_sent()
         return all(sink.wait(max(0.0, until - time.monotonic())) for sink in self.sinks.values())
 
     def _compress_sent(self) -> None:
-        """Make sent_png while the encoder works, which leaves processors idle."""
+        """Make sent_png, unless it is there or nothing was sent."""
         from ..io.picture_file import save_png
 
+        self.sinks["sent"].wait()
         if not self.sent_png and self.sinks["sent"].pictures:
             file = io.BytesIO()
             save_png(self.sinks["sent"].pictures[0][0], file, MARK)
@@ -223,7 +223,10 @@ class Simulation:
         line from time to time.
         """
         started = said = time.monotonic()
+        # While the encoder works, processors are idle. A signal does not wait for a daemon.
+        early = threading.Thread(target=self._compress_sent, daemon=True)
         with running.Run("srec simulate", self.top, stop) as run:
+            early.start()
             while not self._wait_for_pictures(0.1):
                 if stop.number is not None:
                     raise Stopped("stopped; no image was written", stop.number)
@@ -242,7 +245,8 @@ class Simulation:
                 raise Stopped("stopped; no image was written", stop.number)
             if not self._figures_are_there():
                 raise Failure(f"the blocks did not report their figures within {FIGURES_S} s")
-            self._compress_sent()
+            early.join()
+            self._compress_sent()  # again, if the thread failed: the error ends the run
 
 
 def prepare(args: argparse.Namespace, enhancer: str) -> Simulation:
