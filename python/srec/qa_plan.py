@@ -7,10 +7,14 @@ import json
 import math
 import os
 import tempfile
+import unittest
+from unittest import mock
 
 import numpy as np
 import srec_core as core
 from gnuradio import gr_unittest, srec
+from gnuradio.srec.io.picture_file import load_picture
+from gnuradio.srec.plan import enhancement
 from gnuradio.srec.plan.choice import choose, transmitter_parameters
 from gnuradio.srec.plan.curves import Picture
 from gnuradio.srec.plan.losses import expected_psnr, parity_candidates, probability_complete
@@ -22,6 +26,7 @@ from PIL import Image
 
 BITS = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 WIDTH, HEIGHT = 768, 512
+DEMO = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "raccoon.webp")
 
 
 def content():
@@ -218,13 +223,46 @@ class qa_plan(gr_unittest.TestCase):
             for snr, psnr in zip(snrs, choice.psnr):
                 noisy, _ = core.channel(symbols.symbols, "awgn", snr, 1)
                 got = core.receive_layers(symbols, noisy, None, snr, 1)
-                model = srec.default_enhancer(choice.scale, "layers")
-                if os.path.exists(model):
-                    shown = core.enhance_layers(core.EnhancerModel(model), got["picture"], got["rms_error"], 256, 320)
+                if choice.enhanced:
+                    model = core.EnhancerModel(srec.default_enhancer(choice.scale, "layers"))
+                    shown = core.enhance_layers(model, got["picture"], got["rms_error"], 256, 320)
                 else:
-                    shown = core.double(got["picture"], 256, 320)
+                    shown = got["picture"] if choice.scale == 1 else core.double(got["picture"], 256, 320)
                 # packets carry the RMS error with few bits
                 self.assertAlmostEqual(core.psnr(image, shown), psnr, delta=0.03)
+
+    def test_super_resolution_is_not_chosen_where_it_harms_the_image(self):
+        source = Measured(Table(content()), Picture(texture()))
+        request = Request((5,), 0.3, modulations=("qpsk",), bursts=False)
+        for psnr, expected in ((10.0, False), (99.0, True), (None, False)):
+            with mock.patch("gnuradio.srec.plan.layers.enhanced_psnr", return_value=psnr):
+                self.assertEqual(choose(source, request)[0].enhanced, expected)
+
+    @unittest.skipUnless(os.path.exists(srec.default_enhancer(1, "layers")), "no enhancer of layers")
+    def test_parts_of_a_large_image_show_the_gain_of_super_resolution(self):
+        image = load_picture(DEMO)
+        self.assertGreater(image.size / 3, enhancement.PIXELS)
+        for scale in (1, 2):
+            sent = core.halve(image) if scale == 2 else image
+            coded = core.layers_of_bytes(sent, [40000])
+            decoded, rms_error = coded.decoded(1), coded.rms_errors[0]
+            plain = core.psnr(image, decoded if scale == 1 else core.double(decoded, *image.shape[:2]))
+            estimated = enhancement.enhanced_psnr(image, decoded, plain, rms_error, scale)
+            with mock.patch.object(enhancement, "PIXELS", 10**6):
+                exact = enhancement.enhanced_psnr(image, decoded, plain, rms_error, scale)
+            self.assertGreater(exact, plain + 0.2)
+            self.assertAlmostEqual(estimated, exact, delta=0.1)
+
+    def test_parts_lie_within_the_image_and_apart(self):
+        for size in (1, 7, 239, 240, 241, 479, 480, 719, 720, 721, 5001):
+            side = enhancement._Side(size)
+            self.assertGreaterEqual(side.starts[0], 0)
+            self.assertLessEqual(side.starts[-1] + side.length, size)
+            self.assertTrue(all(b - a >= side.length for a, b in zip(side.starts, side.starts[1:])), size)
+            kept = side.cut(np.arange(size), 0)[side.counted]
+            self.assertEqual(len(set(kept)), len(kept))
+            halves = side.cut(np.arange((size + 1) // 2), 0, 2)
+            self.assertEqual(len(halves), len(side.starts) * ((side.length + 1) // 2))
 
     def test_a_tiny_image_has_a_plan(self):
         for shape in ((1, 1, 3), (7, 5), (40, 30, 3)):

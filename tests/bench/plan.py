@@ -3,11 +3,13 @@
 """Check the choices of `srec plan` against transmissions of every setting of a grid, by hand as it were.
 
     ./dev run python3 tests/bench/plan.py --images FOLDER [--pictures 6] [--features]
+    ./dev run python3 tests/bench/plan.py --images FOLDER --choices
     ./dev run python3 tests/bench/plan.py --images FOLDER --pictures 24 --average
 
 For each image, SNR and budget: the plan with the image and the plan without it, then transmissions with the chosen
 setting and with each setting of the grid whose channel use fits. The margin is the default everywhere. Prints one line
 for each case, and the bars: error of the PSNR in the mean, and by how much a setting of the grid beats the choice.
+--choices: the chosen settings only, in a minute or two; the grid takes two hours of one core.
 --average: only the plan without an image, which expects an average photograph, against the mean over the images.
 """
 import argparse
@@ -35,8 +37,12 @@ PACKETS = [{}, {"parity": 0, "frame_symbols": 64000}]  # the defaults, and few l
 FEATURES = ("bpsk", "qpsk", "16qam", "pam256")
 
 
-def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets):
-    """Return the PSNR in dB of layers at each SNR, or None if they do not fit. packets: options of encode_layers()."""
+def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets, with_sr=True):
+    """Return the PSNR in dB of layers at each SNR, or None if they do not fit.
+
+    packets: options of encode_layers().
+    with_sr: whether the receiver uses super-resolution.
+    """
     height, width = image.shape[:2]
     try:
         coded = core.encode_layers(
@@ -55,7 +61,7 @@ def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets):
     for snr in snrs:
         symbols, _ = core.channel(sent.symbols, "awgn", snr, 1)
         got = core.receive_layers(sent, symbols, None, snr, 1)
-        out.append(psnr(image, enhanced(image, got, scale), scale))
+        out.append(psnr(image, enhanced(image, got, scale) if with_sr else got["picture"], scale))
     return out
 
 
@@ -63,7 +69,7 @@ def layers_psnr(image, snrs, cbr, modulation, layers, shares, scale, packets):
 def enhancer_of_layers(scale):
     """Return the model, or None if it is not installed."""
     path = srec.default_enhancer(scale, "layers")
-    return core.EnhancerModel(path) if os.path.exists(path) else None
+    return core.EnhancerModel(path, threads=0, precision="auto") if os.path.exists(path) else None
 
 
 def enhanced(image, got, scale):
@@ -128,7 +134,9 @@ def transmitted(image, request, choice, features):
     if choice.coding == "layers":
         packets = {"parity": choice.parity, "frame_symbols": choice.frame_symbols}
         values = layers_psnr(
-            image, request.snrs, request.cbr, choice.modulation, choice.layers, choice.shares, choice.scale, packets
+            *(image, request.snrs, request.cbr, choice.modulation, choice.layers, choice.shares, choice.scale),
+            packets,
+            choice.enhanced,
         )
         return values and statistics.fmean(values)
     found = [
@@ -139,8 +147,11 @@ def transmitted(image, request, choice, features):
     return statistics.fmean(value for value, _ in found)
 
 
-def check(path, cases, table, features):
-    """Yield (error with the image, error without it, what the best setting of the grid gains), all in dB."""
+def check(path, cases, table, features, grid):
+    """Yield (error with the image, error without it, what the best setting of the grid gains), all in dB.
+
+    grid: False: without the grid, whose gain is then 0.
+    """
     image = load_picture(path)
     measured = Measured(table, Picture(image))
     average = Average(table, image.shape[1], image.shape[0])
@@ -149,12 +160,14 @@ def check(path, cases, table, features):
         choice, blind = choose(measured, request)[0], choose(average, request)[0]
         real = transmitted(image, request, choice, features)
         other = transmitted(image, request, blind, features)
-        name, best = max(grid_of(image, snrs, cbr, features), key=lambda pair: pair[1], default=("nothing", real))
+        settings = grid_of(image, snrs, cbr, features) if grid else ()
+        name, best = max(settings, key=lambda pair: pair[1], default=("nothing", real))
         print(
             (
                 f"{path.rsplit('/', 1)[-1]} {snrs} cbr {cbr:g}: {choice.coding} {choice.modulation} x{choice.scale}"
                 f" planned {choice.mean_psnr:.2f}, sent {real:.2f}; without the image {blind.mean_psnr:.2f}, sent"
-                f" {other:.2f}; best of the grid {best:.2f} ({name})"
+                f" {other:.2f}"
+                + (f"; best of the grid {best:.2f} ({name})" if grid else "")
             ),
             flush=True,
         )
@@ -180,6 +193,7 @@ def main():
     parser.add_argument("--images", required=True, help="folder of images that made no table")
     parser.add_argument("--pictures", type=int, default=6, help="number of images, evenly chosen")
     parser.add_argument("--features", action="store_true", help="the cases in which features are transmitted too")
+    parser.add_argument("--choices", action="store_true", help="only the chosen settings, not the grid")
     parser.add_argument("--average", action="store_true", help="only the plan without an image")
     args = parser.parse_args()
     files = pictures_of(args.images)
@@ -187,8 +201,8 @@ def main():
     if args.average:
         check_average(chosen, load())
         return
-    features = Features() if args.features else None
-    rows = [row for path in chosen for row in check(path, ALONE if features else CASES, load(), features)]
+    features, cases = (Features(), ALONE) if args.features else (None, CASES)
+    rows = [row for path in chosen for row in check(path, cases, load(), features, not args.choices)]
     with_image, without, gained = zip(*rows)
     print(f"{len(rows)} cases of {len(chosen)} images")
     for name, errors in (("with", with_image), ("without", without)):
@@ -196,7 +210,8 @@ def main():
             f"{name} the image: error {statistics.fmean(errors):+.2f} dB in the mean,"
             f" {statistics.fmean(map(abs, errors)):.2f} in size, {max(map(abs, errors)):.2f} at most"
         )
-    print(f"the best setting of the grid beats the choice by {max(gained):.2f} dB at most")
+    if not args.choices:
+        print(f"the best setting of the grid beats the choice by {max(gained):.2f} dB at most")
 
 
 if __name__ == "__main__":

@@ -6,19 +6,30 @@
 #include <optional>
 #include <stdexcept>
 
+static srec_precision precision_from(const std::string &name)
+{
+    const bool has_bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
+    if (name == "f32" || (name == "auto" && !has_bf16))
+        return SREC_PRECISION_F32;
+    if (name == "auto")
+        return SREC_PRECISION_BF16;
+    throw std::invalid_argument("unknown precision '" + name + "': f32 or auto");
+}
+
 struct enhancer_model {
     handle<srec_enhancer_model, srec_enhancer_model_free> m;
+    srec_compute compute{};
     kept<srec_enhancer, srec_enhancer_free> enhancers;
 
-    explicit enhancer_model(const std::string &path)
+    enhancer_model(const std::string &path, unsigned threads, const std::string &precision)
         : m(created<srec_enhancer_model, srec_enhancer_model_free>(srec_enhancer_model_load, path.c_str()))
     {
+        compute.threads = threads;
+        compute.precision = precision_from(precision);
     }
     handle<srec_enhancer, srec_enhancer_free> enhancer()
     {
         return enhancers.take([this] {
-            srec_compute compute{};
-            compute.threads = 1; /* a sweep has one process per core */
             const srec_compute *options = &compute;
             return created<srec_enhancer, srec_enhancer_free>(srec_enhancer_create, m.get(), options);
         });
@@ -96,7 +107,11 @@ void bind_pictures(py::module_ &m)
 {
     py::class_<enhancer_model, std::shared_ptr<enhancer_model>>(m, "EnhancerModel",
                                                                 "An enhancer's model file, loaded and checked.")
-        .def(py::init<const std::string &>(), arg("path"))
+        .def(
+            py::init<const std::string &, unsigned, const std::string &>(), arg("path"), arg("threads") = 1,
+            arg("precision") = "f32",
+            "threads: 1, since a sweep has one process per core; 0: all cores. precision: f32, equal on all processors,"
+            " or auto: bf16 where the processor has it.")
         .def_property_readonly(
             "id", [](const enhancer_model &e) { return as_id(srec_enhancer_model_id(e.m.get())); }, "16 hex digits")
         .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); })

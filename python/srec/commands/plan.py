@@ -129,10 +129,10 @@ def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
         lines.append(("best: " if number == 0 else "next: ") + plan.line(choice, symbol_rate))
         if number == 0:
             lines += about_layers(choice, request) if choice.packets else []
-            lines.append("  " + command_of(args, choice.options(request)))
-            sr = "" if choice.enhanced or choice.coding == "layers" else " --no-sr"
+            no_sr = [] if choice.enhanced else ["--no-sr"]
+            lines.append("  " + command_of(args, choice.options(request) + (no_sr if args.bare else [])))
             if not args.bare:
-                lines.append(f"  the receiver: srec receive --modulation {choice.modulation}{sr}")
+                lines.append("  the receiver: " + " ".join(["srec receive --modulation", choice.modulation, *no_sr]))
     return lines + plan.remarks()
 
 

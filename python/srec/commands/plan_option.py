@@ -83,6 +83,6 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
         args.parity, args.frame_symbols = best.parity, best.frame_symbols or None
     else:
         args.cbr = args.margin = args.parity = args.frame_symbols = None
-        if hasattr(args, "no_sr") and not best.enhanced:
-            args.no_sr = True
+    if hasattr(args, "no_sr") and not best.enhanced:
+        args.no_sr = True
     print(f"{command}: plan: {plan.line(best, symbol_rate)}", file=sys.stderr)

@@ -94,7 +94,8 @@ class Plan:
         if len(choice.shares) > 1:
             how += ", shares " + ":".join(map(str, choice.shares))
         details = [how] + ([packets_of(choice)] if choice.packets else [])
-        details += ["half size"] * (choice.scale == 2) + ["super-resolution"] * choice.enhanced
+        details += ["half size"] * (choice.scale == 2)
+        details += ["super-resolution" if choice.enhanced else "no super-resolution"]
         return (
             f"{WORDS[choice.coding]}, {choice.modulation}, {', '.join(details)}: PSNR {values}; {symbols} symbols"
             + (f", {symbols / symbol_rate:.2f} s" if symbol_rate else "")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import functools
-import os
-from typing import Any, Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 import srec_core as core
 
-from ..srec_python import default_enhancer
-
-GAIN_CROP = 384  # pixels a side of the part that shows the gain of super-resolution: the whole image would take long
 BITS = (0.03, 0.07, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8)  # bits per pixel of the image at full size, up to each layer
 
 Curve = tuple[list[float], list[float]]  # bits per pixel of the image at full size, ascending; PSNR in dB
 
 
-@functools.lru_cache(maxsize=1)
-def _enhancer(path: str) -> Any:
-    return core.EnhancerModel(path)
+class Decoded(NamedTuple):
+    """An image decoded up to a layer.
+
+    image: uint8, at scale 2 half as large as the original.
+    psnr: in dB, at full size.
+    rms_error: what the packets tell receivers.
+    """
+
+    image: np.ndarray
+    psnr: float
+    rms_error: float
 
 
 class Picture:
@@ -59,29 +63,16 @@ class Picture:
         return None
 
     def encoded(
-        self, modulation: str, layers: Sequence[float], cbr: float, scale: int, enhance: bool, options: dict[str, Any]
-    ) -> list[float]:
+        self, modulation: str, layers: Sequence[float], cbr: float, scale: int, options: dict[str, Any]
+    ) -> list[Decoded]:
         """Encode the image with the parameters of core.encode_layers(). Raises ValueError like it.
 
-        enhance: the PSNR includes what super-resolution adds, as the middle of the image shows it.
-        Returns the PSNR in dB of the image up to each layer.
+        Returns the image up to each layer.
         """
         coded = core.encode_layers(
             self.sent_at(scale), modulation, list(layers), cbr, original_pixels=self.pixels, **options
         )
-        images = [(coded.decoded(i + 1), coded.rms_errors[i]) for i in range(len(layers))]
-        if not enhance:
-            return [self.psnr_of(image, scale) for image, _ in images]
-        return [self._received_psnr(image, rms_error, scale) for image, rms_error in images]
-
-    def _received_psnr(self, decoded: np.ndarray, rms_error: float, scale: int) -> float:
-        plain, path = self.psnr_of(decoded, scale), default_enhancer(scale, "layers")
-        if not os.path.exists(path):
-            return plain
-        side = GAIN_CROP // scale
-        top, left = (max(0, size - side) // 2 for size in decoded.shape[:2])
-        small = np.ascontiguousarray(decoded[top : top + side, left : left + side])
-        rows, columns = (slice(scale * start, scale * (start + side)) for start in (top, left))
-        part = Picture(np.ascontiguousarray(self.array[rows, columns]))
-        shown = core.enhance_layers(_enhancer(path), small, rms_error, part.height, part.width)
-        return plain + core.psnr(part.array, shown) - part.psnr_of(small, scale)
+        images = [coded.decoded(i + 1) for i in range(len(layers))]
+        return [
+            Decoded(image, self.psnr_of(image, scale), rms_error) for image, rms_error in zip(images, coded.rms_errors)
+        ]

@@ -12,6 +12,7 @@ import numpy as np
 import srec_core as core
 
 from . import losses
+from .enhancement import enhanced_psnr
 from .request import Choice, Request
 from .source import Average, Measured
 
@@ -186,11 +187,19 @@ def best(source: Average, request: Request, modulation: str, scale: int) -> Choi
 
 
 def encoded(source: Measured, request: Request, choice: Choice) -> Choice:
-    """Return a choice with the PSNR of the encoded image."""
+    """Return a choice with the PSNR of the encoded image, without super-resolution if that is better."""
     assert choice.parity is not None and choice.frame_symbols is not None
     setting = Setting(choice.modulation, choice.scale, choice.layers, choice.shares)
     options = setting.options(request, choice.parity, choice.frame_symbols)
-    values = source.picture.encoded(
-        choice.modulation, choice.layers, request.cbr, choice.scale, request.enhance, options
-    )
-    return dataclasses.replace(_with_values(source, request, choice, values), exact=True)
+    images = source.picture.encoded(choice.modulation, choice.layers, request.cbr, choice.scale, options)
+
+    def with_values(enhanced: bool, values: Sequence[float]) -> Choice:
+        measured = dataclasses.replace(choice, enhanced=enhanced, exact=True)
+        return _with_values(source, request, measured, values)
+
+    found = [with_values(False, [image.psnr for image in images])]
+    if request.enhance:
+        shown = [enhanced_psnr(source.picture.array, *image, choice.scale) for image in images]
+        values = [psnr for psnr in shown if psnr is not None]
+        found += [with_values(True, values)] if len(values) == len(images) else []
+    return max(found, key=lambda one: one.mean_expected)
