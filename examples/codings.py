@@ -28,9 +28,9 @@ def simulate(image, folder, snr_db, *options):
         return json.load(file)
 
 
-def panel(title, folder, name, figures):
-    """Return title, image and figure for the comparison."""
-    image = np.asarray(Image.open(os.path.join(folder, name)))
+def panel(title, folder, figures):
+    """Return title, image after super-resolution and its figure for the comparison."""
+    image = np.asarray(Image.open(os.path.join(folder, "enhanced.png")))
     return title, image, f"{figures['psnr_db']:.2f} dB, MS-SSIM {figures['ms_ssim']:.3f}"
 
 
@@ -48,10 +48,13 @@ def main():
     sheet = side_by_side(
         [
             ("sent", sent, ""),
-            panel("features, with super-resolution", folders["features"], "enhanced.png", features),
-            panel("coded layers", folders["layers"], "received.png", layers),
+            panel("features", folders["features"], features),
+            panel("coded layers", folders["layers"], layers),
         ],
-        f"QPSK, {snr_db:g} dB, {features['cbr']:.3f} symbols per sample of the image (cbr), headers counted",
+        (
+            f"QPSK, {snr_db:g} dB, {features['cbr']:.3f} symbols per sample of the image (cbr), headers counted; both"
+            " with super-resolution"
+        ),
         ["", airtime(features), airtime(layers)],
     )
     sheet.save(os.path.join(folder, "comparison.png"))
