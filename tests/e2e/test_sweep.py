@@ -620,12 +620,12 @@ class Stopping(Case):
         with open(path, encoding="utf-8") as f:
             return f.read().count("\n")
 
-    def assert_stopped(self, process, seconds=20):
+    def assert_stopped(self, process, code=130, seconds=20):
         """By itself, saying how to go on, and with nothing left. -> what it said"""
         begin = time.monotonic()
         _, said = process.communicate(timeout=120)
         self.assertLess(time.monotonic() - begin, seconds)  # 2 s where nothing else runs
-        self.assertEqual(process.returncode, 130, said)
+        self.assertEqual(process.returncode, code, said)
         sessions.wait_for_end(process)
         self.assertNotIn("Traceback", said)
         self.assertIn("srec sweep: stopped: ", said.splitlines()[-1])
@@ -644,19 +644,19 @@ class Stopping(Case):
 
     def test_a_stopped_sweep_keeps_what_is_finished_and_goes_on(self):
         whole = SMALL_POINTS + 2 * 2  # hevc: images, modulations
-        for out, workers, stop in (
-            ("once", "2", sessions.press_ctrl_c),
-            ("term", "1", subprocess.Popen.terminate),
-            ("twice", "2", lambda p: sessions.press_ctrl_c(p, 2)),
+        for out, workers, stop, code in (
+            ("once", "2", sessions.press_ctrl_c, 130),
+            ("term", "1", subprocess.Popen.terminate, 143),
+            ("twice", "2", lambda p: sessions.press_ctrl_c(p, 2), 130),
         ):
             process = self.start(out, "--workers", workers, text=SMALL)
             wait_for(lambda: self.rows(out) >= 3, "the first rows")
             stop(process)
-            said = self.assert_stopped(process)
+            said = self.assert_stopped(process, code)
             kept = self.rows(out)
             self.assertTrue(3 <= kept < whole, kept)
             self.assertIn(f"{kept} points were simulated and are kept in", said)
-            self.assertIn(f"{whole - kept} are left; the same command goes on", said)
+            self.assertIn(f"{whole - kept} are left; the same command resumes the sweep", said)
         os.remove(self.hold)
         rows = self.done("twice", config=os.path.join(self.folder, "hevc.toml"), env=self.env)
         self.assertEqual(len(rows), whole)
@@ -678,7 +678,7 @@ class Stopping(Case):
     def test_a_listed_job_stops_too(self):
         process = self.in_heif("out", "--job", "1")  # the reference of the first image
         process.terminate()
-        self.assert_stopped(process)
+        self.assert_stopped(process, 143)
 
     def test_a_sweep_on_a_cluster_stops_too(self):
         try:

@@ -169,6 +169,11 @@ class Tables(Report):
         self.assertIn("| default | codec | installed.safetensors | id-of-default |", table)
         self.assertIn("| one | enhancer | enhancer-x1.safetensors | id-of-one |", table)
 
+    def test_they_name_the_enhancer_of_layers(self):
+        text = TEXT + '[[scheme]]\nname = "layers"\n[[scheme]]\nname = "layers"\nenhancer = "one"\n'
+        layers = re.findall(r"(?m)^\| Layers.*\| Layers.*\| (\w+) \| 1 \|$", self.markdown(text))
+        self.assertEqual(sorted(layers), ["none", "one"])
+
     def test_they_have_the_mean_and_the_interval_of_each_metric(self):
         experiment, rows = self.rows()
         table = report.markdown(experiment, rows, names.Legend(experiment, rows))

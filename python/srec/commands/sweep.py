@@ -182,10 +182,6 @@ def enhancers_of(experiment: Experiment, load: Callable[[str], Any]) -> Enhancer
     return enhancer_for
 
 
-class Stopped(Exception):
-    """Ends the command with exit code 130. Its text is one line."""
-
-
 class Sweep:
     """The request of a command line, and how much of it is done."""
 
@@ -270,7 +266,7 @@ class Sweep:
         left = self.points_left() - self.appender.added
         return (
             f"stopped: {self.appender.added} points were simulated and are kept in {self.appender.path}, "
-            f"{left} are left; the same command {'goes on' if left else 'makes tables and plots'}"
+            f"{left} are left; the same command {'resumes the sweep' if left else 'makes tables and plots'}"
         )
 
 
@@ -301,19 +297,26 @@ def work(args: argparse.Namespace, models: list[list[str]]) -> int:
             if args.grid:
                 sweep.draw_grids()
     except KeyboardInterrupt:
-        raise Stopped(sweep.stopped()) from None
+        raise KeyboardInterrupt(sweep.stopped()) from None
     return 0
 
 
 def run(args: argparse.Namespace) -> int:
     models = check(args)
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+    stopped_by = signal.SIGINT
+
+    def terminate(*_: Any) -> None:
+        nonlocal stopped_by
+        stopped_by = signal.SIGTERM
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGTERM, terminate)
     try:
         return work(args, models)
-    except (KeyboardInterrupt, Stopped) as stop:
+    except KeyboardInterrupt as stop:
         for number in (signal.SIGINT, signal.SIGTERM):  # a second signal would only cut off the line
             signal.signal(number, signal.SIG_IGN)
-        print(f"srec sweep: {stop if isinstance(stop, Stopped) else 'stopped'}", file=sys.stderr)
-        return 130
+        print(f"srec sweep: {str(stop) or 'stopped'}", file=sys.stderr)
+        return 128 + stopped_by
     finally:
         signal.signal(signal.SIGTERM, old)

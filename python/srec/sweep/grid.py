@@ -80,12 +80,11 @@ class _Cell:
 
 def _side_text(point: dict, scales: int) -> str:
     lines = [names.SCHEMES[point["scheme"]], *names.layer_details(point)]
-    if point["scheme"] == "layers":
-        return "\n".join(lines + ([f"scale {point['scale']}"] if scales > 1 else []))
-    lines.append(f"{point['decisions']} decisions")
-    if point["cipher"] != "none":
-        lines.append(f"cipher {point['cipher']}")
-    lines.append(f"model {point['model']}")
+    if point["scheme"] != "layers":
+        lines.append(f"{point['decisions']} decisions")
+        if point["cipher"] != "none":
+            lines.append(f"cipher {point['cipher']}")
+        lines.append(f"model {point['model']}")
     if point["enhancer"]:
         lines.append(f"enhancer {point['enhancer']}")
     if scales > 1:

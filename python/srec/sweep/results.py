@@ -82,7 +82,7 @@ class Appender:
                     f.seek(-1, os.SEEK_END)
                     cut_off = f.read() != b"\n"
         self._file = open(path, "ab", buffering=0)
-        # An earlier run was killed during a write: overwrite the partial line with blanks, so that every line is a row.
+        # An earlier run was killed during a write: remove the partial line, so that every line is a row.
         if cut_off:
             self._drop_piece()
         self._begin = os.path.getsize(path)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from ..commands import Failure
 from .rows import rows_of
 
-GOES_ON = "finished points are kept: the same command goes on"
+GOES_ON = "finished points are kept: the same command resumes the sweep"
 
 
 class _Worker:

@@ -62,19 +62,18 @@ def curves_table(rows: list[dict], legend: names.Legend) -> list[str]:
     cells = []
     for (name, _), group in names.curves(rows, legend, ("modulation", "eta", "snr_db")).items():
         row = group[0]
+        enhancer = row.get("enhancer") or "none"
         if row.get("codec"):
             kind = f"{names.CODECS[row['codec']]}, {names.CODES[row['code']]}, at the channel use of the model"
             cells.append([name, kind, "", "", row["model"], "", str(row["scale"])])
         elif row["scheme"] == "layers":
             cells.append(
-                [name, _layers_kind(row), "soft", names.CIPHERS["add"], row["model"], "none", str(row["scale"])]
+                [name, _layers_kind(row), "soft", names.CIPHERS["add"], row["model"], enhancer, str(row["scale"])]
             )
         else:
             cipher = names.CIPHERS[row["cipher"]]
             kind = names.SCHEMES[row["scheme"]]
-            cells.append(
-                [name, kind, row["decisions"], cipher, row["model"], row["enhancer"] or "none", str(row["scale"])]
-            )
+            cells.append([name, kind, row["decisions"], cipher, row["model"], enhancer, str(row["scale"])])
     heads = ["curve", "scheme", "decisions", "cipher", "model", "enhancer", "scale"]
     return ["## Curves", "", *_table(heads, cells)]
 
