@@ -52,7 +52,8 @@ def main() -> int | None:
     args = parser().parse_args()
     main_of_stage = args.main
     del args.main
-    if getattr(args, "processes", 1) > 1 and "RANK" not in os.environ:
+    trains = not getattr(args, "export", "")
+    if trains and getattr(args, "processes", 1) > 1 and "RANK" not in os.environ:
         device.check(args.device, args.processes)
         stopping.unwatch()
         return launcher.launch(args.processes)

@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> None:
         means = average([tensors for tensors, _ in loaded])
     except ValueError as error:
         sys.exit(f"srec-train: {error}")
-    known = {key: value for key, value in metadata.items() if key not in ("checksum", "validation")}
+    known = {key: value for key, value in metadata.items() if key not in ("checksum", "validation", "seams")}
     trainings = [other.get("training", "not known") for _, other in loaded]
     known |= {
         "name": args.name or metadata.get("name", ""),

@@ -204,7 +204,7 @@ def find_halo(net: Enhancer, pairs: Pairs, count: int = 3) -> tuple[int | None, 
     Returns (halo, {halo: worst PSNR in dB}). halo is None if only the exact halo of the layers suffices.
     """
     net, g, s = net.float(), net.granule, net.scale
-    part, reach = 64 // s, 128 // s  # the layers of the default network reach 92 pixels of the result
+    part, reach = 64 // s, 128 // s  # the layers of the default network reach 128 pixels of the result
     table = {halo: math.inf for halo in range(0, reach, g)}
     for i in range(0, len(pairs), max(1, len(pairs) // count)):
         _, received, d = pairs.planes(i)

@@ -352,7 +352,7 @@ def main(args: argparse.Namespace) -> None:
     pairs = Writer(args.out)
     grid = layer_pairs.GRID if args.coding == "layers" else GRID
     count = min(args.count, len(sources.paths)) * len(grid) if args.grid else args.count
-    stopping.on_stop(lambda: f"{pairs.done} of {count} pairs are in {args.out}: the same command goes on")
+    stopping.on_stop(lambda: f"{pairs.done} of {count} pairs are in {args.out}: the same command resumes it")
     begin, start = pairs.done, time.time()
     while pairs.done < count:
         which, way, rng = draw(args, pairs.done, len(sources.paths))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from . import stopping
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # no file reaches another decoder of Pillow, whatever its name
 
 
@@ -51,7 +51,7 @@ def load(path: str) -> np.ndarray:
 
 
 def warn(error: object) -> None:
-    print(f"srec-train: warning: {error}; passed over", file=sys.stderr, flush=True)
+    print(f"srec-train: warning: {error}; skipped", file=sys.stderr, flush=True)
 
 
 def each(paths: list[str]) -> Iterator[tuple[str, np.ndarray]]:

@@ -247,7 +247,7 @@ class Run:
             raise SystemExit(f"srec-train: {self.checkpoint} has other options ({why}): name another --out")
         self.saved_step = self.step
         of = f" of {self.args.steps}" if self.args.steps else ""
-        print(f"going on at step {self.step}{of}, {self.hours:.2f} hours in", flush=True)
+        print(f"resuming at step {self.step}{of}, {self.hours:.2f} hours in", flush=True)
         if self.workers.lead:
             self.train.cut(self.step)
             self.validation.cut(self.step)
@@ -302,7 +302,7 @@ class Run:
             self.save()
         if not self.step:
             return f"no step was finished, so nothing is kept in {self.args.out}"
-        return f"{self.progress()} are saved in {self.checkpoint}: the same command goes on"
+        return f"{self.progress()} are saved in {self.checkpoint}: the same command resumes the training"
 
     def advance(self, loss_of: LossOf) -> None:
         """Run one step. The state to keep changes only at its end."""

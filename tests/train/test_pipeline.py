@@ -99,7 +99,7 @@ class Train(unittest.TestCase):
         self.train("transform", "whole", "--steps", "6", "--validate", "6")
         self.train("transform", "parts", "--steps", "6", "--stop-at", "3", "--validate", "6")
         done = self.train("transform", "parts", "--steps", "6", "--validate", "6")
-        self.assertIn("going on at step 3 of 6", done.stdout)
+        self.assertIn("resuming at step 3 of 6", done.stdout)
         whole, parts = (torch.load(self.at(run, "checkpoint.pt")) for run in ("whole", "parts"))
         for name, value in whole["average"].items():
             self.assertLess((value - parts["average"][name]).abs().max().item(), 1e-5, name)
@@ -349,7 +349,7 @@ class Train(unittest.TestCase):
         def assert_warned(done):
             named = [os.path.basename(line.split(": ")[2]) for line in done.stderr.splitlines()]
             self.assertEqual(sorted(named), sorted(broken), done.stderr)
-            self.assertEqual(done.stderr.count("; passed over\n"), len(broken), done.stderr)
+            self.assertEqual(done.stderr.count("; skipped\n"), len(broken), done.stderr)
 
         some = ("--train", self.at("some"), "--steps", "1", "--validate", "1")
         assert_warned(self.train("transform", "some1", *some))

@@ -158,11 +158,13 @@ class Stopping(unittest.TestCase):
                 said = self.assert_stopped(process)
                 step = self.checkpoint(parts)["step"]
                 checkpoint = self.at(parts, "checkpoint.pt")
-                self.assertIn(f"{step} of 12 steps are saved in {checkpoint}: the same command goes on", said)
+                self.assertIn(
+                    f"{step} of 12 steps are saved in {checkpoint}: the same command resumes the training", said
+                )
                 self.assertGreaterEqual(step, int(text.split()[1]))
                 self.assertLess(step, 12)
                 self.assertEqual(self.steps(parts), list(range(1, step + 1)))
-            self.assertIn(f"going on at step {step} of 12", self.done(self.command(stage, parts, *options)).stdout)
+            self.assertIn(f"resuming at step {step} of 12", self.done(self.command(stage, parts, *options)).stdout)
             self.assertEqual(self.steps(parts), list(range(1, 13)))
             self.assert_equal_runs(whole, parts)
 
@@ -185,7 +187,7 @@ class Stopping(unittest.TestCase):
         with open(self.at("run", "train.csv"), "a", encoding="utf-8") as f:
             f.write("6,0.1,0.2")  # as if cut off
         self.assertEqual(self.checkpoint("run")["step"], 3)
-        self.assertIn("going on at step 3 of 8", self.done(command).stdout)
+        self.assertIn("resuming at step 3 of 8", self.done(command).stdout)
         self.assertEqual(self.steps("run"), list(range(1, 9)))
         os.remove(self.at("run", "checkpoint.pt"))
         self.done(command)
@@ -257,7 +259,7 @@ class Stopping(unittest.TestCase):
         sessions.press_ctrl_c(process)
         said = self.assert_stopped(process)
         count = len(self.rows("stopped", "pairs.csv"))
-        self.assertIn(f"{count} of 2000 pairs are in {self.at('stopped')}: the same command goes on", said)
+        self.assertIn(f"{count} of 2000 pairs are in {self.at('stopped')}: the same command resumes it", said)
         with open(self.at("stopped", "pairs.csv"), "a") as f:
             f.write(f"{count},half of")  # as if killed
         for run in ("stopped", "whole"):
