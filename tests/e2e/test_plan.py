@@ -102,6 +102,12 @@ class Plan(unittest.TestCase):
             self.assertEqual(figures["modulation"], best["modulation"])
             self.assertAlmostEqual(figures["psnr_db"], psnr, delta=TOLERANCE_DB)
 
+    def test_simulate_with_a_plan_takes_its_first_snr(self):
+        words = ("simulate", "--image", DEMO, "--out", self.folder, "--plan", "-2,6", "--cbr", "0.03", "--no-sr")
+        self.assertEqual(json.loads(self.good(*words, "--json", "-").stdout)["snr_db"], -2)
+        text = self.good("plan", "--snr", "-2,6", "--cbr", "0.05", "--bare").stdout
+        self.assertRegex(text, r"(?m)^ +srec simulate .* --snr=-2 ")
+
     def test_the_json_has_the_documented_keys_and_the_choices_descend(self):
         path = os.path.join(self.folder, "plan.json")
         self.good("plan", "--snr", "10", "--seconds", "0.5", "--rate", "2e6", "--size", "640x480", "--json", path)

@@ -91,10 +91,8 @@ def check(args: argparse.Namespace) -> None:
 def command_of(args: argparse.Namespace, words: list[str]) -> str:
     image = args.image or "IMAGE"
     if args.bare:
-        snr = [] if len(args.snr) > 1 else [f"--snr={args.snr[0]:g}"]
-        if args.loss:
-            snr.append(f"--loss={args.loss:g}")
-        return shlex.join(["srec", "simulate", "--image", image, "--out", "DIR", *snr, *words])
+        channel = [f"--snr={args.snr[0]:g}"] + ([f"--loss={args.loss:g}"] if args.loss else [])
+        return shlex.join(["srec", "simulate", "--image", image, "--out", "DIR", *channel, *words])
     waveform = [f"--rate={args.rate:.9g}"] * (args.rate != 1e6) + [f"--sps={args.sps}"] * (args.sps != 4)
     return shlex.join(["srec", "send", "--image", image, "--key", "KEY", "--device", "DEVICE", *waveform, *words])
 

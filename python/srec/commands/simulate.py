@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="layers: send the packets N times; transmissions add up (default 1)",
     )
-    coding.add_group(parser, "the value of --snr")
+    coding.add_group(parser, "the value of --snr", fading=True)
     plan_option.add_plan(parser, seconds=False)
     encryption = parser.add_argument_group("encryption")
     encryption.add_argument("--key", default="", help="key file (default: a key derived from the seed)")
@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_channel_group(parser: argparse.ArgumentParser) -> None:
     channel = parser.add_argument_group("channel")
-    channel.add_argument("--snr", type=float, default=10.0, metavar="DB", help="Es/N0 in dB (default 10)")
+    channel.add_argument(
+        "--snr", type=float, metavar="DB", help="Es/N0 in dB (default: the first SNR of --plan, else 10)"
+    )
     channel.add_argument("--channel", default="awgn", choices=("awgn", "rayleigh"), help="channel model (default awgn)")
     channel.add_argument(
         "--coherence", type=int, default=1024, help="number of symbols with equal gain, for rayleigh (default 1024)"
@@ -67,6 +69,8 @@ def _add_channel_group(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    if args.snr is None:
+        args.snr = args.plan[0] if args.plan else 10.0
     options.check_range("snr", args.snr, -50, 100)
     if args.plan is not None and args.channel != "awgn":
         raise Usage(f"--plan does not go with --channel {args.channel}: its table is for awgn")
