@@ -245,9 +245,9 @@ class image_view(gr.hier_block2):
         words.append(f"packets {self.packets}, lost {self.packets_lost}, refused {sum(self._refused.values())}")
         seconds = self._arrivals[-1] - self._arrivals[0] if len(self._arrivals) > 1 else 0
         if seconds:
-            words.append(f"{(len(self._arrivals) - 1) / seconds:.1f} pictures/s")
+            words.append(f"{(len(self._arrivals) - 1) / seconds:.1f} images/s")
         if self._originals.frames_dropped:
-            words.append(f"frames left out {self._originals.frames_dropped}")
+            words.append(f"frames dropped {self._originals.frames_dropped}")
         return "   ".join(words)
 
     def _draw(self) -> None:

@@ -40,8 +40,12 @@ def join_negative_lists(words: list[str]) -> list[str]:
     return joined
 
 
-def add_group(parser: argparse.ArgumentParser, snr: str) -> None:
-    """Add the options that decide how an image becomes packets. snr: the default of --layers, in words."""
+def add_group(parser: argparse.ArgumentParser, snr: str, fading: bool = False) -> None:
+    """Add the options that decide how an image becomes packets.
+
+    snr: the default of --layers, in words.
+    fading: whether the command simulates fading channels.
+    """
     group = parser.add_argument_group("coding")
     _add_choice(group)
     group.add_argument(
@@ -57,14 +61,14 @@ def add_group(parser: argparse.ArgumentParser, snr: str) -> None:
         default=FRAME_BYTES,
         help=f"features: longest packet, 2000 to 30000 (default {FRAME_BYTES})",
     )
-    _add_layer_options(group, snr)
+    _add_layer_options(group, snr, fading)
 
 
 def add_simulated(group: options.Group) -> None:
     """Add the options of a simulated transmitter: the most important ones of add_group()."""
     _add_choice(group)
     _add_eta(group)
-    _add_layer_options(group, f"{LAYER_SNR_DB:g}")
+    _add_layer_options(group, f"{LAYER_SNR_DB:g}", False)
 
 
 def _add_choice(group: options.Group) -> None:
@@ -79,7 +83,8 @@ def _add_eta(group: options.Group) -> None:
     group.add_argument("--eta", type=float, help=f"features: features per bit of the entropy model (default {ETA:g})")
 
 
-def _add_layer_options(group: options.Group, snr: str) -> None:
+def _add_layer_options(group: options.Group, snr: str, fading: bool) -> None:
+    others = f"; {FADING['margin']:g} for fading channels" if fading else ""
     group.add_argument(
         "--cbr",
         type=float,
@@ -101,10 +106,7 @@ def _add_layer_options(group: options.Group, snr: str) -> None:
         "--margin",
         type=float,
         metavar="DB",
-        help=(
-            "layers: margin between the threshold of a code and the SNR"
-            f" (default {DEFAULTS['margin']:g}; {FADING['margin']:g} for fading channels)"
-        ),
+        help=f"layers: margin between the threshold of a code and the SNR (default {DEFAULTS['margin']:g}{others})",
     )
     group.add_argument(
         "--parity", type=int, metavar="K", help="layers: parity packets of each layer (default 1 for every 12 packets)"

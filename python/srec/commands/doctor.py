@@ -168,7 +168,7 @@ def check_model() -> tuple[bool, str]:
     try:
         module = importlib.import_module("gnuradio.srec")
     except ImportError:
-        return False, "the model cannot be checked without gnuradio.srec: mend that first"
+        return False, "the model cannot be checked without gnuradio.srec: fix that first"
     path = module.default_model()
     try:
         return True, f"model {module.model_info(path)['metadata'].get('name', '?')} ({path})"
@@ -180,7 +180,7 @@ def check_enhancers() -> tuple[bool, str]:
     try:
         module = importlib.import_module("gnuradio.srec")
     except ImportError:
-        return False, "the super-resolution model cannot be checked without gnuradio.srec: mend that first"
+        return False, "the super-resolution model cannot be checked without gnuradio.srec: fix that first"
     found = []
     for coding, scale in itertools.product(("features", "layers"), (1, 2)):
         path = module.default_enhancer(scale, coding)

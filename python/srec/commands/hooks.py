@@ -79,5 +79,5 @@ class Hooks:
                 reported = True
                 print("srec receive: stopping; the hook still runs", file=sys.stderr, flush=True)
             if stop and stop.left(seconds) <= 0:
-                print("srec receive: the hook is left to itself", file=sys.stderr)
+                print("srec receive: the hook keeps running", file=sys.stderr)
                 return

@@ -45,28 +45,24 @@ def add_networks_group(parser: argparse.ArgumentParser) -> Group:
     return group
 
 
-def add_waveform_group(parser: argparse.ArgumentParser) -> Group:
+def add_waveform_group(parser: argparse.ArgumentParser, first: str = "") -> Group:
+    """first: where a default comes from first, with a comma and "else"."""
     group = parser.add_argument_group("waveform")
-    group.add_argument("--modulation", choices=MODULATIONS, help="modulation (default: the recording's, else qpsk)")
-    group.add_argument(
-        "--sps", type=int, metavar="N", help="samples per symbol, 2 to 16 (default: the recording's, else 4)"
-    )
-    group.add_argument(
-        "--rolloff", type=float, help="roll-off of the pulse, 0.1 to 1 (default: the recording's, else 0.25)"
-    )
+    group.add_argument("--modulation", choices=MODULATIONS, help=f"modulation (default: {first}qpsk)")
+    group.add_argument("--sps", type=int, metavar="N", help=f"samples per symbol, 2 to 16 (default: {first}4)")
+    group.add_argument("--rolloff", type=float, help=f"roll-off of the pulse, 0.1 to 1 (default: {first}0.25)")
     return group
 
 
-def add_device_group(parser: argparse.ArgumentParser) -> Group:
+def add_device_group(parser: argparse.ArgumentParser, sim: str = "sim", first: str = "") -> Group:
+    """sim: the form of the simulated device. first: as for add_waveform_group()."""
     group = parser.add_argument_group("device")
     group.add_argument(
         "--device",
         required=True,
-        help="sim[:PICTURE], file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe",
+        help=f"{sim}, file:PATH, zmq:ADDRESS, uhd:ARGUMENTS, soapy:ARGUMENTS, or - for a pipe",
     )
-    group.add_argument(
-        "--rate", type=float, metavar="SPS", help="samples per second (default: the recording's, else 1e6)"
-    )
+    group.add_argument("--rate", type=float, metavar="SPS", help=f"samples per second (default: {first}1e6)")
     group.add_argument(
         "--format", choices=tuple(sigmf.DATATYPES), help="sample format of files and pipes (default cf32_le)"
     )

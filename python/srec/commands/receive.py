@@ -58,9 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file that stores the newest packet numbers, so that recordings are refused even after a restart",
     )
-    device = options.add_device_group(parser)
+    first = "the recording's, else "
+    device = options.add_device_group(parser, "sim:PICTURE", first)
     device.add_argument("--record", metavar="PATH", help="also record the samples, as a SigMF recording in --format")
-    waveform = options.add_waveform_group(parser)
+    waveform = options.add_waveform_group(parser, first)
     waveform.add_argument("--hard", action="store_true", help="hard decisions, as in the paper")
     enhancement.add_arguments(parser)
     transmitter = parser.add_argument_group("simulated transmitter of --device sim")

@@ -116,7 +116,7 @@ def totals_line(result: dict[str, Any]) -> str:
 def why_none(counters: dict[str, Any], samples: int) -> str:
     """Return a text that says what arrived instead of an image."""
     if not samples:
-        return "not one sample came: is the other end running?"
+        return "no samples arrived: is the other end running?"
     if counters["forged"]:
         return f"{counters['forged']} packets failed authentication: is it the right key?"
     if counters["foreign_model"]:

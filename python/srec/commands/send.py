@@ -271,8 +271,8 @@ class Report:
             self._shared = True
             print(
                 (
-                    f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ deals the"
-                    " samples out among them, and none gets whole packets; one address is for one receiver"
+                    f"srec send: {sender.receivers()} receivers are connected to {args.device}: ZeroMQ distributes"
+                    " the samples among them, so none gets complete packets; one address is for one receiver"
                 ),
                 file=sys.stderr,
             )
@@ -407,7 +407,9 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
         ),
         flush=True,
     )
-    return 0 if result["pictures_received"] == report.images else 1
+    if result["pictures_received"] < report.images:
+        raise Failure("not all images arrived: is --snr too low, or an offset too large?")
+    return 0
 
 
 def run(args: argparse.Namespace) -> int:

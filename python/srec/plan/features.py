@@ -99,7 +99,7 @@ def _burst_factor(modulation: str) -> float:
 
 
 def _frame_symbols(modulation: str) -> int:
-    return FRAME_BITS // {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6, "256qam": 8, "pam256": 16}[modulation]
+    return FRAME_BITS // int(core.bits_per_symbol(modulation))
 
 
 def _with_values(source: Average, request: Request, choice: Choice, values: Sequence[float]) -> Choice:
