@@ -265,7 +265,7 @@ SREC_API srec_status srec_packet_decode(srec_packet_decoder *d, srec_modulation 
 /*! Length of the output of srec_packet_decoder_export_marks().
  *
  *  \param[in] d  the decoder
- *  \return the number of bytes: 38, and 16 per session */
+ *  \return the number of bytes: 38, and 16 per mark. A session may have two */
 SREC_API size_t srec_packet_decoder_marks_size(const srec_packet_decoder *d) SREC_NONNULL(1);
 
 /*! Export the newest packet number of each known session, to be imported after a restart. A tag binds the bytes to the

@@ -141,6 +141,24 @@ TEST(replay, an_import_adds_to_what_is_known_and_the_newer_mark_counts)
     CHECK(accepts(3, 6));
 }
 
+TEST(replay, a_mark_imported_for_a_session_with_a_window_outlives_the_window)
+{
+    CHECK(accepts(1, 100));
+    const auto state = exported();
+    for (bool evicted : { false, true }) {
+        srec_replay_free(r);
+        LONGS_EQUAL(SREC_OK, srec_replay_create(&r));
+        CHECK(accepts(1, 10));
+        LONGS_EQUAL(SREC_OK, srec_replay_import(r, &key, state.data(), state.size(), nullptr));
+        for (uint64_t s = 2; evicted && s <= 80; s++)
+            CHECK(accepts(s, 1));
+        if (!evicted)
+            restart(exported());
+        CHECK_FALSE(accepts(1, 50));
+        CHECK(accepts(1, 101));
+    }
+}
+
 TEST(replay, when_the_marks_are_full_the_session_that_left_first_is_forgotten)
 {
     const uint64_t all = SREC_REPLAY_MARKS + SREC_REPLAY_SESSIONS;

@@ -157,6 +157,9 @@ static window *find_window(srec_replay *r, uint64_t session)
     return NULL;
 }
 
+/* Newest packet of a window's session. An imported mark may be ahead of it. */
+static uint64_t newest_of(const window *w) { return w->first > w->newest ? w->first - 1 : w->newest; }
+
 /* Open a window for a session that has none. It replaces the least recently used window, whose session becomes a mark.
  * \return NULL: out of memory */
 static window *open_window(srec_replay *r, uint64_t session, uint64_t packet, uint64_t first)
@@ -165,7 +168,7 @@ static window *open_window(srec_replay *r, uint64_t session, uint64_t packet, ui
     for (unsigned i = 1; i < SREC_REPLAY_SESSIONS; i++)
         if (r->windows[i].used < w->used)
             w = &r->windows[i];
-    if (w->used && !keep_mark(r, w->session, w->newest))
+    if (w->used && !keep_mark(r, w->session, newest_of(w)))
         return NULL;
     *w = (window){ .session = session, .newest = packet, .first = first };
     return w;
@@ -264,7 +267,7 @@ size_t srec_replay_export_size(const srec_replay *r)
     return HEAD_BYTES + (r->n_marks + windows_used(r)) * MARK_BYTES + FILE_TAG_BYTES;
 }
 
-/* By age. Every mark comes before every window, because its session lost its window earlier. */
+/* By age. */
 static int by_left(const void *a, const void *b)
 {
     const uint64_t x = ((const mark *)a)->left, y = ((const mark *)b)->left;
@@ -287,7 +290,7 @@ srec_status srec_replay_export(const srec_replay *r, const srec_key *key, uint8_
             sorted[count++] = r->slots[i];
     for (unsigned i = 0; i < SREC_REPLAY_SESSIONS; i++)
         if (r->windows[i].used)
-            sorted[count++] = (mark){ r->windows[i].session, r->windows[i].newest, r->windows[i].used };
+            sorted[count++] = (mark){ r->windows[i].session, newest_of(&r->windows[i]), r->windows[i].used };
     qsort(sorted, n, sizeof *sorted, by_left);
 
     memcpy(out, magic, sizeof magic);
