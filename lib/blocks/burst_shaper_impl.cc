@@ -28,10 +28,11 @@ class burst_shaper_impl : public guarded<burst_shaper>
     void shape()
     {
         d_samples.resize(srec_shaper_samples(d_shaper.get(), d_want));
-        srec_shaper_run(d_shaper.get(),
-                        reinterpret_cast<const float*>(d_frame.data()),
-                        d_want,
-                        reinterpret_cast<float*>(d_samples.data()));
+        require(srec_shaper_run(d_shaper.get(),
+                                reinterpret_cast<const float*>(d_frame.data()),
+                                d_want,
+                                reinterpret_cast<float*>(d_samples.data())),
+                {});
         const float amplitude = d_amplitude;
         for (auto& s : d_samples)
             s *= amplitude;

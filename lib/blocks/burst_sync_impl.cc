@@ -203,7 +203,7 @@ public:
                 push(in, n);
             else {
                 push(in, tags[0].offset - nitems_read(0));
-                srec_sync_flush(d_sync.get());
+                require(srec_sync_flush(d_sync.get()), {});
                 report(true);
                 message_port_pub(d_info,
                                  put(counters_dict(), key::event, pmt::mp("eof")));

@@ -91,7 +91,7 @@ void require(srec_status status, const srec_error& error)
 
 std::string default_model()
 {
-    if (const char* path = std::getenv("SREC_MODEL"))
+    if (const char* path = std::getenv("SREC_MODEL"); path && *path)
         return path;
     for (const char* path : { SREC_INSTALLED_MODEL, SREC_BUILD_MODEL })
         if (std::ifstream(path).good())
@@ -153,7 +153,7 @@ std::shared_ptr<const srec_model> model_from(const std::string& path)
 
 std::string default_enhancer(int scale, srec_coding coding)
 {
-    if (const char* path = std::getenv("SREC_ENHANCER"))
+    if (const char* path = std::getenv("SREC_ENHANCER"); path && *path)
         return path;
     const char* const names[2][2] = {
         { SREC_ENHANCER_X1, SREC_ENHANCER_X2 },

@@ -74,7 +74,7 @@ class layer_encoder_impl : public queued_pdu_block<layer_encoder>
             if (!send_first(j, msg, why))
                 return drop(why, msg);
         }
-        d_pictures = number + 1;
+        d_pictures = j.number + 1;
     }
 
     /* \return whether the pieces of the image can be sent again */

@@ -8,6 +8,7 @@
 #include "guard.h"
 
 #include <atomic>
+#include <new>
 #include <string>
 
 namespace gr {
@@ -64,7 +65,18 @@ protected:
         if (is_eof(msg))
             handle_end();
         else
-            handle_pdu(msg);
+            unless_too_large(msg, [this, &msg] { handle_pdu(msg); });
+    }
+
+    /* Calls a handler of a message. Drops the message if there is no memory for it. */
+    template <class Handler>
+    void unless_too_large(const pmt::pmt_t& msg, const Handler& handler)
+    {
+        try {
+            handler();
+        } catch (const std::bad_alloc&) {
+            drop("not enough memory for it", msg);
+        }
     }
 
     /* Adds the counters of the block to an info dict. */
@@ -155,7 +167,9 @@ protected:
             *this,
             this->d_in,
             msg,
-            [this](const pmt::pmt_t& excess) { handle_excess(excess); },
+            [this](const pmt::pmt_t& excess) {
+                this->unless_too_large(excess, [&] { handle_excess(excess); });
+            },
             [this](const pmt::pmt_t& next) { handle_next(next); });
     }
 

@@ -17,7 +17,7 @@ namespace srec {
 /* \return true if a block behind \p source, reached over messages and streams, sends
  * messages to its port \p port */
 GR_SREC_API bool feeds_back(const gr::basic_block_sptr& source, const std::string& port);
-/* Connects the `info` of each semantic_encoder and mapper that \p source reaches over
+/* Connects the `info` of each encoder and mapper that \p source reaches over
  * messages to its port \p port. Only in start(), when no block sends messages yet.
  * \return how many there are */
 GR_SREC_API int follow(const gr::basic_block_sptr& source, const std::string& port);

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block sr_enhancer, with tiny networks of random weights: sizes, deviations, bypass, queue, bad input."""
 import os
+import resource
 import tempfile
 import time
+from unittest import mock
 
 import numpy as np
 import pmt
@@ -164,6 +166,30 @@ class qa_sr_enhancer(BlockCase):
         self.assertEqual(log.count("faster"), 1, log.text)
         self.assertEqual((sorted(numbers), info["dropped"], info["passed"]), (list(range(10)), 0, 8))
         self.assertEqual(numbers[-2:], [8, 9], "the newest come last, enhanced")
+
+    def test_an_image_without_enough_memory_is_dropped(self):
+        large, small = np.zeros((4000, 4000, 3), np.uint8), picture(1, 32, 16)[0]
+        meta = {"picture": 0, "width": 4000, "height": 4000, "channels": 3}
+        message = pmt.cons(pmt.car(pdu(meta, np.zeros(1, np.uint8))), pmt.init_u8vector(large.size, bytearray(large)))
+        with open("/proc/self/statm", encoding="ascii") as f:
+            used = int(f.read().split()[0]) * resource.getpagesize()
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        block = srec.sr_enhancer("none", 2)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20, before[1]))
+            out, info = self.enhance([message, small], block=block)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+        self.assertEqual([meta_of(m)["width"] for m in out], [64])
+        self.assertEqual([i.get("reason") for i in info if i["event"] == "dropped"], ["not enough memory for it"])
+
+    def test_an_empty_environment_variable_counts_as_none(self):
+        for name, default in (("SREC_ENHANCER", srec.default_enhancer), ("SREC_MODEL", srec.default_model)):
+            with mock.patch.dict(os.environ):
+                os.environ.pop(name, None)
+                expected = default()
+                os.environ[name] = ""
+                self.assertEqual(default(), expected)
 
     def test_scale_0_follows_each_picture(self):
         was = os.environ.pop("SREC_ENHANCER", None)

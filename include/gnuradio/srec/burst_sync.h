@@ -27,8 +27,8 @@ namespace srec {
  *
  * Message port `info` out: dicts with the counters. There is one per burst (event =
  * burst, with its figures and n_symbols), one when bursts were rejected (event =
- * rejected), and one for each kind of finding (event = finding, kind, text). The block
- * also logs the findings.
+ * rejected), one for each kind of finding (event = finding, kind, text), and one at the
+ * end mark (event = eof). The block also logs the findings.
  *
  * \param modulation          modulation of the frames
  * \param samples_per_symbol  the same as in the sender, 2 .. 16
