@@ -4,6 +4,7 @@
 #include <srec/resize.h>
 
 #include "model_file.h"
+#include "pixels.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -125,6 +126,8 @@ static srec_status finish(srec_safetensors *file, void **out, srec_error *error)
 srec_status srec_enhancer_model_load(const char *path, srec_enhancer_model **out, srec_error *error)
 {
     void *model = NULL;
+    if (out)
+        *out = NULL;
     if (!path || !out)
         return srec_fail(error, SREC_ERR_ARG, "no path");
     const srec_status status = srec_model_open(path, finish, &model, error);
@@ -262,12 +265,6 @@ static void read_plane(void *context, unsigned input, const srec_window *at, flo
     (input ? read_deviation : read_image)(context, at, dst);
 }
 
-static uint8_t to_byte(float v) /* v in 0 .. 1 */
-{
-    v = v * 255.0f + 0.5f;
-    return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
-}
-
 static void write_picture(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
@@ -286,18 +283,11 @@ static void write_picture(void *context, unsigned output, const srec_window *at,
             uint8_t *to = row + (at->x + i - margin) * out->channels;
             if (out->channels == 3)
                 for (unsigned c = 0; c < 3; c++)
-                    to[c] = to_byte(p[c] + mean[c]);
+                    to[c] = byte_of_unit(p[c] + mean[c]);
             else
-                *to = to_byte((p[0] + mean[0] + p[1] + mean[1] + p[2] + mean[2]) / 3.0f);
+                *to = byte_of_unit((p[0] + mean[0] + p[1] + mean[1] + p[2] + mean[2]) / 3.0f);
         }
     }
-}
-
-static bool valid(const srec_image *i)
-{
-    return i && i->data && i->width >= 1 && i->height >= 1 && i->width <= SREC_IMAGE_MAX_SIDE &&
-           i->height <= SREC_IMAGE_MAX_SIDE && (i->channels == 1 || i->channels == 3) &&
-           i->stride >= (size_t)i->width * i->channels;
 }
 
 /* True if a side of the result is scale times the image's side, or one less. */
@@ -319,7 +309,7 @@ static srec_status pass(unsigned scale, const srec_image *in, const srec_image *
 srec_status srec_enhancer_run(srec_enhancer *e, const srec_image *in, const float *deviation, float everywhere,
                               const srec_image *out, srec_error *error)
 {
-    if (!e || !valid(in) || !valid(out))
+    if (!e || !image_valid(in) || !image_valid(out))
         return srec_fail(error, SREC_ERR_ARG, "no enhancer, or an invalid image: sides are 1 to %u, channels 1 or 3",
                          SREC_IMAGE_MAX_SIDE);
     const srec_enhancer_model *m = e->model;

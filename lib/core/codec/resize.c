@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/resize.h>
 
+#include "pixels.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -15,13 +17,6 @@ static const float halve[HALVE_TAPS] = { -0.01171875f, -0.03515625f, 0.11328125f
 /* Outputs lie a quarter sample before and after input i: kernel at k - 2 + 1/4 and k - 2 - 1/4, k = 0 .. 4. */
 static const float twice[2][DOUBLE_TAPS] = { { -0.0234375f, 0.2265625f, 0.8671875f, -0.0703125f, 0 },
                                              { 0, -0.0703125f, 0.8671875f, 0.2265625f, -0.0234375f } };
-
-static bool valid(const srec_image *i)
-{
-    return i && i->data && i->width >= 1 && i->height >= 1 && i->width <= SREC_IMAGE_MAX_SIDE &&
-           i->height <= SREC_IMAGE_MAX_SIDE && (i->channels == 1 || i->channels == 3) &&
-           i->stride >= (size_t)i->width * i->channels;
-}
 
 static uint8_t to_byte(float v) { return (uint8_t)(v > 0.0f ? (v < 255.0f ? v + 0.5f : 255.0f) : 0.0f); }
 
@@ -71,7 +66,7 @@ static srec_status resize(const srec_image *in, const srec_image *out, bool down
 
 srec_status srec_image_halve(const srec_image *in, const srec_image *out)
 {
-    if (!valid(in) || !valid(out) || in->channels != out->channels || out->width != (in->width + 1) / 2 ||
+    if (!image_valid(in) || !image_valid(out) || in->channels != out->channels || out->width != (in->width + 1) / 2 ||
         out->height != (in->height + 1) / 2)
         return SREC_ERR_ARG;
     return resize(in, out, true);
@@ -79,7 +74,7 @@ srec_status srec_image_halve(const srec_image *in, const srec_image *out)
 
 srec_status srec_image_double(const srec_image *in, const srec_image *out)
 {
-    if (!valid(in) || !valid(out) || in->channels != out->channels || (out->width + 1) / 2 != in->width ||
+    if (!image_valid(in) || !image_valid(out) || in->channels != out->channels || (out->width + 1) / 2 != in->width ||
         (out->height + 1) / 2 != in->height)
         return SREC_ERR_ARG;
     return resize(in, out, false);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "bytes.h"
 #include "key_internal.h"
 
 #include <sodium.h>
@@ -94,6 +95,5 @@ srec_status srec_key_derive_marks(const srec_key *key, uint8_t out[SREC_KEY_BYTE
 void srec_packet_nonce(uint64_t packet, uint8_t nonce[SREC_NONCE_BYTES])
 {
     memset(nonce, 0, 4);
-    for (unsigned i = 0; i < 8; i++)
-        nonce[4 + i] = (uint8_t)(packet >> (8 * i));
+    put_le(nonce + 4, packet, 8);
 }

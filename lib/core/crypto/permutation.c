@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "permutation.h"
+#include "bytes.h"
 
 #include <sodium.h>
 #include <srec/scrambler.h>
@@ -9,14 +10,6 @@
 #define BATCH 4u   /* indices drawn from one word */
 
 _Static_assert(SREC_PAYLOAD_MAX <= UINT16_MAX, "an index has 16 bits, and BATCH of them fit a word");
-
-static inline uint64_t word_at(const uint8_t *p)
-{
-    uint64_t word = 0;
-    for (unsigned b = 0; b < 8; b++)
-        word |= (uint64_t)p[b] << (8 * b);
-    return word;
-}
 
 /* Extend the order of the first \p n bytes by the next \p count, 1 .. BATCH.
  * \return count; 0: nothing has been done, because this word is one of the few that would make some orders more
@@ -49,7 +42,7 @@ void srec_permutation_draw(const uint8_t payload_key[SREC_KEY_BYTES], uint64_t p
         memset(words, 0, sizeof words);
         crypto_stream_chacha20_ietf_xor_ic(words, words, sizeof words, nonce, block, payload_key);
         for (size_t w = 0; w < WORDS && i < n; w++) {
-            const uint64_t word = word_at(words + 8 * w);
+            const uint64_t word = get_le(words + 8 * w, 8);
             i += n - i >= BATCH ? extend(order, i, BATCH, word) : extend(order, i, (unsigned)(n - i), word);
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "graph.h"
+#include "integers.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -60,22 +61,12 @@ static bool as_unsigned(const json_t *object, const char *key, unsigned least, u
     return true;
 }
 
-static unsigned gcd(unsigned a, unsigned b)
-{
-    while (b) {
-        const unsigned rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static bool rescale(srec_value *v, unsigned up, unsigned down)
 {
     unsigned long long num = (unsigned long long)v->num * up, den = (unsigned long long)v->den * down;
     if (num > 1u << 20 || den > 1u << 20)
         return false;
-    unsigned d = gcd((unsigned)num, (unsigned)den);
+    unsigned d = (unsigned)greatest_common_divisor(num, den);
     v->num = (unsigned)num / d;
     v->den = (unsigned)den / d;
     return true;
@@ -290,7 +281,7 @@ static srec_status find_granule(parser *p)
     for (unsigned i = 0; i < g->n_values; i++) {
         const unsigned den = g->values[i].den;
         assert(den);
-        granule = granule / gcd((unsigned)granule, den) * den;
+        granule = granule / greatest_common_divisor(granule, den) * den;
         if (granule > GRANULE_MAX)
             return srec_fail(p->error, SREC_ERR_SHAPE, "network %s: its strides come out even only for sides beyond %u",
                              g->name, GRANULE_MAX);

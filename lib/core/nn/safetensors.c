@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "bytes.h"
 #include "nn.h"
 
 #include <assert.h>
@@ -125,14 +126,6 @@ typedef struct {
     size_t size;
 } section;
 
-static uint64_t little_endian_8(const uint8_t *bytes)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < 8; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
-}
-
 /* Load the JSON header, and find the section after it. */
 static srec_status load_header(srec_safetensors *s, section *data, srec_error *error)
 {
@@ -141,7 +134,7 @@ static srec_status load_header(srec_safetensors *s, section *data, srec_error *e
     if (s->size < 8)
         return srec_fail(error, SREC_ERR_TRUNCATED, "only %zu bytes: not a safetensors file", s->size);
     assert(s->file);
-    const uint64_t length = little_endian_8(s->file);
+    const uint64_t length = get_le(s->file, 8);
     if (length > HEADER_MAX)
         return srec_fail(error, SREC_ERR_FORMAT, "not a safetensors file (its header would be %" PRIu64 " bytes long)",
                          length);
@@ -200,7 +193,7 @@ static srec_status identify(srec_safetensors *s, const section *data, srec_error
 {
     uint8_t hash[crypto_generichash_BYTES];
     crypto_generichash(hash, sizeof hash, s->file, s->size, NULL, 0);
-    s->id = little_endian_8(hash);
+    s->id = get_le(hash, 8);
     const char *checksum = srec_safetensors_metadata(s, "checksum");
     if (!checksum)
         return SREC_OK;

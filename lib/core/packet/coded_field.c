@@ -3,6 +3,7 @@
 
 #include "estimate/plausibility.h"
 #include "fec/convolutional.h"
+#include "integers.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -25,7 +26,7 @@ static size_t field_bits(srec_modulation m, size_t n) { return srec_conv_bits(n)
 size_t srec_field_bytes(srec_modulation m, size_t n)
 {
     const size_t bits = field_bits(m, n);
-    return m == SREC_PAM256 ? (bits + 1) / 2 * 2 : (bits + 23) / 24 * 3;
+    return m == SREC_PAM256 ? bits : (bits + 23) / 24 * 3;
 }
 
 /* Copy r of the coded bits travels in its own block, which starts at a different position of the code. The copies of
@@ -41,22 +42,12 @@ typedef struct {
     size_t at;      /* next bit of the code */
 } interleaver;
 
-static size_t gcd(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static interleaver interleave(srec_modulation m, size_t coded)
 {
     size_t stride = 25;
     while (stride * stride < coded)
         stride += 24;
-    while (gcd(stride, coded) != 1)
+    while (greatest_common_divisor(stride, coded) != 1)
         stride += 24;
     assert(coded && repeats(m));
     return (interleaver){
@@ -111,8 +102,6 @@ srec_status srec_field_write(srec_modulation m, const uint8_t *in, size_t n, uin
         else
             out[j >> 3] |= (uint8_t)(bit << (7 - (j & 7)));
     }
-    if (m == SREC_PAM256 && bits % 2)
-        out[bits] = 128;
     free(code);
     return SREC_OK;
 }

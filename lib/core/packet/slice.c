@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/slice.h>
 
+#include "integers.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static uint32_t gcd(uint32_t a, uint32_t b)
-{
-    while (b) {
-        const uint32_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
 
 /* Step from row to row. It is near n / golden ratio, so that neighbouring rows put a slice's patches far apart, and
  * coprime to n, so that each column meets all slices. With as many slices as patches it is the row length: each slice
@@ -25,9 +17,9 @@ static uint32_t shift_of(uint32_t n, uint32_t patch_cols, uint32_t patch_rows)
         return patch_cols;
     uint32_t golden = (uint32_t)(((uint64_t)n * 2654435769u + 0x80000000u) >> 32); /* n * 0.618034, rounded */
     for (uint32_t d = 0; d < n; d++) {
-        if (golden + d < n && gcd(golden + d, n) == 1)
+        if (golden + d < n && greatest_common_divisor(golden + d, n) == 1)
             return golden + d;
-        if (golden > d && gcd(golden - d, n) == 1)
+        if (golden > d && greatest_common_divisor(golden - d, n) == 1)
             return golden - d;
     }
     return 1;
