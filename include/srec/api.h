@@ -15,8 +15,8 @@
 /*! \def SREC_NONNULL
  *  These parameters, counted from 1, must not be NULL: the function does not check them. Compilers warn about NULL. */
 /*! \def SREC_WARN_UNUSED
- *  Ignoring the result is a fault, and compilers warn. Functions without it fail only on wrong arguments, or return a
- *  figure. */
+ *  Ignoring the result is a fault, and compilers warn. Functions without it fail only on wrong arguments, return
+ *  a figure, or return what happened to a received packet. */
 #if defined(__GNUC__)
 #define SREC_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
 #define SREC_WARN_UNUSED  __attribute__((warn_unused_result))

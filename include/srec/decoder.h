@@ -18,7 +18,8 @@ typedef struct srec_decoder_report {
     uint32_t patches_lost; /*!< patches that were concealed */
     uint32_t slices;       /*!< slices of the image */
     uint32_t slices_lost;  /*!< slices that were not added */
-    float mean_deviation;  /*!< mean standard deviation of the received features, 0 (certain) .. 1 (prior) */
+    float mean_deviation;  /*!< mean standard deviation of the received features, 0 (certain) .. 1 (prior); -1 if it is
+                            *   not known: hard decisions */
 } srec_decoder_report;
 
 /*! Create a decoder.

@@ -45,8 +45,8 @@ SREC_API srec_status srec_encoder_create(const srec_model *model, const srec_com
  *  \param[in] encoder  the encoder; may be NULL */
 SREC_API void srec_encoder_free(srec_encoder *encoder);
 
-/*! Encode an image. The encoder keeps its buffers, so it allocates no memory while the size of the images stays the
- *  same.
+/*! Encode an image. The encoder keeps its buffers, so it rarely allocates memory while the size of the images stays
+ *  the same.
  *
  *  \param[in]  encoder  the encoder
  *  \param[in]  image    the image; it is only read

@@ -45,7 +45,7 @@ typedef struct srec_layers_request {
         [SREC_LAYERS_MAX]; /*!< (format.n_layers) Es/N0 at which each layer must arrive, dB, ascending, at most 100 */
     float share[SREC_LAYERS_MAX]; /*!< (format.n_layers) share of the symbols, in any unit, 0 .. 1e6; all 0: equal */
     float margin_db;              /*!< margin between threshold and SNR, dB, -10 .. 30 */
-    double rate_max;              /*!< highest code rate; 0: 8/9 */
+    double rate_max;              /*!< highest code rate, 0.02 or more; 0: 8/9 */
     double cbr;                   /*!< complex symbols / (3 * original_pixels), above 0, headers counted */
     size_t frame_symbols;         /*!< payload symbols of a packet in the mean; 0: SREC_LAYER_FRAME_SYMBOLS */
     int n_parity;                 /*!< number of parity pieces of each layer, or SREC_LAYER_PARITY_AUTO */

@@ -238,6 +238,46 @@ TEST(codec, decoding_can_be_cancelled_anywhere_and_done_again)
     srec_decoder_free(d);
 }
 
+TEST(codec, the_mean_deviation_is_that_of_the_last_estimates)
+{
+    srec_decoder *d;
+    LONGS_EQUAL(SREC_OK, srec_decoder_create(model, nullptr, &d, &error));
+    const uint8_t steps[2] = { 3, 1 };
+    uint32_t cols, rows;
+    srec_patch_grid(32, 16, &cols, &rows);
+    srec_slice s[2]{};
+    for (unsigned i = 0; i < 2; i++) {
+        s[i].model_id = srec_model_id(model);
+        s[i].width = 32;
+        s[i].height = 16;
+        s[i].channels = 3;
+        s[i].slice = i;
+        s[i].n_slices = cols * rows;
+        s[i].n_patches = 1;
+        s[i].rate_map = &steps[i];
+    }
+    std::vector<uint8_t> pixels(32 * 16 * 3);
+    const srec_image image{ 32, 16, 3, 32 * 3, pixels.data() };
+    srec_decoder_report report;
+    LONGS_EQUAL(SREC_OK, srec_decoder_begin(d, &s[0], &error));
+    LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &image, &report, &error));
+    DOUBLES_EQUAL(1, report.mean_deviation, 0); /* nothing came */
+    const size_t n[2] = { srec_slice_bytes(model, &s[0]), srec_slice_bytes(model, &s[1]) };
+    const std::vector<float> mean(n[0], 0.5f), good(n[0], 0.25f), bad(n[0], 0.75f);
+    const auto add = [&](unsigned slice, const float *deviation, double expected) {
+        LONGS_EQUAL_TEXT(SREC_OK, srec_decoder_add(d, &s[slice], mean.data(), deviation, n[slice], &error),
+                         error.message);
+        LONGS_EQUAL(SREC_OK, srec_decoder_run(d, &image, &report, &error));
+        DOUBLES_EQUAL(expected, report.mean_deviation, 1e-6);
+    };
+    add(0, nullptr, -1); /* hard decisions */
+    add(0, bad.data(), 0.75);
+    add(0, good.data(), 0.25);
+    add(1, bad.data(), (0.25 * (double)n[0] + 0.75 * (double)n[1]) / (double)(n[0] + n[1]));
+    add(1, nullptr, 0.25);
+    srec_decoder_free(d);
+}
+
 TEST(codec, bad_pictures_and_numbers_are_refused)
 {
     srec_encoder *e;

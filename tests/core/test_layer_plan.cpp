@@ -157,6 +157,11 @@ TEST(layer_plan, impossible_requests_are_refused_with_the_number_at_fault)
     r.share[0] = 0;
     r.margin_db = 40;
     refused(r, "margin of 40");
+    r.margin_db = 0;
+    for (double rate : { 1e-4, 0.019, -1.0 }) {
+        r.rate_max = rate;
+        refused(r, "code rate of");
+    }
     r.format.n_layers = 9;
     refused(r, "9 layers");
 }

@@ -259,6 +259,17 @@ TEST(modem, symbols_that_are_not_finite_or_have_no_gain_say_nothing)
     }
 }
 
+TEST(modem, soft_values_are_finite_at_any_gain_and_noise)
+{
+    const float iq[] = { 0, 0, 1, -1 }, gain[] = { 1e5f, 0, 1e5f, 0 };
+    for (int m = 0; m < SREC_MODULATIONS; m++) {
+        float soft[2 * 8];
+        LONGS_EQUAL(SREC_OK, srec_modem_demap((srec_modulation)m, iq, gain, 1e-30f, 2, soft));
+        for (size_t i = 0; i < 2 * srec_modem_soft_per_symbol((srec_modulation)m); i++)
+            CHECK(std::isfinite(soft[i]));
+    }
+}
+
 /* Noise so strong that no LLR saturates: then another limit would show. */
 TEST(modem, received_values_beyond_ten_thousand_count_as_ten_thousand_on_either_axis)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/channel.h>
 #include <srec/packet.h>
+#include <volk/volk.h>
 
 extern "C" {
 #include "../../lib/core/codec/model_internal.h"
+#include "../../lib/core/packet/packet_internal.h"
 #include "../../lib/core/packet/ratemap.h"
+#include "../../lib/core/packet/slice_header.h"
 #include "calls.h"
 }
 
@@ -450,6 +453,22 @@ TEST(packet, the_scale_travels_and_only_1_and_2_exist)
                 encode_packet(e, { SREC_QPSK, SREC_CIPHER_ADD, 3, &slice, payload.data(), payload.size() },
                               frame.data(), frame.size(), &n, &error));
     STRCMP_CONTAINS("scale 3", error.message);
+}
+
+TEST(packet, what_only_a_later_release_sends_is_not_damaged)
+{
+    uint8_t plain[SREC_HEADER_MAX];
+    slice.scale = 1;
+    const size_t n = srec_slice_header_put(&slice, plain);
+    const srec_signal signal{};
+    srec_buffer steps{};
+    srec_slice got;
+    for (uint8_t flag : { 1 << 6, 1 << 7, 2 << 2 }) { /* two reserved flags, and scale 3 */
+        plain[16] |= flag;
+        LONGS_EQUAL(SREC_ERR_VERSION, srec_slice_header_get(model, &signal, plain, n, &steps, &got));
+        plain[16] ^= flag;
+    }
+    srec_buffer_free(&steps);
 }
 
 TEST(packet, every_slice_of_the_division_fits_a_frame)

@@ -416,6 +416,11 @@ TEST(sync, a_burst_cut_off_is_counted_and_the_next_stream_is_whole)
     srec_sync_push(s, burst.data(), burst.size() / 2);
     LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
     LONGS_EQUAL(1, got.size());
+    const double first = got[0].sample;
+    srec_sync_push(s, burst.data(), burst.size() / 2);
+    LONGS_EQUAL(SREC_OK, srec_sync_flush(s));
+    LONGS_EQUAL(2, got.size());
+    DOUBLES_EQUAL(first + (double)burst.size() / 2, got[1].sample, 0.5); /* the zeros of the flush do not count */
     srec_sync_free(s);
 }
 

@@ -4,6 +4,7 @@
 #include "buffer.h"
 #include "conceal.h"
 #include "model_internal.h"
+#include "pixels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct srec_decoder {
     srec_buffer deviation; /* (patches) see srec_decoder_deviation() */
     srec_buffer slices;    /* (n_slices) 1: received */
     srec_buffer patches;   /* raster indices of a slice's patches */
-    uint64_t n_features;   /* received so far */
+    uint64_t n_known;      /* features received with a deviation */
     double deviation_sum;  /* sum over these features */
 };
 
@@ -120,10 +121,29 @@ srec_status srec_decoder_begin(srec_decoder *d, const srec_slice *slice, srec_er
         return srec_fail(error, SREC_ERR_CANCELLED, "cancelled");
     d->picture = *slice;
     d->picture.rate_map = NULL;
-    d->n_features = 0;
+    d->n_known = 0;
     d->deviation_sum = 0;
     d->begun = true;
     return SREC_OK;
+}
+
+/* \param deviation (n) of the patch, in the place of earlier ones; NULL: not known */
+static void set_deviation(srec_decoder *d, uint32_t patch, const float *deviation, unsigned n)
+{
+    float *mean = (float *)d->deviation.data + patch;
+    if (((const uint8_t *)d->received.data)[patch] && *mean >= 0.0f) {
+        d->deviation_sum -= (double)*mean * n;
+        d->n_known -= n;
+    }
+    *mean = -1.0f;
+    if (!deviation)
+        return;
+    double sum = 0;
+    for (unsigned k = 0; k < n; k++)
+        sum += deviation[k];
+    *mean = (float)(sum / n);
+    d->deviation_sum += (double)*mean * n;
+    d->n_known += n;
 }
 
 srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *mean, const float *deviation, size_t n,
@@ -145,17 +165,12 @@ srec_status srec_decoder_add(srec_decoder *d, const srec_slice *s, const float *
         const srec_linear *l = &d->model->mapping[s->format].linear[s->rate_map[i]];
         linear(l, d->model->channels, mean, deviation,
                (float *)d->feature.data + (size_t)patches[i] * d->model->channels);
+        set_deviation(d, patches[i], deviation, l->k);
         ((uint8_t *)d->received.data)[patches[i]] = 1;
         mean += l->k;
-        double sum = 0;
-        for (unsigned k = 0; deviation && k < l->k; k++)
-            sum += deviation[k];
-        d->deviation_sum += sum;
-        ((float *)d->deviation.data)[patches[i]] = deviation ? (float)(sum / l->k) : -1.0f;
         if (deviation)
             deviation += l->k;
     }
-    d->n_features += n;
     ((uint8_t *)d->slices.data)[s->slice] = 1;
     return SREC_OK;
 }
@@ -177,12 +192,6 @@ static void read_latent(void *context, unsigned input, const srec_window *at, fl
                at->width * s->channels * sizeof *dst);
 }
 
-static uint8_t to_byte(float v) /* v in 0 .. 1 */
-{
-    v = v * 255.0f + 0.5f;
-    return (uint8_t)(v > 0.0f ? (v < 255.0f ? v : 255.0f) : 0.0f);
-}
-
 static void write_picture(void *context, unsigned output, const srec_window *at, const float *src, size_t stride)
 {
     (void)output;
@@ -194,9 +203,9 @@ static void write_picture(void *context, unsigned output, const srec_window *at,
         for (size_t i = 0; i < at->width && at->x + i < image->width; i++, p += 3)
             if (image->channels == 3)
                 for (unsigned c = 0; c < 3; c++)
-                    *to++ = to_byte(p[c] + s->mean[c]);
+                    *to++ = byte_of_unit(p[c] + s->mean[c]);
             else
-                *to++ = to_byte((p[0] + s->mean[0] + p[1] + s->mean[1] + p[2] + s->mean[2]) / 3.0f);
+                *to++ = byte_of_unit((p[0] + s->mean[0] + p[1] + s->mean[1] + p[2] + s->mean[2]) / 3.0f);
     }
 }
 
@@ -235,7 +244,9 @@ srec_status srec_decoder_run(srec_decoder *d, const srec_image *image, srec_deco
     if (status == SREC_OK && report)
         *report =
             (srec_decoder_report){ (uint32_t)patches, (uint32_t)patches - there, p->n_slices, p->n_slices - slices,
-                                   d->n_features ? (float)(d->deviation_sum / (double)d->n_features) : 1.0f };
+                                   d->n_known ? (float)(d->deviation_sum / (double)d->n_known)
+                                   : there    ? -1.0f
+                                              : 1.0f };
     return status;
 }
 

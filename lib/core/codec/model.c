@@ -285,6 +285,8 @@ static srec_status finish(srec_safetensors *file, void **out, srec_error *error)
 srec_status srec_model_load(const char *path, srec_model **out, srec_error *error)
 {
     void *model = NULL;
+    if (out)
+        *out = NULL;
     if (!path || !out)
         return srec_fail(error, SREC_ERR_ARG, "no path");
     const srec_status status = srec_model_open(path, finish, &model, error);

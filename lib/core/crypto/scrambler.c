@@ -46,9 +46,10 @@ _Static_assert(SREC_KEY_BYTES == crypto_stream_chacha20_ietf_KEYBYTES, "the payl
 
 srec_status srec_scrambler_create(const srec_key *key, uint64_t session, srec_scrambler **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!key || !out)
         return srec_fail(error, SREC_ERR_ARG, "scrambler: NULL argument");
-    *out = NULL;
     srec_scrambler *s = calloc(1, sizeof *s);
     if (!s)
         return srec_fail(error, SREC_ERR_MEMORY, "scrambler: out of memory");

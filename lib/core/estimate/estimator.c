@@ -39,6 +39,8 @@ static srec_status create(const srec_model *model, const srec_priors *const prio
 
 srec_status srec_estimator_create(const srec_model *model, srec_estimator **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!model || !out)
         return srec_fail(error, SREC_ERR_ARG, "estimator: NULL argument");
     const srec_priors *priors[SREC_FEATURE_FORMATS];
@@ -50,9 +52,10 @@ srec_status srec_estimator_create(const srec_model *model, srec_estimator **out,
 srec_status srec_estimator_create_from_priors(const srec_priors *priors, srec_feature_format format,
                                               srec_estimator **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!priors || !out)
         return srec_fail(error, SREC_ERR_ARG, "estimator: NULL argument");
-    *out = NULL;
     if ((unsigned)format >= SREC_FEATURE_FORMATS)
         return srec_fail(error, SREC_ERR_ARG, "estimator: unknown feature format %d", (int)format);
     const srec_priors *all[SREC_FEATURE_FORMATS] = { NULL };

@@ -27,6 +27,8 @@ struct srec_ldpc_decoder {
 
 srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc_decoder **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     const srec_ldpc_options defaults = SREC_LDPC_OPTIONS_DEFAULT;
     if (!options)
         options = &defaults;
@@ -36,7 +38,6 @@ srec_status srec_ldpc_decoder_create(const srec_ldpc_options *options, srec_ldpc
     if (options->attempts < 1 || options->attempts > SREC_LDPC_ATTEMPTS_MAX)
         return srec_fail(error, SREC_ERR_ARG, "LDPC decoder: %u attempts; 1 to %u are possible", options->attempts,
                          SREC_LDPC_ATTEMPTS_MAX);
-    *out = NULL;
     srec_ldpc_decoder *d = calloc(1, sizeof *d);
     if (d)
         d->scratch = volk_malloc(sizeof *d->scratch, 64);

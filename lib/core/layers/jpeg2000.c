@@ -368,7 +368,7 @@ static srec_status encode(const srec_image *image, const srec_j2k_format *f, opj
                           memory_file *file, srec_error *error)
 {
     static const char *const packet_lengths[] = { "PLT=YES", NULL };
-    complaint c;
+    complaint c = { "" };
     opj_image_t *planes = create_image(f);
     opj_codec_t *codec = opj_create_compress(OPJ_CODEC_J2K);
     srec_status status = SREC_ERR_MEMORY;

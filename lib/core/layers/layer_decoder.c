@@ -31,6 +31,8 @@ typedef struct {
 srec_status srec_layer_decoder_create(const srec_layers_format *f, unsigned threads, srec_layer_decoder **out,
                                       srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!out || !srec_layers_format_valid(f))
         return srec_fail(error, SREC_ERR_ARG, "an image of %ux%u pixels and %u channels in %u layers: impossible",
                          f ? f->width : 0, f ? f->height : 0, f ? f->channels : 0, f ? f->n_layers : 0);

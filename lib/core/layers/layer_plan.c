@@ -9,7 +9,8 @@
 #include <math.h>
 
 #define RATE_MOST          (8.0 / 9.0)
-#define PACKETS_OF_A_LAYER 16u /* a layer's default packet is a sixteenth of it, if that is longer */
+#define RATE_LEAST         0.02 /* that a request may name as its highest */
+#define PACKETS_OF_A_LAYER 16u  /* a layer's default packet is a sixteenth of it, if that is longer */
 #define PIECES_PER_PARITY  12u
 #define LONGEST_TO_MEAN    1.4 /* piece: room for it in a frame */
 #define BLOCK_BITS         8448.0
@@ -125,7 +126,8 @@ static srec_status check(const srec_layers_request *r, srec_error *error)
     }
     if (!(r->margin_db >= -10 && r->margin_db <= 30))
         return srec_fail(error, SREC_ERR_ARG, "a margin of %g dB; -10 to 30 are possible", (double)r->margin_db);
-    if (!(r->cbr > 0 && r->cbr <= 1e6) || !(r->rate_max >= 0) || r->n_parity > (int)SREC_LAYERS_PIECES_MAX)
+    if (!(r->cbr > 0 && r->cbr <= 1e6) || (r->rate_max != 0 && !(r->rate_max >= RATE_LEAST)) ||
+        r->n_parity > (int)SREC_LAYERS_PIECES_MAX)
         return srec_fail(error, SREC_ERR_ARG, "a cbr of %g, a code rate of %g or %d parity pieces: impossible", r->cbr,
                          r->rate_max, r->n_parity);
     return SREC_OK;

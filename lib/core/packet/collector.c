@@ -20,7 +20,7 @@ typedef struct slot {
     uint64_t opening;        /* ordinal number of the image among those opened */
     size_t bytes;            /* size of the body */
     unsigned later_packets;  /* packets of later images of the session since its own last packet */
-    unsigned later_pictures; /* later images of the session opened since then */
+    unsigned later_pictures; /* later images of the session opened since this one */
 } slot;
 
 struct srec_collector {

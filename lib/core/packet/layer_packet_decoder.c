@@ -26,10 +26,11 @@ struct srec_layer_packet_decoder {
 srec_status srec_layer_packet_decoder_create(srec_packet_decoder *heads, unsigned iterations,
                                              srec_layer_packet_decoder **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!heads || !out || iterations > ITERATIONS_MAX)
         return srec_fail(error, SREC_ERR_ARG, "no decoder of heads, or %u iterations; 1 to %u are possible", iterations,
                          ITERATIONS_MAX);
-    *out = NULL;
     srec_layer_packet_decoder *d = calloc(1, sizeof *d);
     const srec_ldpc_options options = { iterations ? iterations : ITERATIONS, SREC_LDPC_ATTEMPTS_MAX, 0 };
     srec_status status = d ? SREC_OK : SREC_ERR_MEMORY;
@@ -140,7 +141,8 @@ static srec_status decode_payload(srec_layer_packet_decoder *d, const srec_layer
         srec_layer_repeats_add(d->undone, &payload, p->signal.packet, &current);
         return alone;
     }
-    srec_layer_repeats_forget(d->undone, &payload);
+    if (status == SREC_OK)
+        srec_layer_repeats_forget(d->undone, &payload);
     return status;
 }
 
@@ -149,7 +151,8 @@ static srec_status count_payload(srec_packet_counters *c, srec_status status, un
     switch (status) {
     case SREC_OK: c->accepted++; break;
     case SREC_ERR_AUTH: c->bad_tag++; break;
-    default: c->uncorrected++; break;
+    case SREC_ERR_CHECKSUM: c->uncorrected++; break;
+    default: c->damaged++; break; /* no memory */
     }
     if (status == SREC_OK && n_summed > 1) {
         c->combined++;

@@ -29,9 +29,10 @@ struct srec_layer_packet_encoder {
 srec_status srec_layer_packet_encoder_create(const srec_key *key, srec_packet_encoder *heads,
                                              srec_layer_packet_encoder **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!key || !heads || !out)
         return srec_fail(error, SREC_ERR_ARG, "no key or no encoder of heads");
-    *out = NULL;
     srec_layer_packet_encoder *e = calloc(1, sizeof *e);
     if (!e)
         return srec_fail(error, SREC_ERR_MEMORY, "out of memory");

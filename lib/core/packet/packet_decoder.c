@@ -11,9 +11,10 @@
 srec_status srec_packet_decoder_create(const srec_key *key, const srec_model *model, srec_packet_decoder **out,
                                        srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!key || !out)
         return srec_fail(error, SREC_ERR_ARG, "packet decoder: NULL argument");
-    *out = NULL;
     if (sodium_init() < 0)
         return srec_fail(error, SREC_ERR_INTERNAL, "packet decoder: libsodium does not start");
     srec_packet_decoder *d = calloc(1, sizeof *d);

@@ -15,9 +15,10 @@
 srec_status srec_packet_encoder_create(const srec_key *key, uint64_t session, srec_packet_encoder **out,
                                        srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!key || !out)
         return srec_fail(error, SREC_ERR_ARG, "packet encoder: NULL argument");
-    *out = NULL;
     srec_packet_encoder *e = calloc(1, sizeof *e);
     if (!e)
         return srec_fail(error, SREC_ERR_MEMORY, "packet encoder: out of memory");

@@ -82,7 +82,7 @@ srec_status srec_packet_authenticate(const srec_key *key, srec_modulation m, con
         return SREC_ERR_ARG;
     h.signal = (srec_signal){ 0 };
     const srec_status status = srec_packet_open_head(key, m, soft, n_bytes, &h);
-    if (h.signal.frame_bytes)
+    if (h.signal.frame_bytes && h.signal.frame_bytes <= SREC_FRAME_MAX)
         *out = h.signal;
     return status;
 }

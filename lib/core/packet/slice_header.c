@@ -35,7 +35,9 @@ srec_status srec_slice_header_get(const srec_model *model, const srec_signal *si
                        .n_patches = (uint32_t)get_le(plain + 23, 3) };
     if (!model || s->model_id != srec_model_id(model))
         return SREC_ERR_MODEL;
-    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) || s->scale > 2 || plain[16] >> 6 ||
+    if (s->scale > 2 || plain[16] >> 6)
+        return SREC_ERR_VERSION;
+    if (!s->width || !s->height || (s->channels != 1 && s->channels != 3) ||
         s->format != (signal->modulation == SREC_PAM256 ? SREC_FEATURES_AMPLITUDE : SREC_FEATURES_BITS) ||
         s->slice >= s->n_slices || s->n_patches > SREC_HEADER_MAX)
         return SREC_ERR_FORMAT;

@@ -20,7 +20,8 @@ size_t srec_slice_header_put(const srec_slice *s, uint8_t *plain);
  * \param model NULL: no header is accepted
  * \param plain (n), n at least SREC_SLICE_HEADER
  * \param rate_map the slice's rate map; it grows as needed
- * \return SREC_OK, SREC_ERR_MODEL, SREC_ERR_FORMAT, SREC_ERR_MEMORY */
+ * \return SREC_OK, SREC_ERR_MODEL, SREC_ERR_VERSION for what only a later release sends, SREC_ERR_FORMAT,
+ *         SREC_ERR_MEMORY */
 srec_status srec_slice_header_get(const srec_model *model, const srec_signal *signal, const uint8_t *plain, size_t n,
                                   srec_buffer *rate_map, srec_slice *s);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <srec/channel.h>
 
+#include "bytes.h"
+
 #include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -58,8 +60,7 @@ srec_status srec_channel_create(srec_channel_kind kind, float snr_db, uint64_t s
     c->kind = kind;
     c->coherence = coherence;
     c->gains_first = UINT64_MAX;
-    for (unsigned i = 0; i < 8; i++)
-        c->key[i] = (uint8_t)(seed >> (8 * i));
+    put_le(c->key, seed, 8);
     if (srec_channel_set_snr(c, snr_db) != SREC_OK) {
         free(c);
         return srec_fail(error, SREC_ERR_ARG, "channel: snr_db %g: must be -50 to 100 dB", (double)snr_db);

@@ -99,7 +99,9 @@ static unsigned axis_cell(double y) { return (unsigned)((y + AXIS_MAX) * (CELLS 
 
 static const table *table_number(srec_consistency *c, int index)
 {
-    table *t = &c->tables[index < TABLES ? index : TABLES - 1];
+    if (index >= TABLES)
+        index = TABLES - 1;
+    table *t = &c->tables[index];
     if (t->made)
         return t;
     t->noise = c->noise_min * pow(10, 0.1 * TABLE_DB * index);

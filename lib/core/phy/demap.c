@@ -4,6 +4,7 @@
 #include "modem_internal.h"
 #include "vector_math.h"
 
+#include <float.h>
 #include <string.h>
 
 #define LLR_MAX          1e30f /* for BPSK and QPSK: keeps LLRs finite for any N0 */
@@ -66,7 +67,8 @@ SREC_CLONES static void equalise(const float *restrict iq, const float *restrict
         im = im > SREC_AXIS_LIMIT ? SREC_AXIS_LIMIT : im < -SREC_AXIS_LIMIT ? -SREC_AXIS_LIMIT : im;
         y[2 * i] = usable ? re : 0.0f;
         y[2 * i + 1] = usable ? im : 0.0f;
-        a[2 * i] = a[2 * i + 1] = usable ? power * per_n0 : 0.0f;
+        const float per_axis = power * per_n0;
+        a[2 * i] = a[2 * i + 1] = !usable ? 0.0f : per_axis > FLT_MAX ? FLT_MAX : per_axis;
     }
 }
 

@@ -150,9 +150,10 @@ static srec_status prepare(srec_impairments *s, uint64_t seed, srec_error *error
 srec_status srec_impairments_create(const srec_impairment_set *set, uint64_t seed, srec_impairments **out,
                                     srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!set || !out)
         return srec_fail(error, SREC_ERR_ARG, "impairments: NULL argument");
-    *out = NULL;
     srec_status status = check(set, error);
     if (status != SREC_OK)
         return status;

@@ -57,9 +57,10 @@ struct srec_sync {
 srec_status srec_sync_create(const srec_waveform *waveform, srec_modulation modulation, srec_burst_handler handler,
                              void *context, srec_sync **out, srec_error *error)
 {
+    if (out)
+        *out = NULL;
     if (!out || !handler)
         return srec_fail(error, SREC_ERR_ARG, "synchroniser: NULL argument");
-    *out = NULL;
     if ((unsigned)modulation >= SREC_MODULATIONS)
         return srec_fail(error, SREC_ERR_ARG, "synchroniser: unknown modulation %d", (int)modulation);
     srec_status status = srec_waveform_check(waveform, error);
@@ -428,6 +429,7 @@ srec_status srec_sync_flush(srec_sync *s)
 {
     if (!s)
         return SREC_ERR_ARG;
+    const uint64_t end = end_of(s);
     /* Enough zeros for the search to examine all samples, but too few for a burst of which a large part is missing. */
     size_t before, after;
     srec_tracker_reach(s->tracker, 0, &before, &after);
@@ -442,7 +444,6 @@ srec_status srec_sync_flush(srec_sync *s)
         for (bool worked = true; worked && status == SREC_OK;)
             status = step(s, &worked);
     }
-    const uint64_t end = end_of(s);
     s->base = end;
     s->held = 0;
     search_from(s, (double)end);
