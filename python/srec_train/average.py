@@ -4,6 +4,7 @@
 It is often better than each of them, because it removes the noise of the last steps.
 """
 import argparse
+import os
 import sys
 
 import numpy as np
@@ -44,6 +45,10 @@ def average(loaded: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def main(args: argparse.Namespace) -> None:
     if len(args.models) < 2:
         sys.exit("srec-train: a mean needs at least two models")
+    if os.path.exists(args.model):
+        if any(os.path.exists(path) and os.path.samefile(args.model, path) for path in args.models):
+            sys.exit(f"srec-train: {args.model} is one of the models; write the mean to another file")
+        _load(args.model)  # no other file is replaced
     loaded = [_load(path) for path in args.models]
     metadata = loaded[0][1]
     for path, (_, other) in zip(args.models, loaded):

@@ -10,6 +10,9 @@ import string
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from . import pictures, ranges
 
 SIDES = (384, 768)  # least and largest side in pixels
 COLOURS = ((255, 255, 255), (0, 0, 0), (24, 24, 28), (250, 246, 230), (20, 60, 120), (200, 40, 40), (240, 200, 40))
@@ -152,12 +155,28 @@ def fonts() -> str:
     return os.path.join(matplotlib.get_data_path(), "fonts", "ttf")
 
 
+def _mark_of(path: str) -> str | None:
+    """Return the keyword Software of a PNG file, or None."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software")
+    except pictures.UNREADABLE:
+        return None
+
+
 def main(args: argparse.Namespace) -> None:
+    ranges.check(args, count=(1, 10**6), seed=ranges.SEED)
     os.makedirs(args.out, exist_ok=True)
-    folder = fonts()
-    for number in range(args.count):
+    folder, mark = fonts(), f"srec-train cards --seed {args.seed}"
+    kinds = [KINDS[number % len(KINDS)] for number in range(args.count)]
+    paths = [os.path.join(args.out, f"{kind.__name__}_{number:04d}.png") for number, kind in enumerate(kinds)]
+    for path in paths:
+        if os.path.lexists(path) and _mark_of(path) != mark:
+            raise SystemExit(f"srec-train: {path}: exists and is no card of this seed; name another --out")
+    information = PngInfo()
+    information.add_text("Software", mark)
+    for number, (kind, path) in enumerate(zip(kinds, paths)):
         card = Card(np.random.default_rng((args.seed, number)), folder)
-        kind = KINDS[number % len(KINDS)]
         kind(card)
-        card.image.save(os.path.join(args.out, f"{kind.__name__}_{number:04d}.png"))
+        card.image.save(path, pnginfo=information)
     print(f"{args.count} images in {args.out}")

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 import srec_core
-from . import feature_link, layer_pairs, pictures, stopping
+from . import feature_link, layer_pairs, pictures, ranges, stopping
 
 # odds, lowest and highest SNR in dB: from hopeless to perfect
 SENT = {
@@ -209,7 +209,10 @@ def rows_of(folder: str) -> list[dict]:
     for row in rows:
         for key in COLUMNS:
             if key not in ("picture", "modulation", "cipher"):
-                row[key] = (float if key in FRACTIONS else int)(row.get(key) or 0)
+                try:
+                    row[key] = (float if key in FRACTIONS else int)(row.get(key) or 0)
+                except ValueError:
+                    raise SystemExit(f"srec-train: {path}: a line is damaged: {key} {row[key]!r}; make the pairs again")
     return rows
 
 
@@ -326,8 +329,12 @@ def check_same_pairs(args: argparse.Namespace, what: dict) -> None:
     if os.path.exists(os.path.join(args.out, "checkpoint.pt")):
         raise SystemExit(f"srec-train: {args.out} holds a training run: name another --out")
     if os.path.exists(note):
-        with open(note) as f:
-            if json.load(f) != what:
+        with open(note, encoding="utf-8") as f:
+            try:
+                there = json.load(f)
+            except ValueError:
+                raise SystemExit(f"srec-train: {note} is damaged; name another --out") from None
+            if there != what:
                 raise SystemExit(
                     f"srec-train: {args.out} holds pairs of another model, seed or folder; name another --out"
                 )
@@ -345,6 +352,8 @@ def sender_of(args: argparse.Namespace) -> Codec | layer_pairs.Layers:
 
 
 def main(args: argparse.Namespace) -> None:
+    shares = dict.fromkeys(("hard", "reduced", "enlarged"), ranges.SHARE)
+    ranges.check(args, count=(1, 10**9), seed=ranges.SEED, threads=(0, 1024), **shares)
     sources, codec = Originals(args), sender_of(args)
     os.makedirs(args.out, exist_ok=True)
     options = {k: getattr(args, k) for k in ("profile", "scale", "seed", "grid", "hard", "reduced", "enlarged")}

@@ -60,6 +60,21 @@ class Average(unittest.TestCase):
         self.refused("no model file", first, __file__)
         self.refused("none", first, os.path.join(self.folder, "none"))
 
+    def test_only_another_model_is_replaced(self):
+        first, second = self.save("first", [1.0, 2.0]), self.save("second", [1.0, 4.0])
+        notes = os.path.join(self.folder, "notes.txt")
+        with open(notes, "w", encoding="utf-8") as f:
+            f.write("mine\n")
+        for out, says in ((first, "one of the models"), (notes, "no model file")):
+            with open(out, "rb") as f:
+                before = f.read()
+            command = [os.environ["SREC_TRAIN"], "average", out, first, second]
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+            self.assertIn(says, done.stderr)
+            with open(out, "rb") as f:
+                self.assertEqual(f.read(), before)
+
 
 if __name__ == "__main__":
     unittest.main()
