@@ -695,6 +695,31 @@ class Stopping(Case):
             os.kill(int(f.read()), signal.SIGKILL)  # of the cluster, which is the test's
 
 
+class Changed(Case):
+    def test_an_image_that_has_changed_has_no_results(self):
+        text = 'experiment = "c"\nmodulation = "qpsk"\nsnr_db = 9\n[[scheme]]\nname = "layers"\nlayers = 9\ncbr = 1\n'
+        config = self.config(text)
+        self.assertTrue(self.done("out", "--pictures", "1", config=config))
+        path = os.path.join(self.images, "a.png")
+        with Image.open(path) as image:
+            image.rotate(180).save(path)
+        done = self.sweep("out", "--pictures", "1", config=config)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("a.png: has changed since the results there were made", done.stderr)
+
+
+class TableFile(Case):
+    def test_the_table_replaces_no_other_file(self):
+        for out, says in (
+            (os.path.join(self.images, "a.png"), "is not a plan table"),
+            (os.path.join(self.folder, "none", "table.json"), "none: no such folder"),
+            ("", "names the file of the table"),
+        ):
+            code, said = sweeps.here("--plan", "--images", self.images, "--out", out)
+            self.assertIn(says, said)
+            self.assertNotEqual(code, 0)
+
+
 class Seeds(unittest.TestCase):
     POINT = dict(
         experiment="e",

@@ -97,8 +97,18 @@ def check_plan(args: argparse.Namespace) -> None:
     for name in ("config", "model", "scheduler", "list", "job", "plot", "grid", "size", "separate_panels"):
         if getattr(args, name) not in (None, False, []):
             raise Usage(f"--plan does not go with --{name.replace('_', '-')}: it measures a grid of its own")
-    if os.path.isdir(args.out):
-        raise Usage(f"--out {args.out}: a folder; with --plan it is the file of the table")
+    if not args.out or os.path.isdir(args.out):
+        raise Usage(f"--out '{args.out}': with --plan it names the file of the table")
+    from ..plan.table import TableError, load
+
+    folder = os.path.dirname(os.path.abspath(args.out))
+    if not os.access(folder, os.W_OK):
+        raise Failure(f"{folder}: " + ("cannot be written to" if os.path.isdir(folder) else "no such folder"))
+    if os.path.exists(args.out):
+        try:
+            load(args.out)
+        except TableError:
+            raise Failure(f"{args.out}: exists and is not a plan table: move it away") from None
 
 
 def size_of(text: Optional[str]) -> Optional[tuple[float, float]]:
@@ -182,6 +192,18 @@ def enhancers_of(experiment: Experiment, load: Callable[[str], Any]) -> Enhancer
     return enhancer_for
 
 
+def check_images(rows: dict[str, dict], pictures: list[str], crop: tuple[int, ...]) -> None:
+    """Check that no image has changed since its rows were made. Raises Failure otherwise."""
+    from ..sweep import transmission
+
+    hashes = {row["picture"]: row.get("picture_hash") for row in rows.values()}
+    for path in pictures:
+        name = os.path.basename(path)
+        with contextlib.suppress(ValueError):  # unreadable: the simulation says so
+            if hashes.get(name) not in (None, transmission.hash_of(transmission.picture(path, crop))):
+                raise Failure(f"{path}: has changed since the results there were made: use another --out")
+
+
 class Sweep:
     """The request of a command line, and how much of it is done."""
 
@@ -198,6 +220,8 @@ class Sweep:
         os.makedirs(args.out, exist_ok=True)
         there = results.read(args.out)
         results.check_same(there, experiment, ids)
+        if args.job is None:
+            check_images(there, self.pictures, experiment.crop)
         jobs = points.jobs_of(experiment, self.pictures, self.enhancer_for)
         self.n_jobs, self.n_points = len(jobs), sum(len(job["points"]) for job in jobs)
         self.todo = {}  # number of a job: the job with its remaining points

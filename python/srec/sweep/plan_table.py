@@ -28,7 +28,6 @@ from . import layers, points, runner, transmission
 PICTURES = 24  # by default
 FEATURES_OF = 4  # features are measured on every fourth image: they take longest
 SCALES = (1, 2)
-CROP = 192  # pixels a side, of features
 ETAS = (0.001, 0.01, 0.05, 0.2, 0.4)
 SNRS = {  # the first one of each modulation is the least at which headers arrive
     "bpsk": (-6, -3, 0, 4),
@@ -155,7 +154,7 @@ def jobs_of(pictures: list[str]) -> list[dict]:
     return [
         {
             "image": picture,
-            "crop": [CROP, CROP] if scale else [],
+            "crop": [table.FEATURES_CROP, table.FEATURES_CROP] if scale else [],
             "models": {"": ""},
             "enhancers": enhancers,
             "scale": scale,

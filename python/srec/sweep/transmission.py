@@ -144,6 +144,11 @@ def ms_ssim(original: np.ndarray, shown: np.ndarray) -> Optional[float]:
     return None if min(original.shape[:2]) < MS_SSIM_SIDE else core.ms_ssim(original, shown)
 
 
+def hash_of(original: np.ndarray) -> str:
+    """Return the hash of an image in its rows."""
+    return hashlib.blake2b(original.tobytes(), digest_size=8).hexdigest()
+
+
 def common_row(job: dict, point: dict, original: np.ndarray) -> dict:
     """Return the columns that identify the origin of a row."""
     return dict(
@@ -155,7 +160,7 @@ def common_row(job: dict, point: dict, original: np.ndarray) -> dict:
         snr=SNR_DEFINITION,
         width=original.shape[1],
         height=original.shape[0],
-        picture_hash=hashlib.blake2b(original.tobytes(), digest_size=8).hexdigest(),
+        picture_hash=hash_of(original),
         version=core.version(),
     )
 
