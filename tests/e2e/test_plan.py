@@ -108,6 +108,33 @@ class Plan(unittest.TestCase):
         text = self.good("plan", "--snr", "-2,6", "--cbr", "0.05", "--bare").stdout
         self.assertRegex(text, r"(?m)^ +srec simulate .* --snr=-2 ")
 
+    def test_a_file_that_is_no_plan_is_not_replaced(self):
+        path = os.path.join(self.folder, "package.json")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('{"name": "mine", "snr_db": [4]}')
+        self.refused(1, "package.json: exists and does not hold figures", "plan", "--snr", "4", "--json", path)
+        self.good("plan", "--snr", "4", "--json", path, "--overwrite")
+        self.good("plan", "--snr", "5", "--json", path)  # it holds a plan now
+
+    def test_a_receiver_without_an_image_is_named(self):
+        image = os.path.join(self.folder, "small.png")
+        Image.open(DEMO).resize((192, 128)).save(image)
+        request = ("--plan=-1,12,18", "--cbr", "0.3")
+        done = self.good("simulate", "--image", image, "--out", self.folder, *request, "--snr", "12", "--no-sr")
+        self.assertIn("srec simulate: plan: no image at -1 dB with this choice", done.stderr)
+
+    def test_a_budget_of_symbols_is_for_images_of_one_size(self):
+        folder = os.path.join(self.folder, "album")
+        os.mkdir(folder)
+        for name, size in (("a.png", (64, 48)), ("b.png", (96, 64))):
+            Image.new("RGB", size).save(os.path.join(folder, name))
+        words = ("--image", folder, "--key", "seed:1", "--device", "sim", "--plan", "4")
+        self.refused(2, "differ in size, from 3072 to 6144 pixels", "send", *words, "--symbols", "9000")
+
+    def test_small_images_take_the_head_of_a_packet(self):
+        self.refused(1, "allow more symbols", "plan", "--snr", "4", "--size", "1x1", "--cbr", "0.2")
+        self.refused(2, "margin -1 is not within 0 .. 30", "plan", "--snr", "4", "--margin=-1")
+
     def test_the_json_has_the_documented_keys_and_the_choices_descend(self):
         path = os.path.join(self.folder, "plan.json")
         self.good("plan", "--snr", "10", "--seconds", "0.5", "--rate", "2e6", "--size", "640x480", "--json", path)
@@ -184,7 +211,7 @@ class Plan(unittest.TestCase):
             self.refused(code, word, "plan", *args)
         self.refused(2, "--config is missing", "sweep", "--images", self.folder, "--out", self.folder)
         sweep = ("sweep", "--plan", "--images", self.folder, "--out")
-        self.refused(2, "a folder; with --plan it is the file", *sweep, self.folder)
+        self.refused(2, "with --plan it names the file of the table", *sweep, self.folder)
         self.refused(2, "--plan does not go with --grid", *sweep, table, "--grid")
 
 

@@ -10,7 +10,10 @@ from . import Failure
 from ..text import printable
 
 VALUE_MAX, CARD_LINES = 400, 200  # limits for the metadata of a model: characters of a line, lines of the card
-KINDS = "srec info knows model files (.safetensors) and recordings (.sigmf-meta); this release writes no packet files"
+KINDS = (
+    "srec info knows model files (.safetensors) and recordings (.sigmf-meta, .sigmf); this release writes no packet"
+    " files"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     from ..io import sigmf
 
     path = args.file or srec.default_model()
-    if not os.path.exists(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA)):
+    if not os.path.isfile(path) and sigmf.is_recording(path) or path.endswith((sigmf.META, sigmf.DATA, sigmf.ARCHIVE)):
         return recording(path)
     if not os.path.exists(path):
         path = srec.installed_model(path) or path

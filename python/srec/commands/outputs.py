@@ -48,20 +48,22 @@ def refuse_collisions(reads: Named, writes: Named) -> None:
                 raise Usage(f"{option} {path}: {other} writes there")
 
 
-def check_figures(path: str | None, overwrite: bool) -> None:
+def check_figures(path: str | None, overwrite: bool, keys: set[str]) -> None:
     """Check the target of --json. Raises Failure.
 
-    The figures of an earlier run are replaced; another file only with `overwrite`.
+    The figures of an earlier run of the command are replaced; another file only with `overwrite`.
+    keys: keys that only the figures of this command have.
     """
     if not path or path == "-" or overwrite or not os.path.isfile(path) or os.path.getsize(path) == 0:
         return
     try:
         with open(path, "rb") as file:
-            good = isinstance(json.loads(file.read(FIGURES_MAX)), dict)
+            content = json.loads(file.read(FIGURES_MAX))
+        good = isinstance(content, dict) and keys <= content.keys()
     except (OSError, ValueError, RecursionError):
         good = False
     if not good:
-        raise Failure(f"{path}: exists and does not hold figures of a run; --overwrite replaces it")
+        raise Failure(f"{path}: exists and does not hold figures of an earlier run; --overwrite replaces it")
 
 
 def _has_mark(path: str, mark: str) -> bool:

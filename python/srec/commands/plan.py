@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("run")
     run.add_argument("--table", default="", metavar="FILE", help="measured table (default: the installed one)")
     run.add_argument("--json", metavar="FILE", help="write the plan to FILE ('-': standard output)")
-    run.add_argument("--overwrite", action="store_true", help="--json may replace a file that holds no figures")
+    run.add_argument("--overwrite", action="store_true", help="--json may replace a file that holds no plan")
 
 
 def size_of(text: Optional[str]) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def check(args: argparse.Namespace) -> None:
     options.check_range("rate", args.rate, 1, 1e10)
     options.check_range("sps", args.sps, 2, 16)
     outputs.refuse_collisions([("--image", [args.image]), ("--table", [args.table])], [("--json", [args.json])])
-    outputs.check_figures(args.json, args.overwrite)
+    outputs.check_figures(args.json, args.overwrite, {"choices", "symbol_rate"})
 
 
 def command_of(args: argparse.Namespace, words: list[str]) -> str:

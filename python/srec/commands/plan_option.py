@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import os
 import sys
 
 from . import Failure, Usage, coding, options
 from ..plan.losses import BURST_LOSS, MAX_LOSS
+from ..text import printable
 
 CHOSEN = ("coding", "modulation", "layers", "shares", "eta", "scale")  # options that --plan chooses
 
@@ -54,6 +57,24 @@ def first_image(path: str) -> str:
         raise Failure(str(error)) from None
 
 
+def _check_sizes(args: argparse.Namespace) -> None:
+    """Raise Usage if images of several sizes share a budget of symbols or seconds, which holds for one size."""
+    budget = next((name for name in ("symbols", "seconds") if getattr(args, name, None) is not None), None)
+    if budget is None or not os.path.isdir(args.image):
+        return
+    from ..io.picture_file import list_pictures, picture_size
+
+    pixels = set()
+    for path in list_pictures(args.image):
+        with contextlib.suppress(ValueError):  # unreadable: the source says so
+            pixels.add(math.prod(picture_size(path)))
+    if len(pixels) > 1:
+        raise Usage(
+            f"--{budget}: the images in {printable(args.image)} differ in size, from {min(pixels)} to {max(pixels)}"
+            " pixels; give --cbr, which is relative to the size, or send them one by one"
+        )
+
+
 def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: float | None = None) -> None:
     """Let --plan set the options in CHOSEN and the budget, and print a line. Raises Usage or Failure.
 
@@ -70,6 +91,7 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
             raise Usage(f"--{name} does not go with --plan, which chooses it")
     if getattr(args, "hard", False):
         raise Usage("--hard does not go with --plan, which plans for soft decisions")
+    _check_sizes(args)
     from . import planning  # takes 10 ms
 
     source = planning.source_of("", first_image(args.image), (1, 1))
@@ -85,4 +107,5 @@ def apply(args: argparse.Namespace, command: str, bursts: bool, symbol_rate: flo
         args.cbr = args.margin = args.parity = args.frame_symbols = None
     if hasattr(args, "no_sr") and not best.enhanced:
         args.no_sr = True
-    print(f"{command}: plan: {plan.line(best, symbol_rate)}", file=sys.stderr)
+    for line in (plan.line(best, symbol_rate), *plan.without_image()):
+        print(f"{command}: plan: {line}", file=sys.stderr)

@@ -101,6 +101,11 @@ class Plan:
             + (f", {symbols / symbol_rate:.2f} s" if symbol_rate else "")
         )
 
+    def without_image(self) -> list[str]:
+        """Return a line for each receiver that gets no image with the best choice."""
+        layers = self.choices[0].layers
+        return [f"no image at {snr:g} dB with this choice" for snr in self.request.snrs if layers and snr < layers[0]]
+
     def remarks(self) -> list[str]:
         """Return lines that compare the codings and warn."""
         features, layers = self.best("features"), self.best("layers")
@@ -111,9 +116,8 @@ class Plan:
             lines.append(f"{better} are {abs(difference):.1f} dB better than the best {worse} here")
         elif features:
             lines.append("layers do not reach these SNRs or do not fit the budget")
-        best = self.choices[0]
-        if best.coding == "layers":
-            lines += [f"no image at {snr:g} dB with this choice" for snr in self.request.snrs if snr < best.layers[0]]
+        lines += self.without_image()
+        if self.choices[0].coding == "layers":
             lines.append("below the threshold of its code a layer is lost: give the SNR that certainly holds")
         return lines
 

@@ -132,7 +132,7 @@ def check(args: argparse.Namespace, kind: str, argument: str) -> None:
         raise Usage("--device sim:PICTURE: name an image or a folder that the simulated transmitter sends")
     if args.format and kind in ("zmq", "uhd", "soapy", "sim") and not args.record:
         raise Usage("--format is for files, pipes and --record")
-    outputs.check_figures(args.json, args.overwrite)
+    outputs.check_figures(args.json, args.overwrite, {"pictures_suspect", "packets_lost"})
     check_files(args, kind, argument)
 
 

@@ -75,7 +75,7 @@ def check(args: argparse.Namespace, kind: str) -> None:
     plan_option.apply(args, "srec send", True, args.rate / args.sps)
     coding.settle(args, "srec send", coding.LAYER_SNR_DB)
     options.check_range("interval", args.interval, 0, 1e6)
-    outputs.check_figures(args.json, args.overwrite)
+    outputs.check_figures(args.json, args.overwrite, {"pictures_dropped", "n_symbols"})
     options.check_range("repeat", args.repeat, 0, coding.MAX_REPEAT)
     if not args.repeat and kind in ("file", "sim"):
         raise Usage("--repeat without a number does not go with this device: it would never end")

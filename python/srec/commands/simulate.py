@@ -91,7 +91,7 @@ def check(args: argparse.Namespace) -> None:
         ("--enhancer", [args.enhancer]),
     ]
     outputs.refuse_collisions(reads, [("--out", results), ("--json", [args.json])])
-    outputs.check_figures(args.json, args.overwrite)
+    outputs.check_figures(args.json, args.overwrite, {"psnr_before_sr_db", "cbr_payload"})
     outputs.check_pictures(results, MARK, args.overwrite)
 
 

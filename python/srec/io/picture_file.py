@@ -97,6 +97,12 @@ def check_memory(path: str, bytes_per_pixel: int, purpose: str) -> None:
         _check_memory(image.size, bytes_per_pixel, purpose)
 
 
+def picture_size(path: str) -> tuple[int, int]:
+    """Return (width, height) from the header of the file. Raises ValueError like load_picture()."""
+    with _opened(path) as image:
+        return image.size
+
+
 def _turned(image: Any) -> Any:
     """Rotate the image according to its EXIF data. Broken EXIF data are ignored."""
     try:

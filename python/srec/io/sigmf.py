@@ -17,7 +17,7 @@ from .output import write_json
 from ..text import printable
 
 VERSION = "1.0.0"
-META, DATA = ".sigmf-meta", ".sigmf-data"
+META, DATA, ARCHIVE = ".sigmf-meta", ".sigmf-data", sigmf_archive.ENDING
 META_MAX = 64 << 20  # maximum bytes of metadata
 # NumPy type, offset and scale: sample = (stored - offset) / scale
 DATATYPES = {

@@ -122,7 +122,8 @@ def best(source: Average, request: Request, modulation: str, scale: int) -> Opti
     """Return the best features of a modulation and scale, or None if none fit or none arrive."""
     of = source.table.features[scale, modulation]
     factor = _burst_factor(modulation) if request.bursts else 1.0
-    most = of.eta_for(request.cbr / factor)
+    head = of.head_cbr(source.pixels)
+    most = of.eta_for(request.cbr / factor - head)
     if most is None or request.snrs[-1] < of.snr[0]:
         return None
     etas = [eta for eta in of.eta if eta < most] + [math.floor(most / ETA_STEP) * ETA_STEP]
@@ -135,7 +136,7 @@ def best(source: Average, request: Request, modulation: str, scale: int) -> Opti
     if not tried:
         return None
     _, enhanced, eta, psnr = max(tried)
-    cbr = of.cbr_at(eta) * factor
+    cbr = (of.cbr_at(eta) + head) * factor
     choice = Choice("features", modulation, scale, (), (), cbr, enhanced, eta=round(eta, 4))
     return _with_values(source, request, choice, psnr)
 

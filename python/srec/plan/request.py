@@ -12,7 +12,7 @@ SNR_RANGE = -20.0, 60.0  # dB
 FRAME_SYMBOLS = 1000, 1_000_000  # payload symbols of a packet of layers
 RANGES = {  # of numbers of a Request
     "cbr": (1e-6, 1e6),
-    "margin": (-10, 30),
+    "margin": (0, 30),  # below 0 no layer arrives
     "loss": (0, MAX_LOSS),
     "parity": (0, MAX_PARITY),
     "frame_symbols": FRAME_SYMBOLS,

@@ -9,11 +9,14 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from ..modulations import MODULATIONS
+
 FORMAT = "srec plan table"
 VERSION = 1
 GENERATED = "by `srec sweep --plan --images DIR --out FILE`: measure it again instead of editing it"
 PATH = os.path.join(os.path.dirname(os.path.realpath(__file__)), "table.json")  # the installed table
 BYTES_MAX = 4_000_000
+FEATURES_CROP = 192  # pixels a side of the images with which features are measured
 REDO = "make it again: srec sweep --plan --images DIR --out FILE"
 
 
@@ -83,6 +86,12 @@ class Features:
         self.psnr = _rows(content.get("psnr_db"), shape, f"{where}.psnr_db")
         self.psnr_before = _rows(content.get("psnr_before_sr_db"), shape, f"{where}.psnr_before_sr_db")
 
+    def head_cbr(self, pixels: int) -> float:
+        """Return by how much the channel use exceeds that of the table: the head of a packet does not shrink with the
+        image. The least eta is nearly all head.
+        """
+        return self.cbr[0] * max(0.0, FEATURES_CROP**2 / pixels - 1)
+
     def cbr_at(self, eta: float) -> float:
         return float(np.exp(np.interp(math.log(eta), np.log(self.eta), np.log(self.cbr))))
 
@@ -134,13 +143,16 @@ class Table:
         self.models: dict[str, Optional[str]] = content["models"]
         if 1 not in self.layers:
             raise TableError("layers.1 is missing")
+        for scale, modulation in self.features:
+            if modulation not in MODULATIONS or scale not in (1, 2):
+                raise TableError(f"features.{scale}.{modulation}: no such scale or modulation")
 
 
 def parse(text: str) -> Table:
     """Read a table. Raises TableError."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TableError("not JSON") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TableError("not a plan table")
