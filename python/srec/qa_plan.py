@@ -181,6 +181,20 @@ class qa_plan(gr_unittest.TestCase):
         with self.assertRaisesRegex(Impossible, "nothing arrives at -15 dB"):
             best([-15])
 
+    def test_an_image_with_a_generous_budget_takes_no_more_than_it_has_to_send(self):
+        image = texture(64, 96)
+        source = Measured(Table(content()), Picture(image))
+        choice = choose(source, Request((20,), 100.0, modulations=("16qam",), enhance=False))[0]
+        self.assertTrue(choice.exact)
+        self.assertLess(choice.cbr, 10)
+        self.assertLess(sum(map(sum, choice.packets)), 30)
+
+    def test_where_only_features_arrive_too_small_a_budget_is_named(self):
+        with self.assertRaisesRegex(Impossible, "cbr 0.001 is below the least for these SNRs, about 0.05"):
+            best([-5], 0.001)
+        with self.assertRaisesRegex(Impossible, "nothing arrives at -15 dB"):
+            best([-15], 1.0)
+
     def test_bad_requests_are_refused(self):
         for word, snrs, request in (
             ("0 SNRs", (), {}),

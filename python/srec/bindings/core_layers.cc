@@ -24,6 +24,14 @@ struct image_layers {
             out.push_back(value(i));
         return out;
     }
+    /* \return (data, parity) of each layer */
+    std::vector<std::pair<uint32_t, uint32_t>> packets() const
+    {
+        std::vector<std::pair<uint32_t, uint32_t>> out(n_layers());
+        for (size_t i = 0; i < layers.n_pieces; i++)
+            out[layers.pieces[i].layer] = { layers.pieces[i].n_data, layers.pieces[i].n_parity };
+        return out;
+    }
     void encode(const srec_image &image, const srec_layer_budget *budgets, unsigned n)
     {
         const unsigned threads = 1; /* a sweep has one process per core */
@@ -352,6 +360,7 @@ static void bind_coded_layers(py::module_ &m)
                 return std::vector<size_t>(c.layers.layer_bytes, c.layers.layer_bytes + c.n_layers());
             },
             "of all pieces of each layer")
+        .def_property_readonly("packets", &image_layers::packets, "of each layer: (data, parity)")
         .def_property_readonly(
             "rms_errors",
             [](const image_layers &c) { return c.of_each([&](unsigned i) { return c.layers.rms_error[i]; }); },

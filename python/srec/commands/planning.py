@@ -45,6 +45,9 @@ def request_of(
     options.check_range(budget, value, 1e-6, 1e12)
     samples = 3 * source.pixels
     cbr = {"cbr": value, "symbols": value / samples, "seconds": value * symbol_rate / samples}[budget]
+    low, high = RANGES["cbr"]
+    if not low <= cbr <= high:
+        raise Usage(f"--{budget} {value:.9g} is a cbr of {cbr:.3g} for this image; {low:g} to {high:g} is possible")
     margin = coding.DEFAULTS["margin"] if args.margin is None else args.margin
     for name in ("margin", "parity", "frame_symbols", "loss"):  # named as options before Request.check() names them
         options.check_range(name.replace("_", "-"), getattr(args, name), *RANGES[name])

@@ -88,6 +88,9 @@ def choose(source: Average, request: Request) -> list[Choice]:
         found = _with_measured(source, request, found)
     if not found:
         least = _least(why)
+        of_features = None if request.layers_only() else features.least_cbr(source, request)
+        if least is None and of_features is not None:
+            least = max(of_features, 1.1 * request.cbr)  # the image itself may need more than the table says
         what = "nothing arrives"
         if request.layers_only():
             what = "no layer arrives (parity and frame_symbols exclude features)"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional, Sequence
 import numpy as np
 import srec_core as core
 
+SEED = 1  # of keys and session, which do not change the number of symbols
 BITS = (0.03, 0.07, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8)  # bits per pixel of the image at full size, up to each layer
 
 Curve = tuple[list[float], list[float]]  # bits per pixel of the image at full size, ascending; PSNR in dB
@@ -24,6 +25,19 @@ class Decoded(NamedTuple):
     image: np.ndarray
     psnr: float
     rms_error: float
+
+
+class Encoded(NamedTuple):
+    """An image as layers.
+
+    images: up to each layer.
+    cbr: channel use, complex symbols / (3 * pixels). It is below the budget if the image has no more to send.
+    packets: (data, parity) of each layer.
+    """
+
+    images: list[Decoded]
+    cbr: float
+    packets: tuple[tuple[int, int], ...]
 
 
 class Picture:
@@ -64,15 +78,16 @@ class Picture:
 
     def encoded(
         self, modulation: str, layers: Sequence[float], cbr: float, scale: int, options: dict[str, Any]
-    ) -> list[Decoded]:
-        """Encode the image with the parameters of core.encode_layers(). Raises ValueError like it.
-
-        Returns the image up to each layer.
-        """
+    ) -> Encoded:
+        """Encode the image with the parameters of core.encode_layers(). Raises ValueError like it."""
         coded = core.encode_layers(
             self.sent_at(scale), modulation, list(layers), cbr, original_pixels=self.pixels, **options
         )
+        frames = core.transmit_layers(coded, SEED, SEED, True, scale).frames
+        symbols = sum(map(core.burst_symbols, frames) if options["bursts"] else frames)
         images = [coded.decoded(i + 1) for i in range(len(layers))]
-        return [
-            Decoded(image, self.psnr_of(image, scale), rms_error) for image, rms_error in zip(images, coded.rms_errors)
-        ]
+        return Encoded(
+            [Decoded(image, self.psnr_of(image, scale), error) for image, error in zip(images, coded.rms_errors)],
+            symbols / (3 * self.pixels),
+            tuple(coded.packets),
+        )

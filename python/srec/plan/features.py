@@ -118,6 +118,17 @@ def _features_at(source: Average, request: Request, of: Features, eta: float, en
     return tuple(values)
 
 
+def least_cbr(source: Average, request: Request) -> Optional[float]:
+    """Return the least channel use of features that arrive, or None if none arrive at any budget."""
+    kinds = source.table.features.items()
+    found = [
+        (of.cbr[0] + of.head_cbr(source.pixels)) * (_burst_factor(modulation) if request.bursts else 1.0)
+        for (_, modulation), of in kinds
+        if request.allows(modulation) and request.snrs[-1] >= of.snr[0]
+    ]
+    return min(found, default=None)
+
+
 def best(source: Average, request: Request, modulation: str, scale: int) -> Optional[Choice]:
     """Return the best features of a modulation and scale, or None if none fit or none arrive."""
     of = source.table.features[scale, modulation]

@@ -78,6 +78,11 @@ def _with_values(source: Average, request: Request, choice: Choice, values: Sequ
     )
 
 
+def _complete(request: Request, packets: Sequence[tuple[int, int]]) -> float:
+    """Return the probability that all layers are complete."""
+    return math.prod(losses.probability_complete(layer, request.packet_loss) for layer in packets)
+
+
 def _in_packets(source: Average, request: Request, setting: Setting, parity: int, frame_symbols: int) -> Choice:
     """Return a setting with this many parity packets and packets of this length. Raises ValueError as _plans()."""
     plans = _plans(source, request, setting, parity, frame_symbols)
@@ -100,7 +105,7 @@ def _in_packets(source: Average, request: Request, setting: Setting, parity: int
         parity=max(parity for _, parity in packets),
         frame_symbols=frame_symbols,
         packets=packets,
-        complete=math.prod(losses.probability_complete(layer, request.packet_loss) for layer in packets),
+        complete=_complete(request, packets),
     )
     values = [source.psnr_at(setting.scale, total) + gain for total, gain in zip(totals, gains)]
     return _with_values(source, request, choice, values)
@@ -191,11 +196,11 @@ def encoded(source: Measured, request: Request, choice: Choice) -> Choice:
     assert choice.parity is not None and choice.frame_symbols is not None
     setting = Setting(choice.modulation, choice.scale, choice.layers, choice.shares)
     options = setting.options(request, choice.parity, choice.frame_symbols)
-    images = source.picture.encoded(choice.modulation, choice.layers, request.cbr, choice.scale, options)
+    images, cbr, packets = source.picture.encoded(choice.modulation, choice.layers, request.cbr, choice.scale, options)
+    measured = dataclasses.replace(choice, cbr=cbr, packets=packets, complete=_complete(request, packets), exact=True)
 
     def with_values(enhanced: bool, values: Sequence[float]) -> Choice:
-        measured = dataclasses.replace(choice, enhanced=enhanced, exact=True)
-        return _with_values(source, request, measured, values)
+        return _with_values(source, request, dataclasses.replace(measured, enhanced=enhanced), values)
 
     found = [with_values(False, [image.psnr for image in images])]
     if request.enhance:

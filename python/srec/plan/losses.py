@@ -57,7 +57,7 @@ def _incomplete(whole_db: float, below_db: float, layer: Packets, loss: float) -
     whole_db, below_db: its PSNR with the whole layer and without it.
     """
     data, parity = layer
-    if data == 1:
+    if data <= 1:
         return below_db
     lost_data = max(parity + 1.0, loss * (data + parity)) * data / (data + parity)
     return max(below_db, whole_db - lost_data * LOSS_COST_DB / math.sqrt(data))

@@ -84,7 +84,7 @@ class Choice:
 
     psnr: dB at each SNR of the request, if no packet is lost.
     expected: dB at each SNR of the request, averaged over images with and without lost packets.
-    cbr: channel use; of layers the budget, of features what they take.
+    cbr: channel use; of layers the budget, unless exact.
     enhanced: whether super-resolution adds to the PSNR.
     layers, shares, rates, thresholds: of coded layers: SNRs, shares of the symbols, code rates, and thresholds of
     the codes in dB without the margin.
