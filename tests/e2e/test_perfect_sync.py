@@ -51,9 +51,11 @@ class PerfectSync(unittest.TestCase):
                     "-20",
                     "--delay",
                     "777.7",
+                    "--overwrite",
                 )
                 self.run_srec(
                     "receive",
+                    "--no-sr",
                     "--key",
                     "seed:1",
                     "--device",
