@@ -49,13 +49,13 @@ TEST_GROUP(finding)
         srec_modem_map(m, bytes.data(), n, iq.data());
         return iq;
     }
-    std::vector<float> bursts(srec_modulation m, unsigned count, size_t silence = 0)
+    std::vector<float> bursts(srec_modulation m, unsigned count, size_t silence = 0, size_t n_bytes = 4000)
     {
         srec_shaper *s;
         LONGS_EQUAL(SREC_OK, srec_shaper_create(&waveform, &s, NULL));
         std::vector<float> stream(2 * silence);
         for (unsigned i = 0; i < count; i++) {
-            const auto iq = symbols(m);
+            const auto iq = symbols(m, n_bytes);
             const size_t at = stream.size(), n = srec_shaper_samples(s, iq.size() / 2);
             stream.resize(at + 2 * n + 2 * silence);
             LONGS_EQUAL(SREC_OK, srec_shaper_run(s, iq.data(), iq.size() / 2, stream.data() + at));
@@ -135,6 +135,12 @@ TEST(finding, a_link_that_works_raises_none)
             const auto stream = impair(bursts(p.m, 6, silence), 6 - p.snr_db, 0.09f, 45);
             expect("", findings(stream, waveform, p.m));
         }
+}
+
+TEST(finding, a_burst_longer_than_the_samples_that_are_judged_raises_none)
+{
+    for (const float snr_db : { 1.0f, 4.0f, 30.0f })
+        expect("", findings(impair(bursts(SREC_QPSK, 1, 5000, 28000), 6 - snr_db), waveform, SREC_QPSK));
 }
 
 TEST(finding, noise_raises_none_whatever_its_level_and_colour)

@@ -158,7 +158,7 @@ size_t srec_findings(const srec_evidence *e, bool ended, srec_finding *out)
     const srec_survey_figures *f = &e->input;
     if (c->bursts && f->shaped && fabs(f->width * e->waveform.samples_per_symbol - 1) < WIDTH_ERROR)
         judge_rolloff(e, ROLLOFF_BEARABLE, &l);
-    if (c->bursts || explained || f->samples < (ended ? LEAST : ENOUGH) || judge_input(e, &l))
+    if (c->bursts || e->receiving || explained || f->samples < (ended ? LEAST : ENOUGH) || judge_input(e, &l))
         return l.n;
     if (c->unreadable >= (ended ? 1 : FEW))
         found(&l, SREC_FINDING_UNREADABLE,

@@ -18,6 +18,7 @@ typedef struct srec_evidence {
     double clock_ppm;          /* mean over the long bursts */
     uint64_t clocked;          /* number of long bursts */
     double match;              /* of the last preamble with an unreadable signal field */
+    bool receiving;            /* the frame of a burst is arriving */
 } srec_evidence;
 
 /* Derive the findings.

@@ -454,5 +454,6 @@ size_t srec_sync_findings(const srec_sync *s, bool ended, srec_finding *out)
 {
     srec_evidence e = s->evidence;
     srec_survey_read(s->survey, &e.input);
+    e.receiving = s->phase == FRAME;
     return srec_findings(&e, ended, out);
 }
