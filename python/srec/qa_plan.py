@@ -15,7 +15,7 @@ import srec_core as core
 from gnuradio import gr_unittest, srec
 from gnuradio.srec.io.picture_file import load_picture
 from gnuradio.srec.plan import enhancement
-from gnuradio.srec.plan.choice import choose, transmitter_parameters
+from gnuradio.srec.plan.choice import choose, transmitter_choice
 from gnuradio.srec.plan.curves import Picture
 from gnuradio.srec.plan.losses import expected_psnr, parity_candidates, probability_complete
 from gnuradio.srec.plan.request import Impossible, Request
@@ -361,10 +361,15 @@ class qa_plan(gr_unittest.TestCase):
             self.assertEqual(models[f"enhancer-{coding}-x{scale}"], expected)
 
     def test_the_transmitter_takes_what_the_plan_chooses(self):
-        chosen = transmitter_parameters([4], 0.2, "qpsk", margin=0.5, bursts=False)
-        self.assertEqual(chosen["coding"], "layers")
+        choice = transmitter_choice([4], 0.2, "qpsk", margin=0.5, bursts=False)
+        self.assertEqual(choice.coding, "layers")
         transmitter = srec.transmitter("seed:1", "qpsk", cbr=0.2, plan=[4], samples_per_symbol=0)
         self.assertEqual(transmitter.coding, "layers")
+        self.assertRegex(transmitter.planned, r"^layers, qpsk, for 4 dB: an average photograph has [\d.]+ dB at 4 dB$")
+        weak = srec.transmitter("seed:1", "qpsk", plan=[-3, 4], samples_per_symbol=0)
+        self.assertIn("; no image at -3 dB", weak.planned)
+        with self.assertRaisesRegex(ValueError, "plan: a list of SNRs"):
+            srec.transmitter("seed:1", plan=4)
         self.assertEqual(srec.transmitter("seed:1", "bpsk", cbr=0.3, plan=[-5.5]).coding, "features")
         with self.assertRaisesRegex(ValueError, "plan: 4 dB before 0 dB"):
             srec.transmitter("seed:1", plan=[4, 0])

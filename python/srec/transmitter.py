@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The transmitter in one block: images in, complex symbols out."""
+from collections.abc import Iterable
 from typing import Any, Sequence
 
 from gnuradio import gr
@@ -19,7 +20,7 @@ class transmitter(gr.hier_block2):
     plan: Es/N0 of the receivers in dB, ascending. If it is not empty, coding, eta, layers, shares and scale are chosen
     for these SNRs, the modulation and the budget cbr, as `srec plan` does for an average photograph (docs/plan.md).
     It also chooses parity and frame_symbols where they have their default values. If either is set, it plans layers
-    only.
+    only. A line in the log, and the attribute `planned`, name the choice and the receivers that get no image.
 
     eta, model, frame_bytes and precision apply to features only; cbr, layers, shares, margin_db, parity, rate_max and
     frame_symbols to layers only. The other parameters are those of scrambler, packet_encoder, mapper and burst_shaper
@@ -55,10 +56,13 @@ class transmitter(gr.hier_block2):
         frame_symbols: int = 0,
         plan: Sequence[float] = (),
     ):
+        planned = ""
+        if not isinstance(plan, Iterable):
+            raise ValueError("plan: a list of SNRs in dB is needed, such as [4]")
         if len(plan):
-            from .plan.choice import transmitter_parameters
+            from .plan.choice import transmitter_choice
 
-            chosen = transmitter_parameters(
+            choice = transmitter_choice(
                 plan,
                 cbr,
                 modulation,
@@ -67,6 +71,7 @@ class transmitter(gr.hier_block2):
                 parity=None if parity == -1 else parity,
                 frame_symbols=frame_symbols or None,
             )
+            planned, chosen = choice.summary(plan), choice.parameters()
             coding, scale, eta = chosen["coding"], chosen["scale"], chosen.get("eta", eta)
             layers, shares = chosen.get("layers", layers), chosen.get("shares", shares)
             parity, frame_symbols = chosen.get("parity", parity), chosen.get("frame_symbols", frame_symbols)
@@ -92,7 +97,9 @@ class transmitter(gr.hier_block2):
             )
         else:
             self.encoder = srec.semantic_encoder(model, eta, modulation, frame_bytes, threads, precision, scale=scale)
-        self.coding = coding
+        self.coding, self.planned = coding, planned
+        if planned:
+            gr.logger("transmitter").info("plan: " + planned)
         self.scrambler = srec.scrambler(key, encrypt, session, cipher)
         self.packet_encoder = srec.packet_encoder(key, modulation)
         self.mapper = srec.mapper(modulation, len_tag_key)

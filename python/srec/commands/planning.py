@@ -106,8 +106,7 @@ class Plan:
 
     def without_image(self) -> list[str]:
         """Return a line for each receiver that gets no image with the best choice."""
-        layers = self.choices[0].layers
-        return [f"no image at {snr:g} dB with this choice" for snr in self.request.snrs if layers and snr < layers[0]]
+        return [f"no image at {snr:g} dB with this choice" for snr in self.choices[0].without_image(self.request.snrs)]
 
     def remarks(self) -> list[str]:
         """Return lines that compare the codings and warn."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Optional, Sequence
+from typing import Optional, Sequence
 
 from . import features, layers, losses
 from .request import Choice, Impossible, Request
@@ -70,7 +70,7 @@ def _with_measured(source: Measured, request: Request, found: list[Choice]) -> l
 
 def _least(texts: Sequence[str]) -> Optional[float]:
     """Return the least channel use that the messages of the core name, or None."""
-    found = [re.search(r"([\d.e+-]+) is the least", text) for text in texts]
+    found = [re.search(r"([\d.e+-]+) suffices", text) for text in texts]
     return min((float(match[1]) for match in found if match), default=None)
 
 
@@ -102,7 +102,7 @@ def choose(source: Average, request: Request) -> list[Choice]:
     return _by_rank(found)
 
 
-def transmitter_parameters(
+def transmitter_choice(
     snrs: Sequence[float],
     cbr: float,
     modulation: str,
@@ -111,8 +111,8 @@ def transmitter_parameters(
     bursts: bool,
     parity: Optional[int] = None,
     frame_symbols: Optional[int] = None,
-) -> dict[str, Any]:
-    """Return the parameters of srec.transmitter that suit an average photograph of SIZE, for one modulation.
+) -> Choice:
+    """Return what suits an average photograph of SIZE, for one modulation.
 
     The parameters are those of Request. With bursts, the loss is losses.BURST_LOSS.
     Raises ValueError with one line.
@@ -120,6 +120,6 @@ def transmitter_parameters(
     loss = losses.BURST_LOSS if bursts else 0.0
     request = Request(tuple(snrs), cbr, margin, bursts, (modulation,), parity, frame_symbols, loss)
     try:
-        return choose(Average(load(), *SIZE), request)[0].parameters()
+        return choose(Average(load(), *SIZE), request)[0]
     except (Impossible, ValueError) as error:
         raise ValueError(f"plan: {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from .losses import MAX_LOSS, MAX_PARITY, NOISE_LOSS
 
@@ -120,6 +120,18 @@ class Choice:
     @property
     def mean_expected(self) -> float:
         return sum(self.expected) / len(self.expected)
+
+    def without_image(self, snrs: Sequence[float]) -> list[float]:
+        """Return those of the SNRs at which receivers get no image."""
+        return [snr for snr in snrs if self.layers and snr < self.layers[0]]
+
+    def summary(self, snrs: Sequence[float]) -> str:
+        """Return a line on a choice for an average photograph. snrs: those of the request."""
+        how = f"eta {self.eta:g}" if self.eta is not None else "for " + ", ".join(f"{s:g}" for s in self.layers) + " dB"
+        values = ", ".join(f"{psnr:.1f} dB at {snr:g} dB" for snr, psnr in zip(snrs, self.psnr))
+        none = "".join(f"; no image at {snr:g} dB" for snr in self.without_image(snrs))
+        size = ", half size" if self.scale == 2 else ""
+        return f"{self.coding}, {self.modulation}, {how}{size}: an average photograph has {values}{none}"
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of srec.transmitter, without cbr and margin."""
