@@ -145,7 +145,7 @@ class Simulate(Case):
         self.assertIn("qpsk carries no more than", self.run_srec("simulate", *common, *LAYERS).stderr)
 
     def test_a_budget_below_the_least_is_one_line_with_the_least(self):
-        least = r"a cbr of 0\.001: 0\.[0-9]+ is the least"
+        least = r"a cbr of 0\.001 is too small for these layers: 0\.[0-9]+ suffices"
         common = ("--image", self.image, *LAYERS, "--cbr", "0.001", "--snr", "6")
         done = self.run_srec("simulate", "--out", self.at("out"), *common, code=1)
         self.assertRegex(done.stderr, rf"^srec simulate: the image was not sent: .*{least}[^\n]*\n$")
@@ -219,7 +219,7 @@ class Link(Case):
 
     def test_receive_says_that_its_transmitter_sent_nothing(self):
         line = self.receive("--device", "sim:" + self.image, *LAYERS, "--cbr", "0.001", code=1)
-        self.assertRegex(line, r"the simulated transmitter sent none: .*0\.[0-9]+ is the least")
+        self.assertRegex(line, r"the simulated transmitter sent none: .*0\.[0-9]+ suffices")
 
     def receive(self, *words, code=0, **options):
         """Returns the lines on standard output, or the last line of the errors, of `srec receive`."""

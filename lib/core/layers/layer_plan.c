@@ -169,7 +169,7 @@ srec_status srec_layers_plan(const srec_layers_request *request, srec_layer_plan
             least_cbr = fmax(least_cbr, share > 0 ? least_symbols(&j, &plans[i]) / share / samples : 1e6);
     }
     if (least_cbr > 0)
-        return srec_fail(error, SREC_ERR_ARG, "a cbr of %g: %.4g is the least for these layers", request->cbr,
+        return srec_fail(error, SREC_ERR_ARG, "a cbr of %g is too small for these layers: %.4g suffices", request->cbr,
                          1.01 * least_cbr);
     return SREC_OK;
 }

@@ -406,7 +406,7 @@ void bind_layers(py::module_ &m)
     m.def("transmit_layers", &transmit_layers, arg("coded"), arg("key_seed"), arg("session"), arg("encrypt") = true,
           arg("scale") = 1, "Layers to symbols: encryption, tags, LDPC code, packets, mapping.");
     m.def("receive_layers", &receive_layers, arg("sent"), arg("received"), arg("gains"), arg("snr_db"), arg("key_seed"),
-          "Symbols to image. -> dict; image is None if every packet was lost.");
+          "Symbols to image. -> dict; picture is None if every packet was lost.");
     m.def("layer_least_snr_db", &layer_least_snr_db, arg("modulation"),
           "The least SNR in dB that a layer may be meant for; NaN for pam256.");
 }

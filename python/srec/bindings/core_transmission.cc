@@ -249,6 +249,6 @@ void bind_transmission(py::module_ &m)
           "-> (symbols, gains or None). snr_db is Es/N0.");
     m.def("receive", &receive, arg("model"), arg("sent"), arg("received"), arg("gains"), arg("snr_db"), arg("key_seed"),
           arg("payload_key_seed"), arg("soft") = true,
-          "Symbols to image. Another payload_key_seed than the sender's: what Eve sees. -> dict; image is None if "
+          "Symbols to image. Another payload_key_seed than the sender's: what Eve sees. -> dict; picture is None if "
           "every packet was lost.");
 }

@@ -15,6 +15,7 @@ from ..plan.request import Choice, Request
 from ..text import printable
 
 NEXT = 2  # choices after the best one
+RECEIVER = "srec receive --key KEY --device DEVICE --out DIR --modulation"
 SIDE_MAX = 65535
 
 
@@ -130,7 +131,7 @@ def lines_of(args: argparse.Namespace, plan: Plan) -> list[str]:
             no_sr = [] if choice.enhanced else ["--no-sr"]
             lines.append("  " + command_of(args, choice.options(request) + (no_sr if args.bare else [])))
             if not args.bare:
-                lines.append("  the receiver: " + " ".join(["srec receive --modulation", choice.modulation, *no_sr]))
+                lines.append("  the receiver: " + " ".join([RECEIVER, choice.modulation, *no_sr]))
     return lines + plan.remarks()
 
 

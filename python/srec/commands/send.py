@@ -16,6 +16,7 @@ from ..text import printable
 IDLE = 4096  # samples of silence at a time for radios, while no burst waits
 TAIL_S = 0.25  # silence after the last burst, so that the radio transmits its buffers before it is switched off
 FIGURES_S = 60  # for the lines of the last images, on a machine under any load
+CLIPPED = 1e-4  # share of the samples above full scale that deserves a warning; noise exceeds any level now and then
 BUSY_S = 0.1  # a block that works longer on one message is mentioned in the status
 IN_FLIGHT = 2  # images: one is encoded while the previous one is sent
 
@@ -293,8 +294,8 @@ class Report:
         print(
             (
                 f"image {image['picture']}: {name}{'' if first is None else f', repeats image {first}'}:"
-                f" {image['packets_sent']} packets, {image['n_symbols']} symbols,"
-                f" {image['n_symbols'] * self._args.sps / self._args.rate:.2f} s"
+                f" {image['packets_sent']} packets, {image['burst_symbols']} symbols on the air,"
+                f" {image['burst_symbols'] * self._args.sps / self._args.rate:.2f} s"
             ),
             flush=True,
         )
@@ -393,7 +394,7 @@ def ending(args: argparse.Namespace, sender: Sender, report: Report, result: dic
             f"no image was sent: {report.skipped()} could not be read, {report.dropped} not encoded; the lines above"
             " say why"
         )
-    if result["clipped"]:
+    if result["clipped"] > CLIPPED:
         print(
             f"srec send: {100 * result['clipped']:.3g} % of the samples exceed full scale: lower --level",
             file=sys.stderr,
