@@ -58,7 +58,7 @@ class image_sink(message_block):
         message_block.__init__(self, "image_sink")
         if stop_after < 0 or keep < 1 or not 0 <= first < 2**63:
             raise ValueError("stop_after and first must be at least 0, keep at least 1")
-        self._number = first  # of the next image
+        self._number = int(first)  # of the next image
         self._stop_after = stop_after
         self._done = threading.Event()
         self._said: set[str] = set()  # kinds of trouble logged so far

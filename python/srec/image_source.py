@@ -25,7 +25,9 @@ def picture_pdu(array: np.ndarray, number: int, filename: str = "", **more: Any)
     array: uint8, (height, width) or (height, width, 3).
     more: further metadata.
     """
-    array = np.ascontiguousarray(array, np.uint8)
+    if array.dtype != np.uint8:
+        raise ValueError(f"an image of {array.dtype}: uint8 is needed")
+    array = np.ascontiguousarray(array)
     meta: dict[str, Any] = {
         "width": array.shape[1],
         "height": array.shape[0],

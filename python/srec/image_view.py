@@ -126,6 +126,7 @@ class image_view(gr.hier_block2):
         return self._pixels(self._widget)
 
     def set_snr_db(self, snr_db: float) -> None:
+        snr_db = float(snr_db)
         with self._lock:
             self._snr_db = snr_db
         self._tell()
@@ -160,7 +161,8 @@ class image_view(gr.hier_block2):
             meta = to_dict(pmt.car(msg))
             if meta.get("eof") is True:
                 return None
-            if "picture" in meta:
+            counts = all(isinstance(meta.get(key, 0), int) for key in ("picture", "slices", "slices_lost"))
+            if "picture" in meta and counts and isinstance(meta.get("snr_db", 0.0), (int, float)):
                 return meta, picture_array(meta, pmt.cdr(msg))
         except Exception:  # a stranger may send anything
             pass

@@ -85,6 +85,9 @@ class picture_meter(gr.hier_block2):
             if meta.get("eof") is True:
                 self._end(msg)
                 return
+            number = meta["picture"]
+            if not isinstance(number, int):
+                raise TypeError("the number of an image is an integer")
             known = self._originals.figures(meta, picture_array(meta, pmt.cdr(msg)))
         except Exception:
             self._drop()
@@ -92,7 +95,7 @@ class picture_meter(gr.hier_block2):
         self._last = time.monotonic()
         self._first = self._last if self._first is None else self._first
         self.pictures += 1
-        self._count_lost(meta["picture"])
+        self._count_lost(number)
         self._latest.append((known.get("latency_s"), known.get("psnr_db")))
         if "latency_s" in known:
             self._max_latency = max(self._max_latency or 0.0, known["latency_s"])
@@ -101,7 +104,7 @@ class picture_meter(gr.hier_block2):
         self._info(
             {
                 "event": "picture",
-                "picture": meta["picture"],
+                "picture": number,
                 "pictures": self.pictures,
                 "lost": self.lost,
                 "dropped": self.dropped,

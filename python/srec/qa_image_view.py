@@ -17,7 +17,7 @@ from gnuradio import gr_unittest, srec  # noqa: E402
 from gnuradio.srec.image_view import application  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from qa_common import END, HANG, NOT_A_PDU, BlockCase, pdu, sender, wait_for  # noqa: E402
+from qa_common import END, HANG, NOT_A_PDU, BlockCase, pdu, sender, wait_for, with_meta  # noqa: E402
 
 HAVE_QT = importlib.util.find_spec("PyQt5") is not None
 RED, GREEN, BLUE = (200, 30, 20), (20, 180, 40), (10, 40, 220)
@@ -189,6 +189,12 @@ class qa_image_view(BlockCase):
                 END,
             )
             wait_for(lambda: self.view.dropped == (n + 1) * (len(NOT_A_PDU) + 1), "the count")
+        dropped = self.view.dropped
+        for key in ("snr_db", "slices", "slices_lost", "picture"):
+            self.give("bob", with_meta(plain(RED, 0), **{key: "7 dB"}))
+        wait_for(lambda: self.view.dropped == dropped + 4, "the count")
+        with self.assertRaises(TypeError):
+            self.view.set_snr_db(None)
         self.give("info", *NOT_A_PDU, pmt.to_pmt({"snr_db": "loud"}))
         self.give("bob", plain(RED, 1), shows="image 1")
         self.assertTrue(self.has_colour(RED))

@@ -22,6 +22,7 @@ from qa_common import (
     picture,
     sender,
     wait_for,
+    with_meta,
 )
 
 
@@ -110,8 +111,9 @@ class qa_picture_meter(BlockCase):
         self.begin()
         self.originals.send(*NOT_A_PDU)
         wait_for(lambda: self.meter.dropped == len(NOT_A_PDU), "the count")
-        self.received.send(*NOT_A_PDU, pdu({"width": 3}, np.zeros(3, np.uint8)), sent(0)[0])
-        self.assertEqual(self.wait_infos(1)[0]["dropped"], 2 * len(NOT_A_PDU) + 1)
+        text = with_meta(sent(0)[0], picture="cat.png")
+        self.received.send(*NOT_A_PDU, pdu({"width": 3}, np.zeros(3, np.uint8)), text, sent(0)[0])
+        self.assertEqual(self.wait_infos(1)[0]["dropped"], 2 * len(NOT_A_PDU) + 2)
 
     def test_the_run_ends_with_a_line(self):
         text = io.StringIO()

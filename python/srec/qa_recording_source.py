@@ -3,6 +3,8 @@
 """The blocks recording_source and recording_sink: values, metadata, round trips, the end mark, damaged files."""
 import json
 import os
+import resource
+import signal
 import tempfile
 
 import numpy as np
@@ -47,6 +49,38 @@ class qa_recording(BlockCase):
         change(meta)
         with open(self.name + sigmf.META, "w") as f:
             json.dump(meta, f)
+
+    def test_a_full_disk_is_a_fault_and_said(self):
+        top, sink = gr.top_block(), srec.recording_sink(self.name)
+        top.connect(blocks.vector_source_c([1j] * 100000), sink)
+        watch, before = srec.fault_watch(), resource.getrlimit(resource.RLIMIT_FSIZE)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200000, before[1]))
+            top.run()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        ((_, what),) = watch.faults()
+        self.assertIn("File too large", what)
+
+    def test_a_source_goes_on_after_a_lock_and_a_sink_refuses_a_second_run(self):
+        self.record(np.full(10**6, 1j))
+        top, source, sink = gr.top_block(), srec.recording_source(self.name), blocks.vector_sink_c()
+        head = blocks.head(gr.sizeof_gr_complex, 600)
+        top.connect(source, head, sink)
+        top.run()
+        head.reset()
+        top.run()  # like lock() and unlock(), this stops and starts the source
+        self.assertEqual((len(sink.data()), source.error), (1200, None))
+        top, recorder = gr.top_block(), srec.recording_sink(self.name, overwrite=True)
+        top.connect(blocks.vector_source_c([1j] * 10, True), blocks.head(gr.sizeof_gr_complex, 500), recorder)
+        top.run()
+        self.assertIsNone(recorder.error)
+        watch = srec.fault_watch()
+        top.run()
+        ((_, what),) = watch.faults()
+        self.assertIn("the recording ended with the first run", what)
+        self.assertEqual(sigmf.Recording(self.name).n_samples, 500)
 
     def test_samples_come_back_and_the_end_is_marked(self):
         rng = np.random.default_rng(1)

@@ -136,6 +136,7 @@ class qa_transmitter(gr_unittest.TestCase):
             ("frame_bytes", {"frame_bytes": 100}),
             ("precision", {"precision": "f8"}),
             ("/none", {"model": "/none"}),
+            ("cipher xor does not go with pam256", {"modulation": "pam256", "cipher": "xor"}),
             ("seed", {"key": "seed:x"}),
             ("/nokey", {"key": "/nokey"}),
         ):

@@ -77,6 +77,8 @@ class transmitter(gr.hier_block2):
             parity, frame_symbols = chosen.get("parity", parity), chosen.get("frame_symbols", frame_symbols)
         if coding not in ("features", "layers"):
             raise ValueError(f"unknown coding '{coding}': features or layers")
+        self._check_cipher(modulation, cipher)
+        self._modulation = modulation
         gr.hier_block2.__init__(
             self, "srec_transmitter", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
         )
@@ -135,7 +137,13 @@ class transmitter(gr.hier_block2):
     def set_encrypt(self, encrypt: bool) -> None:
         self.scrambler.set_encrypt(encrypt)
 
+    @staticmethod
+    def _check_cipher(modulation: str, cipher: str) -> None:
+        if modulation == "pam256" and cipher == "xor":
+            raise ValueError("cipher xor does not go with pam256: use auto or add")
+
     def set_cipher(self, cipher: str) -> None:
+        self._check_cipher(self._modulation, cipher)
         self.scrambler.set_cipher(cipher)
 
     def set_amplitude(self, amplitude: float) -> None:

@@ -364,6 +364,13 @@ void srec_j2k_stream_free(srec_j2k_stream *s)
     *s = (srec_j2k_stream){ 0 };
 }
 
+/* OpenJPEG starts as many threads as it is asked to. */
+static int threads_of(unsigned threads)
+{
+    const int cores = opj_get_num_cpus();
+    return threads && threads < (unsigned)cores ? (int)threads : cores;
+}
+
 static srec_status encode(const srec_image *image, const srec_j2k_format *f, opj_cparameters_t *p, unsigned threads,
                           memory_file *file, srec_error *error)
 {
@@ -377,7 +384,7 @@ static srec_status encode(const srec_image *image, const srec_j2k_format *f, opj
         fill_image(planes, image);
         status = SREC_ERR_INTERNAL;
         if (opj_setup_encoder(codec, p, planes) && opj_encoder_set_extra_options(codec, packet_lengths) &&
-            opj_codec_set_threads(codec, threads ? (int)threads : opj_get_num_cpus()) && compress(codec, planes, file))
+            opj_codec_set_threads(codec, threads_of(threads)) && compress(codec, planes, file))
             status = SREC_OK;
     }
     if (status == SREC_ERR_MEMORY)
@@ -498,9 +505,8 @@ static srec_status decode(const srec_j2k_format *f, memory_file *file, unsigned 
     if (codec && stream) {
         listen(codec, &c);
         const bool ok = opj_setup_decoder(codec, &parameters) && opj_decoder_set_strict_mode(codec, OPJ_TRUE) &&
-                        opj_codec_set_threads(codec, threads ? (int)threads : opj_get_num_cpus()) &&
-                        opj_read_header(stream, codec, &image) && opj_decode(codec, stream, image) &&
-                        image_fits(image, f);
+                        opj_codec_set_threads(codec, threads_of(threads)) && opj_read_header(stream, codec, &image) &&
+                        opj_decode(codec, stream, image) && image_fits(image, f);
         status = ok ? SREC_OK : SREC_ERR_FORMAT;
     }
     if (status == SREC_OK)

@@ -17,7 +17,7 @@
 
 namespace py = pybind11;
 using py::arg;
-using pixels = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
+using pixels = py::array_t<uint8_t, py::array::c_style>; /* other types are refused */
 using symbols = py::array_t<std::complex<float>, py::array::c_style | py::array::forcecast>;
 using floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 

@@ -36,11 +36,19 @@ struct enhancer_model {
     }
 };
 
+/* \throws std::invalid_argument unless the image is possible */
+static void check_size(size_t height, size_t width)
+{
+    if (height < 1 || width < 1 || height > SREC_IMAGE_MAX_SIDE || width > SREC_IMAGE_MAX_SIDE)
+        throw std::invalid_argument("height and width must be 1 to " + std::to_string(SREC_IMAGE_MAX_SIDE));
+}
+
 /* \param deviation   of each patch; NULL: everywhere
  * \return image of height x width */
 static pixels run_enhancer(enhancer_model &m, const pixels &picture, const float *deviation, float everywhere,
                            size_t height, size_t width)
 {
+    check_size(height, width);
     const srec_image in = as_image(picture);
     std::vector<uint8_t> data(height * width * in.channels);
     const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };
@@ -79,6 +87,7 @@ static pixels enhance_layers(enhancer_model &m, const pixels &picture, std::opti
 template <srec_status (*Resize)(const srec_image *, const srec_image *)>
 static pixels resized(const pixels &picture, size_t height, size_t width)
 {
+    check_size(height, width);
     const srec_image in = as_image(picture);
     std::vector<uint8_t> data(height * width * in.channels);
     const srec_image out{ (uint32_t)width, (uint32_t)height, in.channels, width * in.channels, data.data() };

@@ -4,7 +4,7 @@
 #include "bindings.h"
 #include <pybind11/numpy.h>
 
-using pixels = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
+using pixels = py::array_t<uint8_t, py::array::c_style>;
 
 static srec_image as_image(const pixels &a)
 {

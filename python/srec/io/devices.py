@@ -189,7 +189,9 @@ def open_source(kind: str, argument: str, options: Any) -> Any:
 
     try:
         if kind == "file" and sigmf.is_recording(argument):
-            return sample_io.recording_source(argument, options.repeat)
+            recording = sample_io.recording_source(argument, options.repeat)
+            recording.quiet = True  # the command reports the error
+            return recording
         if kind == "file":
             return sample_io.sample_source(sample_io.file_reader(argument, options.datatype, options.repeat))
         if kind == "zmq":

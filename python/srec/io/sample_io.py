@@ -18,6 +18,7 @@ from . import sigmf
 from ..guard import describe, guarded_work
 from .recording import RecordingWriter
 from ..srec_python import record_fault
+from ..text import printable
 
 POLL_S = 0.1  # longest time that a reader or writer may delay the end of the flowgraph
 LINGER_MS = 30000  # longest time that the last samples may wait for a receiver
@@ -294,7 +295,7 @@ class sample_source(gr.sync_block):
             try:
                 samples = self.reader.read(len(out))
             except Exception as error:  # the images received so far still get through
-                self.error = error
+                self._fail(error)
         if samples is None:
             out[0] = 0
             self.add_item_tag(0, self.nitems_written(0), pmt.intern("srec_eof"), pmt.PMT_T)
@@ -302,6 +303,9 @@ class sample_source(gr.sync_block):
             return 1
         out[: len(samples)] = samples
         return len(samples)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
 
     def stop(self) -> bool:
         self.reader.close()
@@ -339,7 +343,7 @@ class sample_sink(gr.sync_block):
             try:
                 taken = self.writer.write(samples)
             except Exception as error:
-                self.error = error
+                self._fail(error)
         if self.error and not self._optional:
             return -1
         if taken:
@@ -357,8 +361,11 @@ class sample_sink(gr.sync_block):
         try:
             self.writer.close(self.whole and not self.error)
         except Exception as error:
-            self.error = self.error or error
+            self._fail(self.error or error)
         return True
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
 
 
 class recording_source(sample_source):
@@ -366,13 +373,23 @@ class recording_source(sample_source):
 
     path: NAME, NAME.sigmf-meta, NAME.sigmf-data or an archive NAME.sigmf.
     repeat: start again at the end, without limit.
-
+    quiet: attribute; True: an error of the file is in `error` only, and no fault of the block.
     recording: the metadata (sigmf.Recording). Raises ValueError (sigmf.Fault) with one line.
     """
+
+    quiet = False
 
     def __init__(self, path: str, repeat: bool = False):
         self.recording = sigmf.Recording(path)
         sample_source.__init__(self, recording_reader(self.recording, repeat), "recording_source")
+
+    def _fail(self, error: Exception) -> None:
+        sample_source._fail(self, error)
+        if not self.quiet:
+            record_fault(self.alias(), describe(error))
+
+    def stop(self) -> bool:
+        return True  # the flowgraph may go on after lock() and unlock(); the file closes with the block
 
 
 class recording_sink(sample_sink):
@@ -395,6 +412,24 @@ class recording_sink(sample_sink):
         metadata: dict[str, Any] | None = None,
         overwrite: bool = False,
     ):
-        sample_sink.__init__(
-            self, RecordingWriter(path, datatype, rate, frequency or None, metadata, overwrite), "recording_sink"
-        )
+        if not os.path.basename(path):
+            raise ValueError(f"recording_sink: path '{printable(path)}' names no file")
+        writer = RecordingWriter(path, datatype, float(rate), float(frequency) or None, metadata, overwrite)
+        sample_sink.__init__(self, writer, "recording_sink")
+        self._recording, self._recorded = writer, False
+
+    def _fail(self, error: Exception) -> None:
+        if error is not self.error:
+            record_fault(self.alias(), describe(error))
+        sample_sink._fail(self, error)
+
+    def start(self) -> bool:
+        if not self._recorded:
+            return sample_sink.start(self)
+        # After lock() and unlock(), or a second run: a recording has one stretch of time.
+        self._fail(ValueError("the recording ended with the first run of the flowgraph; make another recording_sink"))
+        return True
+
+    def stop(self) -> bool:
+        self._recorded = self._recorded or self._recording.n_samples > 0
+        return sample_sink.stop(self)
