@@ -3,8 +3,6 @@
 """The blocks recording_source and recording_sink: values, metadata, round trips, the end mark, damaged files."""
 import json
 import os
-import resource
-import signal
 import tempfile
 
 import numpy as np
@@ -13,6 +11,7 @@ from gnuradio import blocks, gr, gr_unittest, srec
 from gnuradio.srec.io import sigmf
 
 from qa_common import BlockCase, wait_for
+from disk import largest_file
 
 EXACT = {"cf32_le": 0.0, "ci16_le": 0.5 / 32768, "ci8": 0.5 / 128, "cu8": 0.5 / 127.5}  # maximum error of I or Q
 
@@ -53,13 +52,9 @@ class qa_recording(BlockCase):
     def test_a_full_disk_is_a_fault_and_said(self):
         top, sink = gr.top_block(), srec.recording_sink(self.name)
         top.connect(blocks.vector_source_c([1j] * 100000), sink)
-        watch, before = srec.fault_watch(), resource.getrlimit(resource.RLIMIT_FSIZE)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (200000, before[1]))
+        watch = srec.fault_watch()
+        with largest_file(200000):
             top.run()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         ((_, what),) = watch.faults()
         self.assertIn("File too large", what)
 

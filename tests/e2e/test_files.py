@@ -23,6 +23,9 @@ TIMEOUT = 300
 
 
 def run(*args, **options):
+    """Run srec. With a limit of the size of files, Python must write no bytecode: it would be cut off and then used."""
+    if "preexec_fn" in options:
+        options["env"] = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run([sys.executable, SREC, *args], capture_output=True, timeout=TIMEOUT, **options)
 
 
