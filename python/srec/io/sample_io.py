@@ -196,6 +196,8 @@ class PipeWriter:
 
     def write(self, samples: np.ndarray) -> int:
         """Return the number of samples taken."""
+        if self._abandoned.is_set():
+            return len(samples)
         if self._rest:  # first the rest of the previous samples
             if select.select([], [self._fd], [], POLL_S)[1]:
                 self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
@@ -236,6 +238,8 @@ class ZmqWriter:
         pass
 
     def write(self, samples: np.ndarray) -> int:
+        if self._abandoned.is_set():
+            return len(samples)
         self.peers = self._peers.count()
         if not self._socket.poll(1000 * POLL_S, self._zmq.POLLOUT):
             return 0
