@@ -196,8 +196,6 @@ class PipeWriter:
 
     def write(self, samples: np.ndarray) -> int:
         """Return the number of samples taken."""
-        if self._abandoned.is_set():
-            return len(samples)
         if self._rest:  # first the rest of the previous samples
             if select.select([], [self._fd], [], POLL_S)[1]:
                 self._rest = self._rest[os.write(self._fd, self._rest[: select.PIPE_BUF]) :]
@@ -238,13 +236,14 @@ class ZmqWriter:
         pass
 
     def write(self, samples: np.ndarray) -> int:
-        if self._abandoned.is_set():
-            return len(samples)
         self.peers = self._peers.count()
         if not self._socket.poll(1000 * POLL_S, self._zmq.POLLOUT):
             return 0
         part = samples[: MESSAGE_MAX // 8]
-        self._socket.send(np.ascontiguousarray(part, np.complex64).tobytes())
+        try:
+            self._socket.send(np.ascontiguousarray(part, np.complex64).tobytes(), self._zmq.NOBLOCK)
+        except self._zmq.Again:  # the receiver has gone since poll()
+            return 0
         return len(part)
 
     def abandon(self) -> None:
