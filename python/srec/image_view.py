@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import math
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -43,6 +42,8 @@ def application() -> Any:
                 "no display for a window: neither DISPLAY nor WAYLAND_DISPLAY is set (QT_QPA_PLATFORM=offscreen runs"
                 " without)"
             )
+        import subprocess  # here, because each command loads this module
+
         trial = subprocess.run(
             [sys.executable, "-c", "from PyQt5.QtWidgets import QApplication; QApplication([])"],
             capture_output=True,

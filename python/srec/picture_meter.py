@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures rate, latency and PSNR of a link whose two ends are in one program."""
 import collections
-import statistics
 import threading
 import time
 from typing import Any
 
+import numpy as np
 import pmt
 from gnuradio import gr
 
@@ -62,9 +62,9 @@ class picture_meter(gr.hier_block2):
             "dropped": self.dropped,
             "frames_dropped": self._originals.frames_dropped,
             "rate_hz": (self.pictures - 1) / seconds if seconds else None,
-            "latency_median_s": statistics.median(latencies) if latencies else None,
+            "latency_median_s": float(np.median(latencies)) if latencies else None,
             "latency_max_s": self._max_latency,
-            "psnr_median_db": statistics.median(psnrs) if psnrs else None,
+            "psnr_median_db": float(np.median(psnrs)) if psnrs else None,
         }
 
     def _sent(self, msg: Any) -> None:

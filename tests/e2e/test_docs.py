@@ -24,7 +24,7 @@ ENHANCER = os.path.join(ROOT, "tests", "golden", "enhancer-x1.safetensors")
 
 def run(*args):
     return subprocess.run(
-        [sys.executable, SREC, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, COLUMNS="200")
+        [SREC, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, COLUMNS="200")
     )
 
 

@@ -26,7 +26,7 @@ def run(*args, **options):
     """Run srec. With a limit of the size of files, Python must write no bytecode: it would be cut off and then used."""
     if "preexec_fn" in options:
         options["env"] = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, timeout=TIMEOUT, **options)
+    return subprocess.run([SREC, *args], capture_output=True, timeout=TIMEOUT, **options)
 
 
 def small_files(n_bytes):
@@ -98,7 +98,7 @@ class Keys(Case):
     def test_a_key_from_standard_input_and_from_a_pipe_works_at_both_ends(self):
         self.send("--key", "/dev/stdin", input=self.key_bytes())
         self.assertEqual(self.receive(self.path("a")).returncode, 0)
-        script = f'exec {sys.executable} {SREC} receive --key <(cat "$0") --device "file:$1" --out "$2" --status 0'
+        script = f'exec {SREC} receive --key <(cat "$0") --device "file:$1" --out "$2" --status 0'
         done = subprocess.run(
             ["bash", "-c", script, self.key, self.path("take"), self.path("b")], capture_output=True, timeout=TIMEOUT
         )
@@ -133,7 +133,7 @@ class Keys(Case):
         commands = (("send", "--image", self.picture, "--repeat"), ("receive", "--out", self.path("out")))
         processes = []
         for name, *more in commands:
-            command = [sys.executable, SREC, name, *more, "--key", self.key, "--device", address, "--status", "0"]
+            command = [SREC, name, *more, "--key", self.key, "--device", address, "--status", "0"]
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
             self.addCleanup(processes[-1].communicate)
             self.addCleanup(processes[-1].kill)
@@ -293,7 +293,7 @@ class Shared(Case):
             f.write("precious")
         for name in ("picture0000.png.tmp", "picture0000.json.tmp", "picture0001.png"):
             os.symlink("../victim", os.path.join(out, name))
-        command = [sys.executable, SREC, *self.receive_arguments(out)]
+        command = [SREC, *self.receive_arguments(out)]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
         for process in processes:
             _, errors = process.communicate(timeout=TIMEOUT)

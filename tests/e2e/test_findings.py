@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -20,7 +19,7 @@ SPS, BURST = 4, (32 + 256 + 3 * 256) * 4  # guard, preamble, three units: a sign
 
 
 def run(*args):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=TIMEOUT)
+    return subprocess.run([SREC, *args], capture_output=True, text=True, timeout=TIMEOUT)
 
 
 class Findings(unittest.TestCase):

@@ -4,7 +4,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -20,7 +19,7 @@ class Info(unittest.TestCase):
         self.temp.cleanup()
 
     def info(self, *args):
-        return subprocess.run([sys.executable, SREC, "info", *args], capture_output=True, text=True, timeout=300)
+        return subprocess.run([SREC, "info", *args], capture_output=True, text=True, timeout=300)
 
     def file(self, name, content):
         path = os.path.join(self.temp.name, name)

@@ -5,7 +5,6 @@ super-resolution no worse than when the shipped models were made. Needs the Koda
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -40,7 +39,6 @@ class Kodak(unittest.TestCase):
                 )
                 done = subprocess.run(
                     [
-                        sys.executable,
                         os.environ["SREC_COMMAND"],
                         "simulate",
                         "--image",

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -44,7 +43,6 @@ class Large(unittest.TestCase):
     def simulate(self, picture, *args, limit=None):
         self.out = tempfile.mkdtemp(dir=self.temp.name)
         command = [
-            sys.executable,
             SREC,
             "simulate",
             "--no-sr",

@@ -36,7 +36,7 @@ class Case(unittest.TestCase):
         return os.path.join(self.folder, *names)
 
     def run_srec(self, *words, code=0, **options):
-        command = [sys.executable, SREC, *words]
+        command = [SREC, *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
@@ -200,10 +200,10 @@ class Link(Case):
     def test_an_image_is_repeated_until_a_signal_and_delivered_once(self):
         address, image = f"zmq:ipc://{self.at('air')}", os.path.join(self.two_images(), "a.png")
         command = ["send", "--key", "seed:5", "--image", image, "--device", address, *LAYERS, "--repeat"]
-        sender = start(self, [sys.executable, SREC, *command])
+        sender = start(self, [SREC, *command])
         receiver = start(
             self,
-            [sys.executable, SREC, "receive", "--key", "seed:5", "--out", self.at("received"), "--no-sr"]
+            [SREC, "receive", "--key", "seed:5", "--out", self.at("received"), "--no-sr"]
             + ["--device", address, "--json", self.at("figures.json")],
         )
         self.assertTrue(any(line.startswith("image 0: ") for line in receiver.stdout), "no image")
@@ -280,7 +280,7 @@ class Link(Case):
     def test_zeromq_carries_layers(self):
         address = f"zmq:ipc://{self.at('air')}"
         command = ["send", "--key", "seed:5", "--image", self.two_images(), "--device", address, *LAYERS]
-        sender = start(self, [sys.executable, SREC, *command])
+        sender = start(self, [SREC, *command])
         lines = self.receive("--device", address, "--once")
         self.assertIn("1 of 1 layers", lines[0])
         press_ctrl_c(sender)

@@ -27,11 +27,11 @@ SPS = 4
 
 
 def run(*args, data=None, timeout=TIMEOUT):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, input=data, timeout=timeout)
+    return subprocess.run([SREC, *args], capture_output=True, input=data, timeout=timeout)
 
 
 def start(*args):
-    return subprocess.Popen([sys.executable, SREC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([SREC, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def waves(height, width, seed=0):
@@ -546,7 +546,6 @@ class Network(Case):
         out = self.folder()
         receiver = subprocess.Popen(
             [
-                sys.executable,
                 SREC,
                 "receive",
                 "--key",

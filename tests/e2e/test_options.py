@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of simulate, send and receive side by side, and the parameters of the hier blocks beside those of their
-GRC files. A new option
-belongs into the table: under every command that a user would look for it."""
+"""The options of simulate, send and receive side by side, the parameters of the hier blocks beside those of their GRC
+files, and the environment of the commands. A new option belongs into the table: under every command that a user would
+look for it."""
 import argparse
 import glob
 import importlib
 import inspect
+import json
 import os
 import re
+import subprocess
+import tempfile
 import unittest
 
 import yaml
@@ -19,6 +22,7 @@ GRC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "grc"
 SIMULATE, SEND, RECEIVE = "simulate", "send", "receive"
 ALL = (SIMULATE, SEND, RECEIVE)
 LINK = (SEND, RECEIVE)
+LAUNCHED = ("GLIBC_TUNABLES", "PYTHONMALLOC", "OPENBLAS_NUM_THREADS")
 
 TABLE = {
     # the image
@@ -137,6 +141,35 @@ class Options(unittest.TestCase):
         for file, options_ in offered.items():
             layers = os.path.basename(file) == "srec_layer_encoder.block.yml"  # bits only
             self.assertEqual(options_, [m for m in MODULATIONS if m != "pam256" or not layers], file)
+
+
+class Launcher(unittest.TestCase):
+    """The variables that `srec` sets before Python starts."""
+
+    def variables(self, **own):
+        """Return the variables that Python sees."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
+                file.write("import json, os\nprint(json.dumps(dict(os.environ)), flush=True)\nos._exit(0)\n")
+            environment = {k: v for k, v in os.environ.items() if k not in LAUNCHED}
+            done = subprocess.run(
+                [os.environ["SREC_COMMAND"], "--version"],
+                env={**environment, "PYTHONPATH": folder, **own},
+                capture_output=True,
+                check=True,
+                timeout=60,
+            )
+        seen = json.loads(done.stdout)
+        return {name: seen.get(name) for name in LAUNCHED}
+
+    def test_they_are_set(self):
+        seen = self.variables()
+        self.assertIn("glibc.malloc.hugetlb=1", seen["GLIBC_TUNABLES"].split(":"))
+        self.assertEqual((seen["PYTHONMALLOC"], seen["OPENBLAS_NUM_THREADS"]), ("malloc", "1"))
+
+    def test_values_of_the_user_stay(self):
+        own = {"GLIBC_TUNABLES": "", "PYTHONMALLOC": "pymalloc", "OPENBLAS_NUM_THREADS": "2"}
+        self.assertEqual(self.variables(**own), own)
 
 
 if __name__ == "__main__":

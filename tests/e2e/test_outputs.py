@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import unittest
 
 from gnuradio.srec.io import sigmf
@@ -111,7 +110,7 @@ class Existing(OutputCase):
     def test_a_recording_that_a_killed_receiver_left_can_be_read_and_is_not_overwritten(self):
         read, write = os.pipe()
         receiver = subprocess.Popen(
-            [sys.executable, os.environ["SREC_COMMAND"], *self.receiving("--record", self.path("broken"), device="-")],
+            [os.environ["SREC_COMMAND"], *self.receiving("--record", self.path("broken"), device="-")],
             stdin=read,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -251,7 +250,6 @@ class FullDisk(OutputCase):
                 "-c",
                 f'trap "" XFSZ; ulimit -f {blocks}; exec "$@"',
                 "bash",
-                sys.executable,
                 os.environ["SREC_COMMAND"],
                 *args,
             ],
@@ -313,7 +311,6 @@ class Stopped(OutputCase):
             shutil.copy(self.picture, os.path.join(album, name))
         sender = subprocess.Popen(
             [
-                sys.executable,
                 os.environ["SREC_COMMAND"],
                 *self.sending(
                     "--device",
@@ -339,7 +336,6 @@ class Stopped(OutputCase):
         folder = self.folder()
         receiver = subprocess.Popen(
             [
-                sys.executable,
                 os.environ["SREC_COMMAND"],
                 *self.receiving("--record", os.path.join(folder, "take"), device="-"),
             ],

@@ -6,7 +6,6 @@ two."""
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -21,7 +20,7 @@ LOSS_MAX_DB = 0.5
 
 class PerfectSync(unittest.TestCase):
     def run_srec(self, *args):
-        done = subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=1500)
+        done = subprocess.run([SREC, *args], capture_output=True, text=True, timeout=1500)
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_offsets_cost_less_than_half_a_decibel_of_psnr(self):

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -32,7 +31,7 @@ CHOSEN_VALUES = {
 
 
 def srec(*args):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=300)
+    return subprocess.run([SREC, *args], capture_output=True, text=True, timeout=300)
 
 
 class Plan(unittest.TestCase):

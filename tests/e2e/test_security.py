@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import unittest
 
 from gnuradio import blocks, gr, srec
@@ -65,7 +64,6 @@ class State(Case):
             samples = file.read()
         receiver = subprocess.Popen(
             [
-                sys.executable,
                 SREC,
                 "receive",
                 "--key",

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -18,7 +17,7 @@ ENHANCER = {
 
 
 def srec(*args, timeout=300):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([SREC, *args], capture_output=True, text=True, timeout=timeout)
 
 
 class Simulate(unittest.TestCase):

@@ -24,7 +24,6 @@ LOADED = 2.0  # what a machine with other work may add
 SIDE = 8000
 FAULT = """
 import importlib, os, runpy, sys
-os.environ.setdefault("GLIBC_TUNABLES", "")  # else the command starts itself anew, without the fault
 def fail(*arguments, **named):
     raise LookupError("made by the test")
 setattr(eval("importlib.import_module('gnuradio.srec.{module}')" "{attribute}"), "{name}", fail)
@@ -35,9 +34,7 @@ runpy.run_path({srec!r}, run_name="__main__")
 
 class StopCase(Case):
     def start(self, *args, code=(SREC,), **options):
-        process = subprocess.Popen(
-            [sys.executable, *code, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-        )
+        process = subprocess.Popen([*code, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.communicate()))
         return process
 
@@ -109,7 +106,7 @@ class Faults(StopCase):
 
     def fails(self, module, attribute, name, *args):
         program = FAULT.format(module=module, attribute=attribute, name=name, srec=SREC)
-        process = self.start(*args, code=("-c", program))
+        process = self.start(*args, code=(sys.executable, "-c", program))
         _, text = process.communicate(timeout=300)
         text = text.decode()
         self.assertEqual(process.returncode, 1, text)
@@ -282,7 +279,6 @@ class Signals(StopCase):
         self.addCleanup(os.close, read)
         process = subprocess.Popen(
             [
-                sys.executable,
                 SREC,
                 "send",
                 "--image",

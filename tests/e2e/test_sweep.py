@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -89,7 +88,7 @@ case $0 in *heif-convert) cp "$1" "$2" ;; *) for a; do b=$c; c=$a; done; cp "$c"
 
 
 def srec(*args, **options):
-    return subprocess.run([sys.executable, SREC, *args], capture_output=True, text=True, timeout=600, **options)
+    return subprocess.run([SREC, *args], capture_output=True, text=True, timeout=600, **options)
 
 
 def rows_in(folder):
@@ -135,7 +134,7 @@ class Case(unittest.TestCase):
     def command(self, out, *args, config=None):
         config = config or self.config()
         out = os.path.join(self.folder, out)
-        return [sys.executable, SREC, "sweep", "--images", self.images, "--config", config, "--out", out, *args]
+        return [SREC, "sweep", "--images", self.images, "--config", config, "--out", out, *args]
 
     def sweep(self, out, *args, config=None, **options):
         command = self.command(out, *args, config=config)

@@ -36,7 +36,7 @@ class View(unittest.TestCase):
         self.temp.cleanup()
 
     def command(self, *args):
-        return [sys.executable, SREC, "receive", "--view", "--key", self.key, "--out", self.out, *args]
+        return [SREC, "receive", "--view", "--key", self.key, "--out", self.out, *args]
 
     def run_it(self, *args, **environment):
         environment = {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": self.folder, **environment}
@@ -103,7 +103,7 @@ class View(unittest.TestCase):
             """
         environment = dict(os.environ, QT_QPA_PLATFORM="offscreen", XDG_RUNTIME_DIR=self.folder)
         done = subprocess.run(
-            [sys.executable, "-c", program, *self.command("--device", f"zmq:ipc://{self.folder}/air")[3:]],
+            [sys.executable, "-c", program, *self.command("--device", f"zmq:ipc://{self.folder}/air")[2:]],
             capture_output=True,
             text=True,
             timeout=HANG,

@@ -43,9 +43,7 @@ class Soapy(unittest.TestCase):
 
     def start(self, *args):
         self.processes.append(
-            subprocess.Popen(
-                [sys.executable, SREC, *args, "--key", self.key], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
+            subprocess.Popen([SREC, *args, "--key", self.key], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         )
         return self.processes[-1]
 

@@ -136,7 +136,6 @@ class Train(unittest.TestCase):
             file = self.at("result.json")
             done = subprocess.run(
                 [
-                    sys.executable,
                     os.environ["SREC_COMMAND"],
                     "simulate",
                     "--no-sr",

@@ -71,7 +71,7 @@ class Uhd(unittest.TestCase):
 
     def srec(self, *args):
         return subprocess.run(
-            [sys.executable, SREC, *args, "--key", self.key],
+            [SREC, *args, "--key", self.key],
             capture_output=True,
             text=True,
             errors="replace",
@@ -143,7 +143,7 @@ class Uhd(unittest.TestCase):
         for _ in range(ATTEMPTS):
             with Simulator(self.path("unused.sc16"), self.silence):
                 user = subprocess.Popen(
-                    [sys.executable, SREC, *receive, "--key", self.key],
+                    [SREC, *receive, "--key", self.key],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                 )

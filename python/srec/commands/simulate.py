@@ -206,7 +206,8 @@ class Simulation:
         return all(sink.wait(max(0.0, until - time.monotonic())) for sink in self.sinks.values())
 
     def _compress_sent(self) -> None:
-        """Make sent_png, unless it is there or nothing was sent."""
+        """Make sent_png, unless it is there or nothing was sent. Load a module that write() needs."""
+        from . import comparison  # noqa: F401
         from ..io.picture_file import save_png
 
         self.sinks["sent"].wait()

@@ -266,7 +266,8 @@ def write(args: argparse.Namespace, result: Result, stdout: int) -> None:
 
         work = [pool.submit(write_sheet, png("comparison"))]  # the longest first
         work += [pool.submit(save_png, array, png(name), MARK) for name, _, array, _ in there if name != "sent"]
-        work.append(pool.submit(result.add_ms_ssim))
+        if args.json:
+            work.append(pool.submit(result.add_ms_ssim))
         png("sent").write(result.sent_png)
         for done in work:
             done.result()
