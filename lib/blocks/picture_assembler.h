@@ -130,6 +130,21 @@ class picture_assembler : public queued_pdu_block<Interface>
         }
     }
 
+    /* Drops the unfinished images of a flowgraph that stops before the end mark. */
+    void drop_open()
+    {
+        srec_reason reason;
+        srec_collector_end(d_collector.get());
+        while (srec_open_picture* picture =
+                   srec_collector_due(d_collector.get(), &reason)) {
+            if (picture->body)
+                drop_picture("the flowgraph stopped before the end mark, and before all "
+                             "its packets had come",
+                             picture->picture);
+            srec_collector_close(d_collector.get(), picture);
+        }
+    }
+
     /* Publishes the image that grew last as partial image, if that is requested and no
      * work waits. It must not delay further messages. */
     void show_progress()
@@ -305,6 +320,7 @@ public:
         d_timer_stop = true;
         if (d_timer.joinable())
             d_timer.join();
+        drop_open();
         return gr::block::stop();
     }
 };

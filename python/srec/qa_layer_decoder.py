@@ -167,6 +167,17 @@ class qa_layer_decoder(BlockCase):
         wait_for(lambda: len(out) == 1, "the image")
         self.assertEqual(meta_of(out.messages()[0])["reason"], "timeout")
 
+    def test_an_unfinished_image_is_counted_when_the_flowgraph_stops_without_the_end_mark(self):
+        (pieces,), _ = self.pieces((6,))
+        block = srec.layer_decoder(threads=1, timeout=1e6, progress=0.001)
+        partial, out = Collector(self.tb, block, "progress"), Collector(self.tb, block, "pdus")
+        self.tb.start()
+        post(block, "in", *pieces[:-1])
+        wait_for(lambda: len(partial), "the partial image")
+        self.tb.stop()
+        self.tb.wait()
+        self.assertEqual((len(out), block.counters()["dropped"]), (0, 1))
+
     def test_it_can_run_again_after_a_stop(self):
         (pieces,), _ = self.pieces()
         block = srec.layer_decoder(threads=1)
