@@ -56,5 +56,13 @@ typedef struct srec_compute {
  *  \return true if the backend runs the precision on this CPU */
 SREC_API bool srec_compute_supports(srec_backend backend, srec_precision precision);
 
+/*! The precision of a name, for oneDNN on this CPU. Any thread may call this function.
+ *
+ *  \param[in]  name   f32, bf16, or auto: bf16 where the CPU has it, else f32
+ *  \param[out] out    the precision; unchanged after an error
+ *  \param[out] error  the reason of a failure; may be NULL
+ *  \return SREC_OK; SREC_ERR_ARG for another name; SREC_ERR_UNSUPPORTED for bf16 if this CPU cannot run it */
+SREC_API srec_status srec_precision_parse(const char *name, srec_precision *out, srec_error *error) SREC_WARN_UNUSED;
+
 SREC_END_DECLS
 #endif /* SREC_COMPUTE_H */

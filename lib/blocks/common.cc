@@ -28,16 +28,11 @@ const char* name_of(srec_coding coding)
 
 srec_precision precision_from(const std::string& name)
 {
-    const bool has_bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
-    if (name == "f32" || (name == "auto" && !has_bf16))
-        return SREC_PRECISION_F32;
-    if (name != "bf16" && name != "auto")
-        throw std::invalid_argument("unknown precision '" + name +
-                                    "': auto, f32 or bf16");
-    if (!has_bf16)
-        throw std::invalid_argument(
-            "this processor has no bfloat16: use precision auto or f32");
-    return SREC_PRECISION_BF16;
+    srec_precision precision;
+    srec_error error{};
+    if (srec_precision_parse(name.c_str(), &precision, &error) != SREC_OK)
+        throw std::invalid_argument(error.message);
+    return precision;
 }
 
 const char* name_of(srec_precision precision)

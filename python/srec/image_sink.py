@@ -49,9 +49,10 @@ class image_sink(message_block):
     first: number of the first image, in file names and metadata, 0 .. 2^63 - 1. Numbers that already have a file in the
         folder are skipped.
 
-    Nothing is overwritten. An image that cannot be written completely leaves no file. `count` images have arrived.
-    `dropped` messages were not images or could not be written. Setters may be called while the flowgraph runs. Raises
-    ValueError for an impossible number or prefix, OSError if the folder cannot be created.
+    The log names each file (level info). Nothing is overwritten. An image that cannot be written completely leaves no
+    file. `count` images have arrived. `dropped` messages were not images or could not be written. Setters may be called
+    while the flowgraph runs. Raises ValueError for an impossible number or prefix, OSError if the folder cannot be
+    created.
     """
 
     def __init__(self, folder: str = "", prefix: str = "picture", stop_after: int = 0, keep: int = 8, first: int = 0):
@@ -113,7 +114,9 @@ class image_sink(message_block):
         number, path = self._write(array, meta) if self._folder else (self._number, None)
         if number is not None:
             meta["number"], self._number = number, number + 1
-            if not self._folder:
+            if path:
+                self.logger.info(f"wrote {printable(path)}")
+            else:
                 self.pictures.append((array, meta))
             info = _intern(_intern(pmt.car(msg), "event", pmt.intern("picture")), "number", pmt.from_uint64(number))
             self._info(_intern(info, "path", pmt.intern(utf8(path))) if path else info)

@@ -44,6 +44,21 @@ void convolution(unsigned from, unsigned to, unsigned kernel, unsigned stride, b
 }
 ;
 
+TEST(plan, precisions_have_names_and_auto_is_the_fastest_of_this_processor)
+{
+    srec_precision precision = SREC_PRECISION_BF16;
+    srec_error error{};
+    CHECK_EQUAL(SREC_OK, srec_precision_parse("f32", &precision, &error));
+    CHECK_EQUAL(SREC_PRECISION_F32, precision);
+    CHECK_EQUAL(SREC_OK, srec_precision_parse("auto", &precision, &error));
+    CHECK_EQUAL(has_bf16() ? SREC_PRECISION_BF16 : SREC_PRECISION_F32, precision);
+    CHECK_EQUAL(has_bf16() ? SREC_OK : SREC_ERR_UNSUPPORTED, srec_precision_parse("bf16", &precision, &error));
+    CHECK_EQUAL(has_bf16() ? SREC_PRECISION_BF16 : SREC_PRECISION_F32, precision);
+    for (const char *name : { "", "BF16", "f16", (const char *)nullptr })
+        CHECK_EQUAL(SREC_ERR_ARG, srec_precision_parse(name, &precision, &error));
+    CHECK_EQUAL(SREC_ERR_ARG, srec_precision_parse("f32", nullptr, nullptr));
+}
+
 TEST(plan, convolutions_of_1_to_67_channels_agree)
 {
     for (unsigned c = 1; c <= 67; c++)

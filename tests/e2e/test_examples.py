@@ -70,8 +70,11 @@ class Examples(unittest.TestCase):
         return done.stdout
 
     def run_to_end(self, name, *args, picture=SAMPLE):
-        self.end(name, "-i", picture, "-o", self.out, *args)
-        return sorted(f for f in os.listdir(self.out) if f.endswith(".png"))
+        said = self.end(name, "-i", picture, "-o", self.out, *args)
+        images = sorted(f for f in os.listdir(self.out) if f.endswith(".png"))
+        for image in images:
+            self.assertIn("wrote " + os.path.join(self.out, image), said)
+        return images
 
     def run_until(self, done, *commands, seconds=HANG):
         """Programs that do not end by themselves, with no display: until done(their output so far), then interrupted.
@@ -317,8 +320,8 @@ class Examples(unittest.TestCase):
             "video_nogui", "-v", self.frames(6), "-r", "0", "-o", self.out
         )  # without a rate none is left out
         self.assertRegex(
-            said.splitlines()[-1],
-            r"^6 images; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
+            said,
+            r"(?m)^6 images; [\d.]+ a second; latency \d+ ms, at most \d+ ms; PSNR [\d.]+ dB; "
             r"lost 0; frames dropped at the source 0$",
         )
         with open(os.path.join(self.out, "picture0005.json"), encoding="utf-8") as f:

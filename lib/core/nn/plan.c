@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct srec_plan {
     const srec_backend_ops *ops;
@@ -15,6 +16,20 @@ bool srec_compute_supports(srec_backend backend, srec_precision precision)
     if (backend == SREC_BACKEND_ONEDNN)
         return srec_onednn_supports(precision);
     return backend == SREC_BACKEND_REFERENCE && precision == SREC_PRECISION_F32;
+}
+
+srec_status srec_precision_parse(const char *name, srec_precision *out, srec_error *error)
+{
+    if (!name || !out)
+        return srec_fail(error, SREC_ERR_ARG, "no name of a precision");
+    const bool automatic = strcmp(name, "auto") == 0, has_bf16 = srec_onednn_supports(SREC_PRECISION_BF16);
+    if (!automatic && strcmp(name, "f32") != 0 && strcmp(name, "bf16") != 0)
+        return srec_fail(error, SREC_ERR_ARG, "unknown precision '%s': auto, f32 or bf16", name);
+    const bool bf16 = strcmp(name, "bf16") == 0 || (automatic && has_bf16);
+    if (bf16 && !has_bf16)
+        return srec_fail(error, SREC_ERR_UNSUPPORTED, "this processor has no bfloat16: use precision auto or f32");
+    *out = bf16 ? SREC_PRECISION_BF16 : SREC_PRECISION_F32;
+    return SREC_OK;
 }
 
 /* True if no plane has more samples than 31 bits can count. This keeps every product of sizes within size_t, and the

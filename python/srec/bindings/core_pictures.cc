@@ -6,16 +6,6 @@
 #include <optional>
 #include <stdexcept>
 
-static srec_precision precision_from(const std::string &name)
-{
-    const bool has_bf16 = srec_compute_supports(SREC_BACKEND_ONEDNN, SREC_PRECISION_BF16);
-    if (name == "f32" || (name == "auto" && !has_bf16))
-        return SREC_PRECISION_F32;
-    if (name == "auto")
-        return SREC_PRECISION_BF16;
-    throw std::invalid_argument("unknown precision '" + name + "': f32 or auto");
-}
-
 struct enhancer_model {
     handle<srec_enhancer_model, srec_enhancer_model_free> m;
     srec_compute compute{};
@@ -25,7 +15,8 @@ struct enhancer_model {
         : m(created<srec_enhancer_model, srec_enhancer_model_free>(srec_enhancer_model_load, path.c_str()))
     {
         compute.threads = threads;
-        compute.precision = precision_from(precision);
+        srec_error error{};
+        require(srec_precision_parse(precision.c_str(), &compute.precision, &error), error);
     }
     handle<srec_enhancer, srec_enhancer_free> enhancer()
     {
@@ -120,7 +111,7 @@ void bind_pictures(py::module_ &m)
             py::init<const std::string &, unsigned, const std::string &>(), arg("path"), arg("threads") = 1,
             arg("precision") = "f32",
             "threads: 1, since a sweep has one process per core; 0: all cores. precision: f32, equal on all processors,"
-            " or auto: bf16 where the processor has it.")
+            " bf16, or auto: bf16 where the processor has it.")
         .def_property_readonly(
             "id", [](const enhancer_model &e) { return as_id(srec_enhancer_model_id(e.m.get())); }, "16 hex digits")
         .def_property_readonly("scale", [](const enhancer_model &e) { return srec_enhancer_model_scale(e.m.get()); })

@@ -185,6 +185,7 @@ class Receiver:
         self.sink = srec.image_sink(
             args.out, args.prefix, 1 if args.once else 0, first=first_number(args.out, args.prefix)
         )
+        self.sink.set_log_level("warn")  # the command names the files itself
         self.meter = srec.level_meter()
         self.collector = Collector()
         self.record = self._make_recorder(args) if args.record else None
