@@ -695,9 +695,19 @@ class Stopping(Case):
 
 
 class Changed(Case):
+    """Results of other images than those of the command."""
+
+    TEXT = 'experiment = "c"\nmodulation = "qpsk"\nsnr_db = 9\n[[scheme]]\nname = "layers"\nlayers = 9\ncbr = 1\n'
+
+    def test_results_of_images_that_are_not_asked_for_are_named(self):
+        config = self.config(self.TEXT)
+        self.assertEqual(len(self.done("out", config=config)), 2)
+        done = self.sweep("out", "--pictures", "1", config=config)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("include 1 other image (b.png): tables and plots show them too", done.stderr)
+
     def test_an_image_that_has_changed_has_no_results(self):
-        text = 'experiment = "c"\nmodulation = "qpsk"\nsnr_db = 9\n[[scheme]]\nname = "layers"\nlayers = 9\ncbr = 1\n'
-        config = self.config(text)
+        config = self.config(self.TEXT)
         self.assertTrue(self.done("out", "--pictures", "1", config=config))
         path = os.path.join(self.images, "a.png")
         with Image.open(path) as image:

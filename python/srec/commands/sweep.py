@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import Failure, Usage
+from ..text import printable
 
 if TYPE_CHECKING:
     from ..sweep.config import Experiment
@@ -204,6 +205,17 @@ def check_images(rows: dict[str, dict], pictures: list[str], crop: tuple[int, ..
                 raise Failure(f"{path}: has changed since the results there were made: use another --out")
 
 
+def report_others(rows: dict[str, dict], pictures: list[str]) -> None:
+    """Print a line if the results there include images that are not asked for."""
+    others = sorted({row["picture"] for row in rows.values()} - {os.path.basename(path) for path in pictures})
+    if others:
+        print(
+            f"srec sweep: the results there include {len(others)} other image{'s' if len(others) > 1 else ''}"
+            f" ({printable(others[0])}{', ...' if len(others) > 1 else ''}): tables and plots show them too",
+            file=sys.stderr,
+        )
+
+
 class Sweep:
     """The request of a command line, and how much of it is done."""
 
@@ -222,6 +234,7 @@ class Sweep:
         results.check_same(there, experiment, ids)
         if args.job is None:
             check_images(there, self.pictures, experiment.crop)
+            report_others(there, self.pictures)
         jobs = points.jobs_of(experiment, self.pictures, self.enhancer_for)
         self.n_jobs, self.n_points = len(jobs), sum(len(job["points"]) for job in jobs)
         self.todo = {}  # number of a job: the job with its remaining points
