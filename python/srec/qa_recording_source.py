@@ -122,6 +122,11 @@ class qa_recording(BlockCase):
             (2.4e6, 433.9e6, 10, {"modulation": "qpsk", "samples_per_symbol": 4}),
         )
 
+    def test_wrong_metadata_are_refused(self):
+        for metadata in ({"frequency": 1}, "text", {"scale": "two"}, {"code_rates": 5}):
+            with self.assertRaisesRegex(ValueError, "^metadata "):
+                srec.recording_sink(self.name, "cu8", 1e6, metadata=metadata)
+
     def test_repeat_starts_over(self):
         samples = np.arange(100) / 100
         self.record(samples)

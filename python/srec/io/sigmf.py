@@ -237,6 +237,19 @@ def _parse(name: str, text: bytes) -> dict[str, Any]:
     return metadata
 
 
+def _own_metadata(srec: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of gr-srec under their names in the file. Raises ValueError for others."""
+    if not isinstance(srec, dict) or srec.keys() - SREC_KEYS.keys():
+        raise ValueError(f"metadata {srec!r}: use a dict with keys among {', '.join(SREC_KEYS)}")
+    own = {}
+    for key, value in srec.items():
+        try:
+            own.update({} if value is None else {"srec:" + key: SREC_KEYS[key](value)})
+        except (TypeError, ValueError):
+            raise ValueError(f"metadata {key}: {value!r} is no {SREC_KEYS[key].__name__}") from None
+    return own
+
+
 def metadata(
     datatype: str,
     rate: float,
@@ -248,6 +261,7 @@ def metadata(
     """Return the content of a recording's metadata file as JSON types.
 
     srec: dict with SREC_KEYS.
+    Raises ValueError.
     """
     top = {
         "core:datatype": datatype,
@@ -258,7 +272,7 @@ def metadata(
     }
     if description:
         top["core:description"] = description
-    top.update({"srec:" + key: SREC_KEYS[key](value) for key, value in (srec or {}).items() if value is not None})
+    top.update(_own_metadata(srec or {}))
     capture = {
         "core:sample_start": 0,
         "core:datetime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
