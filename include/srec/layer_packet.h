@@ -46,8 +46,9 @@
 
 SREC_BEGIN_DECLS
 
-#define SREC_LAYER_TAG_BYTES      16u   /*!< bytes of the tag of a payload */
-#define SREC_LAYER_ORIGIN_AGE_MAX 4096u /*!< maximum number of packets by which a repeat may follow its origin */
+#define SREC_LAYER_TAG_BYTES      16u         /*!< bytes of the tag of a payload */
+#define SREC_LAYER_RATE_MAX       (8.0 / 9.0) /*!< highest code rate */
+#define SREC_LAYER_ORIGIN_AGE_MAX 4096u       /*!< maximum number of packets by which a repeat may follow its origin */
 
 /*! One packet, to be sent or received. */
 typedef struct srec_layer_packet {

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options of srec-train that make no sense, and files that are not replaced: one line each."""
+import importlib.util
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from PIL import Image
+
+if not importlib.util.find_spec("torch"):
+    print("skipped: no PyTorch (package python3-torch)")
+    sys.exit(77)
 
 
 class Options(unittest.TestCase):

@@ -8,7 +8,6 @@
 
 #include <math.h>
 
-#define RATE_MOST          (8.0 / 9.0)
 #define RATE_LEAST         0.02 /* that a request may name as its highest */
 #define PACKETS_OF_A_LAYER 16u  /* a layer's default packet is a sixteenth of it, if that is longer */
 #define PIECES_PER_PARITY  12u
@@ -73,7 +72,7 @@ static uint32_t choose_parity(const job *j)
 static double choose_rate(const job *j, double packet_coded_bytes, float *threshold_db)
 {
     const srec_layers_request *r = j->request;
-    const double most = r->rate_max > 0 ? fmin(r->rate_max, RATE_MOST) : RATE_MOST;
+    const double most = r->rate_max > 0 ? fmin(r->rate_max, SREC_LAYER_RATE_MAX) : SREC_LAYER_RATE_MAX;
     double rate = 0.5;
     double loss_db = 0;
     for (unsigned i = 0; i < 3; i++) { /* the block length depends on the rate */

@@ -9,14 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-#define RATE_MOST (8.0 / 9.0)
-
 size_t srec_layer_packet_coded_bytes(size_t piece_bytes, double code_rate)
 {
     if (!(code_rate > 0 && code_rate <= 1) || piece_bytes > SREC_LAYERS_PIECE_BYTES_MAX)
         return 0;
     const size_t info = piece_bytes + SREC_LAYER_TAG_BYTES;
-    const double coded = ceil((double)info / fmin(code_rate, RATE_MOST) - 1e-9);
+    const double coded = ceil((double)info / fmin(code_rate, SREC_LAYER_RATE_MAX) - 1e-9);
     const size_t least = (9 * info + 7) / 8;
     if (coded > UINT16_MAX || least > UINT16_MAX)
         return 0;

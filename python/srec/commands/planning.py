@@ -92,8 +92,7 @@ class Plan:
             f"{psnr:.1f} dB" + (f" at {snr:g} dB" if len(choice.psnr) > 1 else "")
             for snr, psnr in zip(self.request.snrs, choice.psnr)
         )
-        how = f"eta {choice.eta:g}" if choice.eta is not None else "for " + ",".join(f"{s:g}" for s in choice.layers)
-        how += " dB" if choice.eta is None else ""
+        how = choice.setting()
         if len(choice.shares) > 1:
             how += ", shares " + ":".join(map(str, choice.shares))
         details = [how] + ([packets_of(choice)] if choice.packets else [])

@@ -340,7 +340,7 @@ def work(args: argparse.Namespace, models: list[list[str]]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     models = check(args)
-    stopped_by = signal.SIGINT
+    stopped_by: signal.Signals = signal.SIGINT
 
     def terminate(*_: Any) -> None:
         nonlocal stopped_by

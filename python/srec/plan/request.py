@@ -125,13 +125,16 @@ class Choice:
         """Return those of the SNRs at which receivers get no image."""
         return [snr for snr in snrs if self.layers and snr < self.layers[0]]
 
+    def setting(self) -> str:
+        """Return eta, or the SNRs of the layers, as text."""
+        return f"eta {self.eta:g}" if self.eta is not None else f"for {', '.join(f'{s:g}' for s in self.layers)} dB"
+
     def summary(self, snrs: Sequence[float]) -> str:
         """Return a line on a choice for an average photograph. snrs: those of the request."""
-        how = f"eta {self.eta:g}" if self.eta is not None else "for " + ", ".join(f"{s:g}" for s in self.layers) + " dB"
         values = ", ".join(f"{psnr:.1f} dB at {snr:g} dB" for snr, psnr in zip(snrs, self.psnr))
         none = "".join(f"; no image at {snr:g} dB" for snr in self.without_image(snrs))
         size = ", half size" if self.scale == 2 else ""
-        return f"{self.coding}, {self.modulation}, {how}{size}: an average photograph has {values}{none}"
+        return f"{self.coding}, {self.modulation}, {self.setting()}{size}: an average photograph has {values}{none}"
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of srec.transmitter, without cbr and margin."""
