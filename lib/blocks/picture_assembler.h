@@ -106,8 +106,6 @@ class picture_assembler : public queued_pdu_block<Interface>
     void deliver(const srec_open_picture& picture, srec_reason reason)
     {
         auto* body = static_cast<picture_body*>(picture.body);
-        if (!body)
-            return;
         std::string why = "the flowgraph is stopping";
         const pmt::pmt_t pdu = stopping() ? nullptr : try_to_decode(picture, why);
         if (!pdu)
@@ -120,29 +118,35 @@ class picture_assembler : public queued_pdu_block<Interface>
         report_picture(meta);
     }
 
-    void deliver_due()
+    /* Closes the images that are due. \p handle: gets each one that has a body. */
+    template <class Handler>
+    void close_due(const Handler& handle)
     {
         srec_reason reason;
         while (srec_open_picture* picture =
                    srec_collector_due(d_collector.get(), &reason)) {
-            deliver(*picture, reason);
+            if (picture->body)
+                handle(*picture, reason);
             srec_collector_close(d_collector.get(), picture);
         }
+    }
+
+    void deliver_due()
+    {
+        close_due([this](const srec_open_picture& picture, srec_reason reason) {
+            deliver(picture, reason);
+        });
     }
 
     /* Drops the unfinished images of a flowgraph that stops before the end mark. */
     void drop_open()
     {
-        srec_reason reason;
         srec_collector_end(d_collector.get());
-        while (srec_open_picture* picture =
-                   srec_collector_due(d_collector.get(), &reason)) {
-            if (picture->body)
-                drop_picture("the flowgraph stopped before the end mark, and before all "
-                             "its packets had come",
-                             picture->picture);
-            srec_collector_close(d_collector.get(), picture);
-        }
+        close_due([this](const srec_open_picture& picture, srec_reason) {
+            drop_picture("the flowgraph stopped before the end mark, and before all its "
+                         "packets had come",
+                         picture.picture);
+        });
     }
 
     /* Publishes the image that grew last as partial image, if that is requested and no

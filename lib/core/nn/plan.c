@@ -22,13 +22,13 @@ srec_status srec_precision_parse(const char *name, srec_precision *out, srec_err
 {
     if (!name || !out)
         return srec_fail(error, SREC_ERR_ARG, "no name of a precision");
-    const bool automatic = strcmp(name, "auto") == 0, has_bf16 = srec_onednn_supports(SREC_PRECISION_BF16);
-    if (!automatic && strcmp(name, "f32") != 0 && strcmp(name, "bf16") != 0)
+    const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0,
+               has_bf16 = srec_onednn_supports(SREC_PRECISION_BF16);
+    if (!automatic && !bf16 && strcmp(name, "f32") != 0)
         return srec_fail(error, SREC_ERR_ARG, "unknown precision '%s': auto, f32 or bf16", name);
-    const bool bf16 = strcmp(name, "bf16") == 0 || (automatic && has_bf16);
     if (bf16 && !has_bf16)
         return srec_fail(error, SREC_ERR_UNSUPPORTED, "this processor has no bfloat16: use precision auto or f32");
-    *out = bf16 ? SREC_PRECISION_BF16 : SREC_PRECISION_F32;
+    *out = bf16 || (automatic && has_bf16) ? SREC_PRECISION_BF16 : SREC_PRECISION_F32;
     return SREC_OK;
 }
 
